@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arena: see sluice/arena.h. Blocks grow by doubling up to 1 MiB; a large request gets its own. */
+#include "sluice/arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_BLOCK ((size_t)16 * 1024)
+#define MAX_BLOCK ((size_t)1024 * 1024)
+#define ALIGN 16u
+
+struct block {
+    struct block *next;
+    size_t size, used;
+    _Alignas(ALIGN) char bytes[];
+};
+
+struct sl_arena {
+    struct block *head; /* the block in use; older ones behind it */
+    size_t ceiling, used;
+    bool failed;
+};
+
+struct sl_arena *sl_arena_new(size_t ceiling)
+{
+    struct sl_arena *arena = calloc(1, sizeof *arena);
+    if (arena)
+        arena->ceiling = ceiling;
+    return arena;
+}
+
+static void free_blocks(struct block *block)
+{
+    while (block) {
+        struct block *next = block->next;
+        free(block);
+        block = next;
+    }
+}
+
+void sl_arena_free(struct sl_arena *arena)
+{
+    if (!arena)
+        return;
+    free_blocks(arena->head);
+    free(arena);
+}
+
+static bool grow(struct sl_arena *arena, size_t need)
+{
+    size_t size = arena->head ? arena->head->size * 2 : FIRST_BLOCK;
+    if (size > MAX_BLOCK)
+        size = MAX_BLOCK;
+    if (size < need)
+        size = need;
+    size_t whole;
+    if (__builtin_add_overflow(size, sizeof(struct block), &whole))
+        return false;
+    struct block *block = malloc(whole);
+    if (!block)
+        return false;
+    block->size = size;
+    block->used = 0;
+    block->next = arena->head;
+    arena->head = block;
+    return true;
+}
+
+void *sl_arena_raw(struct sl_arena *arena, size_t count, size_t size)
+{
+    size_t need, rounded;
+    if (arena->failed)
+        return NULL;
+    if (__builtin_mul_overflow(count, size, &need) || __builtin_add_overflow(need, ALIGN - 1, &rounded))
+        goto fail;
+    rounded &= ~(size_t)(ALIGN - 1);
+    if (rounded > arena->ceiling - arena->used)
+        goto fail;
+    if ((!arena->head || rounded > arena->head->size - arena->head->used) && !grow(arena, rounded))
+        goto fail;
+    char *memory = arena->head->bytes + arena->head->used;
+    arena->head->used += rounded;
+    arena->used += rounded;
+    return memory;
+fail:
+    arena->failed = true;
+    return NULL;
+}
+
+void *sl_arena_array(struct sl_arena *arena, size_t count, size_t size)
+{
+    void *memory = sl_arena_raw(arena, count, size);
+    if (memory)
+        memset(memory, 0, count * size);
+    return memory;
+}
+
+void *sl_arena_alloc(struct sl_arena *arena, size_t size)
+{
+    return sl_arena_array(arena, 1, size);
+}
+
+struct sl_slice sl_arena_copy(struct sl_arena *arena, struct sl_slice bytes)
+{
+    char *copy = sl_arena_raw(arena, bytes.len + 1, 1);
+    if (!copy)
+        return (struct sl_slice){NULL, 0};
+    if (bytes.len)
+        memcpy(copy, bytes.ptr, bytes.len);
+    copy[bytes.len] = '\0';
+    return (struct sl_slice){copy, bytes.len};
+}
+
+struct sl_slice sl_arena_printf(struct sl_arena *arena, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int need = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = need < 0 ? NULL : sl_arena_raw(arena, (size_t)need + 1, 1);
+    if (!text)
+        return (struct sl_slice){NULL, 0};
+    va_start(args, format);
+    vsnprintf(text, (size_t)need + 1, format, args);
+    va_end(args);
+    return (struct sl_slice){text, (size_t)need};
+}
+
+bool sl_arena_failed(const struct sl_arena *arena)
+{
+    return arena->failed;
+}
+
+size_t sl_arena_used(const struct sl_arena *arena)
+{
+    return arena->used;
+}
+
+void sl_arena_reset(struct sl_arena *arena)
+{
+    struct block *first = arena->head;
+    if (first) {
+        free_blocks(first->next); /* the newest, and largest, is kept */
+        first->next = NULL;
+        first->used = 0;
+    }
+    arena->used = 0;
+    arena->failed = false;
+}

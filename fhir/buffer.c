@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bounded buffer: see sluice/buffer.h. */
+#include "sluice/buffer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void sl_buffer_init(struct sl_buffer *buffer, size_t limit)
+{
+    *buffer = (struct sl_buffer){.limit = limit};
+}
+
+void sl_buffer_fini(struct sl_buffer *buffer)
+{
+    free(buffer->ptr);
+    *buffer = (struct sl_buffer){0};
+}
+
+void sl_buffer_clear(struct sl_buffer *buffer)
+{
+    buffer->len = 0;
+    buffer->failed = false;
+}
+
+char *sl_buffer_reserve(struct sl_buffer *buffer, size_t size)
+{
+    if (buffer->failed)
+        return NULL;
+    if (size > buffer->limit - buffer->len) {
+        buffer->failed = true;
+        return NULL;
+    }
+    size_t need = buffer->len + size;
+    if (need <= buffer->capacity && buffer->ptr)
+        return buffer->ptr + buffer->len;
+    size_t capacity = buffer->capacity ? buffer->capacity : 256;
+    while (capacity < need)
+        capacity = capacity > buffer->limit / 2 ? buffer->limit : capacity * 2;
+    char *grown = realloc(buffer->ptr, capacity ? capacity : 1);
+    if (!grown) {
+        buffer->failed = true;
+        return NULL;
+    }
+    buffer->ptr = grown;
+    buffer->capacity = capacity;
+    return buffer->ptr + buffer->len;
+}
+
+void sl_buffer_add(struct sl_buffer *buffer, struct sl_slice bytes)
+{
+    char *room = sl_buffer_reserve(buffer, bytes.len);
+    if (!room || !bytes.len)
+        return;
+    memcpy(room, bytes.ptr, bytes.len);
+    buffer->len += bytes.len;
+}
+
+void sl_buffer_printf(struct sl_buffer *buffer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int need = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *room = need < 0 ? NULL : sl_buffer_reserve(buffer, (size_t)need + 1);
+    if (!room) {
+        buffer->failed = true;
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(room, (size_t)need + 1, format, args);
+    va_end(args);
+    buffer->len += (size_t)need;
+}
+
+void sl_buffer_json_string(struct sl_buffer *buffer, struct sl_slice text)
+{
+    sl_buffer_add(buffer, SL_LIT("\""));
+    size_t from = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        sl_buffer_add(buffer, (struct sl_slice){text.ptr + from, i - from});
+        if (c == '"' || c == '\\')
+            sl_buffer_printf(buffer, "\\%c", c);
+        else
+            sl_buffer_printf(buffer, "\\u%04x", c);
+        from = i + 1;
+    }
+    sl_buffer_add(buffer, sl_slice_from(text, from));
+    sl_buffer_add(buffer, SL_LIT("\""));
+}
