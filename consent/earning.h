@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How items earn classes: the part of a compiled policy that the labeller reads. Built by policy.c from the
+ * `classes:` of the YAML files, read by label.c. Inside the consent room only.
+ */
+#ifndef SLUICE_CONSENT_EARNING_H
+#define SLUICE_CONSENT_EARNING_H
+
+#include "sluice/classes.h"
+#include "sluice/policy.h"
+#include "sluice/r4.h"
+#include "terminology.h"
+
+struct sl_security_rule { /* a label found in meta.security or inline */
+    struct sl_slice system, code;
+    struct sl_classes classes;
+};
+
+struct sl_earning {
+    const struct sl_terminology *terminology;
+    struct sl_classes by_category[SL_CATEGORY_LIMIT]; /* a code of that category, whatever its evidence */
+    struct sl_classes weak_by_category[SL_CATEGORY_LIMIT]; /* a code whose row is weak evidence */
+    const struct sl_classes *by_type;                 /* indexed by sl_r4_node of resource types; SL_R4_NODES long */
+    const struct sl_security_rule *security;          /* system and code, exact */
+    size_t security_count;
+    struct sl_classes program;           /* earned by origin: program */
+    struct sl_classes unknown_candidate; /* source unknown, Part 2 candidate code */
+    struct sl_classes draft;             /* unsigned AI content */
+    struct sl_classes text;              /* free text: narrative, notes, comments */
+    struct sl_classes unread;            /* attachments that cannot be read */
+    struct sl_classes unclassified;      /* a code nobody knows */
+};
+
+const struct sl_earning *sl_policy_earning(const struct sl_policy *policy);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deciding: policy, directives and recipient become, for one request and patient, two masks over the classes of
+ * this request; a decision is two AND operations on an item's classes. The daemon, the commands, the tests and the
+ * fuzzers call the functions of this header, and no other ones decide.
+ *
+ * How rules combine is the card in docs/policy.md: each class that needs a yes needs one; a single no stops it;
+ * order never matters; several patients are the AND of their masks.
+ */
+#ifndef SLUICE_DECIDE_H
+#define SLUICE_DECIDE_H
+
+#include "sluice/buffer.h"
+#include "sluice/directive.h"
+#include "sluice/label.h"
+#include "sluice/policy.h"
+
+/* Far apart in bits; zero is none of them, and is never a permission. */
+enum sl_decision { SL_UNDECIDED = 0, SL_RELEASED = 0x5a3c, SL_WITHHELD = 0xa5c3 };
+
+/* The four things 42 CFR 2.51 wants documented, and that consent could not be obtained. */
+struct sl_emergency {
+    struct sl_slice clinician, affiliation, discloser, nature;
+    bool consent_unobtainable;
+};
+/* Complete: each text has a visible character, and the flag is set. */
+bool sl_emergency_complete(const struct sl_emergency *emergency);
+
+enum sl_voucher { SL_BY_NOBODY, SL_BY_RECORD, SL_BY_REGISTRY, SL_BY_REGISTER, SL_BY_TOKEN, SL_BY_DECLARATION };
+
+struct sl_relationship {
+    struct sl_slice kind;    /* "treating", "care-team", "self", "representative" */
+    struct sl_slice patient; /* "Patient/x"; "*": every patient (never by declaration) */
+    enum sl_voucher voucher;
+};
+
+/* Who asks. All borrowed. Zeroed is nobody, who gets nothing but metadata. */
+struct sl_recipient {
+    struct sl_slice client;            /* client id */
+    struct sl_slice user;              /* subject of the token */
+    struct sl_slice user_reference;    /* fhirUser, e.g. "Practitioner/x"; may be empty */
+    struct sl_slice user_name;
+    struct sl_slice organization;      /* "Organization/x" */
+    struct sl_slice organization_name;
+    const struct sl_slice *roles;      /* as policy names them */
+    size_t role_count;
+    const struct sl_slice *kinds;      /* "covered-entity", "business-associate", "payer", "research", "ai-agent", … */
+    size_t kind_count;
+    struct sl_slice party;             /* offline: the party named outright; else empty */
+    struct sl_slice purpose;           /* canonical code */
+    const struct sl_relationship *relationships;
+    size_t relationship_count;
+    const struct sl_emergency *emergency; /* NULL: none declared */
+};
+
+struct sl_ruling; /* compiled ("two masks") for one recipient, one set of patients, one instant */
+
+/* patients: the references under which these persons are known; directives: theirs. An incomplete emergency is no
+ * emergency. More classes than bits: everything is withheld. */
+SL_MUST_CHECK enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *policy,
+    const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
+    const struct sl_directives *directives, int64_t now, struct sl_ruling **out);
+
+/* Why something was withheld, or on what it was released. */
+struct sl_cause {
+    unsigned class_bit;               /* policy class that lacked a yes or met a no; SL_CLASS_LIMIT: not a class */
+    const struct sl_rule_view *rule;  /* the rule that withheld; NULL: no rule releases the class (or see why) */
+    struct sl_slice directive;        /* "Consent/x" that denied; empty if none */
+    const char *why;                  /* a literal: "no-release-rule", "withheld-by-rule", "denied-by-consent", "unlabelled",
+                                         "reference-withheld", "required-element", "unknown-element", "other-patient", … */
+};
+
+struct sl_verdict {
+    enum sl_decision decision;
+    struct sl_cause cause; /* the first one, in a fixed order; for all of them: sl_explain */
+};
+
+/* The decision for a whole resource: its own classes. An unlabelled item is withheld. */
+struct sl_verdict sl_decide_item(const struct sl_ruling *ruling, const struct sl_item *item);
+/* The decision for an element with classes of its own, given that its resource is released. */
+struct sl_verdict sl_decide_part(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_part *part);
+/* May this party have the class at all, whatever the item? For what goes always or never: narrative, answers. */
+bool sl_ruling_may(const struct sl_ruling *ruling, unsigned class_bit);
+/* May it have free text (each class words can earn)? */
+bool sl_ruling_may_text(const struct sl_ruling *ruling);
+
+/* May this recipient use the interaction at all? By party and policy alone, before anything is fetched. */
+SL_MUST_CHECK enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipient *recipient);
+
+/* What goes out with an item that is released: labels and duties of the rules relied on, for what is in it. */
+struct sl_release {
+    char confidentiality;
+    struct sl_coding *labels; /* without the confidentiality code */
+    size_t label_count;
+    bool notice;              /* the 2.32 statement and the scope of the consent are due */
+    struct sl_slice consent;  /* "Consent/x" relied on; empty if none */
+};
+SL_MUST_CHECK enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl_item *item,
+    struct sl_arena *arena, struct sl_release *out);
+
+/* The rules relied on for a released item, and the parties the recipient was found to be: for ledger and reports. */
+size_t sl_ruling_rules(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max);
+const struct sl_slice *sl_ruling_parties(const struct sl_ruling *ruling, size_t *count);
+
+/* The fixed statement of 42 CFR 2.32(a), as the policy names it. */
+struct sl_slice sl_policy_notice(const struct sl_policy *policy);
+
+/* Every rule considered for an item: where it stands, whether it spoke, which condition failed. Text for operators. */
+void sl_explain(const struct sl_ruling *ruling, const struct sl_item *item, struct sl_buffer *out);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A patient's directives: FHIR R4 Consent resources. Each gives one verdict for an item: permit, deny or silent.
+ * Any deny beats any permit (decide.h). A later Consent of the same category, grantor, discloser and recipients
+ * supersedes. An unreadable permit is silent; an unreadable deny denies with the unreadable criterion dropped.
+ * (design.md, Policy; standards.md 6.1)
+ */
+#ifndef SLUICE_DIRECTIVE_H
+#define SLUICE_DIRECTIVE_H
+
+#include "sluice/classes.h"
+#include "sluice/issue.h"
+#include "sluice/policy.h"
+#include "sluice/span.h"
+
+struct sl_recipient;
+struct sl_item;
+struct sl_directive;
+
+struct sl_directives {
+    struct sl_directive *first, *last;
+    size_t count;
+};
+
+enum sl_consent_verdict { SL_CONSENT_SILENT = 0x3311, SL_CONSENT_PERMIT = 0x5522, SL_CONSENT_DENY = 0xcc44 };
+
+/* Reads one Consent into the list (arena-owned; copies what it keeps). What is wrong or missing goes to issues; a
+ * Consent that is no Consent is SL_INVALID. */
+SL_MUST_CHECK enum sl_status sl_directive_read(struct sl_arena *arena, const struct sl_doc *doc, uint32_t root,
+    struct sl_issues *issues, struct sl_directives *list);
+
+/* Drops what a later Consent supersedes, and what is not active at `now`. */
+void sl_directives_settle(struct sl_directives *list, int64_t now);
+
+/* The verdict of one directive for an item, this recipient, purpose and instant. `labels` are the security labels the
+ * policy puts on the item's classes (for provision.securityLabel). */
+enum sl_consent_verdict sl_directive_judge(const struct sl_directive *directive, const struct sl_policy *policy,
+    const struct sl_recipient *recipient, const struct sl_item *item, const struct sl_classes *classes, int64_t now);
+
+/* Could it say anything to this recipient and purpose at that instant, for some item? (false: always silent) */
+bool sl_directive_concerns(const struct sl_directive *directive, const struct sl_recipient *recipient, int64_t now);
+/* Does its verdict depend on the item (discloser, class, code, label, time, instance, author)? */
+bool sl_directive_by_item(const struct sl_directive *directive);
+
+/* Does it count as the kind (policy `consents:`)? */
+bool sl_directive_is_kind(const struct sl_directive *directive, const struct sl_consent_kind *kind);
+
+struct sl_slice sl_directive_id(const struct sl_directive *directive);      /* "Consent/x" */
+struct sl_slice sl_directive_patient(const struct sl_directive *directive); /* "Patient/x" */
+const struct sl_directive *sl_directive_next(const struct sl_directive *directive);
+/* Who may disclose, to whom, for what, until when: one line in words for the scope that travels with a disclosure
+ * (2.32(b)); no detail of the treatment. */
+struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct sl_arena *arena);
+
+/* ---- In the `policy` store, by person ---- */
+
+struct sl_store;
+/* Stores one Consent under its patient; the same id replaces. SL_INVALID with issues if it cannot be one. */
+SL_MUST_CHECK enum sl_status sl_directives_import(struct sl_store *store, const struct sl_doc *doc, uint32_t root,
+    struct sl_issues *issues);
+/* Everything stored for a person ("Patient/x"). None is SL_OK with an empty list; a store that fails is an error. */
+SL_MUST_CHECK enum sl_status sl_directives_of(struct sl_store *store, struct sl_slice patient, struct sl_arena *arena,
+    struct sl_directives *out);
+
+#endif

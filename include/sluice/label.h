@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Labelling: which data classes a resource, and each element in it, earns, and what earned them.
+ *
+ * Pure: it never fetches. A labeller holds what is known in one exchange; sl_labeller_resolve gives back the
+ * references it lacks, the caller fetches them together, adds them as context, and resolves again, a few rounds
+ * at most. References are of three kinds (design: life of one request): origin and defining ones classify the
+ * whole resource, a mention classifies that element alone; through an Encounter only its origin passes.
+ *
+ * Part 2 is about the source, not the code (42 CFR 2.11, 2.12): an item is of a program because an origin
+ * reference leads to one. An unknown source with a Part 2 candidate code is treated as Part 2 (standards.md 1.1).
+ */
+#ifndef SLUICE_LABEL_H
+#define SLUICE_LABEL_H
+
+#include "sluice/classes.h"
+#include "sluice/issue.h"
+#include "sluice/policy.h"
+#include "sluice/r4.h"
+#include "sluice/span.h"
+
+/* ---- Programs: which sources are Part 2 programs ---- */
+
+enum sl_source { SL_SOURCE_UNKNOWN, SL_SOURCE_NOT, SL_SOURCE_PROGRAM };
+
+struct sl_programs; /* immutable once built; reference-counted */
+
+/* An empty table. closed: a source that resolves and is not named (nor part of one that is) is *not* a program;
+ * open: it stays unknown. */
+struct sl_programs *sl_programs_new(bool closed);
+/* reference: "Organization/x", "Location/x", "HealthcareService/x", "PractitionerRole/x", a bare id (any of these
+ * types), or a meta.source URI. */
+SL_MUST_CHECK enum sl_status sl_programs_add(struct sl_programs *programs, struct sl_slice reference, enum sl_source source);
+/* Reads a strict YAML file: `programs:` list of {source:, is: program|not, title:}, and `others: not|unknown`. */
+SL_MUST_CHECK enum sl_status sl_programs_load(const char *path, struct sl_issues *issues, struct sl_programs **out);
+struct sl_programs *sl_programs_ref(struct sl_programs *programs);
+void sl_programs_unref(struct sl_programs *programs);
+
+/* ---- What a label is ---- */
+
+enum sl_why {
+    SL_WHY_NONE,
+    SL_WHY_TYPE,          /* every resource of this type has the class */
+    SL_WHY_CODE,          /* a code of a value set */
+    SL_WHY_ORIGIN,        /* made by a Part 2 program */
+    SL_WHY_UNKNOWN_ORIGIN,/* source unknown and a Part 2 candidate code */
+    SL_WHY_SECURITY,      /* meta.security, or an inline label */
+    SL_WHY_NOTE_TYPE,     /* the type or category of a document */
+    SL_WHY_REFERENCE,     /* by a defining reference, a mention, or a contained resource */
+    SL_WHY_DRAFT,         /* unsigned, written by AI */
+    SL_WHY_TEXT,          /* free text, by its place alone */
+    SL_WHY_UNREAD,        /* an attachment nobody here can read */
+    SL_WHY_UNCLASSIFIED,  /* a code nobody knows */
+    SL_WHY_MODIFIER       /* an unknown modifierExtension */
+};
+const char *sl_why_text(enum sl_why why);
+
+/* What earned a class; a list, newest first. Lives in the labeller's arena. */
+struct sl_reason {
+    struct sl_classes classes;
+    enum sl_why why;
+    uint32_t span;           /* the evidence: the coding, reference or label; 0 for the resource as such */
+    struct sl_slice detail;  /* category, source reference, label code or target: ids and codes, never content */
+    const struct sl_reason *next;
+};
+
+struct sl_item;
+
+struct sl_reference {
+    uint32_t span;        /* the Reference object */
+    uint32_t element;     /* the span to cut if the target is withheld: the smallest cuttable element or array entry */
+    enum sl_r4_reference kind;
+    struct sl_slice target; /* "Type/id", "#id", "urn:uuid:…" or empty (identifier or display only) */
+    struct sl_item *item; /* the target where it is known here; else NULL */
+};
+
+/* An element that carries classes of its own, beyond its resource's. */
+struct sl_part {
+    uint32_t span;
+    struct sl_classes classes;
+    const struct sl_reason *reasons;
+};
+
+/* A resource, as labelled. Borrowed from the labeller. What a decision is attached to. */
+struct sl_item {
+    const struct sl_doc *doc;
+    uint32_t span;               /* the resource object in doc */
+    sl_r4_node type;
+    struct sl_slice id, version; /* id, meta.versionId; may be empty */
+    struct sl_slice full_url;    /* of its Bundle entry; may be empty */
+    struct sl_slice *patients;   /* references ("Patient/x", "urn:uuid:…") to the patients it is about */
+    uint32_t patient_count;
+    enum sl_source source;
+    struct sl_slice program;     /* the origin reference that made it a program's; empty if none */
+    struct sl_slice custodian;   /* who discloses: organization the origin leads to; may be empty */
+    struct sl_classes classes;   /* of the whole resource, always at least one */
+    const struct sl_reason *reasons;
+    struct sl_part *parts;       /* by span, ascending */
+    uint32_t part_count;
+    struct sl_reference *references;
+    uint32_t reference_count;
+    uint32_t *unknown;           /* spans R4 does not know: always cut */
+    uint32_t unknown_count;
+    uint32_t *texts;             /* spans of free text (Narrative, notes, display strings are not among them) */
+    uint32_t text_count;
+    struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
+    const char *unlabelled;      /* set: it could not be labelled, and is withheld; why, for the operator */
+    bool context;                /* for labels only: never part of an answer */
+    struct sl_item *container;   /* of a contained resource or a resource within an entry; else NULL */
+    struct sl_item *next;        /* in the order of adding */
+    /* Filled in by decide and segment. */
+    const struct sl_ruling *ruling;
+    struct sl_verdict *verdict;
+};
+
+struct sl_labeller;
+
+/* NULL if memory ran out. Policy and programs are borrowed for its life. */
+struct sl_labeller *sl_labeller_new(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_programs *programs);
+
+/* Makes the resource at `root` known. full_url may be empty. *out is the item; for something that is no readable
+ * resource (no known resourceType, bad id) the item is there with `unlabelled` set, and SL_OK. Contained resources
+ * become items of their own with `container` set. A Bundle is not descended into: the caller adds its entries. */
+SL_MUST_CHECK enum sl_status sl_labeller_add(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root,
+    struct sl_slice full_url, bool context, struct sl_item **out);
+
+/* Labels everything added so far, as far as what is known reaches. *missing gets the references ("Type/id") it
+ * lacks, each once, arena-owned; 0: all is settled. */
+SL_MUST_CHECK enum sl_status sl_labeller_resolve(struct sl_labeller *labeller, struct sl_slice **missing, size_t *count);
+
+/* What became of a missing reference: asked and not there (an unknown *source*), or it could not be asked (an
+ * unknown *label*: the item that needs it is withheld). Resolve again afterwards. */
+SL_MUST_CHECK enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked);
+
+/* The items in the order they were added (contained ones follow their container). */
+struct sl_item *sl_labeller_items(const struct sl_labeller *labeller);
+/* The item a reference names ("Type/id" or full url); NULL if it is not known here. */
+struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_slice reference);
+
+#endif

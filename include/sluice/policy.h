@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policy: the privacy officer's YAML files, read strictly, checked, and compiled into one immutable,
+ * reference-counted snapshot. What the files may say is in docs/policy.md. Requests are decided by
+ * sluice/decide.h; this header is the policy as such.
+ *
+ * A policy directory holds any number of *.yaml files in any depth; `layer:` in each says federal, state,
+ * organization, program. Terminology is named by `terminology:` in the directory's policy.yaml.
+ */
+#ifndef SLUICE_POLICY_H
+#define SLUICE_POLICY_H
+
+#include "sluice/classes.h"
+#include "sluice/issue.h"
+#include "sluice/slice.h"
+#include "sluice/status.h"
+
+struct sl_policy;
+struct sl_terminology;
+
+/* A source file of a policy, as stored with a generation. */
+struct sl_policy_file {
+    struct sl_slice path; /* relative to the policy directory */
+    struct sl_slice text;
+};
+
+/* Reads, checks and compiles a directory. Any issue of grade error: SL_INVALID and *out NULL. */
+SL_MUST_CHECK enum sl_status sl_policy_load(const char *directory, struct sl_issues *issues, struct sl_policy **out);
+/* The same from files in memory, terminology CSV files among them (path "terminology/NAME.csv"). */
+SL_MUST_CHECK enum sl_status sl_policy_load_files(const struct sl_policy_file *files, size_t count,
+    struct sl_issues *issues, struct sl_policy **out);
+/* The files a policy was made from (terminology included), for storing as a generation. */
+const struct sl_policy_file *sl_policy_files(const struct sl_policy *policy, size_t *count);
+struct sl_policy *sl_policy_ref(struct sl_policy *policy);
+void sl_policy_unref(struct sl_policy *policy);
+
+/* SHA-256 over the sources, hex, 64 characters: the same files give the same digest. */
+struct sl_slice sl_policy_digest(const struct sl_policy *policy);
+
+/* ---- Classes ---- */
+
+struct sl_coding {
+    struct sl_slice system, code, display;
+};
+
+struct sl_class {
+    struct sl_slice id, title;  /* "part2", "Records of a Part 2 program" */
+    bool needs_yes;             /* else only-restricts */
+    const struct sl_coding *labels; /* DS4P codings put on what is released with this class */
+    size_t label_count;
+    char confidentiality;       /* 'V','R','N','M','L','U' */
+};
+size_t sl_policy_class_count(const struct sl_policy *policy);
+const struct sl_class *sl_policy_class(const struct sl_policy *policy, unsigned bit); /* NULL beyond the count */
+unsigned sl_policy_class_find(const struct sl_policy *policy, struct sl_slice id);    /* SL_CLASS_LIMIT: none */
+
+/* ---- Parties, purposes ---- */
+
+bool sl_policy_has_party(const struct sl_policy *policy, struct sl_slice party);
+/* The parties' ids, NULL-ended, for messages. */
+const struct sl_slice *sl_policy_parties(const struct sl_policy *policy, size_t *count);
+
+/* A purpose of use by HL7 v3-ActReason code ("TREAT"), by its URI form ("urn:oid:2.16.840.1.113883.5.8#TREAT",
+ * "http://terminology.hl7.org/CodeSystem/v3-ActReason|TREAT"), or by readable name ("treatment"): the canonical
+ * code, a literal. Empty: unknown. */
+struct sl_slice sl_purpose_find(struct sl_slice text);
+/* Is `code` the same as, or in the tree below, `ancestor` (v3-ActReason hierarchy)? */
+bool sl_purpose_within(struct sl_slice code, struct sl_slice ancestor);
+/* Is it treatment, payment or health care operations as Part 2 expands them (standards.md 6.4)? */
+bool sl_purpose_is_tpo(struct sl_slice code);
+
+/* ---- Rules, as they are named in reports ---- */
+
+struct sl_rule_view {
+    struct sl_slice id, title, law, file;
+    size_t line;
+};
+
+/* ---- Consents: which FHIR Consents count as what ---- */
+
+struct sl_consent_kind {
+    struct sl_slice id;                 /* "part2-tpo", "part2-specific", "sud-counseling-notes", "psychotherapy-note-authorization", … */
+    const struct sl_coding *categories; /* any of these in Consent.category; empty: no limit */
+    size_t category_count;
+    const struct sl_coding *policy_rules; /* any of these in policyRule, or as uri in policy.uri (system empty) */
+    size_t policy_rule_count;
+    const struct sl_slice *purposes;    /* each of these (or an ancestor) must be among the permit's purposes */
+    size_t purpose_count;
+    bool needs_expiry;                  /* provision.period.end must be there */
+};
+const struct sl_consent_kind *sl_policy_consent_kinds(const struct sl_policy *policy, size_t *count);
+
+/* ---- Generations in the `policy` store ---- */
+
+struct sl_store;
+struct sl_generation {
+    uint64_t number;
+    struct sl_slice digest, author, note;
+    int64_t activated; /* seconds since the epoch */
+    bool in_force;
+};
+SL_MUST_CHECK enum sl_status sl_policy_activate(struct sl_store *store, const struct sl_policy *policy,
+    struct sl_slice author, struct sl_slice note, int64_t now, uint64_t *generation);
+/* The generation in force, compiled. SL_MISSING if none was ever activated. */
+SL_MUST_CHECK enum sl_status sl_policy_in_force(struct sl_store *store, struct sl_issues *issues, uint64_t *generation,
+    struct sl_policy **out);
+SL_MUST_CHECK enum sl_status sl_policy_generations(struct sl_store *store, struct sl_arena *arena,
+    struct sl_generation **out, size_t *count);
+/* Puts an earlier generation in force again, as a new generation with the old sources. */
+SL_MUST_CHECK enum sl_status sl_policy_rollback(struct sl_store *store, uint64_t to, struct sl_slice author,
+    int64_t now, uint64_t *generation);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segmentation: decisions become edits on the text. Nothing visible happens because something was cut: what is put in
+ * or dropped always goes by type, party, purpose and policy (design.md, N1 to N4).
+ */
+#ifndef SLUICE_SEGMENT_H
+#define SLUICE_SEGMENT_H
+
+#include "sluice/decide.h"
+#include "sluice/edit.h"
+#include "sluice/label.h"
+
+/* What was withheld, for reports and the ledger: ids, paths and rules, no content. */
+struct sl_withheld {
+    const struct sl_item *item;
+    struct sl_slice path; /* "Condition.code.coding[1]"; empty: the whole resource */
+    struct sl_cause cause;
+    const struct sl_withheld *next;
+};
+
+struct sl_segment_report {
+    const struct sl_withheld *first, *last;
+    size_t resources_released, resources_withheld, elements_cut;
+};
+
+/* Decides every item of the labeller for its request (item->ruling must be set) and works out the cuts of each
+ * released one. Items whose required elements would go are withheld in turn, until nothing changes. */
+SL_MUST_CHECK enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *arena,
+    struct sl_segment_report *report);
+
+/* Applies the cuts and adds the labels of one released item to the edits of its document. */
+SL_MUST_CHECK enum sl_status sl_segment_edit(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena);
+
+#endif
