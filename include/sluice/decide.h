@@ -81,22 +81,30 @@ struct sl_verdict sl_decide_item(const struct sl_ruling *ruling, const struct sl
 struct sl_verdict sl_decide_part(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_part *part);
 /* May this party have the class at all, whatever the item? For what goes always or never: narrative, answers. */
 bool sl_ruling_may(const struct sl_ruling *ruling, unsigned class_bit);
-/* May it have free text (each class words can earn)? */
+/* May it have every needs-yes class that text can repeat, Part 2 among them, whatever consents say? By party, purpose and
+ * policy alone. Narrative (Resource.text) repeats what elements hold, so it goes always or never by this; notes and
+ * other free text go by the class `free-text` and its rules. */
 bool sl_ruling_may_text(const struct sl_ruling *ruling);
 
 /* May this recipient use the interaction at all? By party and policy alone, before anything is fetched. */
 SL_MUST_CHECK enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipient *recipient);
 
-/* What goes out with an item that is released: labels and duties of the rules relied on, for what is in it. */
+/* What goes out with an item that is released: labels and duties of the rules relied on, for what is in it:
+ * its own classes and those of its parts that are not cut (sl_part.cut). */
 struct sl_release {
     char confidentiality;
     struct sl_coding *labels; /* without the confidentiality code */
     size_t label_count;
     bool notice;              /* the 2.32 statement and the scope of the consent are due */
+    struct sl_slice statement; /* the short statement of 2.32(a)(2) and the scope, as it goes on a resource; empty if not due */
     struct sl_slice consent;  /* "Consent/x" relied on; empty if none */
 };
 SL_MUST_CHECK enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl_item *item,
     struct sl_arena *arena, struct sl_release *out);
+
+/* Does what is decided or relied on depend on more of an item than its classes (a consent limited to dates, instances,
+ * disclosers)? Then neighbours with the same classes may differ. */
+bool sl_ruling_by_item(const struct sl_ruling *ruling);
 
 /* The rules relied on for a released item, and the parties the recipient was found to be: for ledger and reports. */
 size_t sl_ruling_rules(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max);

@@ -79,6 +79,7 @@ struct sl_part {
     uint32_t span;
     struct sl_classes classes;
     const struct sl_reason *reasons;
+    bool cut;            /* filled in by segment: it is not in what goes out */
 };
 
 /* A resource, as labelled. Borrowed from the labeller. What a decision is attached to. */
@@ -108,9 +109,13 @@ struct sl_item {
     bool context;                /* for labels only: never part of an answer */
     struct sl_item *container;   /* of a contained resource or a resource within an entry; else NULL */
     struct sl_item *next;        /* in the order of adding */
-    /* Filled in by decide and segment. */
+    /* Set by the caller of segment, then filled in by it. */
     const struct sl_ruling *ruling;
-    struct sl_verdict *verdict;
+    struct sl_verdict *verdict;  /* NULL: undecided, which is withheld */
+    const struct sl_cut *cuts;   /* what goes from a released item */
+    struct sl_slice security;    /* JSON array: the labels that go out with it */
+    struct sl_slice mark;        /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
+    uint32_t number;             /* position among the labeller's items */
 };
 
 struct sl_labeller;

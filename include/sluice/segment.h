@@ -10,6 +10,13 @@
 #include "sluice/edit.h"
 #include "sluice/label.h"
 
+/* One cut of an item, on the span where it ends up after required elements have taken their parents. */
+struct sl_cut {
+    uint32_t span;
+    struct sl_cause cause;
+    const struct sl_cut *next;
+};
+
 /* What was withheld, for reports and the ledger: ids, paths and rules, no content. */
 struct sl_withheld {
     const struct sl_item *item;

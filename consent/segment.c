@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segmentation: decisions become cuts, cuts become edits. See sluice/segment.h.
+ *
+ * Order of work, over all items of a labeller at once, since one item's fate is another's reference:
+ *   1. every item is decided by its classes;
+ *   2. in each released item, what it may not show is cut: properties R4 does not know, narrative, elements with
+ *      classes of their own, contained resources and references whose target is withheld. A cut climbs: a required
+ *      element takes its parent, an emptied container goes, and at the root the item is withheld;
+ *   3. items withheld in step 2 are taken out of the items that refer to them, until nothing changes;
+ *   4. labels are computed from what is left.
+ *
+ * Nothing here looks at whether others are withheld but through references: the reference goes because its target
+ * is not there for this recipient.
+ */
+#include "sluice/segment.h"
+
+#include "sluice/path.h"
+
+/* Deeper than any document the parser lets through. */
+#define MAX_STEPS 130u
+
+struct step {
+    uint32_t span;
+    sl_r4_node node;                     /* of the value */
+    const struct sl_r4_element *element; /* NULL at the root, and where R4 knows none */
+};
+
+struct segmenter {
+    struct sl_labeller *labeller;
+    struct sl_arena *arena;
+    struct sl_segment_report *report;
+    struct sl_item **items; /* by number */
+    uint32_t count;
+    const struct sl_doc *doc; /* the document whose spans `gone` is about */
+    struct gone *gone;
+    struct sl_item **queue; /* items withheld in step 2 or 3, whose referrers must be told */
+    uint32_t queued, told;
+    uint32_t *referrers, *referrer_start; /* items that refer to item n: referrers[start[n] .. start[n + 1]) */
+    struct cached *cached;
+};
+
+/* Which spans of a document are cut: one bit a span, made when a document gets its first cut. */
+struct gone {
+    const struct sl_doc *doc;
+    uint64_t *bits;
+    struct gone *next;
+};
+
+/* ---- Bits ---- */
+
+static uint64_t *gone_bits(struct segmenter *s, const struct sl_doc *doc)
+{
+    for (struct gone *g = s->gone; g; g = g->next)
+        if (g->doc == doc)
+            return g->bits;
+    struct gone *g = sl_arena_alloc(s->arena, sizeof *g);
+    uint64_t *bits = sl_arena_array(s->arena, doc->count / 64 + 1, sizeof *bits);
+    if (!g || !bits)
+        return NULL;
+    *g = (struct gone){.doc = doc, .bits = bits, .next = s->gone};
+    s->gone = g;
+    return bits;
+}
+
+static bool is_gone(const uint64_t *bits, uint32_t span)
+{
+    return bits[span / 64] >> (span % 64) & 1;
+}
+
+static bool any_left(const struct sl_doc *doc, uint32_t container, const uint64_t *bits)
+{
+    for (uint32_t c = container + 1; c < doc->spans[container].next; c = doc->spans[c].next)
+        if (!is_gone(bits, c) && doc->spans[c].type != SL_SPAN_NULL)
+            return true;
+    return false;
+}
+
+/* ---- From the root of an item down to a span ---- */
+
+static sl_r4_node node_of_value(const struct sl_doc *doc, uint32_t span, const struct sl_r4_element *element)
+{
+    if (!element)
+        return 0;
+    if (!(element->flags & SL_R4_RESOURCE))
+        return element->node;
+    uint32_t type = doc->spans[span].type == SL_SPAN_OBJECT ? sl_span_member(doc, span, SL_NAME_resourceType) : 0;
+    return type ? sl_r4_resource(sl_span_raw(doc, type)) : 0;
+}
+
+static const struct sl_r4_element *element_of(const struct sl_doc *doc, const struct step *parent, uint32_t child)
+{
+    if (doc->spans[parent->span].type == SL_SPAN_ARRAY)
+        return parent->element;
+    return parent->node ? sl_r4_element(parent->node, doc->spans[child].name) : NULL;
+}
+
+static uint32_t child_towards(const struct sl_doc *doc, uint32_t from, uint32_t span)
+{
+    for (uint32_t c = from + 1; c < doc->spans[from].next; c = doc->spans[c].next)
+        if (span >= c && span < doc->spans[c].next)
+            return c;
+    return 0;
+}
+
+/* The steps from the item's root to the span, both included; 0 if the span does not lie within the item. */
+static unsigned trace(const struct sl_item *item, uint32_t span, struct step *steps)
+{
+    const struct sl_doc *doc = item->doc;
+    unsigned n = 0;
+    steps[n++] = (struct step){.span = item->span, .node = item->type};
+    while (steps[n - 1].span != span) {
+        const struct step *parent = &steps[n - 1];
+        uint32_t child = child_towards(doc, parent->span, span);
+        if (!child || n == MAX_STEPS)
+            return 0;
+        const struct sl_r4_element *element = element_of(doc, parent, child);
+        sl_r4_node node = doc->spans[child].flags & SL_SPAN_SIBLING ? SL_R4_Element : node_of_value(doc, child, element);
+        steps[n++] = (struct step){.span = child, .node = node, .element = element};
+    }
+    return n;
+}
+
+/* ---- Withholding ---- */
+
+static void report_withheld(struct segmenter *s, const struct sl_item *item, struct sl_slice path, struct sl_cause cause)
+{
+    struct sl_withheld *w = sl_arena_alloc(s->arena, sizeof *w);
+    if (!w)
+        return;
+    *w = (struct sl_withheld){.item = item, .path = path, .cause = cause};
+    if (s->report->last)
+        ((struct sl_withheld *)(uintptr_t)s->report->last)->next = w;
+    else
+        s->report->first = w;
+    s->report->last = w;
+}
+
+static bool is_released(const struct sl_item *item)
+{
+    return item->verdict && item->verdict->decision == SL_RELEASED;
+}
+
+static void withhold(struct segmenter *s, struct sl_item *item, struct sl_cause cause)
+{
+    if (!is_released(item))
+        return;
+    *item->verdict = (struct sl_verdict){.decision = SL_WITHHELD, .cause = cause};
+    item->cuts = NULL;
+    s->queue[s->queued++] = item;
+}
+
+/* Is one of the steps a numbered, counted or summed part, or the resource one that goes whole or not at all? Then
+ * nothing in it is cut one by one: the resource is withheld, as if it did not exist. */
+static bool is_counted(const struct sl_item *item, const struct step *steps, unsigned n)
+{
+    if (sl_r4_facts(item->type) & SL_R4_WHOLE)
+        return true;
+    for (unsigned i = 1; i < n; i++)
+        if (steps[i].element && steps[i].element->flags & SL_R4_COUNTED)
+            return true;
+    return false;
+}
+
+/* Climbs from a span that must go to the span that goes: a required element takes its parent, and so does the last
+ * thing in a container. Gives the index among the steps; 0: the resource itself goes. Marks what goes on the way. */
+static unsigned climb(const struct sl_doc *doc, const struct step *steps, unsigned n, uint64_t *bits)
+{
+    unsigned i = n - 1;
+    while (i > 0) {
+        uint32_t span = steps[i].span, parent = steps[i - 1].span;
+        bits[span / 64] |= (uint64_t)1 << (span % 64);
+        bool in_array = doc->spans[parent].type == SL_SPAN_ARRAY;
+        bool required = !in_array && steps[i].element && steps[i].element->flags & SL_R4_REQUIRED &&
+                        !(doc->spans[span].flags & SL_SPAN_SIBLING);
+        if (!required && any_left(doc, parent, bits))
+            return i;
+        i--;
+    }
+    return 0;
+}
+
+/* Cuts `span` out of a released item. `always`: it goes by type, party and policy alone, so that it does not count as
+ * a change to a numbered part. */
+static enum sl_status cut(struct segmenter *s, struct sl_item *item, uint32_t span, struct sl_cause cause, bool always)
+{
+    struct step steps[MAX_STEPS];
+    uint64_t *bits = gone_bits(s, item->doc);
+    if (!bits)
+        return SL_NO_MEMORY;
+    if (!is_released(item) || is_gone(bits, span))
+        return SL_OK;
+    unsigned n = trace(item, span, steps);
+    if (n == 0 || (!always && is_counted(item, steps, n))) {
+        withhold(s, item, cause);
+        return SL_OK;
+    }
+    unsigned top = climb(item->doc, steps, n, bits);
+    if (top == 0) {
+        cause.why = n == 1 ? cause.why : "required-element";
+        withhold(s, item, cause);
+        return SL_OK;
+    }
+    struct sl_cut *made = sl_arena_alloc(s->arena, sizeof *made);
+    if (!made)
+        return SL_NO_MEMORY;
+    *made = (struct sl_cut){.span = steps[top].span, .cause = cause, .next = item->cuts};
+    item->cuts = made;
+    return SL_OK;
+}
+
+/* ---- What one released item may not show ---- */
+
+static bool is_narrative(const struct sl_doc *doc, uint32_t span)
+{
+    return doc->spans[span].name == SL_NAME_text && doc->spans[span].type == SL_SPAN_OBJECT;
+}
+
+static enum sl_status cut_constants(struct segmenter *s, struct sl_item *item)
+{
+    struct sl_cause unknown = {.class_bit = SL_CLASS_LIMIT, .why = "unknown-element"};
+    for (uint32_t i = 0; i < item->unknown_count; i++)
+        SL_TRY(cut(s, item, item->unknown[i], unknown, true));
+    if (sl_ruling_may_text(item->ruling))
+        return SL_OK;
+    struct sl_cause narrative = {.class_bit = SL_CLASS_LIMIT, .why = "narrative"};
+    for (uint32_t i = 0; i < item->text_count; i++)
+        if (is_narrative(item->doc, item->texts[i]))
+            SL_TRY(cut(s, item, item->texts[i], narrative, true));
+    return SL_OK;
+}
+
+static enum sl_status cut_parts(struct segmenter *s, struct sl_item *item)
+{
+    for (uint32_t i = 0; i < item->part_count && is_released(item); i++) {
+        struct sl_part *part = &item->parts[i];
+        struct sl_verdict verdict = sl_decide_part(item->ruling, item, part);
+        part->cut = verdict.decision != SL_RELEASED;
+        if (part->cut)
+            SL_TRY(cut(s, item, part->span, verdict.cause, false));
+    }
+    return SL_OK;
+}
+
+/* The patient an item is about is no secret in the item; what else is withheld is not referred to. */
+static bool leads_to_withheld(const struct sl_reference *reference)
+{
+    return reference->kind != SL_REF_SUBJECT && reference->item && !is_released(reference->item);
+}
+
+static enum sl_status cut_references(struct segmenter *s, struct sl_item *item)
+{
+    struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = "reference-withheld"};
+    for (uint32_t i = 0; i < item->reference_count && is_released(item); i++)
+        if (leads_to_withheld(&item->references[i]))
+            SL_TRY(cut(s, item, item->references[i].element, cause, false));
+    return SL_OK;
+}
+
+static enum sl_status cut_contained(struct segmenter *s, struct sl_item *contained)
+{
+    struct sl_item *container = contained->container;
+    if (is_released(contained) || !is_released(container))
+        return SL_OK;
+    struct sl_cause cause = contained->verdict ? contained->verdict->cause : (struct sl_cause){.why = "unlabelled"};
+    return cut(s, container, contained->span, cause, false);
+}
+
+/* ---- Over all items ---- */
+
+static enum sl_status number_items(struct segmenter *s)
+{
+    for (struct sl_item *item = sl_labeller_items(s->labeller); item; item = item->next)
+        item->number = s->count++;
+    s->items = sl_arena_raw(s->arena, s->count + 1u, sizeof *s->items);
+    s->queue = sl_arena_raw(s->arena, s->count + 1u, sizeof *s->queue);
+    if (!s->items || !s->queue)
+        return SL_NO_MEMORY;
+    for (struct sl_item *item = sl_labeller_items(s->labeller); item; item = item->next)
+        s->items[item->number] = item;
+    return SL_OK;
+}
+
+static enum sl_status decide_items(struct segmenter *s)
+{
+    struct sl_verdict *verdicts = sl_arena_raw(s->arena, s->count + 1u, sizeof *verdicts);
+    if (!verdicts)
+        return SL_NO_MEMORY;
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct sl_item *item = s->items[i];
+        SL_ASSERT(item->ruling);
+        verdicts[i] = sl_decide_item(item->ruling, item);
+        item->verdict = &verdicts[i];
+        item->cuts = NULL;
+    }
+    return SL_OK;
+}
+
+static enum sl_status cut_item(struct segmenter *s, struct sl_item *item)
+{
+    if (!is_released(item))
+        return SL_OK;
+    SL_TRY(cut_constants(s, item));
+    SL_TRY(cut_parts(s, item));
+    return cut_references(s, item);
+}
+
+/* For each item, who refers to it: built once, and only if a withheld item needs it. */
+static enum sl_status index_referrers(struct segmenter *s)
+{
+    if (s->referrer_start)
+        return SL_OK;
+    uint32_t *start = sl_arena_array(s->arena, s->count + 2u, sizeof *start);
+    if (!start)
+        return SL_NO_MEMORY;
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < s->count; i++)
+        for (uint32_t r = 0; r < s->items[i]->reference_count; r++)
+            if (s->items[i]->references[r].item) {
+                start[s->items[i]->references[r].item->number + 2]++;
+                total++;
+            }
+    for (uint32_t i = 2; i < s->count + 2; i++)
+        start[i] += start[i - 1];
+    s->referrers = sl_arena_raw(s->arena, total + 1u, sizeof *s->referrers);
+    if (!s->referrers)
+        return SL_NO_MEMORY;
+    for (uint32_t i = 0; i < s->count; i++)
+        for (uint32_t r = 0; r < s->items[i]->reference_count; r++)
+            if (s->items[i]->references[r].item)
+                s->referrers[start[s->items[i]->references[r].item->number + 1]++] = i;
+    s->referrer_start = start;
+    return SL_OK;
+}
+
+static enum sl_status tell_referrers(struct segmenter *s)
+{
+    while (s->told < s->queued) {
+        struct sl_item *gone = s->queue[s->told++];
+        SL_TRY(index_referrers(s));
+        if (gone->container)
+            SL_TRY(cut_contained(s, gone));
+        for (uint32_t i = s->referrer_start[gone->number]; i < s->referrer_start[gone->number + 1]; i++)
+            SL_TRY(cut_references(s, s->items[s->referrers[i]]));
+    }
+    return SL_OK;
+}
+
+/* A contained resource lives and dies with its container. */
+static void follow_container(struct segmenter *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct sl_item *item = s->items[i];
+        if (item->container && is_released(item) && !is_released(item->container))
+            *item->verdict = (struct sl_verdict){.decision = SL_WITHHELD, .cause = item->container->verdict->cause};
+    }
+}
+
+/* ---- Labels of what is left ---- */
+
+struct cached { /* the labels made last: neighbours in a document are mostly alike */
+    const struct sl_ruling *ruling;
+    struct sl_classes classes;
+    struct sl_slice program, received, security, mark;
+    struct sl_slice custodian;
+};
+
+static const char confidentiality_order[] = "ULMNRV";
+
+static bool is_confidentiality(struct sl_slice system)
+{
+    return sl_slice_eq(system, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-Confidentiality"));
+}
+
+static unsigned confidentiality_rank(char code)
+{
+    const char *at = code ? strchr(confidentiality_order, code) : NULL;
+    return at ? (unsigned)(at - confidentiality_order) : 0;
+}
+
+static void add_coding(struct sl_buffer *out, struct sl_slice system, struct sl_slice code, struct sl_slice display)
+{
+    if (out->len > 1)
+        sl_buffer_add(out, SL_LIT(","));
+    sl_buffer_add(out, SL_LIT("{\"system\":"));
+    sl_buffer_json_string(out, system);
+    sl_buffer_add(out, SL_LIT(",\"code\":"));
+    sl_buffer_json_string(out, code);
+    if (display.len) {
+        sl_buffer_add(out, SL_LIT(",\"display\":"));
+        sl_buffer_json_string(out, display);
+    }
+    sl_buffer_add(out, SL_LIT("}"));
+}
+
+/* The meta.security array the resource came with; 0 if it has none. */
+static uint32_t received_security(const struct sl_item *item)
+{
+    uint32_t meta = sl_span_member(item->doc, item->span, SL_NAME_meta);
+    if (!meta || item->doc->spans[meta].type != SL_SPAN_OBJECT)
+        return 0;
+    uint32_t security = sl_span_member(item->doc, meta, SL_NAME_security);
+    return security && item->doc->spans[security].type == SL_SPAN_ARRAY ? security : 0;
+}
+
+static struct sl_slice string_member(const struct sl_doc *doc, uint32_t object, sl_name name, struct sl_arena *arena)
+{
+    uint32_t member = doc->spans[object].type == SL_SPAN_OBJECT ? sl_span_member(doc, object, name) : 0;
+    return member ? sl_span_string(doc, member, arena) : (struct sl_slice){NULL, 0};
+}
+
+static bool has_label(const struct sl_release *release, struct sl_slice system, struct sl_slice code)
+{
+    for (size_t i = 0; i < release->label_count; i++)
+        if (sl_slice_eq(release->labels[i].system, system) && sl_slice_eq(release->labels[i].code, code))
+            return true;
+    return false;
+}
+
+/* Received labels are kept (PERSISTLABEL); exactly one confidentiality code goes out, the higher of the two. */
+static void add_received(struct sl_buffer *out, const struct sl_item *item, const struct sl_release *release,
+    struct sl_arena *arena)
+{
+    uint32_t security = received_security(item);
+    if (!security)
+        return;
+    const struct sl_doc *doc = item->doc;
+    for (uint32_t c = security + 1; c < doc->spans[security].next; c = doc->spans[c].next) {
+        struct sl_slice system = string_member(doc, c, SL_NAME_system, arena);
+        struct sl_slice code = string_member(doc, c, SL_NAME_code, arena);
+        if (!code.len || is_confidentiality(system) || has_label(release, system, code))
+            continue;
+        add_coding(out, system, code, (struct sl_slice){NULL, 0});
+    }
+}
+
+static char highest_confidentiality(const struct sl_item *item, char ours, struct sl_arena *arena)
+{
+    uint32_t security = received_security(item);
+    const struct sl_doc *doc = item->doc;
+    for (uint32_t c = security + 1; security && c < doc->spans[security].next; c = doc->spans[c].next) {
+        struct sl_slice code = string_member(doc, c, SL_NAME_code, arena);
+        if (code.len == 1 && is_confidentiality(string_member(doc, c, SL_NAME_system, arena)) &&
+            confidentiality_rank(code.ptr[0]) > confidentiality_rank(ours))
+            ours = code.ptr[0];
+    }
+    return ours;
+}
+
+static void write_security(struct sl_buffer *out, const struct sl_item *item, const struct sl_release *release,
+    struct sl_arena *arena)
+{
+    char level = highest_confidentiality(item, release->confidentiality, arena);
+    sl_buffer_add(out, SL_LIT("["));
+    add_coding(out, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-Confidentiality"), (struct sl_slice){&level, 1},
+        (struct sl_slice){NULL, 0});
+    for (size_t i = 0; i < release->label_count; i++)
+        add_coding(out, release->labels[i].system, release->labels[i].code, release->labels[i].display);
+    add_received(out, item, release, arena);
+    sl_buffer_add(out, SL_LIT("]"));
+}
+
+/* The statement of 42 CFR 2.32(a) on the resource itself: DS4P extension-display, an Annotation on meta. */
+static void write_mark(struct sl_buffer *out, struct sl_slice statement)
+{
+    sl_buffer_add(out, SL_LIT("{\"url\":\"http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/"
+                              "extension-display\",\"valueAnnotation\":{\"text\":"));
+    sl_buffer_json_string(out, statement);
+    sl_buffer_add(out, SL_LIT("}}"));
+}
+
+static struct sl_classes released_classes(const struct sl_item *item)
+{
+    struct sl_classes classes = item->classes;
+    for (uint32_t i = 0; i < item->part_count; i++)
+        if (!item->parts[i].cut)
+            sl_classes_join(&classes, &item->parts[i].classes);
+    return classes;
+}
+
+static struct sl_slice received_text(const struct sl_item *item)
+{
+    uint32_t security = received_security(item);
+    return security ? sl_span_text(item->doc, security) : (struct sl_slice){NULL, 0};
+}
+
+static bool is_cached(const struct cached *c, const struct sl_item *item, const struct sl_classes *classes,
+    struct sl_slice received)
+{
+    return c->ruling == item->ruling && memcmp(&c->classes, classes, sizeof *classes) == 0 &&
+           sl_slice_eq(c->received, received) && sl_slice_eq(c->program, item->program) &&
+           sl_slice_eq(c->custodian, item->custodian) && !sl_ruling_by_item(item->ruling);
+}
+
+static enum sl_status label_item(struct segmenter *s, struct sl_item *item)
+{
+    struct cached *c = s->cached;
+    struct sl_classes classes = released_classes(item);
+    struct sl_slice received = received_text(item);
+    if (is_cached(c, item, &classes, received)) {
+        item->security = c->security;
+        item->mark = c->mark;
+        return SL_OK;
+    }
+    struct sl_release release = {0};
+    SL_TRY(sl_ruling_release(item->ruling, item, s->arena, &release));
+    struct sl_buffer text;
+    sl_buffer_init(&text, 64 * 1024);
+    write_security(&text, item, &release, s->arena);
+    item->security = sl_arena_copy(s->arena, sl_buffer_slice(&text));
+    bool failed = sl_buffer_failed(&text);
+    sl_buffer_clear(&text);
+    item->mark = (struct sl_slice){NULL, 0};
+    if (release.notice) {
+        write_mark(&text, release.statement);
+        item->mark = sl_arena_copy(s->arena, sl_buffer_slice(&text));
+    }
+    failed |= sl_buffer_failed(&text);
+    sl_buffer_fini(&text);
+    if (failed || sl_arena_failed(s->arena))
+        return SL_NO_MEMORY;
+    *c = (struct cached){.ruling = item->ruling, .classes = classes, .program = item->program, .received = received,
+        .custodian = item->custodian, .security = item->security, .mark = item->mark};
+    return SL_OK;
+}
+
+/* ---- The two doors of this module ---- */
+
+static void count_item(struct segmenter *s, const struct sl_item *item)
+{
+    if (item->context || item->container)
+        return;
+    if (!is_released(item)) {
+        s->report->resources_withheld++;
+        report_withheld(s, item, (struct sl_slice){NULL, 0}, item->verdict->cause);
+        return;
+    }
+    s->report->resources_released++;
+    for (const struct sl_cut *c = item->cuts; c; c = c->next) {
+        s->report->elements_cut++;
+        report_withheld(s, item, sl_span_path(item->doc, item->span, c->span, s->arena), c->cause);
+    }
+}
+
+enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *arena, struct sl_segment_report *report)
+{
+    struct cached cached = {0};
+    struct segmenter s = {.labeller = labeller, .arena = arena, .report = report, .cached = &cached};
+    *report = (struct sl_segment_report){0};
+    SL_TRY(number_items(&s));
+    SL_TRY(decide_items(&s));
+    for (uint32_t i = 0; i < s.count; i++)
+        SL_TRY(cut_item(&s, s.items[i]));
+    for (uint32_t i = 0; i < s.count; i++)
+        if (s.items[i]->container)
+            SL_TRY(cut_contained(&s, s.items[i]));
+    SL_TRY(tell_referrers(&s));
+    follow_container(&s);
+    for (uint32_t i = 0; i < s.count; i++) {
+        if (is_released(s.items[i]) && !s.items[i]->context && !s.items[i]->container)
+            SL_TRY(label_item(&s, s.items[i]));
+        count_item(&s, s.items[i]);
+    }
+    return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+static enum sl_status edit_mark(const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
+{
+    if (!item->mark.len)
+        return SL_OK;
+    uint32_t extension = sl_span_member(item->doc, meta, SL_NAME_extension);
+    if (extension && item->doc->spans[extension].type == SL_SPAN_ARRAY && !sl_edit_is_cut(edits, extension)) {
+        sl_edit_add_item(edits, extension, item->mark);
+        return SL_OK;
+    }
+    struct sl_slice member = sl_arena_printf(arena, "\"extension\":[%.*s]", SL_FMT(item->mark));
+    if (!member.ptr)
+        return SL_NO_MEMORY;
+    sl_edit_add_member(edits, meta, member);
+    return SL_OK;
+}
+
+static enum sl_status add_security(const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
+{
+    struct sl_slice member = sl_arena_printf(arena, "\"security\":%.*s", SL_FMT(item->security));
+    if (!member.ptr)
+        return SL_NO_MEMORY;
+    sl_edit_add_member(edits, meta, member);
+    return SL_OK;
+}
+
+static enum sl_status edit_meta(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena)
+{
+    uint32_t meta = sl_span_member(item->doc, item->span, SL_NAME_meta);
+    if (!meta || item->doc->spans[meta].type != SL_SPAN_OBJECT || sl_edit_is_cut(edits, meta)) {
+        struct sl_slice text = sl_arena_printf(arena, "\"meta\":{\"security\":%.*s%s%.*s%s}", SL_FMT(item->security),
+            item->mark.len ? ",\"extension\":[" : "", SL_FMT(item->mark), item->mark.len ? "]" : "");
+        if (!text.ptr)
+            return SL_NO_MEMORY;
+        sl_edit_add_member(edits, item->span, text);
+        return SL_OK;
+    }
+    uint32_t security = received_security(item);
+    if (security && !sl_edit_is_cut(edits, security))
+        sl_edit_replace(edits, security, item->security);
+    else
+        SL_TRY(add_security(item, meta, edits, arena));
+    return edit_mark(item, meta, edits, arena);
+}
+
+enum sl_status sl_segment_edit(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena)
+{
+    if (!is_released(item)) {
+        sl_edit_cut(edits, item->span);
+        return SL_OK;
+    }
+    for (const struct sl_cut *c = item->cuts; c; c = c->next)
+        sl_edit_cut(edits, c->span);
+    return edit_meta(item, edits, arena);
+}
