@@ -29,6 +29,9 @@ enum sl_consent_verdict { SL_CONSENT_SILENT = 0x3311, SL_CONSENT_PERMIT = 0x5522
 SL_MUST_CHECK enum sl_status sl_directive_read(struct sl_arena *arena, const struct sl_doc *doc, uint32_t root,
     struct sl_issues *issues, struct sl_directives *list);
 
+/* Moves everything of `more` to the end of `list`. */
+void sl_directives_join(struct sl_directives *list, struct sl_directives *more);
+
 /* Drops what a later Consent supersedes, and what is not active at `now`. */
 void sl_directives_settle(struct sl_directives *list, int64_t now);
 

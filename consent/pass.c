@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pass of the one path: see sluice/pass.h. Rulings are compiled once for each set of patients and kept by it. */
+#include "sluice/pass.h"
+
+#include <stdlib.h>
+
+#define MAX_PATIENTS 64u /* of one item; with more it is withheld */
+
+struct ruled { /* one set of patients and the ruling for it */
+    struct sl_slice key;
+    struct sl_ruling *ruling;
+};
+
+struct sl_pass {
+    struct sl_arena *arena;
+    struct sl_pass_options options;
+    struct sl_labeller *labeller;
+    struct ruled *table; /* open addressing, a power of two, at most half full */
+    size_t capacity, count;
+    const struct ruled *last;
+};
+
+struct sl_pass *sl_pass_new(struct sl_arena *arena, const struct sl_pass_options *options)
+{
+    struct sl_pass *pass = sl_arena_alloc(arena, sizeof *pass);
+    if (!pass)
+        return NULL;
+    pass->arena = arena;
+    pass->options = *options;
+    pass->labeller = sl_labeller_new(arena, options->policy, options->programs);
+    return pass->labeller ? pass : NULL;
+}
+
+struct sl_labeller *sl_pass_labeller(struct sl_pass *pass)
+{
+    return pass->labeller;
+}
+
+enum sl_status sl_pass_add(struct sl_pass *pass, const struct sl_doc *doc, uint32_t root, struct sl_slice full_url,
+    bool context, struct sl_item **out)
+{
+    return sl_labeller_add(pass->labeller, doc, root, full_url, context, out);
+}
+
+enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, size_t *count)
+{
+    return sl_labeller_resolve(pass->labeller, missing, count);
+}
+
+/* ---- Who it is about ---- */
+
+static struct sl_slice known_as(struct sl_pass *pass, struct sl_slice reference)
+{
+    const struct sl_item *item = sl_labeller_find(pass->labeller, reference);
+    if (!item || !item->id.len || item->type == 0)
+        return reference;
+    struct sl_slice type = sl_r4_node_name(item->type);
+    if (reference.len == type.len + 1 + item->id.len && sl_slice_starts(reference, type))
+        return reference;
+    return sl_arena_printf(pass->arena, "%.*s/%.*s", SL_FMT(type), SL_FMT(item->id));
+}
+
+static int order_slices(const void *a, const void *b)
+{
+    const struct sl_slice *x = a, *y = b;
+    size_t least = x->len < y->len ? x->len : y->len;
+    int order = least ? memcmp(x->ptr, y->ptr, least) : 0;
+    return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* The patients as known here, in order, each once; more than MAX_PATIENTS: that many and one. */
+static size_t patients_of(struct sl_pass *pass, const struct sl_item *item, struct sl_slice *out)
+{
+    const struct sl_item *root = item;
+    while (root->container && root->patient_count == 0)
+        root = root->container;
+    size_t count = root->patient_count > MAX_PATIENTS ? MAX_PATIENTS + 1 : root->patient_count;
+    for (size_t i = 0; i < count; i++)
+        out[i] = known_as(pass, root->patients[i]);
+    if (count > 1)
+        qsort(out, count, sizeof *out, order_slices);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || !sl_slice_eq(out[kept - 1], out[i]))
+            out[kept++] = out[i];
+    return kept;
+}
+
+static struct sl_slice join(struct sl_pass *pass, const struct sl_slice *patients, size_t count)
+{
+    if (count == 1)
+        return patients[0];
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += patients[i].len + 1;
+    char *text = sl_arena_raw(pass->arena, size + 1, 1);
+    if (!text)
+        return (struct sl_slice){NULL, 0};
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            text[at++] = ' ';
+        memcpy(text + at, patients[i].ptr, patients[i].len);
+        at += patients[i].len;
+    }
+    return (struct sl_slice){text, at};
+}
+
+enum sl_status sl_pass_patients(struct sl_pass *pass, const struct sl_item *item, struct sl_slice *out)
+{
+    struct sl_slice patients[MAX_PATIENTS + 1];
+    size_t count = patients_of(pass, item, patients);
+    *out = count ? join(pass, patients, count) : (struct sl_slice){NULL, 0};
+    return sl_arena_failed(pass->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+/* ---- Rulings by patients ---- */
+
+static uint64_t hash(struct sl_slice key)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < key.len; i++)
+        h = (h ^ (unsigned char)key.ptr[i]) * 0x100000001b3u;
+    return h ^ h >> 29;
+}
+
+static struct ruled *slot_of(struct ruled *table, size_t capacity, struct sl_slice key)
+{
+    size_t i = hash(key) & (capacity - 1);
+    while (table[i].ruling && !sl_slice_eq(table[i].key, key))
+        i = (i + 1) & (capacity - 1);
+    return &table[i];
+}
+
+static enum sl_status make_room(struct sl_pass *pass)
+{
+    if (pass->count * 2 < pass->capacity)
+        return SL_OK;
+    size_t capacity = pass->capacity ? pass->capacity * 2 : 16;
+    struct ruled *table = sl_arena_array(pass->arena, capacity, sizeof *table);
+    if (!table)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < pass->capacity; i++)
+        if (pass->table[i].ruling)
+            *slot_of(table, capacity, pass->table[i].key) = pass->table[i];
+    pass->table = table;
+    pass->capacity = capacity;
+    pass->last = NULL;
+    return SL_OK;
+}
+
+static enum sl_status compile(struct sl_pass *pass, const struct sl_slice *patients, size_t count, struct sl_ruling **out)
+{
+    const struct sl_pass_options *o = &pass->options;
+    struct sl_directives directives = {0};
+    for (size_t i = 0; i < count && o->directives; i++) {
+        struct sl_directives one = {0};
+        SL_TRY(o->directives(o->context, patients[i], pass->arena, &one));
+        sl_directives_join(&directives, &one);
+    }
+    sl_directives_settle(&directives, o->now);
+    struct sl_directives *kept = sl_arena_alloc(pass->arena, sizeof *kept);
+    struct sl_slice *names = sl_arena_array(pass->arena, count + 1, sizeof *names);
+    if (!kept || !names)
+        return SL_NO_MEMORY;
+    *kept = directives;
+    for (size_t i = 0; i < count; i++)
+        names[i] = patients[i];
+    return sl_ruling_new(pass->arena, o->policy, o->recipient, names, count, kept, o->now, out);
+}
+
+static enum sl_status ruling_for(struct sl_pass *pass, const struct sl_item *item, const struct sl_ruling **out)
+{
+    struct sl_slice patients[MAX_PATIENTS + 1];
+    size_t count = patients_of(pass, item, patients);
+    struct sl_slice key = count ? join(pass, patients, count) : SL_LIT("");
+    if (sl_arena_failed(pass->arena))
+        return SL_NO_MEMORY;
+    if (pass->last && sl_slice_eq(pass->last->key, key)) {
+        *out = pass->last->ruling;
+        return SL_OK;
+    }
+    SL_TRY(make_room(pass));
+    struct ruled *slot = slot_of(pass->table, pass->capacity, key);
+    if (!slot->ruling) {
+        struct sl_ruling *ruling = NULL;
+        SL_TRY(compile(pass, patients, count, &ruling));
+        *slot = (struct ruled){.key = key, .ruling = ruling};
+        pass->count++;
+    }
+    pass->last = slot;
+    *out = slot->ruling;
+    return SL_OK;
+}
+
+enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segment_report *report)
+{
+    for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
+        SL_TRY(ruling_for(pass, item, &item->ruling));
+        if (item->patient_count > MAX_PATIENTS)
+            item->unlabelled = "too-many-patients";
+    }
+    return sl_segment_decide(pass->labeller, pass->arena, report);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass of the one path: label, compile, decide, segment, over the resources that one fetch brought. Every door
+ * (REST, Bundle, batch, export, command line) adds its resources to a pass and sends what the pass says.
+ *
+ *     sl_pass_new → sl_pass_add… → sl_pass_label (→ fetch what is missing, sl_pass_add as context)… → sl_pass_decide
+ *                 → sl_segment_edit for each released item → sl_edit_gather
+ *
+ * Pure but for the directives callback, which a door gives to look consents up.
+ */
+#ifndef SLUICE_PASS_H
+#define SLUICE_PASS_H
+
+#include "sluice/segment.h"
+
+struct sl_pass;
+
+struct sl_pass_options {
+    const struct sl_policy *policy;
+    const struct sl_programs *programs;
+    const struct sl_recipient *recipient;
+    int64_t now; /* seconds since the epoch */
+    /* Everything a person has directed. None is SL_OK and an empty list; a failing store is an error, and the pass fails. */
+    enum sl_status (*directives)(void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
+    void *context;
+};
+
+/* NULL if memory ran out. The options' pointers are borrowed for its life. */
+struct sl_pass *sl_pass_new(struct sl_arena *arena, const struct sl_pass_options *options);
+struct sl_labeller *sl_pass_labeller(struct sl_pass *pass);
+
+/* Adds a resource (see sl_labeller_add); `context`: for labels only, never part of the answer. */
+SL_MUST_CHECK enum sl_status sl_pass_add(struct sl_pass *pass, const struct sl_doc *doc, uint32_t root,
+    struct sl_slice full_url, bool context, struct sl_item **out);
+
+/* Labels as far as what is known reaches; *missing are the references still lacked (see sl_labeller_resolve). */
+SL_MUST_CHECK enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, size_t *count);
+
+/* Compiles a ruling for each set of patients at hand, decides every item, and works out the cuts. */
+SL_MUST_CHECK enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segment_report *report);
+
+/* The patients an item is about, as they are known here ("Patient/x"), joined by a space: for ledger and reports. */
+SL_MUST_CHECK enum sl_status sl_pass_patients(struct sl_pass *pass, const struct sl_item *item, struct sl_slice *out);
+
+#endif
