@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The portable scanner, and the search for the byte at fault, which all scanners share: see span_scan.h. */
+#include "span_scan.h"
+
+enum { BACKSLASH = 1, QUOTE = 2, COMMA = 4, COLON = 8, OPEN = 16, CLOSE = 32, SPACE = 64, CONTROL = 128 };
+
+static const uint8_t classes[256] = {
+    [0x00 ... 0x1f] = CONTROL, ['\t'] = CONTROL | SPACE, ['\n'] = CONTROL | SPACE, ['\r'] = CONTROL | SPACE,
+    [' '] = SPACE, ['\\'] = BACKSLASH, ['"'] = QUOTE, [','] = COMMA, [':'] = COLON,
+    ['{'] = OPEN, ['['] = OPEN, ['}'] = CLOSE, [']'] = CLOSE,
+};
+
+unsigned sl_scan_utf8(const unsigned char *p, size_t left)
+{
+    unsigned char lead = p[0];
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xc2 || lead > 0xf4)
+        return 0;
+    unsigned length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (left < length)
+        return 0;
+    unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (unsigned i = 2; i < length; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+/* Transposes the 8 by 8 bits of a word: bit j of byte i becomes bit i of byte j. */
+static uint64_t transpose(uint64_t x)
+{
+    uint64_t t = (x ^ x >> 7) & 0x00aa00aa00aa00aau;
+    x ^= t ^ t << 7;
+    t = (x ^ x >> 14) & 0x0000cccc0000ccccu;
+    x ^= t ^ t << 14;
+    t = (x ^ x >> 28) & 0x00000000f0f0f0f0u;
+    return x ^ t ^ t << 28;
+}
+
+/* Eight bytes at a time: a class byte for each, then the word of them turned on its side. */
+static void classify(const unsigned char *p, struct sl_scan_masks *m)
+{
+    *m = (struct sl_scan_masks){0};
+    for (unsigned at = 0; at < SL_SCAN_BYTES; at += 8) {
+        uint64_t word = 0;
+        for (unsigned i = 0; i < 8; i++)
+            word |= (uint64_t)classes[p[at + i]] << 8 * i;
+        word = transpose(word);
+        m->backslash |= (word & 0xff) << at;
+        m->quote |= (word >> 8 & 0xff) << at;
+        m->comma |= (word >> 16 & 0xff) << at;
+        m->colon |= (word >> 24 & 0xff) << at;
+        m->open |= (word >> 32 & 0xff) << at;
+        m->close |= (word >> 40 & 0xff) << at;
+        m->space |= (word >> 48 & 0xff) << at;
+        m->control |= (word >> 56) << at;
+    }
+}
+
+static bool is_ascii(const unsigned char *p)
+{
+    uint64_t words[SL_SCAN_BYTES / 8], any = 0;
+    memcpy(words, p, sizeof words);
+    for (unsigned i = 0; i < SL_SCAN_BYTES / 8; i++)
+        any |= words[i];
+    return (any & 0x8080808080808080u) == 0;
+}
+
+/* Checks the sequences that begin in [*from, to); *from becomes the beginning of the first that begins later. */
+static bool check_utf8(struct sl_slice text, size_t *from, size_t to)
+{
+    while (*from < to) {
+        unsigned length = sl_scan_utf8((const unsigned char *)text.ptr + *from, text.len - *from);
+        if (!length)
+            return false;
+        *from += length;
+    }
+    return true;
+}
+
+void sl_scan_portable(struct sl_scan *scan)
+{
+    size_t checked = 0;
+    for (size_t at = 0; at < scan->text.len && !scan->stopped; at += SL_SCAN_BYTES) {
+        unsigned char last[SL_SCAN_BYTES];
+        const unsigned char *p = (const unsigned char *)scan->text.ptr + at;
+        size_t left = scan->text.len - at;
+        if (left < SL_SCAN_BYTES) {
+            memset(last, ' ', sizeof last);
+            memcpy(last, p, left);
+            p = last;
+        }
+        size_t to = left < SL_SCAN_BYTES ? scan->text.len : at + SL_SCAN_BYTES;
+        bool good = true;
+        if (checked <= at && is_ascii(p))
+            checked = to;
+        else
+            good = check_utf8(scan->text, &checked, to);
+        struct sl_scan_masks masks;
+        classify(p, &masks);
+        good &= sl_scan_step(scan, &masks, sl_scan_prefix_xor);
+        scan->stopped = !good;
+    }
+}
+
+/* Plain and slow, and run once at most: only for texts already refused. */
+size_t sl_scan_locate(const struct sl_scan *scan, const char **why)
+{
+    const unsigned char *p = (const unsigned char *)scan->text.ptr;
+    size_t end = (size_t)scan->count * SL_SCAN_BYTES, opened = 0;
+    if (end > scan->text.len)
+        end = scan->text.len;
+    bool inside = false, escaped = false;
+    for (size_t i = 0; i < end;) {
+        unsigned length = sl_scan_utf8(p + i, scan->text.len - i);
+        *why = !length ? "not UTF-8" : inside && p[i] < 0x20 ? "a control character in a string" : NULL;
+        if (*why)
+            return i;
+        if (p[i] == '"' && !escaped) {
+            inside = !inside;
+            opened = i;
+        }
+        escaped = p[i] == '\\' && !escaped;
+        i += length;
+    }
+    *why = inside && !scan->stopped ? "a string without an end" : NULL;
+    return *why ? opened : scan->text.len;
+}
