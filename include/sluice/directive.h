@@ -32,6 +32,10 @@ SL_MUST_CHECK enum sl_status sl_directive_read(struct sl_arena *arena, const str
 /* Moves everything of `more` to the end of `list`. */
 void sl_directives_join(struct sl_directives *list, struct sl_directives *more);
 
+/* Those of a list that are about a person ("Patient/x"), as a list of their own. */
+SL_MUST_CHECK enum sl_status sl_directives_about(const struct sl_directives *list, struct sl_slice patient,
+    struct sl_arena *arena, struct sl_directives *out);
+
 /* Drops what a later Consent supersedes, and what is not active at `now`. */
 void sl_directives_settle(struct sl_directives *list, int64_t now);
 

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Style by tools, not by people: formatting, banned functions, the arrows between the rooms, headers that compile alone.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+bad=0
+fail() { echo "lint: $1"; bad=1; }
+
+sources=$(git ls-files '*.c' '*.h' | grep -v -E '^fhir/r4_.*\.c$|r4_names\.h$')
+banned='\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|atof|system|popen|alloca|rand|strncpy|strncat)\('
+grep -nE "$banned" $sources && fail "a banned function"
+grep -nE '#include "(\.\./)?(gateway|consent)/' $(git ls-files 'fhir/*') && fail "fhir/ uses nothing of ours"
+grep -nE '#include "(\.\./)?gateway/' $(git ls-files 'consent/*') && fail "consent/ does not use gateway/"
+one_file() { # header pattern, allowed files
+  local found
+  found=$(grep -lE "#include <($1)" $sources | grep -vE "$2")
+  [ -z "$found" ] || fail "only $2 may include <$1>: $found"
+}
+one_file 'lmdb\.h' '^consent/store\.c$'
+one_file 'yaml\.h' '^consent/yaml\.c$'
+one_file 'curl/' '^gateway/upstream|^bench/'
+for header in $(git ls-files 'include/sluice/*.h'); do
+  echo "#include \"${header#include/}\"" | gcc -std=gnu17 -D_GNU_SOURCE -Iinclude -fsyntax-only -x c - ||
+    fail "$header does not compile alone"
+done
+grep -LE 'SPDX-License-Identifier: Apache-2.0' $sources | grep . && fail "no SPDX line"
+if command -v clang-format >/dev/null; then
+  awk 'length > 120 {print FILENAME ":" FNR ": over 120 columns"; n++} END {exit n > 0}' $sources || fail "long lines"
+fi
+[ "$bad" = 0 ] && echo "lint: clean"
+exit "$bad"
