@@ -78,15 +78,21 @@ struct sl_rule_view {
 
 /* ---- Consents: which FHIR Consents count as what ---- */
 
+/*
+ * One form in which a kind of consent comes. Several rows may have the same id, next to each other: a Consent counts as
+ * the kind if it fits any one row. It fits a row if every condition below is met, so that an empty list sets none.
+ * What the Consent permits, to whom, for how long and for which items is sl_directive_judge's business, not this.
+ */
 struct sl_consent_kind {
     struct sl_slice id;                 /* "part2-tpo", "part2-specific", "sud-counseling-notes", "psychotherapy-note-authorization", … */
-    const struct sl_coding *categories; /* any of these in Consent.category; empty: no limit */
+    const struct sl_coding *categories; /* any of these (system and code) in Consent.category; empty: no limit */
     size_t category_count;
-    const struct sl_coding *policy_rules; /* any of these in policyRule, or as uri in policy.uri (system empty) */
+    const struct sl_coding *policy_rules; /* any of these in policyRule, or as uri in policy.uri (system empty); empty: no limit */
     size_t policy_rule_count;
     const struct sl_slice *purposes;    /* each of these (or an ancestor) must be among the permit's purposes */
     size_t purpose_count;
     bool needs_expiry;                  /* provision.period.end must be there */
+    bool needs_purpose;                 /* the permit must name at least one purpose (42 CFR 2.31(a)(5)) */
 };
 const struct sl_consent_kind *sl_policy_consent_kinds(const struct sl_policy *policy, size_t *count);
 
