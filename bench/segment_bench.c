@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * segment_bench POLICY-DIR FILE…: the whole pass in memory (parse, label, decide, segment, gather) over JSON Bundles,
+ * against Jansson's parse-and-print of the same bytes, in one run. Prints MB/s and the ratio for two parties.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "sluice/pass.h"
+#include "sluice/yaml.h"
+
+#define ROUNDS 5
+
+struct file {
+    struct sl_slice text;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static enum sl_status no_directives(void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
+{
+    (void)context, (void)patient, (void)arena;
+    *out = (struct sl_directives){0};
+    return SL_OK;
+}
+
+static enum sl_status add_entries(struct sl_pass *pass, const struct sl_doc *doc, struct sl_arena *arena)
+{
+    struct sl_item *item;
+    uint32_t entries = sl_span_member(doc, 0, SL_NAME_entry);
+    for (uint32_t e = entries + 1; entries && e < doc->spans[entries].next; e = doc->spans[e].next) {
+        uint32_t resource = sl_span_member(doc, e, SL_NAME_resource), url = sl_span_member(doc, e, SL_NAME_fullUrl);
+        struct sl_slice full_url = url ? sl_span_string(doc, url, arena) : (struct sl_slice){NULL, 0};
+        if (resource)
+            SL_TRY(sl_pass_add(pass, doc, resource, full_url, false, &item));
+    }
+    return SL_OK;
+}
+
+static enum sl_status settle(struct sl_pass *pass)
+{
+    struct sl_slice *missing = NULL;
+    size_t count = 1;
+    for (unsigned round = 0; round < 8 && count; round++) {
+        SL_TRY(sl_pass_label(pass, &missing, &count));
+        for (size_t i = 0; i < count; i++)
+            SL_TRY(sl_labeller_absent(sl_pass_labeller(pass), missing[i], true));
+    }
+    return SL_OK;
+}
+
+/* Times of the parts, seconds. */
+struct times {
+    double parse, label, decide, gather;
+    size_t released, withheld, cut, out;
+};
+
+static enum sl_status segment_once(struct sl_arena *arena, const struct sl_pass_options *options, struct sl_slice text,
+    struct times *times)
+{
+    struct sl_doc doc;
+    struct sl_segment_report report;
+    double t0 = now();
+    SL_TRY(sl_doc_parse(arena, text, NULL, &doc, NULL));
+    double t1 = now();
+    struct sl_pass *pass = sl_pass_new(arena, options);
+    if (!pass)
+        return SL_NO_MEMORY;
+    SL_TRY(add_entries(pass, &doc, arena));
+    SL_TRY(settle(pass));
+    double t2 = now();
+    SL_TRY(sl_pass_decide(pass, &report));
+    double t3 = now();
+    struct sl_edits *edits = sl_edits_new(arena, &doc);
+    struct sl_blocks out = {.arena = arena};
+    if (!edits)
+        return SL_NO_MEMORY;
+    for (const struct sl_item *item = sl_labeller_items(sl_pass_labeller(pass)); item; item = item->next)
+        if (!item->container)
+            SL_TRY(sl_segment_edit(item, edits, arena));
+    SL_TRY(sl_edit_gather(edits, 0, &out));
+    double t4 = now();
+    times->parse += t1 - t0;
+    times->label += t2 - t1;
+    times->decide += t3 - t2;
+    times->gather += t4 - t3;
+    times->released += report.resources_released;
+    times->withheld += report.resources_withheld;
+    times->cut += report.elements_cut;
+    times->out += out.total;
+    return SL_OK;
+}
+
+static double jansson_once(struct sl_slice text)
+{
+    double t0 = now();
+    json_error_t error;
+    json_t *tree = json_loadb(text.ptr, text.len, 0, &error);
+    char *printed = json_dumps(tree, JSON_COMPACT);
+    double t1 = now();
+    free(printed);
+    json_decref(tree);
+    return t1 - t0;
+}
+
+static double measure_party(const struct sl_policy *policy, const struct sl_programs *programs, const char *party,
+    const char *purpose, const struct file *files, size_t count, size_t bytes, double jansson)
+{
+    struct sl_recipient recipient = {.party = sl_slice_of(party), .purpose = sl_purpose_find(sl_slice_of(purpose))};
+    struct sl_pass_options options = {.policy = policy, .programs = programs, .recipient = &recipient, .now = 1790000000,
+        .directives = no_directives};
+    struct sl_arena *arena = sl_arena_new((size_t)4 << 30);
+    double best = 1e9;
+    struct times of_best = {0};
+    for (int round = 0; round < ROUNDS; round++) {
+        struct times times = {0};
+        double t0 = now();
+        for (size_t i = 0; i < count; i++) {
+            if (segment_once(arena, &options, files[i].text, &times) != SL_OK) {
+                fprintf(stderr, "segment_bench: file %zu failed\n", i);
+                exit(1);
+            }
+            sl_arena_reset(arena);
+        }
+        double took = now() - t0;
+        if (took < best) {
+            best = took;
+            of_best = times;
+        }
+    }
+    sl_arena_free(arena);
+    printf("segment %-18s %7.0f MB/s  %5.1fx jansson  (parse %2.0f %%, label %2.0f %%, decide %2.0f %%, gather %2.0f %%; "
+           "released %zu, withheld %zu, cut %zu)\n",
+        party, (double)bytes / best / 1e6, jansson / best, 100 * of_best.parse / best, 100 * of_best.label / best,
+        100 * of_best.decide / best, 100 * of_best.gather / best, of_best.released, of_best.withheld, of_best.cut);
+    return jansson / best;
+}
+
+static double measure_jansson(const struct file *files, size_t count)
+{
+    double best = 1e9;
+    for (int round = 0; round < 2; round++) {
+        double took = 0;
+        for (size_t i = 0; i < count; i++)
+            took += jansson_once(files[i].text);
+        best = took < best ? took : best;
+    }
+    return best;
+}
+
+int main(int argc, char **argv)
+{
+    struct sl_arena *arena = sl_arena_new((size_t)4 << 30);
+    struct sl_issues issues = {.arena = arena};
+    struct sl_policy *policy = NULL;
+    if (argc < 3 || sl_policy_load(argv[1], &issues, &policy) != SL_OK) {
+        fprintf(stderr, "usage: segment_bench POLICY-DIR FILE…\n");
+        return 2;
+    }
+    size_t count = (size_t)argc - 2, bytes = 0;
+    struct file *files = sl_arena_array(arena, count, sizeof *files);
+    for (size_t i = 0; i < count; i++) {
+        if (sl_file_read(arena, argv[i + 2], (size_t)1 << 30, &files[i].text) != SL_OK)
+            return 1;
+        bytes += files[i].text.len;
+    }
+    struct sl_programs *programs = sl_programs_new(true);
+    double jansson = measure_jansson(files, count);
+    printf("jansson parse and print    %7.0f MB/s  over %zu files, %.1f MB\n", (double)bytes / jansson / 1e6, count,
+        (double)bytes / 1e6);
+    measure_party(policy, programs, "treating-provider", "TREAT", files, count, bytes, jansson);
+    measure_party(policy, programs, "hie-partner", "TREAT", files, count, bytes, jansson);
+    measure_party(policy, programs, "health-plan", "HPAYMT", files, count, bytes, jansson);
+    sl_programs_unref(programs);
+    sl_policy_unref(policy);
+    sl_arena_free(arena);
+    return 0;
+}
