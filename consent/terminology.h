@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Value sets: sensitive codes and code prefixes by category, from the CSV files of consent/terminology/.
- * A code list never decides whether 42 CFR Part 2 applies: the source of the record does (standards.md 8).
+ * Value sets: sensitive codes and code prefixes by category, from the CSV files of consent/terminology/ (what each
+ * file holds is in its README). Immutable once loaded. A code list never decides whether 42 CFR Part 2 applies: the
+ * source of the record does (standards.md 8).
  */
 #ifndef SLUICE_CONSENT_TERMINOLOGY_H
 #define SLUICE_CONSENT_TERMINOLOGY_H
@@ -15,12 +16,15 @@
 #include "sluice/status.h"
 
 #define SL_CATEGORY_LIMIT 128u
+#define SL_CODE_HITS 8u /* more categories than this no code has; the loader refuses it */
 
 struct sl_category {
     struct sl_slice id;           /* "SUD_OPIOID" */
     struct sl_slice sensitivity;  /* v3-ActCode, e.g. "OPIOIDUD"; may be empty */
     char confidentiality;         /* default: 'R', 'N' */
     enum sl_candidate { SL_CANDIDATE_NO, SL_CANDIDATE_YES, SL_CANDIDATE_IF_PROGRAM } part2;
+    const struct sl_slice *also_match; /* labels that a rule on this category must catch too: "ETH", "SUD" */
+    size_t also_match_count;
 };
 
 struct sl_code_hit {
@@ -33,7 +37,8 @@ struct sl_code_hit {
 struct sl_terminology;
 
 /* From files in memory: those whose path ends in .csv under "terminology/". Unknown columns, categories without a row
- * in categories.csv, duplicate rows with different categories are issues. */
+ * in categories.csv, systems without one in systems.csv, and one code twice in one category are issues. A code may
+ * stand in several categories, and in category "none": judged, and found not to be sensitive. */
 SL_MUST_CHECK enum sl_status sl_terminology_load(const struct sl_policy_file *files, size_t count,
     struct sl_issues *issues, struct sl_terminology **out);
 void sl_terminology_free(struct sl_terminology *terminology);
@@ -42,13 +47,34 @@ size_t sl_terminology_category_count(const struct sl_terminology *terminology);
 const struct sl_category *sl_terminology_category(const struct sl_terminology *terminology, unsigned category);
 unsigned sl_terminology_category_find(const struct sl_terminology *terminology, struct sl_slice id); /* SL_CATEGORY_LIMIT: none */
 
-/* The categories of a code, at most `max` hits, each category once; gives how many. System and code are unescaped
- * text; an OID ("urn:oid:…") or a known variant of a system's URI is the same system; case and surrounding space of
- * ICD codes do not matter, nor does their dot. Hot. */
+/* Code systems by number: what the labeller keeps instead of comparing URIs. */
+typedef uint16_t sl_system;
+#define SL_SYSTEM_NONE ((sl_system)0)    /* a Coding without a system */
+#define SL_SYSTEM_UNKNOWN ((sl_system)1) /* one that nobody here knows */
+
+/* The number of a system as written, unescaped: its URI in any case, with http or https, with a version behind '|', as
+ * an OID with or without "urn:oid:", or another spelling that systems.csv names. Hot. */
+sl_system sl_terminology_system(const struct sl_terminology *terminology, struct sl_slice system);
+
+/*
+ * The categories of a code, at most `max` hits (SL_CODE_HITS hold all), each category once; gives how many. Case,
+ * surrounding space and the dot of ICD, HCPCS and CPT codes do not matter.
+ *
+ * A code of another system in a column is found too: where a system of the claims family (ICD, HCPCS, CPT) or a Coding
+ * without system has no row for the code, its form says where else to look. A dot, or three characters as "F20", is
+ * ICD-10-CM or ICD-9-CM; a letter and four digits is HCPCS; seven letters and digits is ICD-10-PCS; digits, hyphen and a
+ * right check digit is LOINC (only where no system is given). An ICD code without its dot under another system's name is
+ * not looked for: A5051 is an ostomy pouch to HCPCS and congenital syphilis to ICD-10-CM.
+ */
+size_t sl_terminology_find_in(const struct sl_terminology *terminology, sl_system system, struct sl_slice code,
+    struct sl_code_hit *hits, size_t max);
 size_t sl_terminology_find(const struct sl_terminology *terminology, struct sl_slice system, struct sl_slice code,
     struct sl_code_hit *hits, size_t max);
 
 /* Is this a code system that anybody here knows (a list, an HL7 system, one in systems.csv)? */
 bool sl_terminology_knows_system(const struct sl_terminology *terminology, struct sl_slice system);
+/* Is the system known, and has the code a form that codes of it can have (LOINC: the check digit; SNOMED CT, RxNorm:
+ * digits)? What is not, nobody knows. */
+bool sl_terminology_knows(const struct sl_terminology *terminology, sl_system system, struct sl_slice code);
 
 #endif
