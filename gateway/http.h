@@ -59,17 +59,27 @@ void sl_exchange_start(struct sl_exchange *exchange);
 /* The bytes were no valid HTTP, or too much, or too slow: an exchange all the same, with an OperationOutcome and an entry
  * in the ledger; the connection closes after the answer. */
 void sl_exchange_malformed(struct sl_exchange *exchange, enum sl_status status);
-/* The client has left: nothing is sent any more; the exchange ends as soon as nothing refers to it. */
+/* The client has left before an answer was given: nothing is sent any more, the connection is gone, and the exchange
+ * ends by itself as soon as nothing refers to it. An exchange gets either this or sl_exchange_free, once. */
 void sl_exchange_cancel(struct sl_exchange *exchange);
 /* The answer has been written (or given up): free it. */
 void sl_exchange_free(struct sl_exchange *exchange);
 
 /* ---- What the exchange calls (worker.c) ---- */
 
-/* Sends the answer, once. May call back sl_exchange_free before it returns or later. */
+/* Sends the answer, once; it may be called from within sl_exchange_head, _start and _malformed. sl_exchange_free follows
+ * in a later turn of the loop, never before this returns. */
 void sl_conn_respond(struct sl_conn *conn, const struct sl_response *response);
-/* The address of the peer, for the ledger, as text. */
+/* The address of the peer (no port), for the ledger, as text. Lives as long as the exchange may speak to the connection:
+ * until sl_exchange_cancel or sl_exchange_free. */
 struct sl_slice sl_conn_peer(const struct sl_conn *conn);
+/* The certificate the client has shown and the listener's client authorities have vouched for; false if there is none.
+ * The subject (RFC 2253 text) is put into the arena. */
+struct sl_client_certificate {
+    struct sl_slice subject;
+    unsigned char sha256[32]; /* of the DER: the thumbprint `x5t#S256` of RFC 8705 */
+};
+bool sl_conn_certificate(const struct sl_conn *conn, struct sl_arena *arena, struct sl_client_certificate *out);
 /* Runs `call(context)` in a later turn of this worker's loop: how a step that returned AGAIN goes on. */
 SL_MUST_CHECK enum sl_status sl_worker_later(struct sl_worker *worker, void (*call)(void *context), void *context);
 /* The same from any thread (ledger writer): eventfd and a queue. `task` is the caller's memory until it has run. */

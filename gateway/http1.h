@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP/1.1 and 1.0 as bytes: a strict, incremental reader of requests (RFC 9112) and the head of an answer. No sockets,
+ * no clock. What a reader has once refused stays refused: after SL_HTTP1_BAD no later byte of the connection counts.
+ *
+ * Stricter than RFC 9112 where two readers of the same bytes could disagree: bare LF, obs-fold, white space around a
+ * chunk size, a second Content-Length that repeats the first, Content-Length beside Transfer-Encoding, any coding but
+ * one `chunked`, encoded slashes and dot segments in a path. Absolute-form is refused too (RFC 9112 3.2.2 would have a
+ * server accept it): a gateway is no proxy, and two names for one target are one too many.
+ */
+#ifndef SLUICE_GATEWAY_HTTP1_H
+#define SLUICE_GATEWAY_HTTP1_H
+
+#include "http.h"
+#include "sluice/buffer.h"
+
+struct sl_http1_limits {
+    size_t line;    /* bytes of the request line: 8 KiB (414) */
+    size_t headers; /* bytes of all field lines, trailers included: 32 KiB (431) */
+    size_t fields;  /* their number, trailers included: 100 (431) */
+    uint64_t body;  /* bytes of a body, without its framing: 10 MiB (413) */
+};
+extern const struct sl_http1_limits sl_http1_limits_default;
+
+enum sl_http1_event {
+    SL_HTTP1_MORE,  /* every byte was taken, and the message goes on */
+    SL_HTTP1_BEGIN, /* a request begins with the next byte: sl_http1_begin, then feed on */
+    SL_HTTP1_HEAD,  /* request is whole but for its body; it is whole if it has no body */
+    SL_HTTP1_DONE,  /* request->body is whole */
+    SL_HTTP1_BAD    /* status says why */
+};
+
+/* One message at a time, in the caller's storage; it holds no memory before sl_http1_begin and owns none after. */
+struct sl_http1 {
+    const struct sl_http1_limits *limits;
+    struct sl_arena *arena;
+    struct sl_request *request; /* in the arena; NULL before the request line has been read */
+    enum sl_status status;      /* why the message was refused */
+    bool expects_continue;      /* the client waits for 100 before it sends the body (RFC 9110 10.1.1) */
+    bool version_1_0;
+
+    /* The rest is the reader's own. */
+    unsigned phase;
+    bool cr; /* the last byte was a CR, which only LF may follow */
+    bool host, length, close, persist;
+    unsigned empty_lines;
+    struct sl_http1_text {
+        char *block; /* read lines stay where they are; a line that outgrows the block moves to a larger one */
+        size_t line, used, capacity;
+    } text;
+    struct sl_header *fields;
+    size_t field_count, field_capacity, header_bytes, extension_bytes;
+    uint64_t remaining; /* of the body, or of the chunk */
+    struct sl_http1_segment *first, *last;
+};
+
+/* limits are borrowed. Also starts over for the next message of a connection. */
+void sl_http1_init(struct sl_http1 *reader, const struct sl_http1_limits *limits);
+
+/* Answers SL_HTTP1_BEGIN: from here on the message grows in the arena. A chunked body needs twice its size there. */
+void sl_http1_begin(struct sl_http1 *reader, struct sl_arena *arena);
+
+/* Takes bytes as they come; *used tells how many were taken, all of them with SL_HTTP1_MORE. Not to be called again
+ * once the message is whole. */
+enum sl_http1_event sl_http1_feed(struct sl_http1 *reader, struct sl_slice bytes, size_t *used);
+
+/* Does a field value, a comma-separated list, name this token, in any case? */
+bool sl_http1_has_token(struct sl_slice value, struct sl_slice token);
+
+/* The head of an answer, status line to empty line. date: RFC 9110 5.6.7, without the name. False if a name or value
+ * holds what would break the framing: then nothing of it may be sent. */
+struct sl_http1_answer {
+    const struct sl_response *response;
+    struct sl_slice date;
+    bool close;   /* say `Connection: close` */
+    bool persist; /* say `Connection: keep-alive`, to a 1.0 client that asked */
+};
+SL_MUST_CHECK bool sl_http1_write_head(struct sl_buffer *out, const struct sl_http1_answer *answer);
+
+#endif
