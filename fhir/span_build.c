@@ -21,6 +21,7 @@ struct frame {
     } keys;
     uint32_t span, known, unknown;
     char closer;
+    bool paired; /* a member's key begins with '_' */
 };
 
 struct build {
@@ -30,9 +31,10 @@ struct build {
     uint32_t good;              /* bytes of text that may be believed */
     struct sl_doc doc;
     struct sl_span *spans;
+    uint32_t *parents;
     uint32_t count, capacity;
     bool capped;                /* capacity is the caller's limit, not our count */
-    struct frame *frame, *frames;
+    struct frame *frame, *frames; /* frames[0] is no container: the root's parent */
     uint32_t depth_limit;
     uint32_t escape;            /* the first escape not yet seen to; UINT32_MAX if there is none */
     const uint32_t *place, *place_end;
@@ -137,12 +139,13 @@ static inline uint32_t string_end(const struct build *b, uint32_t after)
 }
 
 static inline enum sl_status add_span(struct build *b, const struct sl_span *key, enum sl_span_type type, uint32_t begin,
-    uint32_t end)
+    uint32_t end, uint32_t parent)
 {
     if (__builtin_expect(b->count == b->capacity, 0)) {
         SL_ASSERT(b->capped);
         return refuse_limit(b, begin, "too many values");
     }
+    b->parents[b->count] = parent;
     b->spans[b->count] = (struct sl_span){begin, end, b->count + 1, key->name, (uint8_t)type, key->flags};
     b->count++;
     return SL_OK;
@@ -156,7 +159,7 @@ static enum sl_status add_string(struct build *b, const struct sl_span *key, uin
         SL_TRY(check_escapes(b, end));
         with.flags |= SL_SPAN_ESCAPED;
     }
-    return add_span(b, &with, SL_SPAN_STRING, begin, end);
+    return add_span(b, &with, SL_SPAN_STRING, begin, end, b->frame->span);
 }
 
 static bool is_literal(const struct build *b, uint32_t begin, struct sl_slice literal)
@@ -188,21 +191,23 @@ static enum sl_status add_word(struct build *b, const struct sl_span *key, uint3
     uint32_t end = begin + (uint32_t)length;
     if (!length || (end != after && !is_space(b->doc.text.ptr[end])))
         return refuse(b, begin, "a value was expected");
-    return add_span(b, key, type, begin, end);
+    return add_span(b, key, type, begin, end, b->frame->span);
 }
 
 static enum sl_status open_container(struct build *b, const struct sl_span *key, uint32_t at)
 {
     bool object = b->doc.text.ptr[at] == '{';
-    struct frame *frame = b->frame ? b->frame + 1 : b->frames;
-    if ((size_t)(frame - b->frames) >= b->depth_limit)
+    struct frame *frame = b->frame + 1;
+    uint32_t parent = b->frame->span;
+    if ((size_t)(b->frame - b->frames) >= b->depth_limit)
         return refuse_limit(b, at, "nested too deep");
     frame->keys.vector = (keys_vector){0};
     frame->span = b->count;
     frame->known = frame->unknown = 0;
+    frame->paired = false;
     frame->closer = object ? '}' : ']';
     b->frame = frame;
-    return add_span(b, key, object ? SL_SPAN_OBJECT : SL_SPAN_ARRAY, at, at + 1);
+    return add_span(b, key, object ? SL_SPAN_OBJECT : SL_SPAN_ARRAY, at, at + 1, parent);
 }
 
 /* Keys that were not compared as they came are compared now. */
@@ -210,6 +215,7 @@ static enum sl_status check_keys(struct build *b, uint32_t object)
 {
     uint32_t twin = 0;
     b->doc.spans = b->spans;
+    b->doc.parents = b->parents;
     b->doc.count = b->count;
     SL_TRY(sl_span_find_twin(b->arena, &b->doc, object, &twin));
     if (!twin)
@@ -225,7 +231,8 @@ static enum sl_status close_container(struct build *b, uint32_t at)
         return refuse(b, at, frame->closer == '}' ? "',' or '}' was expected" : "',' or ']' was expected");
     b->spans[frame->span].end = at + 1;
     b->spans[frame->span].next = b->count;
-    b->frame = frame == b->frames ? NULL : frame - 1;
+    b->spans[frame->span].flags |= frame->paired ? SL_SPAN_PAIRED : 0;
+    b->frame = frame - 1;
     if (frame->unknown > 1 || frame->known > FRAME_KEYS)
         return check_keys(b, frame->span);
     return SL_OK;
@@ -234,6 +241,7 @@ static enum sl_status close_container(struct build *b, uint32_t at)
 /* Notes the key in its object; false if a member has it already, as far as is known before the object closes. */
 static inline bool note_key(struct frame *frame, uint16_t name, bool sibling)
 {
+    frame->paired |= sibling;
     if (!name) {
         frame->unknown++;
         return true;
@@ -314,7 +322,7 @@ after:
     }
 close:
     SL_TRY(close_container(b, at));
-    if (!b->frame)
+    if (b->frame == b->frames)
         return next_place(b, &at) ? refuse(b, at, "more after the value") : SL_OK;
     NEXT(b, &at);
     goto after;
@@ -343,11 +351,14 @@ static enum sl_status allocate(struct build *b, const struct sl_scan *scan, cons
     b->capacity = b->capped ? limits->spans : (uint32_t)(scan->values + 1);
     uint64_t frames = scan->opens < limits->depth ? scan->opens : limits->depth;
     b->spans = sl_arena_raw(b->arena, b->capacity, sizeof *b->spans);
-    b->frames = sl_arena_raw(b->arena, frames + 1, sizeof *b->frames + sizeof(keys_vector));
-    if (!b->spans || !b->frames)
+    b->parents = sl_arena_raw(b->arena, b->capacity, sizeof *b->parents);
+    char *memory = sl_arena_raw(b->arena, frames + 2, sizeof *b->frames);
+    if (!b->spans || !b->parents || !memory)
         return SL_NO_MEMORY;
-    /* The arena aligns to 16; a vector of 32 wants its own. */
-    b->frames = (struct frame *)(((uintptr_t)b->frames + sizeof(keys_vector) - 1) & ~(uintptr_t)(sizeof(keys_vector) - 1));
+    /* The arena aligns to 16 bytes, a vector wants its own size: the spare frame is for that. */
+    memory += -(uintptr_t)memory & (_Alignof(struct frame) - 1);
+    b->frame = b->frames = (struct frame *)(void *)memory;
+    b->frames[0].span = 0;
     return SL_OK;
 }
 
@@ -372,7 +383,7 @@ enum sl_status sl_span_build(struct sl_arena *arena, const struct sl_scan *scan,
     if (cut_short && (status == SL_OK || b.ended))
         return SL_SYNTAX;
     if (status == SL_OK)
-        *out = (struct sl_doc){scan->text, b.spans, b.count};
+        *out = (struct sl_doc){scan->text, b.spans, b.parents, b.count};
     else
         *error = fault;
     return status;

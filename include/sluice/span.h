@@ -4,7 +4,8 @@
  * Nothing is copied and nothing is rebuilt: 1.10 stays 1.10.
  *
  * Strict is: RFC 8259, valid UTF-8 (RFC 3629, no surrogates), no byte order mark, no duplicate keys in an
- * object, no escape in a key, bounded depth, size and number of spans. Not recursive.
+ * object, no escape in a key, no \u escape of half a surrogate pair, bounded depth, size and number of spans. Not
+ * recursive. The text needs no padding and is never read beyond its end.
  *
  * Spans stand in document order. Each JSON value is one span; a key is not a span of its own, it belongs to
  * its value (sl_span_key). The first child of a non-empty container is at index + 1, the sibling that follows
@@ -35,7 +36,8 @@ enum sl_span_type {
 enum {
     SL_SPAN_MEMBER = 1,  /* a member of an object: it has a key */
     SL_SPAN_SIBLING = 2, /* its key begins with '_': `name` is that of the element without the underscore */
-    SL_SPAN_ESCAPED = 4  /* a string that contains a backslash: compare it unescaped (sl_span_string) */
+    SL_SPAN_ESCAPED = 4, /* a string that contains a backslash: compare it unescaped (sl_span_string) */
+    SL_SPAN_PAIRED = 8   /* an object with at least one SL_SPAN_SIBLING member */
 };
 
 struct sl_span {
@@ -46,10 +48,12 @@ struct sl_span {
     uint8_t flags;
 };
 
-/* spans[0] is the root value. The text must outlive the document; spans live in the arena of the parse. */
+/* spans[0] is the root value; parents[i] is the container that holds spans[i] (0 for the root itself). The text must
+ * outlive the document; spans and parents live in the arena of the parse. */
 struct sl_doc {
     struct sl_slice text;
     const struct sl_span *spans;
+    const uint32_t *parents;
     uint32_t count;
 };
 
@@ -68,7 +72,8 @@ struct sl_doc_error {
 
 /*
  * Parses one JSON text (white space around it allowed). SL_OK; SL_SYNTAX; SL_LIMIT; SL_NO_MEMORY.
- * limits NULL: the default ones. error may be NULL. On failure *out is zeroed.
+ * limits NULL: the default ones. error may be NULL. On failure *out is zeroed. The arena needs, for n bytes with v
+ * values, n/4 + 20v and a few thousand bytes more; v is known before anything is allocated for them.
  */
 SL_MUST_CHECK enum sl_status sl_doc_parse(struct sl_arena *arena, struct sl_slice text,
     const struct sl_doc_limits *limits, struct sl_doc *out, struct sl_doc_error *error);
