@@ -10,6 +10,7 @@
 #define WINDOW 64u      /* blocks turned from bits into places at a time: 4 KiB of text */
 #define FRAME_KEYS 16u  /* known keys compared as they come; objects with more are checked when they close */
 
+_Static_assert(SL_NAMES < 0x8000, "a name and the bit of its '_' sibling share 16 bits");
 typedef uint16_t keys_vector __attribute__((vector_size(2 * FRAME_KEYS)));
 typedef uint64_t wide_vector __attribute__((vector_size(2 * FRAME_KEYS)));
 
@@ -246,7 +247,6 @@ static inline bool note_key(struct frame *frame, uint16_t name, bool sibling)
         frame->unknown++;
         return true;
     }
-    SL_ASSERT(name < 0x8000);
     uint16_t code = (uint16_t)(name << 1 | sibling);
     if (frame->known >= FRAME_KEYS) {
         frame->known++;

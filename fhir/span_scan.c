@@ -4,8 +4,11 @@
 
 enum { BACKSLASH = 1, QUOTE = 2, COMMA = 4, COLON = 8, OPEN = 16, CLOSE = 32, SPACE = 64, CONTROL = 128 };
 
+#define CONTROLS CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL, CONTROL
+#define BLANK (CONTROL | SPACE)
+
 static const uint8_t classes[256] = {
-    [0x00 ... 0x1f] = CONTROL, ['\t'] = CONTROL | SPACE, ['\n'] = CONTROL | SPACE, ['\r'] = CONTROL | SPACE,
+    CONTROLS, CONTROL, BLANK, BLANK, CONTROL, CONTROL, BLANK, CONTROL, CONTROL, CONTROLS, CONTROLS, /* 0x00 to 0x1f */
     [' '] = SPACE, ['\\'] = BACKSLASH, ['"'] = QUOTE, [','] = COMMA, [':'] = COLON,
     ['{'] = OPEN, ['['] = OPEN, ['}'] = CLOSE, [']'] = CLOSE,
 };

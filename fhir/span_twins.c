@@ -6,6 +6,7 @@
  */
 #include <sys/random.h>
 
+#include "sluice/r4.h"
 #include "span_build.h"
 
 #define FEW 8u /* unknown keys compared each with each */
@@ -40,7 +41,7 @@ static uint32_t next_unknown(const struct sl_doc *doc, uint32_t from, uint32_t s
 
 static uint32_t find_known(const struct sl_doc *doc, uint32_t object)
 {
-    uint64_t seen[2 * 0x8000 / 64] = {0};
+    uint64_t seen[(2 * SL_NAMES + 63) / 64] = {0};
     for (uint32_t c = object + 1; c < doc->spans[object].next; c = doc->spans[c].next) {
         if (!doc->spans[c].name)
             continue;
