@@ -217,6 +217,18 @@ static enum sl_edit_state judge_emptied(struct sl_edits *edits, uint32_t i)
     return is_sibling_array(edits->doc, parent) && is_value(edits, other) ? SL_EDIT_NULLED : SL_EDIT_CUT;
 }
 
+/* The nulls that only held places in a '_' array go with it. */
+static void cut_nulls(struct sl_edits *edits, struct sl_edit_note *note)
+{
+    const struct sl_span *spans = edits->doc->spans;
+    for (uint32_t c = note->span + 1; c < spans[note->span].next; c = spans[c].next)
+        if (edits->states[c] != SL_EDIT_EMPTIED) {
+            edits->states[c] = SL_EDIT_CUT;
+            mark(edits, c); /* it shows if an addition brings the array back */
+        }
+    note->left = 0;
+}
+
 /* A container has just lost its last child: it goes, and so may its parent, upwards. */
 static void empty_container(struct sl_edits *edits, struct sl_edit_note *note)
 {
@@ -229,9 +241,9 @@ static void empty_container(struct sl_edits *edits, struct sl_edit_note *note)
         sl_edit_cut(edits, i);
         return;
     }
-    memset(edits->states + i + 1, SL_EDIT_CUT, edits->doc->spans[i].next - i - 1);
+    if (note->left)
+        cut_nulls(edits, note);
     edits->states[i] = (uint8_t)state;
-    note->left = note->values = 0;
     mark(edits, i);
     if (!above)
         return;

@@ -15,8 +15,8 @@ __extension__ typedef unsigned __int128 wide;
 #define PRIME ((1ull << 61) - 1)
 
 /*
- * The key as the coefficients of a polynomial over the field of 2^61 - 1, at a point nobody knows: two different
- * keys of n bytes agree with a chance of about n / 7 in 2^61.
+ * The key as the coefficients of a polynomial over the field of 2^61 - 1, at a point nobody knows: two different keys of n
+ * bytes agree with a chance of about n / 7 in 2^61. The last step multiplies, so that the low bits are as good as any.
  */
 static uint64_t hash(struct sl_slice key, uint64_t point)
 {
@@ -24,7 +24,7 @@ static uint64_t hash(struct sl_slice key, uint64_t point)
     for (size_t at = 0; at < key.len; at += 7) {
         uint64_t part = 0;
         memcpy(&part, key.ptr + at, key.len - at < 7 ? key.len - at : 7);
-        wide product = (wide)value * point + part;
+        wide product = (wide)(value + part) * point;
         value = (uint64_t)(product & PRIME) + (uint64_t)(product >> 61);
         value = (value & PRIME) + (value >> 61);
     }
