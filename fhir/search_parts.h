@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the search module share: folded text, time ranges, numbers, and the walk over what one search
+ * parameter reads in one resource. Nothing here allocates unless it takes an arena.
+ */
+#ifndef SLUICE_FHIR_SEARCH_PARTS_H
+#define SLUICE_FHIR_SEARCH_PARTS_H
+
+#include "sluice/edit.h"
+#include "sluice/r4.h"
+#include "sluice/span.h"
+
+/* ---- Text (search_text.c) ---- */
+
+/*
+ * Reads UTF-8 text byte by byte as a string search compares it: lower case, without diacritics. `json`: the text is the
+ * raw inside of a JSON string, and its escapes are resolved. A fold is a value: copying it keeps the place.
+ */
+struct sl_fold {
+    const char *at, *end;
+    bool json;
+    char out[4];
+    unsigned char have, used;
+};
+struct sl_fold sl_fold_begin(struct sl_slice text, bool json);
+int sl_fold_next(struct sl_fold *fold); /* the next byte; -1 at the end */
+
+struct sl_slice sl_fold_all(struct sl_fold fold, struct sl_arena *arena); /* the rest of it; ptr NULL: out of memory */
+
+bool sl_fold_starts(struct sl_fold text, struct sl_fold prefix);
+bool sl_fold_contains(struct sl_fold text, struct sl_fold part);
+
+/* The value of a string span: borrowed where it holds no escape, else unescaped into `scratch`. Empty with ptr NULL if
+ * it is no string, or does not fit. */
+struct sl_slice sl_search_text(const struct sl_doc *doc, uint32_t span, char *scratch, size_t size);
+
+/* ---- Time and numbers (search_value.c) ---- */
+
+/* Microseconds since 1970, [from, to). */
+struct sl_time_range {
+    int64_t from, to;
+};
+/* Reads a FHIR date, dateTime or instant (in searches also without seconds) as the range its precision implies; without
+ * a time zone it is UTC. false: it is none of these. */
+bool sl_time_range_read(struct sl_slice text, struct sl_time_range *out);
+/* prefix: "eq", "ne", "lt", "le", "gt", "ge", "sa", "eb" (http://hl7.org/fhir/R4/search.html#prefix). */
+bool sl_time_range_compare(const char *prefix, struct sl_time_range wanted, struct sl_time_range there);
+
+/* A decimal and the half unit of its last place. */
+struct sl_number {
+    double value, half;
+};
+bool sl_number_read(struct sl_slice text, struct sl_number *out);
+bool sl_number_compare(const char *prefix, struct sl_number wanted, double there);
+
+/* ---- The walk (search_walk.c) ---- */
+
+/* One thing a parameter read. What is 0 is not there (0 is the root, never a value). */
+struct sl_atom {
+    uint32_t value;          /* string, number or boolean: the code, reference, text, date or number */
+    uint32_t system, unit;   /* of a token or quantity; unit also where only `unit` (words) is given */
+    struct sl_time_range time; /* of a date */
+};
+/* true ends the walk. */
+typedef bool (*sl_atom_visit)(void *context, const struct sl_atom *atom);
+
+struct sl_walk {
+    const struct sl_r4_param *param;
+    const struct sl_doc *doc;
+    uint32_t root;
+    const struct sl_edits *edits; /* may be NULL; what is cut is not visited */
+    sl_atom_visit visit;
+    void *context;
+};
+/* Visits each atom of the parameter; true if a visit ended the walk. */
+bool sl_search_walk(const struct sl_walk *walk);
+/* Is there any element at the parameter's paths, whatever its form? For :missing. */
+bool sl_search_present(const struct sl_walk *walk);
+/* Can the walk read this parameter as its type and filter say? What it cannot read is refused, never ignored. */
+bool sl_search_readable(const struct sl_r4_param *param);
+
+/* The parts of a reference as written: "Patient/x", "Patient/x/_history/2", absolute or "urn:…" (type and id empty). */
+struct sl_reference_parts {
+    struct sl_slice type, id;
+};
+struct sl_reference_parts sl_reference_split(struct sl_slice text);
+
+#endif

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Does a search read, match and write as FHIR R4 says, refuse what it does not know, and see nothing that was cut? */
+#include "sluice/search.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "sluice/buffer.h"
+#include "sluice/edit.h"
+
+static struct sl_arena *arena;
+
+static int begin(void **state)
+{
+    (void)state;
+    arena = sl_arena_new((size_t)64 << 20);
+    return arena ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    sl_arena_free(arena);
+    return 0;
+}
+
+static enum sl_status read_search(const char *type, const char *query, struct sl_search *search)
+{
+    return sl_search_read(arena, sl_r4_resource(sl_slice_of(type)), sl_slice_of(query), SL_LIT(""), NULL, search);
+}
+
+static struct sl_doc parse(const char *text)
+{
+    struct sl_doc doc;
+    assert_int_equal(sl_doc_parse(arena, sl_slice_of(text), NULL, &doc, NULL), SL_OK);
+    return doc;
+}
+
+/* ---- Matching ---- */
+
+#define PATIENT "{\"resourceType\":\"Patient\",\"id\":\"p1\",\"active\":true,\"meta\":{\"lastUpdated\":\"2026-03-01T10:00:00Z\"}," \
+    "\"identifier\":[{\"system\":\"urn:mrn\",\"value\":\"77\"},{\"value\":\"loose\"}],\"gender\":\"female\"," \
+    "\"name\":[{\"family\":\"Ångström\",\"given\":[\"Chloé\",\"Ana María\"]},{\"text\":\"Sm\\u0069th, J.\"}]," \
+    "\"telecom\":[{\"system\":\"phone\",\"value\":\"555-1\"},{\"system\":\"email\",\"value\":\"a@b.example\"}]," \
+    "\"address\":[{\"line\":[\"1 Elm\"],\"city\":\"Łódź\",\"postalCode\":\"60601\"}],\"birthDate\":\"1984-03-12\"," \
+    "\"generalPractitioner\":[{\"reference\":\"Practitioner/g1\"}]}"
+#define CONDITION "{\"resourceType\":\"Condition\",\"id\":\"c1\",\"subject\":{\"reference\":\"Patient/p1\"}," \
+    "\"code\":{\"coding\":[{\"system\":\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"F11\\u002e20\"},{\"code\":\"local\"}]}," \
+    "\"clinicalStatus\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/condition-clinical\"," \
+    "\"code\":\"active\"}]},\"recordedDate\":\"2026-02\",\"onsetPeriod\":{\"start\":\"2026-01-05\"}," \
+    "\"encounter\":{\"reference\":\"Encounter/e1/_history/3\"}}"
+#define OBSERVATION "{\"resourceType\":\"Observation\",\"id\":\"o1\",\"status\":\"final\",\"subject\":{\"reference\":\"Group/p1\"}," \
+    "\"code\":{\"coding\":[{\"system\":\"http://loinc.org\",\"code\":\"4548-4\"}]}," \
+    "\"effectiveDateTime\":\"2026-02-16T23:30:00-05:00\",\"performer\":[{\"reference\":\"http://x.example/Organization/1\"}]," \
+    "\"valueQuantity\":{\"value\":7.10,\"unit\":\"%\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"%\"}}"
+#define ENCOUNTER "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"period\":{\"start\":\"2026-02-01T08:00:00Z\"," \
+    "\"end\":\"2026-02-03T08:00:00Z\"},\"class\":{\"code\":\"AMB\"},\"subject\":{\"reference\":\"Patient/p1\"}}"
+
+static const struct {
+    const char *type, *query, *resource;
+    bool match;
+} matches[] = {
+    {"Patient", "", PATIENT, true},
+    {"Condition", "", PATIENT, false},
+    {"Patient", "_id=p1", PATIENT, true},
+    {"Patient", "_id=x,p1", PATIENT, true},
+    {"Patient", "_id=p", PATIENT, false},
+    {"Patient", "_lastUpdated=ge2026", PATIENT, true},
+    {"Patient", "_lastUpdated=gt2026-03-01T10:00:00Z", PATIENT, false},
+    /* Tokens. */
+    {"Patient", "identifier=77", PATIENT, true},
+    {"Patient", "identifier=urn:mrn%7C77", PATIENT, true},
+    {"Patient", "identifier=urn:other|77", PATIENT, false},
+    {"Patient", "identifier=urn:mrn|", PATIENT, true},
+    {"Patient", "identifier=|77", PATIENT, false},
+    {"Patient", "identifier=|loose", PATIENT, true},
+    {"Patient", "gender=female", PATIENT, true},
+    {"Patient", "gender=Female", PATIENT, false},
+    {"Patient", "active=true", PATIENT, true},
+    {"Patient", "active=false", PATIENT, false},
+    {"Patient", "phone=555-1", PATIENT, true},
+    {"Patient", "phone=a@b.example", PATIENT, false},
+    {"Patient", "email=a%40b.example", PATIENT, true},
+    {"Patient", "telecom=phone|555-1", PATIENT, false},
+    {"Condition", "code=F11.20", CONDITION, true},
+    {"Condition", "code=http://hl7.org/fhir/sid/icd-10-cm|F11.20", CONDITION, true},
+    {"Condition", "code=http://snomed.info/sct|F11.20", CONDITION, false},
+    {"Condition", "code=E11.9,F11.20", CONDITION, true},
+    {"Condition", "code=E11.9", CONDITION, false},
+    {"Condition", "code=F11.20&code=local", CONDITION, true},
+    {"Condition", "code=F11.20&code=E11.9", CONDITION, false},
+    {"Condition", "code=|local", CONDITION, true},
+    {"Condition", "clinical-status=active", CONDITION, true},
+    {"Encounter", "class=AMB", ENCOUNTER, true},
+    /* References. */
+    {"Condition", "patient=p1", CONDITION, true},
+    {"Condition", "patient=Patient/p1", CONDITION, true},
+    {"Condition", "subject=Patient/p1", CONDITION, true},
+    {"Condition", "subject:Patient=p1", CONDITION, true},
+    {"Condition", "subject:Group=p1", CONDITION, false},
+    {"Condition", "patient=p", CONDITION, false},
+    {"Condition", "patient=p2,p1", CONDITION, true},
+    {"Condition", "encounter=e1", CONDITION, true},
+    {"Observation", "patient=p1", OBSERVATION, false}, /* a Group of that id */
+    {"Observation", "subject=p1", OBSERVATION, true},
+    {"Observation", "performer=http://x.example/Organization/1", OBSERVATION, true},
+    {"Observation", "performer=Organization/1", OBSERVATION, false},
+    {"Patient", "general-practitioner=Practitioner/g1", PATIENT, true},
+    /* Strings. */
+    {"Patient", "name=angstrom", PATIENT, true},
+    {"Patient", "family=%C3%85NG", PATIENT, true},
+    {"Patient", "family=ngstr", PATIENT, false},
+    {"Patient", "family:contains=NGSTR", PATIENT, true},
+    {"Patient", "given=ana+mar", PATIENT, true},
+    {"Patient", "given=chloe%CC%81", PATIENT, true}, /* a combining accent */
+    {"Patient", "family:exact=%C3%85ngstr%C3%B6m", PATIENT, true},
+    {"Patient", "family:exact=Angstrom", PATIENT, false},
+    {"Patient", "name=smith%5C,", PATIENT, true}, /* an escaped comma in the query, an escape in the record */
+    {"Patient", "name=smith,zzz", PATIENT, true},
+    {"Patient", "name=zzz", PATIENT, false},
+    {"Patient", "address-city=lodz", PATIENT, true},
+    {"Patient", "address=1%20elm", PATIENT, true},
+    {"Patient", "address-postalcode=606", PATIENT, true},
+    /* Dates: what is written stands for the range its precision implies. */
+    {"Patient", "birthdate=1984-03-12", PATIENT, true},
+    {"Patient", "birthdate=1984", PATIENT, true},
+    {"Patient", "birthdate=1984-04", PATIENT, false},
+    {"Patient", "birthdate=ne1984-03-12", PATIENT, false},
+    {"Patient", "birthdate=lt1984-03-13", PATIENT, true},
+    {"Patient", "birthdate=lt1984-03-12", PATIENT, false},
+    {"Patient", "birthdate=le1984-03-12", PATIENT, true},
+    {"Patient", "birthdate=gt1984", PATIENT, false},
+    {"Patient", "birthdate=ge1984", PATIENT, true},
+    {"Patient", "birthdate=sa1984-03-11", PATIENT, true},
+    {"Patient", "birthdate=eb1985", PATIENT, true},
+    {"Patient", "birthdate=ge1980&birthdate=lt1985", PATIENT, true},
+    {"Condition", "recorded-date=2026-02-10", CONDITION, false}, /* "2026-02" is not within that day */
+    {"Condition", "recorded-date=2026", CONDITION, true},
+    {"Condition", "onset-date=gt2030", CONDITION, true}, /* a Period without end */
+    {"Condition", "onset-date=lt2026", CONDITION, false},
+    {"Observation", "date=2026-02-17", OBSERVATION, true}, /* in UTC it is the next day */
+    {"Observation", "date=2026-02-17T04:30:00Z", OBSERVATION, true},
+    {"Observation", "date=2026-02-17T04:30Z", OBSERVATION, true},
+    {"Observation", "date=2026-02-16", OBSERVATION, false},
+    {"Encounter", "date=2026-02", ENCOUNTER, true},
+    {"Encounter", "date=2026-02-02", ENCOUNTER, false},
+    {"Encounter", "date=ge2026-02-02", ENCOUNTER, true},
+    {"Encounter", "date=le2026-02-02", ENCOUNTER, true},
+    {"Encounter", "date=sa2026-02-02", ENCOUNTER, false},
+    {"Encounter", "date=eb2026-02-04", ENCOUNTER, true},
+    /* Quantities. */
+    {"Observation", "value-quantity=7.1", OBSERVATION, true},
+    {"Observation", "value-quantity=7.10|http://unitsofmeasure.org|%25", OBSERVATION, true},
+    {"Observation", "value-quantity=7.1||mg", OBSERVATION, false},
+    {"Observation", "value-quantity=gt7", OBSERVATION, true},
+    {"Observation", "value-quantity=lt7.1", OBSERVATION, false},
+    {"Observation", "value-quantity=le7.1", OBSERVATION, true},
+    {"Observation", "value-quantity=7.2", OBSERVATION, false},
+    /* Missing. */
+    {"Patient", "birthdate:missing=false", PATIENT, true},
+    {"Patient", "birthdate:missing=true", PATIENT, false},
+    {"Patient", "death-date:missing=true", PATIENT, true},
+    {"Condition", "asserter:missing=false", CONDITION, false},
+};
+
+static void match_as_specified(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
+        struct sl_search search;
+        sl_arena_reset(arena);
+        if (read_search(matches[i].type, matches[i].query, &search) != SL_OK)
+            fail_msg("%s?%s was refused", matches[i].type, matches[i].query);
+        struct sl_doc doc = parse(matches[i].resource);
+        if (sl_search_match(&search, &doc, 0, NULL) != matches[i].match)
+            fail_msg("%s?%s: expected %s", matches[i].type, matches[i].query, matches[i].match ? "a match" : "none");
+    }
+}
+
+/* Whoever writes a record chooses its escapes; every verdict is the same for all of them. */
+static void escapes_change_nothing(void **state)
+{
+    (void)state;
+    size_t escaped = 0;
+    for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
+        struct sl_search search;
+        sl_arena_reset(arena);
+        assert_int_equal(read_search(matches[i].type, matches[i].query, &search), SL_OK);
+        struct sl_doc doc = parse(matches[i].resource);
+        struct sl_edits *edits = sl_edits_new(arena, &doc);
+        for (uint32_t s = 1; s < doc.count; s++) {
+            struct sl_slice value = sl_span_string(&doc, s, arena);
+            if (value.len == 0 || (unsigned char)value.ptr[0] >= 0x80)
+                continue;
+            char quoted[512];
+            int len = snprintf(quoted, sizeof quoted, "\"\\u%04x%.*s\"", (unsigned)value.ptr[0], (int)value.len - 1, value.ptr + 1);
+            sl_edit_replace(edits, s, sl_arena_copy(arena, (struct sl_slice){quoted, (size_t)len}));
+            escaped++;
+        }
+        struct sl_blocks blocks = {.arena = arena};
+        assert_int_equal(sl_edit_gather(edits, 0, &blocks), SL_OK);
+        assert_non_null(blocks.first);
+        struct sl_slice text = {blocks.first->ptr, blocks.first->len};
+        assert_int_equal(sl_doc_parse(arena, text, NULL, &doc, NULL), SL_OK);
+        if (sl_search_match(&search, &doc, 0, NULL) != matches[i].match)
+            fail_msg("escaped, %s?%s: expected %s", matches[i].type, matches[i].query, matches[i].match ? "a match" : "none");
+    }
+    assert_true(escaped > 500);
+}
+
+/* ---- What is cut is not there ---- */
+
+static const struct {
+    const char *query, *resource, *cut; /* cut: a member of the root, or a value of a string anywhere */
+    bool before, after;
+} cuts[] = {
+    {"code=F11.20", CONDITION, "code", true, false},
+    {"code=http://hl7.org/fhir/sid/icd-10-cm|F11.20", CONDITION, "http://hl7.org/fhir/sid/icd-10-cm", true, false},
+    {"code=F11.20", CONDITION, "http://hl7.org/fhir/sid/icd-10-cm", true, true},
+    {"code=F11.20", CONDITION, "F11.20", true, false},
+    {"code=local", CONDITION, "F11.20", true, true},
+    {"patient=p1", CONDITION, "subject", true, false},
+    {"patient=p1", CONDITION, "Patient/p1", true, false},
+    {"recorded-date=2026", CONDITION, "recordedDate", true, false},
+    {"recorded-date:missing=true", CONDITION, "recordedDate", false, true},
+    {"recorded-date=2026", CONDITION, "code", true, true},
+    {"encounter=e1", CONDITION, "encounter", true, false},
+};
+
+static uint32_t find_to_cut(const struct sl_doc *doc, const char *what)
+{
+    uint32_t found = sl_span_member_key(doc, 0, sl_slice_of(what));
+    for (uint32_t i = 1; !found && i < doc->count; i++)
+        if (sl_span_is(doc, i, sl_slice_of(what)))
+            found = i;
+    return found;
+}
+
+static void cut_is_gone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        struct sl_search search;
+        sl_arena_reset(arena);
+        assert_int_equal(read_search("Condition", cuts[i].query, &search), SL_OK);
+        struct sl_doc doc = parse(cuts[i].resource);
+        struct sl_edits *edits = sl_edits_new(arena, &doc);
+        uint32_t span = find_to_cut(&doc, cuts[i].cut);
+        assert_true(span != 0);
+        if (sl_search_match(&search, &doc, 0, edits) != cuts[i].before)
+            fail_msg("%s before the cut of %s", cuts[i].query, cuts[i].cut);
+        sl_edit_cut(edits, span);
+        if (sl_search_match(&search, &doc, 0, edits) != cuts[i].after)
+            fail_msg("%s after the cut of %s", cuts[i].query, cuts[i].cut);
+    }
+    struct sl_search all;
+    struct sl_doc doc = parse(CONDITION);
+    struct sl_edits *edits = sl_edits_new(arena, &doc);
+    assert_int_equal(read_search("Condition", "", &all), SL_OK);
+    sl_edit_cut(edits, 0);
+    assert_false(sl_search_match(&all, &doc, 0, edits));
+}
+
+/* ---- Refusals: a dropped parameter is a wider search ---- */
+
+static const struct {
+    const char *type, *query;
+} refused[] = {
+    {"Condition", "unknown=1"},
+    {"Condition", "patient.name=x"},
+    {"Condition", "_has:Observation:patient:code=1"},
+    {"Condition", "code:not=F11.20"},
+    {"Condition", "code:in=http://x"},
+    {"Condition", "code:text=opioid"},
+    {"Condition", "code:below=F11"},
+    {"Condition", "code:="},
+    {"Condition", "code:=x"},
+    {"Condition", "code"},
+    {"Condition", "code="},
+    {"Condition", "code=a,"},
+    {"Condition", "code=,a"},
+    {"Condition", "code=a|b|c"},
+    {"Condition", "code=|"},
+    {"Condition", "code=a%5Cb"},
+    {"Condition", "code=a%5C"},
+    {"Condition", "code=%"},
+    {"Condition", "code=%zz"},
+    {"Condition", "code=%00"},
+    {"Condition", "code=%ff"},
+    {"Condition", "code=%c0%80"},
+    {"Condition", "code=%ed%a0%80"},
+    {"Condition", "code=a%0ab"},
+    {"Condition", "patient=Group/1"},
+    {"Condition", "patient=Nothing/1"},
+    {"Condition", "patient=../1"},
+    {"Condition", "patient=a%20b"},
+    {"Condition", "patient:Group=1"},
+    {"Condition", "patient:identifier=a|b"},
+    {"Condition", "subject:Patient=Group/1"},
+    {"Condition", "recorded-date=yesterday"},
+    {"Condition", "recorded-date=ap2020"},
+    {"Condition", "recorded-date=GE2020"},
+    {"Condition", "recorded-date=2020-13"},
+    {"Condition", "recorded-date=2020-02-30"},
+    {"Condition", "recorded-date=2020-1-1"},
+    {"Condition", "recorded-date=2020-01-01T10"},
+    {"Condition", "recorded-date=2020-01-01T10:00:00+99:00"},
+    {"Condition", "recorded-date:missing=maybe"},
+    {"Condition", "recorded-date:missing=true,false"},
+    {"Condition", "_count=-1"},
+    {"Condition", "_count=x"},
+    {"Condition", "_count=1&_count=2"},
+    {"Condition", "_sort=code"},
+    {"Condition", "_text=opioid"},
+    {"Condition", "_content=opioid"},
+    {"Condition", "_filter=code"},
+    {"Condition", "_list=1"},
+    {"Condition", "_type=Patient"},
+    {"Condition", "_summary=maybe"},
+    {"Condition", "_elements=nothing"},
+    {"Condition", "_format=xml"},
+    {"Condition", "_include=*"},
+    {"Condition", "_include=Observation:subject"},
+    {"Condition", "_include=Condition:code"},
+    {"Condition", "_include:iterate=Condition:subject"},
+    {"Condition", "_include=Condition:subject:Observation"},
+    {"Condition", "_revinclude=Provenance:agent:Patient"},
+    {"Condition", "_revinclude=Condition:subject"},
+    {"Observation", "code-value-quantity=1$2"},
+    {"Observation", "value-quantity=1|mg"},
+    {"Observation", "value-quantity=inf"},
+    {"Observation", "value-quantity=0x10"},
+    {"Observation", "value-quantity=1e"},
+    {"Patient", "name:above=x"},
+    {"Patient", "deceased=true"},
+};
+
+static void unknown_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct sl_search search;
+        struct sl_issues issues = {.arena = arena};
+        sl_r4_node type = sl_r4_resource(sl_slice_of(refused[i].type));
+        enum sl_status status = sl_search_read(arena, type, sl_slice_of(refused[i].query), SL_LIT(""), &issues, &search);
+        if (status != SL_BAD_PARAMETER || issues.errors != 1)
+            fail_msg("%s?%s was not refused", refused[i].type, refused[i].query);
+        assert_int_equal(search.type, 0); /* half a search is a wider search */
+        assert_int_equal(search.param_count, 0);
+        assert_int_equal(sl_search_read(arena, type, SL_LIT("_id=x"), sl_slice_of(refused[i].query), NULL, &search), SL_BAD_PARAMETER);
+    }
+}
+
+static void sizes_are_bounded(void **state)
+{
+    (void)state;
+    struct sl_search search;
+    struct sl_buffer query;
+    sl_buffer_init(&query, 1 << 20);
+    for (int i = 0; i < 65; i++)
+        sl_buffer_printf(&query, "code=%d&", i);
+    sl_buffer_add(&query, (struct sl_slice){"", 1});
+    assert_int_equal(read_search("Condition", query.ptr, &search), SL_BAD_PARAMETER);
+    sl_buffer_clear(&query);
+    sl_buffer_printf(&query, "_id=0");
+    for (int i = 1; i < 1024; i++)
+        sl_buffer_printf(&query, ",%d", i);
+    sl_buffer_add(&query, (struct sl_slice){"", 1});
+    assert_int_equal(read_search("Condition", query.ptr, &search), SL_OK);
+    assert_int_equal(search.params[0].value_count, 1024);
+    query.len--;
+    sl_buffer_printf(&query, ",x%c", 0);
+    assert_int_equal(read_search("Condition", query.ptr, &search), SL_BAD_PARAMETER);
+    sl_buffer_fini(&query);
+}
+
+/* ---- Writing ---- */
+
+static const struct {
+    const char *type, *query, *written;
+} forms[] = {
+    {"Condition", "", ""},
+    {"Condition", "patient=p1&code=b,a,b&_count=10", "_count=10&code=a,b&patient=p1"},
+    {"Condition", "_count=10&code=a,b&patient=p1", "_count=10&code=a,b&patient=p1"},
+    {"Condition", "subject:Patient=p1", "subject=Patient/p1"},
+    {"Condition", "code=urn:x%7CF11%5C,20", "code=urn:x%7CF11%5C%2C20"},
+    {"Condition", "recorded-date=eq2020&recorded-date=lt2021-01-01T00:00:00%2B05:00",
+     "recorded-date=2020&recorded-date=lt2021-01-01T00:00:00%2B05:00"},
+    {"Patient", "name:exact=%C3%85+b&_format=json&_pretty=true", "name:exact=%C3%85%20b"},
+    {"Patient", "_revinclude=Provenance:target&_elements=name,id&_summary=data&_total=none",
+     "_elements=name%2Cid&_revinclude=Provenance:target&_summary=data&_total=none"},
+    {"Patient", "birthdate:missing=true", "birthdate:missing=true"},
+    {"Patient", "_count=0", "_summary=count"},
+    {"Observation", "value-quantity=ge7.10|http://unitsofmeasure.org|%25", "value-quantity=ge7.10%7Chttp://unitsofmeasure.org%7C%25"},
+};
+
+static void written_in_one_form(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct sl_search search, again;
+        struct sl_slice out, twice;
+        assert_int_equal(read_search(forms[i].type, forms[i].query, &search), SL_OK);
+        assert_int_equal(sl_search_write(&search, arena, &out), SL_OK);
+        assert_string_equal(sl_arena_copy(arena, out).ptr, forms[i].written);
+        assert_int_equal(sl_search_read(arena, search.type, out, SL_LIT(""), NULL, &again), SL_OK);
+        assert_int_equal(sl_search_write(&again, arena, &twice), SL_OK);
+        assert_true(sl_slice_eq(out, twice));
+    }
+}
+
+/* ---- Values for indexes ---- */
+
+struct heard {
+    char text[1024];
+    size_t len;
+};
+
+static void hear(void *context, struct sl_slice value)
+{
+    struct heard *heard = context;
+    heard->len += (size_t)snprintf(heard->text + heard->len, sizeof heard->text - heard->len, "%.*s;", SL_FMT(value));
+}
+
+static void values_for_indexes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *param, *resource, *values;
+    } cases[] = {
+        {"Condition", "code", CONDITION, "http://hl7.org/fhir/sid/icd-10-cm|F11.20;|local;"},
+        {"Condition", "patient", CONDITION, "Patient/p1;"},
+        {"Condition", "encounter", CONDITION, "Encounter/e1;"},
+        {"Observation", "patient", OBSERVATION, ""},
+        {"Observation", "performer", OBSERVATION, "http://x.example/Organization/1;"},
+        {"Patient", "family", PATIENT, "angstrom;"},
+        {"Patient", "given", PATIENT, "chloe;ana maria;"},
+        {"Patient", "phone", PATIENT, "|555-1;"},
+        {"Patient", "birthdate", PATIENT, "1984-03-12;"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct heard heard = {{0}, 0};
+        struct sl_doc doc = parse(cases[i].resource);
+        const struct sl_r4_param *param = sl_r4_param_find(sl_r4_resource(sl_slice_of(cases[i].type)), sl_slice_of(cases[i].param));
+        assert_non_null(param);
+        sl_search_values(param, &doc, 0, arena, hear, &heard);
+        assert_string_equal(heard.text, cases[i].values);
+    }
+}
+
+/* Every search that US Core demands is read (US Core 6.1.0 and 8.0.0 server CapabilityStatements, SHALL). */
+static void us_core_is_served(void **state)
+{
+    (void)state;
+    static const char *const queries[][2] = {
+        {"Patient", "_id=1"}, {"Patient", "identifier=a|b"}, {"Patient", "name=x"}, {"Patient", "birthdate=1980-01-01&name=x"},
+        {"Patient", "gender=male&name=x"}, {"AllergyIntolerance", "patient=1"}, {"CarePlan", "patient=1&category=a|b"},
+        {"CareTeam", "patient=1&status=active"}, {"Condition", "patient=1&category=a"}, {"Coverage", "patient=1"},
+        {"Device", "patient=1"}, {"DiagnosticReport", "patient=1&category=LAB&date=ge2020"}, {"DiagnosticReport", "patient=1&code=a|b"},
+        {"DocumentReference", "_id=1"}, {"DocumentReference", "patient=1&category=a&date=ge2020&date=le2021"},
+        {"DocumentReference", "patient=1&type=a|b"}, {"Encounter", "_id=1"}, {"Encounter", "date=ge2020&patient=1"},
+        {"Goal", "patient=1"}, {"Immunization", "patient=1"}, {"MedicationRequest", "patient=1&intent=order,plan&status=active"},
+        {"MedicationDispense", "patient=1"}, {"Observation", "patient=1&category=laboratory&date=gt2020"},
+        {"Observation", "patient=1&code=a,b"}, {"Procedure", "patient=1&date=ge2020"}, {"RelatedPerson", "_id=1"},
+        {"ServiceRequest", "patient=1&category=a&authored=ge2020"}, {"ServiceRequest", "patient=1&code=a"}, {"Specimen", "_id=1"},
+        {"Organization", "name=x"}, {"Organization", "address=x"}, {"Location", "name=x"}, {"Location", "address=x"},
+        {"Practitioner", "name=x"}, {"Practitioner", "identifier=a|b"}, {"PractitionerRole", "specialty=a"},
+        {"PractitionerRole", "practitioner=1"}, {"FamilyMemberHistory", "patient=1"}, {"QuestionnaireResponse", "patient=1"},
+        {"MedicationRequest", "patient=1&_include=MedicationRequest:medication"}, {"Patient", "_id=1&_revinclude=Provenance:target"},
+        {"Condition", "patient=1&_revinclude=Provenance:target"}, {"PractitionerRole", "specialty=a&_include=PractitionerRole:practitioner"},
+    };
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+        struct sl_search search;
+        if (read_search(queries[i][0], queries[i][1], &search) != SL_OK)
+            fail_msg("%s?%s was refused", queries[i][0], queries[i][1]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(match_as_specified), cmocka_unit_test(escapes_change_nothing), cmocka_unit_test(cut_is_gone),
+        cmocka_unit_test(unknown_is_refused), cmocka_unit_test(sizes_are_bounded), cmocka_unit_test(written_in_one_form),
+        cmocka_unit_test(values_for_indexes), cmocka_unit_test(us_core_is_served),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
