@@ -32,12 +32,12 @@ NOTICE = """/* SPDX-License-Identifier: Apache-2.0 */
 
 # The bits of include/sluice/r4.h, in its order.
 FLAGS = ('MANY', 'REQUIRED', 'CODED', 'REFERENCE', 'DEFINES', 'TEXT', 'ATTACHMENT', 'COUNTED', 'PATIENT', 'RESOURCE',
-         'PRIMITIVE', 'MODIFIER', 'DATE', 'AUTHOR', 'STRING')
+         'PRIMITIVE', 'MODIFIER', 'DATE', 'AUTHOR', 'STRING', 'PART')
 REFERENCES = ('origin', 'defining', 'mention', 'subject')
 TYPE_FACTS = ('whole', 'directory', 'by-route', 'scored')
 # What a row of judgments.csv may say of an element beyond a kind of reference; `not-` takes it back.
 JUDGED = {'coded': 'CODED', 'defines': 'DEFINES', 'text': 'TEXT', 'attachment': 'ATTACHMENT', 'counted': 'COUNTED',
-          'patient': 'PATIENT', 'date': 'DATE', 'author': 'AUTHOR', 'string': 'STRING'}
+          'patient': 'PATIENT', 'date': 'DATE', 'author': 'AUTHOR', 'string': 'STRING', 'part': 'PART'}
 SYSTEM_TYPE = 'http://hl7.org/fhirpath/System.'
 
 
@@ -208,11 +208,10 @@ def read_csv(name, columns):
 
 def pattern(text):
     """`*` is within a segment, `**` is one or more segments, `[x]` is any type of a choice, `:Type` the type."""
+    parts = {'**': r'[^.]+(?:\.[^.]+)*', '*': r'[^.]*', '[x]': r'[A-Z][A-Za-z0-9]*'}
+    split = lambda t: ''.join(parts.get(p, re.escape(p)) for p in re.split(r'(\*\*|\*|\[x\])', t))
     path, _, type_name = text.partition(':')
-    out = ''
-    for part in re.split(r'(\*\*|\*|\[x\])', path):
-        out += {'**': r'[^.]+(?:\.[^.]+)*', '*': r'[^.]*', '[x]': r'[A-Z][A-Za-z0-9]*'}.get(part, re.escape(part))
-    return re.compile(out + '$'), type_name
+    return re.compile(split(path) + '$'), re.compile(split(type_name or '**') + '$')
 
 
 class Judgments:
@@ -236,27 +235,29 @@ class Judgments:
             fail('judgments.csv: no kind of reference for %s' % ', '.join(bare))
 
     def apply(self, shape, row, judgment):
-        regex, type_name = pattern(row['path'])
+        for text in row['path'].split():
+            if not self.apply_path(shape, row, judgment, text):
+                fail('judgments.csv:%d: %s (%s) matches nothing' % (row['line'], text, judgment))
+
+    def apply_path(self, shape, row, judgment, text):
+        regex, type_regex = pattern(text)
         if judgment in TYPE_FACTS:
             found = [r for r in shape.resources if regex.match(r)]
             for r in found:
                 self.facts.setdefault(r, set()).add(judgment)
             row['type'] = True
-        else:
-            found = [e for e in shape.all if regex.match(e.path) and (not type_name or e.type == type_name)]
-            if judgment in REFERENCES:
-                found = [e for e in found if e.type == 'Reference']
-            for e in found:
-                judge(e, row, judgment)
-        if not found:
-            fail('judgments.csv:%d: %s (%s) matches nothing' % (row['line'], row['path'], judgment))
+            return found
+        found = [e for e in shape.all if regex.match(e.path) and type_regex.match(e.type)]
+        if judgment in REFERENCES:
+            found = [e for e in found if e.type == 'Reference']
+        return [e for e in found if judge(e, row, judgment)]
 
 
 def judge(element, row, judgment):
     if judgment in REFERENCES:
         element.reference = judgment
         element.why['reference'] = row
-        return
+        return True
     taken_back = judgment.startswith('not-')
     name = judgment[4:] if taken_back else judgment
     if name not in JUDGED:
@@ -264,11 +265,12 @@ def judge(element, row, judgment):
     flag = JUDGED[name]
     if taken_back:
         if flag not in element.flags:
-            return
+            return False
         element.flags.discard(flag)
     else:
         element.flags.add(flag)
     element.why[flag] = row
+    return True
 
 
 # ---- Search parameters ----

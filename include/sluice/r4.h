@@ -32,14 +32,16 @@ enum {
     SL_R4_DEFINES = 1 << 4,    /* says what the resource *is*: a sensitive code here classifies the whole */
     SL_R4_TEXT = 1 << 5,       /* words a person wrote or a system generated: narrative, note, comment, conclusion */
     SL_R4_ATTACHMENT = 1 << 6, /* type Attachment (or Binary.data) */
-    SL_R4_COUNTED = 1 << 7,    /* numbered, counted or summed part: never cut one by one */
-    SL_R4_PATIENT = 1 << 8,    /* names the patient this resource is about (its compartment) */
+    SL_R4_COUNTED = 1 << 7,    /* numbered, counted or summed part: never cut one by one; a primitive: the count */
+    SL_R4_PATIENT = 1 << 8,    /* names the patient this resource is about; for another target see `reference` */
     SL_R4_RESOURCE = 1 << 9,   /* holds a whole resource: contained, entry.resource, parameter.resource, response.outcome */
     SL_R4_PRIMITIVE = 1 << 10, /* a primitive: its '_' sibling has node SL_R4_Element */
     SL_R4_MODIFIER = 1 << 11,  /* is-modifier in the definitions */
     SL_R4_DATE = 1 << 12,      /* the clinically relevant time of the resource (dataPeriod) */
     SL_R4_AUTHOR = 1 << 13,    /* who wrote or asserted it (data.meaning authoredby) */
-    SL_R4_STRING = 1 << 14     /* display strings and names that can repeat a coded meaning (Coding.display, …text) */
+    SL_R4_STRING = 1 << 14,    /* display strings and names that can repeat a coded meaning (Coding.display, …text) */
+    SL_R4_PART = 1 << 15       /* says what the part it stands in *is* (a section, a reaction, an extension): a sensitive
+                                  code here classifies the object that holds it, with its words, not the code alone */
 };
 
 enum sl_r4_reference {
@@ -49,6 +51,8 @@ enum sl_r4_reference {
     SL_REF_MENTION,  /* everything else: classifies that element alone */
     SL_REF_SUBJECT   /* the patient it is about */
 };
+/* An element may be SL_R4_PATIENT and of another kind, as Appointment.participant.actor: where the target is a Patient
+ * it is whom the resource is about, and where it is not, the kind holds. */
 
 struct sl_r4_element {
     sl_name name;
@@ -67,9 +71,9 @@ struct sl_slice sl_r4_node_name(sl_r4_node node); /* "Condition", "Claim.diagnos
 bool sl_r4_is_resource(sl_r4_node node);
 
 enum {
-    SL_R4_WHOLE = 1 << 0,     /* released whole or not at all: Claim, ClaimResponse, ExplanationOfBenefit, Invoice, MeasureReport */
-    SL_R4_DIRECTORY = 1 << 1, /* about no patient: Organization, Location, Practitioner, … */
-    SL_R4_BY_ROUTE = 1 << 2,  /* belongs to whoever points at it: Medication, Substance, Binary, Provenance */
+    SL_R4_WHOLE = 1 << 0,     /* released whole or not at all: claims, their answers, Invoice, MeasureReport, Consent, … */
+    SL_R4_DIRECTORY = 1 << 1, /* about no patient: Organization, Location, Practitioner, …, knowledge and conformance types */
+    SL_R4_BY_ROUTE = 1 << 2,  /* belongs to whoever points at it: Medication, Substance, Binary, Provenance, DeviceMetric */
     SL_R4_SCORED = 1 << 3     /* its members are scored answers with a total: QuestionnaireResponse, Observation panels */
 };
 unsigned sl_r4_facts(sl_r4_node resource);
@@ -80,7 +84,17 @@ const struct sl_r4_element *sl_r4_elements(sl_r4_node node, size_t *count);
 /* Patient compartment: the search parameters of `resource` that put it there, e.g. "subject", "patient"; NULL-ended. */
 const char *const *sl_r4_compartment(sl_r4_node resource);
 
-/* Search parameters: name, type and the element paths it reads (see fhir/search.c). */
+/*
+ * Search parameters: name, type and the element paths it reads (see fhir/search.c). Those of every resource (_id,
+ * _lastUpdated, …) stand among each type's own, their paths resolved ("Condition.id"). A composite has no paths, nor have
+ * _text, _content and _query. The forms of a filter:
+ *
+ *   "is Patient"               a reference whose target is of that type
+ *   "system=phone"             the value at the path has that element
+ *   "relatedArtifact.type=x"   the element of that name on the way has it; paths that pass none have no condition
+ *   "exists"                   Patient.deceased: true if it is there and is not the boolean false
+ *   "first"                    Bundle.entry: the first one only
+ */
 enum sl_r4_param_type {
     SL_PARAM_NONE, SL_PARAM_NUMBER, SL_PARAM_DATE, SL_PARAM_STRING, SL_PARAM_TOKEN, SL_PARAM_REFERENCE,
     SL_PARAM_COMPOSITE, SL_PARAM_QUANTITY, SL_PARAM_URI, SL_PARAM_SPECIAL
@@ -90,7 +104,7 @@ struct sl_r4_param {
     enum sl_r4_param_type type;
     const char *const *paths;   /* "Condition.code", "Observation.value[x]" resolved to "Observation.valueQuantity", …; NULL-ended */
     const char *const *targets; /* resource types a reference may name; NULL-ended; NULL if not a reference */
-    const char *filter;         /* for paths with a where(): "system=phone", "resolve() is Patient" as "is Patient"; NULL if none */
+    const char *filter;         /* for paths with a where(), as above; NULL if none */
 };
 const struct sl_r4_param *sl_r4_params(sl_r4_node resource, size_t *count);
 const struct sl_r4_param *sl_r4_param_find(sl_r4_node resource, struct sl_slice name);
