@@ -353,6 +353,11 @@ static enum sl_status find_stored(struct importing *in, struct sl_slice type, co
     return out->ptr ? SL_OK : SL_NO_MEMORY;
 }
 
+static struct sl_slice identifier_key(struct sl_arena *arena, struct sl_slice type, const struct sl_search_value *value)
+{
+    return sl_arena_printf(arena, "%.*s|%.*s|%.*s", SL_FMT(type), SL_FMT(value->system), SL_FMT(value->code));
+}
+
 /* "Type?identifier=system|value" to "Type/id": in the file, else in the store; empty if none or several are meant. */
 static enum sl_status resolve(struct importing *in, struct sl_slice reference, struct sl_slice *out)
 {
@@ -367,8 +372,7 @@ static enum sl_status resolve(struct importing *in, struct sl_slice reference, s
     size_t mark = (size_t)((const char *)memchr(reference.ptr, '?', reference.len) - reference.ptr);
     struct sl_slice type = {reference.ptr, mark};
     if (read_condition(in, type, sl_slice_from(reference, mark + 1), &search)) {
-        const struct sl_search_value *value = &search.params[0].values[0];
-        struct sl_slice key = sl_arena_printf(in->life, "%.*s|%.*s|%.*s", SL_FMT(type), SL_FMT(value->system), SL_FMT(value->code));
+        struct sl_slice key = identifier_key(in->life, type, &search.params[0].values[0]);
         struct sl_slice *name = key.ptr ? sl_text_map_get(&in->identifiers, key) : NULL;
         if (name)
             *out = *name;
@@ -392,6 +396,10 @@ static enum sl_status settle_existing(struct importing *in, struct entry *entry)
     if (found.len == 0 || sl_slice_eq(found, name_of(entry, in->unit)))
         return SL_OK;
     entry->skip = true;
+    struct sl_slice key = identifier_key(in->unit, entry->type, &search.params[0].values[0]);
+    struct sl_slice *held = key.ptr ? sl_text_map_get(&in->identifiers, key) : NULL;
+    if (held) /* whoever asks for it by this identifier means the stored one too */
+        *held = found;
     struct sl_slice *url = entry->full_url.len ? sl_text_map_get(&in->urls, entry->full_url) : NULL;
     if (url)
         *url = found;
