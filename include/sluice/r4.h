@@ -34,14 +34,14 @@ enum {
     SL_R4_ATTACHMENT = 1 << 6, /* type Attachment (or Binary.data) */
     SL_R4_COUNTED = 1 << 7,    /* numbered, counted or summed part: never cut one by one; a primitive: the count */
     SL_R4_PATIENT = 1 << 8,    /* names the patient this resource is about; for another target see `reference` */
-    SL_R4_RESOURCE = 1 << 9,   /* holds a whole resource: contained, entry.resource, parameter.resource, response.outcome */
+    SL_R4_RESOURCE = 1 << 9,   /* holds a whole resource: contained, entry.resource, parameter.resource, outcome */
     SL_R4_PRIMITIVE = 1 << 10, /* a primitive: its '_' sibling has node SL_R4_Element */
     SL_R4_MODIFIER = 1 << 11,  /* is-modifier in the definitions */
     SL_R4_DATE = 1 << 12,      /* the clinically relevant time of the resource (dataPeriod) */
     SL_R4_AUTHOR = 1 << 13,    /* who wrote or asserted it (data.meaning authoredby) */
     SL_R4_STRING = 1 << 14,    /* display strings and names that can repeat a coded meaning (Coding.display, …text) */
-    SL_R4_PART = 1 << 15       /* says what the part it stands in *is* (a section, a reaction, an extension): a sensitive
-                                  code here classifies the object that holds it, with its words, not the code alone */
+    SL_R4_PART = 1 << 15       /* says what the part it stands in *is* (a section, a reaction, an extension): a
+                                  sensitive code here classifies the object that holds it, with its words */
 };
 
 enum sl_r4_reference {
@@ -71,10 +71,10 @@ struct sl_slice sl_r4_node_name(sl_r4_node node); /* "Condition", "Claim.diagnos
 bool sl_r4_is_resource(sl_r4_node node);
 
 enum {
-    SL_R4_WHOLE = 1 << 0,     /* released whole or not at all: claims, their answers, Invoice, MeasureReport, Consent, … */
-    SL_R4_DIRECTORY = 1 << 1, /* about no patient: Organization, Location, Practitioner, …, knowledge and conformance types */
-    SL_R4_BY_ROUTE = 1 << 2,  /* belongs to whoever points at it: Medication, Substance, Binary, Provenance, DeviceMetric */
-    SL_R4_SCORED = 1 << 3     /* its members are scored answers with a total: QuestionnaireResponse, Observation panels */
+    SL_R4_WHOLE = 1 << 0,     /* released whole or not at all: claims and answers, Invoice, MeasureReport, Consent, … */
+    SL_R4_DIRECTORY = 1 << 1, /* about no patient: Organization, Practitioner, …, knowledge, conformance */
+    SL_R4_BY_ROUTE = 1 << 2,  /* of whoever points at it: Medication, Substance, Binary, Provenance, DeviceMetric */
+    SL_R4_SCORED = 1 << 3     /* its members are scored answers with a total: QuestionnaireResponse, Observation */
 };
 unsigned sl_r4_facts(sl_r4_node resource);
 
@@ -86,8 +86,8 @@ const char *const *sl_r4_compartment(sl_r4_node resource);
 
 /*
  * Search parameters: name, type and the element paths it reads (see fhir/search.c). Those of every resource (_id,
- * _lastUpdated, …) stand among each type's own, their paths resolved ("Condition.id"). A composite has no paths, nor have
- * _text, _content and _query. The forms of a filter:
+ * _lastUpdated, …) stand among each type's own, their paths resolved ("Condition.id"). A composite has no paths, nor
+ * have _text, _content and _query. The forms of a filter:
  *
  *   "is Patient"               a reference whose target is of that type
  *   "system=phone"             the value at the path has that element
@@ -102,7 +102,7 @@ enum sl_r4_param_type {
 struct sl_r4_param {
     const char *name;
     enum sl_r4_param_type type;
-    const char *const *paths;   /* "Condition.code", "Observation.value[x]" resolved to "Observation.valueQuantity", …; NULL-ended */
+    const char *const *paths;   /* "Condition.code", "Observation.valueQuantity" (a choice resolved), …; NULL-ended */
     const char *const *targets; /* resource types a reference may name; NULL-ended; NULL if not a reference */
     const char *filter;         /* for paths with a where(), as above; NULL if none */
 };
