@@ -33,8 +33,8 @@ static inline void load_ends(const char *text, size_t len, uint64_t *first, uint
     if (len >= 4)
         *first = load_four(text) | load_four(text + len - 4) << 32;
     else
-        *first = (uint64_t)(unsigned char)text[0] | (uint64_t)(unsigned char)text[1] << 8
-            | (uint64_t)(unsigned char)text[len - 1] << 16;
+        *first = (uint64_t)(unsigned char)text[0] | (uint64_t)(unsigned char)text[1] << 8 |
+                 (uint64_t)(unsigned char)text[len - 1] << 16;
 }
 
 sl_name sl_name_find(const char *text, size_t len)

@@ -40,8 +40,8 @@ enum {
     SL_R4_DATE = 1 << 12,      /* the clinically relevant time of the resource (dataPeriod) */
     SL_R4_AUTHOR = 1 << 13,    /* who wrote or asserted it (data.meaning authoredby) */
     SL_R4_STRING = 1 << 14,    /* display strings and names that can repeat a coded meaning (Coding.display, …text) */
-    SL_R4_PART = 1 << 15       /* says what the part it stands in *is* (a section, a reaction, an extension): a
-                                  sensitive code here classifies the object that holds it, with its words */
+    SL_R4_PART = 1 << 15       /* says what the part it stands in *is* (a section, a participant, an extension): a
+                                  sensitive code or reference here classifies the object that holds it */
 };
 
 enum sl_r4_reference {
@@ -58,8 +58,8 @@ struct sl_r4_element {
     sl_name name;
     sl_r4_node parent, node; /* the node whose property this is; the node of its value */
     uint16_t flags;
-    uint8_t reference;       /* enum sl_r4_reference */
-    uint8_t choice;          /* >0: the same number within a parent is one choice, as value[x] */
+    uint8_t reference; /* enum sl_r4_reference */
+    uint8_t choice;    /* >0: the same number within a parent is one choice, as value[x] */
 };
 
 /* The property `name` of `parent`; NULL if R4 has none. Hot. */
@@ -71,7 +71,7 @@ struct sl_slice sl_r4_node_name(sl_r4_node node); /* "Condition", "Claim.diagnos
 bool sl_r4_is_resource(sl_r4_node node);
 
 enum {
-    SL_R4_WHOLE = 1 << 0,     /* released whole or not at all: claims and answers, Invoice, MeasureReport, Consent, … */
+    SL_R4_WHOLE = 1 << 0,     /* released whole or not at all: claims, Invoice, MeasureReport, Consent, Contract, … */
     SL_R4_DIRECTORY = 1 << 1, /* about no patient: Organization, Practitioner, …, knowledge, conformance */
     SL_R4_BY_ROUTE = 1 << 2,  /* of whoever points at it: Medication, Substance, Binary, Provenance, DeviceMetric */
     SL_R4_SCORED = 1 << 3     /* its members are scored answers with a total: QuestionnaireResponse, Observation */
@@ -96,8 +96,16 @@ const char *const *sl_r4_compartment(sl_r4_node resource);
  *   "first"                    Bundle.entry: the first one only
  */
 enum sl_r4_param_type {
-    SL_PARAM_NONE, SL_PARAM_NUMBER, SL_PARAM_DATE, SL_PARAM_STRING, SL_PARAM_TOKEN, SL_PARAM_REFERENCE,
-    SL_PARAM_COMPOSITE, SL_PARAM_QUANTITY, SL_PARAM_URI, SL_PARAM_SPECIAL
+    SL_PARAM_NONE,
+    SL_PARAM_NUMBER,
+    SL_PARAM_DATE,
+    SL_PARAM_STRING,
+    SL_PARAM_TOKEN,
+    SL_PARAM_REFERENCE,
+    SL_PARAM_COMPOSITE,
+    SL_PARAM_QUANTITY,
+    SL_PARAM_URI,
+    SL_PARAM_SPECIAL
 };
 struct sl_r4_param {
     const char *name;
