@@ -441,16 +441,22 @@ static enum sl_status read_pair(struct reading *reading, struct sl_slice raw_nam
     return read_param(reading, name, modifier, value);
 }
 
+static size_t until(struct sl_slice text, char stop)
+{
+    size_t i = 0;
+    while (i < text.len && text.ptr[i] != stop)
+        i++;
+    return i;
+}
+
 static enum sl_status read_pairs(struct reading *reading, struct sl_slice text)
 {
     while (text.len) {
-        const char *end = memchr(text.ptr, '&', text.len);
-        struct sl_slice pair = {text.ptr, end ? (size_t)(end - text.ptr) : text.len};
+        struct sl_slice pair = {text.ptr, until(text, '&')};
         text = sl_slice_from(text, pair.len + 1);
         if (pair.len == 0) /* "a=b&&c=d": nothing is said, nothing is dropped */
             continue;
-        const char *equals = memchr(pair.ptr, '=', pair.len);
-        size_t len = equals ? (size_t)(equals - pair.ptr) : pair.len;
+        size_t len = until(pair, '=');
         SL_TRY(read_pair(reading, (struct sl_slice){pair.ptr, len}, sl_slice_from(pair, len + 1)));
     }
     return SL_OK;

@@ -736,7 +736,7 @@ static enum sl_status run(struct importing *in, struct sl_slice text)
     if (last)
         SL_TRY(sl_txn_commit(last));
     if (in->dangling)
-        sl_issue_add(in->issues, SL_GRADE_NOTE, "dangling", "%zu references name nothing in the file or the store.", in->dangling);
+        sl_issue_add(in->issues, SL_GRADE_NOTE, "dangling", "%zu references name nothing in the file or the store; import what they name first.", in->dangling);
     return SL_OK;
 }
 
