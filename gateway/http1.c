@@ -812,6 +812,11 @@ enum sl_http1_event sl_http1_feed(struct sl_http1 *reader, struct sl_slice bytes
     return event;
 }
 
+bool sl_http1_is_whole(const struct sl_http1 *reader)
+{
+    return reader->phase == WHOLE;
+}
+
 struct sl_slice sl_request_header(const struct sl_request *request, struct sl_slice name, size_t *count)
 {
     struct sl_slice value = {NULL, 0};

@@ -64,6 +64,9 @@ void sl_http1_begin(struct sl_http1 *reader, struct sl_arena *arena);
  * once the message is whole. */
 enum sl_http1_event sl_http1_feed(struct sl_http1 *reader, struct sl_slice bytes, size_t *used);
 
+/* Has the whole message been read, body and all? */
+bool sl_http1_is_whole(const struct sl_http1 *reader);
+
 /* Does a field value, a comma-separated list, name this token, in any case? */
 bool sl_http1_has_token(struct sl_slice value, struct sl_slice token);
 

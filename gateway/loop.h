@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thread's event loop and its mailbox. A loop belongs to one thread; only sl_loop_post may be called from others. The
+ * mailbox is a list that any thread pushes onto with one compare-and-swap and the owner takes whole, so nobody waits
+ * for a lock; an eventfd wakes the owner when the first task of a batch comes in.
+ */
+#ifndef SLUICE_GATEWAY_LOOP_H
+#define SLUICE_GATEWAY_LOOP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http.h"
+
+struct event;
+struct event_base;
+
+struct sl_loop {
+    struct event_base *base;
+    struct event *woken, *turn;
+    int wake; /* eventfd */
+    _Atomic(struct sl_task *) posted;           /* newest first */
+    struct sl_task *later_first, *later_last;   /* for the next turn, oldest first */
+};
+
+SL_MUST_CHECK enum sl_status sl_loop_init(struct sl_loop *loop);
+/* Tasks that have not run are forgotten: they are their owners' memory. */
+void sl_loop_fini(struct sl_loop *loop);
+
+/* Runs until sl_loop_stop; then what is left of events that are already due. */
+void sl_loop_run(struct sl_loop *loop);
+void sl_loop_stop(struct sl_loop *loop);
+
+/* From any thread: runs task->call(task) in the loop's thread, in the order of posting. A task is in one list at most,
+ * and may be freed or posted again once it is called. */
+void sl_loop_post(struct sl_loop *loop, struct sl_task *task);
+/* The loop's own thread: runs it in the next turn, after the sockets have been looked at. */
+void sl_loop_later(struct sl_loop *loop, struct sl_task *task);
+
+/* Milliseconds of a clock that only goes forward, a few milliseconds coarse. */
+uint64_t sl_loop_now(void);
+
+#endif
