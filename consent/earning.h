@@ -23,6 +23,8 @@ struct sl_earning {
     const struct sl_classes *by_type;                 /* indexed by sl_r4_node of resource types; SL_R4_NODES long */
     const struct sl_security_rule *security;          /* system and code, exact */
     size_t security_count;
+    const struct sl_security_rule *note_types;        /* the type, category or class of a document or note; exact */
+    size_t note_type_count;
     struct sl_classes program;           /* earned by origin: program */
     struct sl_classes unknown_candidate; /* source unknown, Part 2 candidate code */
     struct sl_classes draft;             /* unsigned AI content */

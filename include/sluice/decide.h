@@ -46,6 +46,8 @@ struct sl_recipient {
     size_t role_count;
     const struct sl_slice *kinds;      /* "covered-entity", "business-associate", "payer", "research", "ai-agent", … */
     size_t kind_count;
+    const struct sl_slice *agreements; /* in force: "baa", "qsoa", "dua", … */
+    size_t agreement_count;
     struct sl_slice party;             /* offline: the party named outright; else empty */
     struct sl_slice purpose;           /* canonical code */
     const struct sl_relationship *relationships;
@@ -98,6 +100,8 @@ struct sl_release {
     bool notice;              /* the 2.32 statement and the scope of the consent are due */
     struct sl_slice statement; /* the short statement of 2.32(a)(2) and the scope, as it goes on a resource; empty if not due */
     struct sl_slice consent;  /* "Consent/x" relied on; empty if none */
+    bool account;             /* an accounting of disclosures must list it (2.25) */
+    bool emergency_record;    /* it rests on a declared emergency, which must be on record (2.51) */
 };
 SL_MUST_CHECK enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl_item *item,
     struct sl_arena *arena, struct sl_release *out);
@@ -110,8 +114,9 @@ bool sl_ruling_by_item(const struct sl_ruling *ruling);
 size_t sl_ruling_rules(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max);
 const struct sl_slice *sl_ruling_parties(const struct sl_ruling *ruling, size_t *count);
 
-/* The fixed statement of 42 CFR 2.32(a), as the policy names it. */
+/* The fixed statements of 42 CFR 2.32(a)(1) and (2), as the policy names them. */
 struct sl_slice sl_policy_notice(const struct sl_policy *policy);
+struct sl_slice sl_policy_short_notice(const struct sl_policy *policy);
 
 /* Every rule considered for an item: where it stands, whether it spoke, which condition failed. Text for operators. */
 void sl_explain(const struct sl_ruling *ruling, const struct sl_item *item, struct sl_buffer *out);

@@ -34,8 +34,19 @@ const struct sl_policy_file *sl_policy_files(const struct sl_policy *policy, siz
 struct sl_policy *sl_policy_ref(struct sl_policy *policy);
 void sl_policy_unref(struct sl_policy *policy);
 
+struct sl_slice sl_policy_title(const struct sl_policy *policy);
+struct sl_slice sl_policy_version(const struct sl_policy *policy);
 /* SHA-256 over the sources, hex, 64 characters: the same files give the same digest. */
 struct sl_slice sl_policy_digest(const struct sl_policy *policy);
+
+struct sl_buffer;
+/* Runs the scenarios of the files, each through the functions of sluice/decide.h. Writes a line for each that fails
+ * ("FAIL file:line title: …"), then the rules that no scenario relied on or was withheld by, then the counts. */
+SL_MUST_CHECK enum sl_status sl_policy_test(const struct sl_policy *policy, struct sl_buffer *out, size_t *passed,
+    size_t *failed);
+/* Who may see what: a line for each class, a column for each party, for its usual purpose, as text: "yes", "consent" (only
+ * with one), "no". */
+SL_MUST_CHECK enum sl_status sl_policy_matrix(const struct sl_policy *policy, struct sl_buffer *out);
 
 /* ---- Classes ---- */
 

@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deciding: see sluice/decide.h. First a ruling is compiled: who the recipient is, which rules are about it, which
+ * consents hold, and from these the masks. Then each item costs two AND operations; only where a consent depends on the
+ * item is it asked again. Everything starts at "withheld" and becomes "released" in one place, in `judge`.
+ */
+#include "ruling.h"
+
+/* ---- The recipient ---- */
+
+static bool visible(struct sl_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] > ' ' && text.ptr[i] != 0x7f)
+            return true;
+    return false;
+}
+
+bool sl_emergency_complete(const struct sl_emergency *e)
+{
+    return e && visible(e->clinician) && visible(e->affiliation) && visible(e->discloser) && visible(e->nature) &&
+           e->consent_unobtainable;
+}
+
+static bool has_any(const struct sl_words *words, struct sl_slice value)
+{
+    return !words->count || (value.len && sl_words_have(words, value));
+}
+
+static bool meets_any(const struct sl_words *words, const struct sl_slice *values, size_t count)
+{
+    return !words->count || sl_words_meet(words, values, count);
+}
+
+/* Everything a party asks but the relationship, which depends on the patient. */
+static bool fits(const struct sl_party *party, const struct sl_recipient *r, bool emergency)
+{
+    if (party->emergency && !emergency)
+        return false;
+    if (r->party.len)
+        return sl_slice_eq(party->id, r->party);
+    return meets_any(&party->roles, r->roles, r->role_count) && meets_any(&party->kinds, r->kinds, r->kind_count) &&
+           meets_any(&party->agreements, r->agreements, r->agreement_count) &&
+           has_any(&party->organizations, r->organization) && has_any(&party->clients, r->client) &&
+           !sl_words_meet(&party->except_kinds, r->kinds, r->kind_count);
+}
+
+/* A relationship counts only if somebody vouches for it; a declaration never does. */
+static bool proves(const struct sl_relationship *relationship, const struct sl_words *kinds, unsigned vouchers)
+{
+    return relationship->voucher != SL_BY_NOBODY && relationship->voucher != SL_BY_DECLARATION &&
+           (vouchers >> relationship->voucher & 1) && sl_words_have(kinds, relationship->kind);
+}
+
+static bool related_to(const struct sl_recipient *r, const struct sl_words *kinds, unsigned vouchers, struct sl_slice person)
+{
+    for (size_t i = 0; i < r->relationship_count; i++) {
+        const struct sl_relationship *relationship = &r->relationships[i];
+        bool about = sl_slice_eq(relationship->patient, SL_LIT("*")) ||
+                     (person.len && sl_slice_eq(relationship->patient, person));
+        if (about && proves(relationship, kinds, vouchers))
+            return true;
+    }
+    return false;
+}
+
+/* With each person the item is about; with nobody at hand, with everybody ("*"). */
+static bool related(const struct sl_ruling *ruling, const struct sl_words *kinds, unsigned vouchers)
+{
+    const struct sl_recipient *r = &ruling->recipient;
+    if (!ruling->person_count)
+        return related_to(r, kinds, vouchers, (struct sl_slice){NULL, 0});
+    for (size_t i = 0; i < ruling->person_count; i++)
+        if (!related_to(r, kinds, vouchers, ruling->persons[i]))
+            return false;
+    return true;
+}
+
+static bool related_to_somebody(const struct sl_recipient *r, const struct sl_party *party)
+{
+    for (size_t i = 0; i < r->relationship_count; i++)
+        if (proves(&r->relationships[i], &party->relationships, party->vouchers))
+            return true;
+    return false;
+}
+
+/* What is about nobody (an Organization, a Medication that many may refer to) needs no relationship with anybody in
+ * particular; a record that should name a patient and names none is nobody's (`nobody`). */
+static void find_parties(struct sl_ruling *ruling)
+{
+    const struct sl_policy *policy = ruling->policy;
+    for (unsigned i = 0; i < policy->party_count; i++) {
+        const struct sl_party *party = &policy->parties[i];
+        if (!fits(party, &ruling->recipient, ruling->emergency))
+            continue;
+        ruling->known = true;
+        bool named = ruling->recipient.party.len > 0;
+        bool close = named || !party->relationships.count || related(ruling, &party->relationships, party->vouchers);
+        if (!close && (ruling->person_count || !related_to_somebody(&ruling->recipient, party)))
+            continue;
+        if (!close)
+            ruling->nobody = true;
+        ruling->parties |= (uint64_t)1 << i;
+        ruling->party_ids[ruling->party_count++] = party->id;
+    }
+}
+
+/* ---- Rules ---- */
+
+static bool reaches(const struct sl_ruling *ruling, const struct sl_rule *rule)
+{
+    if (!(rule->purposes & ruling->purpose))
+        return false;
+    /* What restricts everyone restricts strangers too; what is released to everyone is released to those we know. */
+    if (rule->everyone)
+        return ruling->known || rule->verdict != SL_RULE_RELEASE;
+    return rule->parties & ruling->parties;
+}
+
+static enum sl_status find_rules(struct sl_ruling *ruling, struct sl_arena *arena)
+{
+    const struct sl_policy *policy = ruling->policy;
+    ruling->rules = sl_arena_raw(arena, policy->rule_count + 1, sizeof *ruling->rules);
+    if (!ruling->rules)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < policy->rule_count; i++)
+        if (reaches(ruling, &policy->rules[i]))
+            ruling->rules[ruling->rule_count++] = &policy->rules[i];
+    return SL_OK;
+}
+
+static bool relationship_holds(const struct sl_ruling *ruling, const struct sl_words *kinds)
+{
+    const struct sl_recipient *r = &ruling->recipient;
+    if (!r->party.len)
+        return related(ruling, kinds, ~0u);
+    /* A party named outright has its relationships with the patient at hand. */
+    unsigned named = sl_policy_party(ruling->policy, r->party);
+    const struct sl_words *its = named < SL_PARTY_LIMIT ? &ruling->policy->parties[named].relationships : kinds;
+    return named < SL_PARTY_LIMIT && (ruling->parties >> named & 1) && sl_words_meet(kinds, its->word, its->count);
+}
+
+bool sl_condition_holds(const struct sl_ruling *ruling, const struct sl_condition *c, const struct state *state)
+{
+    return (!c->kinds || (c->kinds & state->kinds)) && (!c->purposes || (c->purposes & ruling->purpose)) &&
+           (!c->parties || (c->parties & ruling->parties)) && (!c->emergency || ruling->emergency) &&
+           (!c->same_program || state->same_program) &&
+           (!c->relationships.count || relationship_holds(ruling, &c->relationships));
+}
+
+static unsigned weight(const struct sl_duties *d)
+{
+    return d->notice + d->scope + d->account + d->emergency_record + (d->labels ? (unsigned)d->labels->label_count : 0);
+}
+
+const struct sl_condition *sl_condition_relied(const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count,
+    const struct state *state)
+{
+    const struct sl_condition *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct sl_condition *line = &lines[i];
+        if (!sl_condition_holds(ruling, line, state))
+            continue;
+        if (!best || line->emergency < best->emergency ||
+            (line->emergency == best->emergency && weight(&line->then) < weight(&best->then)))
+            best = line;
+    }
+    return best;
+}
+
+static bool any_holds(const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count, const struct state *state)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sl_condition_holds(ruling, &lines[i], state))
+            return true;
+    return false;
+}
+
+/* Two states, so that one can ask for the worst case: what makes it speak, and what makes it silent. */
+static bool speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *spoken,
+    const struct state *silenced)
+{
+    if (rule->only_if_count && !any_holds(ruling, rule->only_if, rule->only_if_count, spoken))
+        return false;
+    return !any_holds(ruling, rule->unless, rule->unless_count, silenced);
+}
+
+bool sl_rule_speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state)
+{
+    return speaks(ruling, rule, state, state);
+}
+
+static struct sl_classes reach_of(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *low,
+    const struct state *high)
+{
+    struct sl_classes reach = rule->data;
+    for (size_t i = 0; i < rule->lifted_by_count; i++) {
+        const struct sl_rule *lifter = &ruling->policy->rules[rule->lifted_by[i]];
+        if (reaches(ruling, lifter) && speaks(ruling, lifter, low, high))
+            sl_classes_cut(&reach, &lifter->data);
+    }
+    return reach;
+}
+
+struct sl_classes sl_rule_reach(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state)
+{
+    return reach_of(ruling, rule, state, state);
+}
+
+bool sl_rule_rests_on_emergency(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state)
+{
+    if (!rule->everyone && !(rule->parties & ruling->parties & ~ruling->policy->emergency_parties))
+        return true;
+    const struct sl_condition *line = sl_condition_relied(ruling, rule->only_if, rule->only_if_count, state);
+    return line && line->emergency;
+}
+
+/* ---- Masks ---- */
+
+/* The masks where consents and programs are between `low` and `high`: a yes must hold at low, a no is silent only if it
+ * is at low. With low and high the same it is the masks of that state. */
+static void make_masks(const struct sl_ruling *ruling, const struct state *low, const struct state *high, struct masks *out)
+{
+    struct sl_classes yes = {0};
+    *out = (struct masks){.lacks = ruling->policy->needs_yes};
+    for (size_t i = 0; i < ruling->rule_count; i++) {
+        const struct sl_rule *rule = ruling->rules[i];
+        if (rule->verdict == SL_RULE_RELEASE) {
+            if (speaks(ruling, rule, low, high))
+                sl_classes_join(&yes, &rule->data);
+        } else if (speaks(ruling, rule, high, low)) {
+            struct sl_classes reach = reach_of(ruling, rule, low, high);
+            sl_classes_join(&out->no, &reach);
+        }
+    }
+    sl_classes_cut(&out->lacks, &yes);
+}
+
+void sl_masks_at_best(const struct sl_ruling *ruling, struct masks *out)
+{
+    const struct state none = {0}, all = {.kinds = ~0u};
+    make_masks(ruling, &all, &none, out);
+}
+
+/* Which pair of masks a state has: a bit for each open kind, in their order, and one for the program. */
+static size_t state_index(const struct sl_ruling *ruling, const struct state *state)
+{
+    size_t index = state->same_program, bit = 2;
+    for (uint32_t open = ruling->open_kinds; open; open &= open - 1, bit *= 2)
+        if (state->kinds & open & -open)
+            index += bit;
+    return index;
+}
+
+static struct state state_at(const struct sl_ruling *ruling, size_t index)
+{
+    struct state state = {.kinds = ruling->plain.kinds, .same_program = index & 1};
+    size_t bit = 2;
+    for (uint32_t open = ruling->open_kinds; open; open &= open - 1, bit *= 2)
+        if (index & bit)
+            state.kinds |= open & -open;
+    return state;
+}
+
+static enum sl_status make_all_masks(struct sl_ruling *ruling, struct sl_arena *arena)
+{
+    const struct state none = {0}, all = {.kinds = ~0u, .same_program = true};
+    make_masks(ruling, &none, &all, &ruling->may);
+    size_t count = ruling->open_count <= MASK_BITS ? (size_t)2 << ruling->open_count : 1;
+    ruling->masks = sl_arena_raw(arena, count, sizeof *ruling->masks);
+    if (!ruling->masks)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        struct state state = state_at(ruling, i);
+        make_masks(ruling, &state, &state, &ruling->masks[i]);
+    }
+    return SL_OK;
+}
+
+/* ---- Consents ---- */
+
+static uint32_t kinds_of(const struct sl_policy *policy, const struct sl_directive *directive)
+{
+    uint32_t kinds = 0;
+    for (size_t i = 0; i < policy->kind_count; i++) {
+        unsigned kind = sl_policy_kind(policy, policy->kinds[i].id);
+        if (kind < SL_KIND_LIMIT && !(kinds >> kind & 1) && sl_directive_is_kind(directive, &policy->kinds[i]))
+            kinds |= (uint32_t)1 << kind;
+    }
+    return kinds;
+}
+
+static unsigned person_of(const struct sl_ruling *ruling, const struct sl_directive *directive)
+{
+    struct sl_slice patient = sl_directive_patient(directive);
+    unsigned i = 0;
+    while (i < ruling->person_count && !sl_slice_eq(ruling->persons[i], patient))
+        i++;
+    return i;
+}
+
+/* The kinds that rules at hand ask for. */
+static uint32_t asked_kinds(const struct sl_ruling *ruling)
+{
+    uint32_t kinds = 0;
+    for (size_t i = 0; i < ruling->rule_count; i++) {
+        const struct sl_rule *rule = ruling->rules[i];
+        for (size_t k = 0; k < rule->only_if_count; k++)
+            kinds |= rule->only_if[k].kinds;
+        for (size_t k = 0; k < rule->unless_count; k++)
+            kinds |= rule->unless[k].kinds;
+    }
+    return kinds;
+}
+
+static enum sl_status find_candidates(struct sl_ruling *ruling, const struct sl_directives *directives, struct sl_arena *arena)
+{
+    static const struct sl_item no_item;
+    static const struct sl_classes no_classes;
+    if (!directives || !directives->count)
+        return SL_OK;
+    ruling->candidates = sl_arena_raw(arena, directives->count, sizeof *ruling->candidates);
+    if (!ruling->candidates)
+        return SL_NO_MEMORY;
+    for (const struct sl_directive *d = directives->first; d; d = sl_directive_next(d)) {
+        if (!sl_directive_concerns(d, &ruling->recipient, ruling->now) || ruling->candidate_count == directives->count)
+            continue;
+        struct candidate c = {.directive = d, .kinds = kinds_of(ruling->policy, d), .person = person_of(ruling, d),
+            .by_item = sl_directive_by_item(d)};
+        if (!c.by_item)
+            c.verdict = sl_directive_judge(d, ruling->policy, &ruling->recipient, &no_item, &no_classes, ruling->now);
+        ruling->by_item |= c.by_item;
+        ruling->candidates[ruling->candidate_count++] = c;
+    }
+    return SL_OK;
+}
+
+static enum sl_consent_verdict verdict_on(const struct sl_ruling *ruling, const struct candidate *c, const struct sl_item *item,
+    const struct sl_classes *classes)
+{
+    if (!c->by_item)
+        return c->verdict;
+    return item ? sl_directive_judge(c->directive, ruling->policy, &ruling->recipient, item, classes, ruling->now)
+                : SL_CONSENT_SILENT;
+}
+
+/* The kinds that one person's consents give for an item; what depends on the item counts as `open`. */
+static uint32_t kinds_given(const struct sl_ruling *ruling, unsigned person, const struct sl_item *item,
+    const struct sl_classes *classes, bool open)
+{
+    uint32_t kinds = 0;
+    for (size_t i = 0; i < ruling->candidate_count; i++) {
+        const struct candidate *c = &ruling->candidates[i];
+        if (c->person != person)
+            continue;
+        if ((open && c->by_item) || verdict_on(ruling, c, item, classes) == SL_CONSENT_PERMIT)
+            kinds |= c->kinds;
+    }
+    return kinds;
+}
+
+/* What each of the persons gives; of nobody there is no consent. */
+static uint32_t kinds_held(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes, bool open)
+{
+    uint32_t kinds = ruling->person_count ? ~0u : 0;
+    for (unsigned person = 0; person < ruling->person_count; person++)
+        kinds &= kinds_given(ruling, person, item, classes, open);
+    return kinds;
+}
+
+/* Any denial, whoever gave it, unless denials give way. */
+static const struct sl_directive *find_denial(const struct sl_ruling *ruling, const struct sl_item *item,
+    const struct sl_classes *classes)
+{
+    if (ruling->denials_give_way)
+        return NULL;
+    for (size_t i = 0; i < ruling->candidate_count; i++)
+        if (verdict_on(ruling, &ruling->candidates[i], item, classes) == SL_CONSENT_DENY)
+            return ruling->candidates[i].directive;
+    return NULL;
+}
+
+static void settle_consents(struct sl_ruling *ruling)
+{
+    ruling->plain = (struct state){.kinds = kinds_held(ruling, NULL, NULL, false), .denial = find_denial(ruling, NULL, NULL)};
+    if (ruling->by_item)
+        ruling->open_kinds = kinds_held(ruling, NULL, NULL, true) & ~ruling->plain.kinds & asked_kinds(ruling);
+    ruling->open_count = (unsigned)__builtin_popcount(ruling->open_kinds);
+}
+
+struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes)
+{
+    struct state state = ruling->plain;
+    state.same_program = item->program.len && sl_slice_eq(item->program, ruling->recipient.organization);
+    if (ruling->by_item) {
+        state.kinds = kinds_held(ruling, item, classes, false);
+        state.denial = find_denial(ruling, item, classes);
+    }
+    return state;
+}
+
+/* ---- The ruling ---- */
+
+static struct sl_ruling *ruling_of(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_recipient *recipient,
+    int64_t now)
+{
+    struct sl_ruling *ruling = sl_arena_alloc(arena, sizeof *ruling);
+    if (!ruling)
+        return NULL;
+    ruling->policy = policy;
+    ruling->recipient = *recipient;
+    ruling->now = now;
+    ruling->purpose = sl_purpose_bit(sl_purpose_find(recipient->purpose));
+    ruling->emergency = sl_emergency_complete(recipient->emergency);
+    return ruling;
+}
+
+enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_recipient *recipient,
+    const struct sl_slice *patients, size_t patient_count, const struct sl_directives *directives, int64_t now,
+    struct sl_ruling **out)
+{
+    *out = NULL;
+    struct sl_ruling *ruling = ruling_of(arena, policy, recipient, now);
+    if (!ruling)
+        return SL_NO_MEMORY;
+    ruling->persons = patients;
+    ruling->person_count = patient_count;
+    find_parties(ruling);
+    /* 2.26(a)(5) and 45 CFR 164.522(a)(1)(iii): a restriction does not stand in the way of emergency treatment. */
+    ruling->denials_give_way = policy->denials_give_way && ruling->emergency &&
+                               (ruling->parties & policy->emergency_parties) &&
+                               sl_purpose_within(sl_purpose_find(recipient->purpose), SL_LIT("ETREAT"));
+    SL_TRY(find_rules(ruling, arena));
+    SL_TRY(find_candidates(ruling, directives, arena));
+    settle_consents(ruling);
+    SL_TRY(make_all_masks(ruling, arena));
+    *out = ruling;
+    return SL_OK;
+}
+
+bool sl_ruling_by_item(const struct sl_ruling *ruling)
+{
+    return ruling->by_item;
+}
+
+const struct sl_slice *sl_ruling_parties(const struct sl_ruling *ruling, size_t *count)
+{
+    *count = ruling->party_count;
+    return ruling->party_ids;
+}
+
+bool sl_ruling_may(const struct sl_ruling *ruling, unsigned class_bit)
+{
+    return class_bit < ruling->policy->class_count && !sl_classes_has(&ruling->may.lacks, class_bit) &&
+           !sl_classes_has(&ruling->may.no, class_bit);
+}
+
+bool sl_ruling_may_text(const struct sl_ruling *ruling)
+{
+    struct sl_classes wanted = ruling->policy->in_text;
+    sl_classes_join(&wanted, &ruling->policy->earning.text);
+    return !sl_classes_empty(&wanted) && !sl_classes_meet(&ruling->may.lacks, &wanted) &&
+           !sl_classes_meet(&ruling->may.no, &wanted);
+}
+
+/* ---- Admission ---- */
+
+/* As if consent, program and patient were as good as they can be. */
+static bool could_hold(const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sl_condition *c = &lines[i];
+        if ((!c->purposes || (c->purposes & ruling->purpose)) && (!c->parties || (c->parties & ruling->parties)) &&
+            (!c->emergency || ruling->emergency))
+            return true;
+    }
+    return false;
+}
+
+static bool could_have_anything(const struct sl_ruling *ruling)
+{
+    struct sl_classes yes = {0}, no = {0};
+    for (size_t i = 0; i < ruling->policy->rule_count; i++) {
+        const struct sl_rule *rule = &ruling->policy->rules[i];
+        if (!reaches(ruling, rule))
+            continue;
+        if (rule->verdict == SL_RULE_RELEASE) {
+            if (!rule->only_if_count || could_hold(ruling, rule->only_if, rule->only_if_count))
+                sl_classes_join(&yes, &rule->data);
+        } else if (!rule->only_if_count && !could_hold(ruling, rule->unless, rule->unless_count) && !rule->lifted_by_count) {
+            sl_classes_join(&no, &rule->data);
+        }
+    }
+    sl_classes_cut(&yes, &no);
+    return sl_classes_meet(&yes, &ruling->policy->needs_yes);
+}
+
+/* Would it fit a party, had it declared an emergency as it must? */
+static bool lacks_only_declaration(const struct sl_policy *policy, const struct sl_recipient *recipient)
+{
+    for (unsigned i = 0; i < policy->party_count; i++)
+        if (policy->parties[i].emergency && fits(&policy->parties[i], recipient, true))
+            return true;
+    return false;
+}
+
+enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipient *recipient)
+{
+    struct sl_slice purpose = sl_purpose_find(recipient->purpose);
+    struct sl_ruling ruling = {.policy = policy, .recipient = *recipient, .purpose = sl_purpose_bit(purpose),
+        .emergency = sl_emergency_complete(recipient->emergency)};
+    /* Breaking the glass is nothing without the statement of 2.51; one that is begun is completed or refused. */
+    if (!ruling.emergency && (recipient->emergency || sl_slice_eq(purpose, SL_LIT("BTG"))))
+        return SL_EMERGENCY_INCOMPLETE;
+    for (unsigned i = 0; i < policy->party_count; i++)
+        if (fits(&policy->parties[i], recipient, ruling.emergency)) {
+            ruling.known = true;
+            ruling.parties |= (uint64_t)1 << i;
+        }
+    if (!ruling.known && sl_purpose_within(purpose, SL_LIT("ETREAT")) && lacks_only_declaration(policy, recipient))
+        return SL_EMERGENCY_INCOMPLETE;
+    return ruling.known && could_have_anything(&ruling) ? SL_OK : SL_FORBIDDEN;
+}
+
+/* ---- The decision ---- */
+
+static struct sl_verdict withheld(unsigned bit, const struct sl_rule *rule, const char *why)
+{
+    return (struct sl_verdict){SL_WITHHELD, {.class_bit = bit, .rule = rule ? &rule->view : NULL, .why = why}};
+}
+
+static const struct sl_rule *withholding_rule(const struct sl_ruling *ruling, const struct state *state, unsigned bit)
+{
+    for (size_t i = 0; i < ruling->rule_count; i++) {
+        const struct sl_rule *rule = ruling->rules[i];
+        if (rule->verdict == SL_RULE_RELEASE || !sl_classes_has(&rule->data, bit) || !sl_rule_speaks(ruling, rule, state))
+            continue;
+        struct sl_classes reach = sl_rule_reach(ruling, rule, state);
+        if (sl_classes_has(&reach, bit))
+            return rule;
+    }
+    return NULL;
+}
+
+/* The first class, in the order of the policy, that was in the way. */
+static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struct state *state, const struct masks *masks,
+    const struct sl_classes *classes)
+{
+    for (unsigned bit = sl_classes_next(classes, 0); bit < SL_CLASS_LIMIT; bit = sl_classes_next(classes, bit + 1)) {
+        if (sl_classes_has(&masks->no, bit)) {
+            const struct sl_rule *rule = withholding_rule(ruling, state, bit);
+            return withheld(bit, rule, rule && rule->verdict == SL_RULE_HOLD ? "held-by-rule" : "withheld-by-rule");
+        }
+        if (sl_classes_has(&masks->lacks, bit))
+            return withheld(bit, NULL, "no-release-rule");
+    }
+    return withheld(SL_CLASS_LIMIT, NULL, "unlabelled");
+}
+
+/* `classes`: what is decided about; `judged`: what consents look at. */
+static struct sl_verdict judge(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes,
+    const struct sl_classes *judged)
+{
+    struct state state = sl_state_of(ruling, item, judged);
+    struct masks made;
+    const struct masks *masks = &made;
+    if (ruling->open_count <= MASK_BITS)
+        masks = &ruling->masks[state_index(ruling, &state)];
+    else
+        make_masks(ruling, &state, &state, &made);
+    if (sl_classes_meet(classes, &masks->lacks) || sl_classes_meet(classes, &masks->no))
+        return first_cause(ruling, &state, masks, classes);
+    if (state.denial) {
+        struct sl_verdict verdict = withheld(SL_CLASS_LIMIT, NULL, "denied-by-consent");
+        verdict.cause.directive = sl_directive_id(state.denial);
+        return verdict;
+    }
+    return (struct sl_verdict){.decision = SL_RELEASED, .cause = {.class_bit = SL_CLASS_LIMIT, .why = "released"}};
+}
+
+/* A record of a kind that is about a patient, and names none. */
+static bool is_nobodys(const struct sl_ruling *ruling, const struct sl_item *item)
+{
+    return ruling->nobody && !(sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE)) && sl_r4_compartment(item->type) &&
+           sl_r4_compartment(item->type)[0];
+}
+
+struct sl_verdict sl_decide_item(const struct sl_ruling *ruling, const struct sl_item *item)
+{
+    if (item->unlabelled || !sl_classes_meet(&item->classes, &ruling->policy->needs_yes))
+        return withheld(SL_CLASS_LIMIT, NULL, "unlabelled");
+    if (is_nobodys(ruling, item))
+        return withheld(SL_CLASS_LIMIT, NULL, "no-patient");
+    return judge(ruling, item, &item->classes, &item->classes);
+}
+
+struct sl_verdict sl_decide_part(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_part *part)
+{
+    if (item->unlabelled)
+        return withheld(SL_CLASS_LIMIT, NULL, "unlabelled");
+    /* An inline label adds protection and never lowers it (DS4P): consents look at the element as part of the whole. */
+    struct sl_classes judged = item->classes;
+    sl_classes_join(&judged, &part->classes);
+    return judge(ruling, item, &part->classes, &judged);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What goes out with an item that is released: the labels of its classes, and the duties of the rules relied on. For
+ * each class that needs a yes, the rule relied on is one that needs no emergency before one that does, then the one with
+ * fewer duties, then the first. A ceiling (`withhold … unless …`) is relied on by the line that kept it silent.
+ */
+#include "ruling.h"
+
+#define LABEL_LIMIT 96u
+
+struct relied {
+    const struct sl_ruling *ruling;
+    const struct sl_item *item;
+    struct state state;
+    struct sl_classes classes;
+    struct sl_release *out;
+    bool scope, purpose;
+    char confidentiality; /* set by a label set instead of the classes */
+    uint32_t kinds;       /* kinds of consent relied on */
+};
+
+static unsigned rank(char confidentiality)
+{
+    static const char order[] = "ULMNRV";
+    const char *at = confidentiality ? strchr(order, confidentiality) : NULL;
+    return at ? (unsigned)(at - order) : 0;
+}
+
+static void add_label(struct sl_release *out, const struct sl_coding *label)
+{
+    /* The confidentiality code is one of its own, and the highest stands. */
+    if (label->code.len == 1 && strchr("ULMNRV", label->code.ptr[0])) {
+        if (rank(label->code.ptr[0]) > rank(out->confidentiality))
+            out->confidentiality = label->code.ptr[0];
+        return;
+    }
+    for (size_t i = 0; i < out->label_count; i++)
+        if (sl_slice_eq(out->labels[i].code, label->code) && sl_slice_eq(out->labels[i].system, label->system))
+            return;
+    if (out->label_count < LABEL_LIMIT)
+        out->labels[out->label_count++] = *label;
+}
+
+static void add_duties(struct relied *r, const struct sl_duties *d)
+{
+    r->out->notice |= d->notice;
+    r->out->account |= d->account;
+    r->out->emergency_record |= d->emergency_record;
+    r->scope |= d->scope;
+    if (!d->labels)
+        return;
+    for (size_t i = 0; i < d->labels->label_count; i++)
+        add_label(r->out, &d->labels->labels[i]);
+    r->purpose |= d->labels->purpose;
+    if (d->labels->confidentiality && rank(d->labels->confidentiality) > rank(r->confidentiality))
+        r->confidentiality = d->labels->confidentiality;
+}
+
+static void add_class_labels(struct relied *r)
+{
+    const struct sl_policy *policy = r->ruling->policy;
+    for (unsigned bit = sl_classes_next(&r->classes, 0); bit < policy->class_count; bit = sl_classes_next(&r->classes, bit + 1)) {
+        const struct sl_class *class = &policy->classes[bit];
+        if (rank(class->confidentiality) > rank(r->out->confidentiality))
+            r->out->confidentiality = class->confidentiality;
+        for (size_t i = 0; i < class->label_count; i++)
+            add_label(r->out, &class->labels[i]);
+    }
+}
+
+static void rely_on(struct relied *r, const struct sl_condition *line)
+{
+    if (!line)
+        return;
+    r->kinds |= line->kinds & r->state.kinds;
+    add_duties(r, &line->then);
+}
+
+static unsigned weight(const struct sl_rule *rule)
+{
+    const struct sl_duties *d = &rule->then;
+    return d->notice + d->scope + d->account + d->emergency_record + (d->labels ? (unsigned)d->labels->label_count : 0);
+}
+
+/* The release that a class rests on; NULL if none speaks for it. */
+static const struct sl_rule *release_for(const struct sl_ruling *ruling, const struct state *state, unsigned bit)
+{
+    const struct sl_rule *best = NULL;
+    bool best_emergency = false;
+    for (size_t i = 0; i < ruling->rule_count; i++) {
+        const struct sl_rule *rule = ruling->rules[i];
+        if (rule->verdict != SL_RULE_RELEASE || !sl_classes_has(&rule->data, bit) || !sl_rule_speaks(ruling, rule, state))
+            continue;
+        bool emergency = sl_rule_rests_on_emergency(ruling, rule, state);
+        if (!best || emergency < best_emergency || (emergency == best_emergency && weight(rule) < weight(best))) {
+            best = rule;
+            best_emergency = emergency;
+        }
+    }
+    return best;
+}
+
+/* The line that kept a withholding rule silent about these classes; NULL if it is not such a rule. */
+static const struct sl_condition *exception_of(const struct sl_ruling *ruling, const struct sl_rule *rule,
+    const struct state *state, const struct sl_classes *classes)
+{
+    if (rule->verdict == SL_RULE_RELEASE || !sl_classes_meet(&rule->data, classes))
+        return NULL;
+    if (rule->only_if_count && !sl_condition_relied(ruling, rule->only_if, rule->only_if_count, state))
+        return NULL;
+    return sl_condition_relied(ruling, rule->unless, rule->unless_count, state);
+}
+
+/* Every rule relied on, each once, in the order of the policy: calls visit with the line that made it so (may be NULL). */
+static void visit_relied(const struct sl_ruling *ruling, const struct state *state, const struct sl_classes *classes,
+    void (*visit)(void *context, const struct sl_rule *rule, const struct sl_condition *line), void *context)
+{
+    const struct sl_rule *releases[SL_CLASS_LIMIT];
+    size_t count = 0;
+    struct sl_classes asked = *classes;
+    sl_classes_keep(&asked, &ruling->policy->needs_yes);
+    for (unsigned bit = sl_classes_next(&asked, 0); bit < SL_CLASS_LIMIT; bit = sl_classes_next(&asked, bit + 1))
+        releases[count++] = release_for(ruling, state, bit);
+    for (size_t i = 0; i < ruling->rule_count; i++) {
+        const struct sl_rule *rule = ruling->rules[i];
+        const struct sl_condition *line = exception_of(ruling, rule, state, classes);
+        bool relied = line != NULL;
+        for (size_t k = 0; k < count && !relied; k++)
+            relied = releases[k] == rule;
+        if (!relied)
+            continue;
+        if (!line)
+            line = sl_condition_relied(ruling, rule->only_if, rule->only_if_count, state);
+        visit(context, rule, line);
+    }
+}
+
+static void take_duties(void *context, const struct sl_rule *rule, const struct sl_condition *line)
+{
+    struct relied *r = context;
+    if (rule->verdict == SL_RULE_RELEASE)
+        add_duties(r, &rule->then);
+    rely_on(r, line);
+}
+
+/* The consent that was relied on: the first of the first person's that counts as a kind relied on and covers the item. */
+static const struct sl_directive *consent_relied_on(const struct relied *r)
+{
+    const struct sl_ruling *ruling = r->ruling;
+    for (size_t i = 0; i < ruling->candidate_count; i++) {
+        const struct candidate *c = &ruling->candidates[i];
+        if (!(c->kinds & r->kinds) || c->person >= ruling->person_count)
+            continue;
+        enum sl_consent_verdict verdict = c->by_item ? sl_directive_judge(c->directive, ruling->policy, &ruling->recipient,
+                                                           r->item, &r->classes, ruling->now)
+                                                     : c->verdict;
+        if (verdict == SL_CONSENT_PERMIT)
+            return c->directive;
+    }
+    return NULL;
+}
+
+/* 2.32(a) wants a statement, and 2.32(b) a copy of the consent or an explanation of its scope. */
+static enum sl_status write_statement(struct relied *r, const struct sl_directive *directive, struct sl_arena *arena)
+{
+    struct sl_slice notice = r->ruling->policy->short_notice;
+    r->out->statement = notice;
+    if (!r->scope || !directive)
+        return SL_OK;
+    struct sl_slice scope = sl_directive_scope(directive, arena);
+    r->out->statement = sl_arena_printf(arena, "%.*s%s%.*s", SL_FMT(notice), scope.len ? " " : "", SL_FMT(scope));
+    return r->out->statement.ptr ? SL_OK : SL_NO_MEMORY;
+}
+
+static struct sl_classes classes_that_go(const struct sl_item *item)
+{
+    struct sl_classes classes = item->classes;
+    for (uint32_t i = 0; i < item->part_count; i++)
+        if (!item->parts[i].cut)
+            sl_classes_join(&classes, &item->parts[i].classes);
+    return classes;
+}
+
+enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena,
+    struct sl_release *out)
+{
+    struct relied r = {.ruling = ruling, .item = item, .classes = classes_that_go(item), .out = out};
+    *out = (struct sl_release){.confidentiality = 'U'};
+    out->labels = sl_arena_raw(arena, LABEL_LIMIT, sizeof *out->labels);
+    if (!out->labels)
+        return SL_NO_MEMORY;
+    r.state = sl_state_of(ruling, item, &r.classes);
+    add_class_labels(&r);
+    visit_relied(ruling, &r.state, &r.classes, take_duties, &r);
+    if (r.confidentiality)
+        out->confidentiality = r.confidentiality;
+    if (r.purpose) {
+        struct sl_coding purpose = {.system = SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ActReason"),
+            .code = sl_purpose_find(ruling->recipient.purpose)};
+        add_label(out, &purpose);
+    }
+    const struct sl_directive *directive = r.kinds ? consent_relied_on(&r) : NULL;
+    if (directive)
+        out->consent = sl_directive_id(directive);
+    return out->notice ? write_statement(&r, directive, arena) : SL_OK;
+}
+
+struct listing {
+    const struct sl_rule_view **rules;
+    size_t count, max;
+};
+
+static void list_rule(void *context, const struct sl_rule *rule, const struct sl_condition *line)
+{
+    struct listing *l = context;
+    (void)line;
+    if (l->count < l->max)
+        l->rules[l->count] = &rule->view;
+    l->count++;
+}
+
+size_t sl_ruling_rules(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max)
+{
+    struct listing listing = {.rules = rules, .max = max};
+    struct sl_classes classes = classes_that_go(item);
+    struct state state = sl_state_of(ruling, item, &classes);
+    visit_relied(ruling, &state, &classes, list_rule, &listing);
+    return listing.count < max ? listing.count : max;
+}

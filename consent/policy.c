@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A policy from files to a compiled, immutable snapshot, and what can be asked of it: see sluice/policy.h. The files
+ * come from a directory or from memory (a generation in the store); from there on there is one way.
+ */
+#include "policy_model.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define CSV_BYTES ((size_t)32 << 20) /* of one terminology file */
+#define FOLDER_DEPTH 4u
+
+/* ---- Files of a directory ---- */
+
+struct gathering {
+    struct sl_arena *arena;
+    struct sl_issues *issues;
+    struct sl_policy_file *files;
+    size_t count;
+};
+
+static bool ends_with(struct sl_slice text, struct sl_slice end)
+{
+    return text.len > end.len && memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
+}
+
+static enum sl_status gather_file(struct gathering *g, const char *path, struct sl_slice name, size_t limit)
+{
+    struct sl_slice text;
+    enum sl_status status = g->count == SL_FILE_LIMIT ? SL_LIMIT : sl_file_read(g->arena, path, limit, &text);
+    if (status == SL_OK) {
+        g->files[g->count++] = (struct sl_policy_file){.path = name, .text = text};
+        return SL_OK;
+    }
+    struct sl_issue *issue = sl_issue_add(g->issues, SL_GRADE_ERROR, "unreadable-file", "%s",
+        g->count == SL_FILE_LIMIT ? "The policy has too many files."
+        : status == SL_LIMIT      ? "The file is too large."
+                                  : "The file cannot be read.");
+    if (issue)
+        issue->file = name;
+    return status;
+}
+
+/* Every file in `folder` that ends in `end`, named from `prefix` on; with `depth`, those of its folders too. */
+static enum sl_status gather_folder(struct gathering *g, const char *folder, struct sl_slice prefix, struct sl_slice end,
+    size_t limit, unsigned depth)
+{
+    DIR *directory = opendir(folder);
+    if (!directory) {
+        sl_issue_add(g->issues, SL_GRADE_ERROR, "unreadable-folder", "The folder \"%s\" cannot be read.", folder);
+        return SL_MISSING;
+    }
+    enum sl_status status = SL_OK;
+    for (struct dirent *entry; status == SL_OK && (entry = readdir(directory));) {
+        char path[PATH_MAX];
+        struct stat about;
+        struct sl_slice name = sl_slice_of(entry->d_name);
+        int len = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (entry->d_name[0] == '.' || len < 0 || (size_t)len >= sizeof path || stat(path, &about))
+            continue;
+        struct sl_slice full = sl_arena_printf(g->arena, "%.*s%s", SL_FMT(prefix), entry->d_name);
+        if (!full.ptr)
+            status = SL_NO_MEMORY;
+        else if (S_ISREG(about.st_mode) && ends_with(name, end))
+            status = gather_file(g, path, full, limit);
+        else if (S_ISDIR(about.st_mode) && depth)
+            status = gather_folder(g, path, sl_arena_printf(g->arena, "%.*s/", SL_FMT(full)), end, limit, depth - 1);
+    }
+    closedir(directory);
+    return status;
+}
+
+/* `terminology:` of policy.yaml; empty where there is none, or the file is unreadable (which is reported later). */
+static struct sl_slice terminology_folder(struct gathering *g)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        const struct sl_yaml *root = NULL;
+        struct sl_yaml_source quiet = {.arena = g->arena, .file = g->files[i].path};
+        if (!sl_slice_eq(g->files[i].path, SL_LIT("policy.yaml")))
+            continue;
+        if (sl_yaml_parse(&quiet, g->files[i].text, &root) == SL_OK)
+            return sl_yaml_text(&quiet, sl_yaml_get(root, "terminology"));
+    }
+    return (struct sl_slice){NULL, 0};
+}
+
+enum sl_status sl_policy_load(const char *directory, struct sl_issues *issues, struct sl_policy **out)
+{
+    *out = NULL;
+    struct gathering g = {.arena = sl_arena_new(SL_POLICY_ARENA), .issues = issues};
+    if (!g.arena)
+        return SL_NO_MEMORY;
+    enum sl_status status = SL_NO_MEMORY;
+    g.files = sl_arena_array(g.arena, SL_FILE_LIMIT, sizeof *g.files);
+    if (!g.files)
+        goto out;
+    status = gather_folder(&g, directory, SL_LIT(""), SL_LIT(".yaml"), SL_YAML_BYTES, FOLDER_DEPTH);
+    if (status != SL_OK)
+        goto out;
+    struct sl_slice folder = terminology_folder(&g);
+    if (folder.len) {
+        struct sl_slice path = sl_arena_printf(g.arena, "%s/%.*s", directory, SL_FMT(folder));
+        status = path.ptr ? gather_folder(&g, path.ptr, SL_LIT("terminology/"), SL_LIT(".csv"), CSV_BYTES, 0) : SL_NO_MEMORY;
+        if (status != SL_OK)
+            goto out;
+    }
+    status = sl_policy_load_files(g.files, g.count, issues, out);
+out:
+    sl_arena_free(g.arena);
+    return status == SL_MISSING || status == SL_IO || status == SL_LIMIT ? SL_INVALID : status;
+}
+
+/* ---- Compiling ---- */
+
+static int order_slices(struct sl_slice a, struct sl_slice b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter ? memcmp(a.ptr, b.ptr, shorter) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return order_slices(((const struct sl_policy_file *)a)->path, ((const struct sl_policy_file *)b)->path);
+}
+
+static int by_layer(const void *a, const void *b)
+{
+    const struct sl_policy_source *x = a, *y = b;
+    if (x->layer != y->layer)
+        return x->layer < y->layer ? -1 : 1;
+    return order_slices(x->yaml.file, y->yaml.file);
+}
+
+static enum sl_status copy_files(struct sl_policy *policy, const struct sl_policy_file *files, size_t count,
+    struct sl_issues *issues)
+{
+    if (count > SL_FILE_LIMIT) {
+        sl_issue_add(issues, SL_GRADE_ERROR, "too-many", "A policy has at most %u files.", SL_FILE_LIMIT);
+        return SL_INVALID;
+    }
+    policy->files = sl_arena_array(policy->arena, count + 1, sizeof *policy->files);
+    if (!policy->files)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        policy->files[i].path = sl_arena_copy(policy->arena, files[i].path);
+        policy->files[i].text = sl_arena_copy(policy->arena, files[i].text);
+    }
+    policy->file_count = count;
+    qsort(policy->files, count, sizeof *policy->files, by_path);
+    return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+/* Lengths go in with the bytes, so that no other division into files gives the same digest. */
+static enum sl_status make_digest(struct sl_policy *policy)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool good = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+    for (size_t i = 0; good && i < policy->file_count; i++) {
+        uint64_t lengths[2] = {htole64(policy->files[i].path.len), htole64(policy->files[i].text.len)};
+        good = EVP_DigestUpdate(context, lengths, sizeof lengths) == 1 &&
+               EVP_DigestUpdate(context, policy->files[i].path.ptr, policy->files[i].path.len) == 1 &&
+               EVP_DigestUpdate(context, policy->files[i].text.ptr, policy->files[i].text.len) == 1;
+    }
+    good = good && EVP_DigestFinal_ex(context, hash, &len) == 1 && len == 32;
+    EVP_MD_CTX_free(context);
+    for (unsigned i = 0; good && i < len; i++)
+        snprintf(policy->digest + (size_t)2 * i, 3, "%02x", hash[i]);
+    return good ? SL_OK : SL_CRYPTO;
+}
+
+static enum sl_layer read_layer(const struct sl_policy_source *source)
+{
+    static const struct sl_slice words[] = {{"federal", 7}, {"state", 5}, {"organization", 12}, {"program", 7}};
+    const struct sl_yaml *at = sl_yaml_require(&source->yaml, source->root, "layer");
+    struct sl_slice word = sl_yaml_text(&source->yaml, at);
+    for (unsigned i = 0; i < 4; i++)
+        if (sl_slice_eq(word, words[i]))
+            return (enum sl_layer)(SL_LAYER_FEDERAL + i);
+    if (word.len) {
+        struct sl_issue *issue = sl_yaml_issue(&source->yaml, at, false, "unknown-layer", "No layer is called \"%.*s\".",
+            SL_FMT(word));
+        struct sl_slice near = sl_nearest_word(word, words, 4);
+        if (issue)
+            issue->fix = near.len ? sl_arena_printf(source->yaml.arena, "Did you mean \"%.*s\"?", SL_FMT(near))
+                                  : SL_LIT("Layers are federal, state, organization and program.");
+    }
+    return SL_LAYER_NONE;
+}
+
+/* The file policy.yaml: what the policy is called, and the texts that go out with a release. */
+static void read_head(struct sl_policy *policy, const struct sl_policy_source *source)
+{
+    static const char *const keys[] = {"title", "version", "terminology", "notice", "denials-in-emergency", NULL};
+    static const char *const notice_keys[] = {"version", "statement", "short", NULL};
+    static const struct sl_slice ways[] = {{"give-way", 8}, {"bind", 4}};
+    if (!sl_yaml_check_keys(&source->yaml, source->root, keys))
+        return;
+    policy->title = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, source->root, "title"));
+    policy->version = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, source->root, "version"));
+    const struct sl_yaml *notice = sl_yaml_require(&source->yaml, source->root, "notice");
+    if (notice && sl_yaml_check_keys(&source->yaml, notice, notice_keys)) {
+        policy->notice_version = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, notice, "version"));
+        policy->notice = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, notice, "statement"));
+        policy->short_notice = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, notice, "short"));
+    }
+    const struct sl_yaml *at = sl_yaml_get(source->root, "denials-in-emergency");
+    struct sl_slice way = sl_yaml_text(&source->yaml, at);
+    policy->denials_give_way = sl_slice_eq(way, ways[0]);
+    if (way.len && !policy->denials_give_way && !sl_slice_eq(way, ways[1]))
+        sl_yaml_issue(&source->yaml, at, false, "unknown-word", "Denials either \"give-way\" or \"bind\".");
+}
+
+/* A block text ends in a line break that is no part of the statement. */
+static struct sl_slice trimmed(struct sl_slice text)
+{
+    while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == ' '))
+        text.len--;
+    return text;
+}
+
+static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *issues)
+{
+    static const char *const keys[] = {"layer", "title", "version", "parties", "classes", "consents", "label-sets", "rules",
+        "scenarios", NULL};
+    bool head = false;
+    policy->sources = sl_arena_array(policy->arena, policy->file_count + 1, sizeof *policy->sources);
+    if (!policy->sources)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < policy->file_count; i++) {
+        const struct sl_policy_file *file = &policy->files[i];
+        if (!ends_with(file->path, SL_LIT(".yaml")))
+            continue;
+        struct sl_policy_source source = {.yaml = {policy->arena, issues, file->path}};
+        enum sl_status status = sl_yaml_parse(&source.yaml, file->text, &source.root);
+        if (status == SL_NO_MEMORY)
+            return status;
+        if (status != SL_OK)
+            continue;
+        if (sl_slice_eq(file->path, SL_LIT("policy.yaml"))) {
+            head = true;
+            read_head(policy, &source);
+            continue;
+        }
+        if (!sl_yaml_check_keys(&source.yaml, source.root, keys))
+            continue;
+        source.layer = read_layer(&source);
+        policy->sources[policy->source_count++] = source;
+    }
+    if (!head)
+        sl_issue_add(issues, SL_GRADE_ERROR, "missing-file", "There is no file policy.yaml.");
+    policy->notice = trimmed(policy->notice);
+    policy->short_notice = trimmed(policy->short_notice);
+    qsort(policy->sources, policy->source_count, sizeof *policy->sources, by_layer);
+    return SL_OK;
+}
+
+static enum sl_status load_terminology(struct sl_policy *policy, struct sl_issues *issues)
+{
+    enum sl_status status = sl_terminology_load(policy->files, policy->file_count, issues, &policy->terminology);
+    if (status == SL_NO_MEMORY)
+        return status;
+    if (status != SL_OK && !issues->errors)
+        sl_issue_add(issues, SL_GRADE_ERROR, "bad-terminology", "The terminology cannot be read.");
+    return SL_OK;
+}
+
+static enum sl_status compile(struct sl_policy *policy, const struct sl_policy_file *files, size_t count,
+    struct sl_issues *issues)
+{
+    SL_TRY(copy_files(policy, files, count, issues));
+    SL_TRY(make_digest(policy));
+    SL_TRY(load_terminology(policy, issues));
+    SL_TRY(parse_sources(policy, issues));
+    SL_TRY(sl_policy_read(policy));
+    if (!issues->errors)
+        sl_policy_check(policy);
+    return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+/* Issues of a file live in the caller's arena; their file names and fixes are in the policy's, which may go. */
+static void keep_issues(struct sl_issues *to, const struct sl_issues *from)
+{
+    for (const struct sl_issue *issue = from->first; issue; issue = issue->next) {
+        struct sl_issue *copy = sl_issue_add(to, issue->grade, "", "%.*s", SL_FMT(issue->text));
+        if (!copy)
+            continue;
+        copy->code = sl_arena_copy(to->arena, issue->code);
+        copy->file = sl_arena_copy(to->arena, issue->file);
+        copy->fix = sl_arena_copy(to->arena, issue->fix);
+        copy->line = issue->line;
+        copy->column = issue->column;
+    }
+}
+
+static struct sl_policy *policy_new(void)
+{
+    struct sl_arena *arena = sl_arena_new(SL_POLICY_ARENA);
+    struct sl_policy *policy = arena ? calloc(1, sizeof *policy) : NULL;
+    if (!policy) {
+        sl_arena_free(arena);
+        return NULL;
+    }
+    policy->arena = arena;
+    atomic_init(&policy->references, 1);
+    return policy;
+}
+
+enum sl_status sl_policy_load_files(const struct sl_policy_file *files, size_t count, struct sl_issues *issues,
+    struct sl_policy **out)
+{
+    *out = NULL;
+    struct sl_policy *policy = policy_new();
+    if (!policy)
+        return SL_NO_MEMORY;
+    struct sl_issues found = {.arena = policy->arena};
+    enum sl_status status = compile(policy, files, count, &found);
+    if (status == SL_OK && found.errors)
+        status = SL_INVALID;
+    if (issues && issues->arena)
+        keep_issues(issues, &found);
+    /* The list dies here; a policy in use reports nothing any more. */
+    for (size_t i = 0; i < policy->source_count; i++)
+        policy->sources[i].yaml.issues = NULL;
+    if (status != SL_OK) {
+        sl_policy_unref(policy);
+        return status;
+    }
+    *out = policy;
+    return SL_OK;
+}
+
+/* ---- Life ---- */
+
+struct sl_policy *sl_policy_ref(struct sl_policy *policy)
+{
+    atomic_fetch_add_explicit(&policy->references, 1, memory_order_relaxed);
+    return policy;
+}
+
+void sl_policy_unref(struct sl_policy *policy)
+{
+    if (!policy || atomic_fetch_sub_explicit(&policy->references, 1, memory_order_acq_rel) != 1)
+        return;
+    sl_terminology_free(policy->terminology);
+    sl_arena_free(policy->arena);
+    free(policy);
+}
+
+/* ---- What can be asked ---- */
+
+const struct sl_policy_file *sl_policy_files(const struct sl_policy *policy, size_t *count)
+{
+    *count = policy->file_count;
+    return policy->files;
+}
+
+struct sl_slice sl_policy_digest(const struct sl_policy *policy)
+{
+    return (struct sl_slice){policy->digest, 64};
+}
+
+size_t sl_policy_class_count(const struct sl_policy *policy)
+{
+    return policy->class_count;
+}
+
+const struct sl_class *sl_policy_class(const struct sl_policy *policy, unsigned bit)
+{
+    return bit < policy->class_count ? &policy->classes[bit] : NULL;
+}
+
+unsigned sl_policy_class_find(const struct sl_policy *policy, struct sl_slice id)
+{
+    for (unsigned i = 0; i < policy->class_count; i++)
+        if (sl_slice_eq(policy->classes[i].id, id))
+            return i;
+    return SL_CLASS_LIMIT;
+}
+
+unsigned sl_policy_party(const struct sl_policy *policy, struct sl_slice id)
+{
+    for (unsigned i = 0; id.len && i < policy->party_count; i++)
+        if (sl_slice_eq(policy->parties[i].id, id))
+            return i;
+    return SL_PARTY_LIMIT;
+}
+
+bool sl_policy_has_party(const struct sl_policy *policy, struct sl_slice party)
+{
+    return sl_policy_party(policy, party) < SL_PARTY_LIMIT;
+}
+
+const struct sl_slice *sl_policy_parties(const struct sl_policy *policy, size_t *count)
+{
+    *count = policy->party_count;
+    return policy->party_ids;
+}
+
+unsigned sl_policy_kind(const struct sl_policy *policy, struct sl_slice id)
+{
+    for (unsigned i = 0; i < policy->kind_id_count; i++)
+        if (sl_slice_eq(policy->kind_ids[i], id))
+            return i;
+    return SL_KIND_LIMIT;
+}
+
+const struct sl_consent_kind *sl_policy_consent_kinds(const struct sl_policy *policy, size_t *count)
+{
+    *count = policy->kind_count;
+    return policy->kinds;
+}
+
+const struct sl_earning *sl_policy_earning(const struct sl_policy *policy)
+{
+    return &policy->earning;
+}
+
+struct sl_slice sl_policy_title(const struct sl_policy *policy)
+{
+    return policy->title;
+}
+
+struct sl_slice sl_policy_version(const struct sl_policy *policy)
+{
+    return policy->version;
+}
+
+struct sl_slice sl_policy_notice(const struct sl_policy *policy)
+{
+    return policy->notice;
+}
+
+struct sl_slice sl_policy_short_notice(const struct sl_policy *policy)
+{
+    return policy->short_notice;
+}

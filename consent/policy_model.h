@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a compiled policy. policy_read.c fills it from the YAML files, policy_check.c judges it as a whole,
+ * decide.c reads it. Immutable once loaded; everything lives in the policy's arena. Inside the consent room only.
+ */
+#ifndef SLUICE_CONSENT_POLICY_MODEL_H
+#define SLUICE_CONSENT_POLICY_MODEL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "earning.h"
+#include "sluice/decide.h"
+#include "sluice/policy.h"
+#include "sluice/yaml.h"
+
+#define SL_PARTY_LIMIT 64u    /* a set of parties is one word */
+#define SL_KIND_LIMIT 32u     /* so is a set of consent kinds */
+#define SL_RULE_LIMIT 4096u
+#define SL_FILE_LIMIT 512u    /* of a policy, terminology included */
+#define SL_POLICY_ARENA ((size_t)256 << 20)
+
+enum sl_layer { SL_LAYER_NONE, SL_LAYER_FEDERAL, SL_LAYER_STATE, SL_LAYER_ORGANIZATION, SL_LAYER_PROGRAM };
+/* Far apart in bits; zero is none of them. */
+enum sl_rule_verdict { SL_RULE_NONE = 0, SL_RULE_RELEASE = 0x3a5, SL_RULE_WITHHOLD = 0xc5a, SL_RULE_HOLD = 0x96c };
+
+struct sl_words { /* a list of words of the policy's own choosing: roles, organizations */
+    const struct sl_slice *word;
+    size_t count;
+};
+
+/* One YAML file of the policy, as parsed. */
+struct sl_policy_source {
+    struct sl_yaml_source yaml;
+    const struct sl_yaml *root;
+    enum sl_layer layer;
+};
+
+/* Who may ask. Every condition that is named must be met; within one, any of its words does. */
+struct sl_party {
+    struct sl_slice id, title;
+    struct sl_words roles, kinds, except_kinds, organizations, clients, agreements;
+    struct sl_words relationships;
+    unsigned vouchers;   /* 1 << enum sl_voucher: whose word counts for the relationship */
+    bool emergency;      /* only with a complete declaration */
+    const struct sl_policy_source *source;
+    const struct sl_yaml *at;
+};
+
+/* What is put on a release besides the labels of its classes. */
+struct sl_label_set {
+    struct sl_slice id;
+    const struct sl_coding *labels;
+    size_t label_count;
+    char confidentiality; /* instead of the classes' own; 0: theirs */
+    bool purpose;         /* the purpose of the request goes with it, as a label */
+    const struct sl_yaml *at;
+};
+
+struct sl_duties {
+    bool notice, scope, account, emergency_record;
+    const struct sl_label_set *labels; /* NULL: none */
+};
+
+/* One line of `only-if` or `unless`: all that it names must hold. */
+struct sl_condition {
+    uint32_t kinds;        /* consent: any of these; 0: not asked */
+    uint64_t purposes;     /* 0: not asked */
+    uint64_t parties;      /* 0: not asked */
+    struct sl_words relationships;
+    bool emergency, same_program;
+    struct sl_duties then; /* what relying on this line brings with it */
+    const struct sl_yaml *at;
+};
+
+struct sl_rule {
+    struct sl_rule_view view;
+    enum sl_layer layer;
+    enum sl_rule_verdict verdict;
+    struct sl_classes data;
+    uint64_t parties;
+    bool everyone;
+    uint64_t purposes;
+    const struct sl_condition *only_if, *unless;
+    size_t only_if_count, unless_count;
+    struct sl_duties then;
+    const uint16_t *lifted_by; /* rules that name this one in `lifts` */
+    size_t lifted_by_count;
+    bool lift_never, unverified;
+    const struct sl_policy_source *source;
+    const struct sl_yaml *at;
+};
+
+/* A worked case, kept as it stands in the file and run by scenario.c. */
+struct sl_scenario {
+    const struct sl_policy_source *source;
+    const struct sl_yaml *at;
+};
+
+/* A class as it stands, beside its public view. */
+struct sl_class_source {
+    const struct sl_policy_source *source;
+    const struct sl_yaml *at;
+    bool in_text; /* words can repeat it */
+};
+
+struct sl_policy {
+    atomic_size_t references;
+    struct sl_arena *arena;
+    char digest[65];
+    struct sl_policy_file *files;
+    size_t file_count;
+    struct sl_policy_source *sources;
+    size_t source_count;
+
+    struct sl_slice title, version, notice, short_notice, notice_version;
+    bool denials_give_way; /* a patient's denial gives way to a complete declaration of an emergency */
+
+    struct sl_class classes[SL_CLASS_LIMIT];
+    struct sl_class_source class_sources[SL_CLASS_LIMIT];
+    unsigned class_count;
+    struct sl_classes needs_yes, in_text;
+
+    struct sl_party parties[SL_PARTY_LIMIT];
+    struct sl_slice party_ids[SL_PARTY_LIMIT + 1];
+    unsigned party_count;
+    uint64_t emergency_parties;
+
+    struct sl_consent_kind *kinds; /* rows; those of one id are next to each other */
+    size_t kind_count;
+    struct sl_slice kind_ids[SL_KIND_LIMIT];
+    unsigned kind_id_count;
+
+    struct sl_label_set *label_sets;
+    size_t label_set_count;
+
+    struct sl_rule *rules; /* by layer, then file, then line */
+    size_t rule_count;
+    struct sl_scenario *scenarios;
+    size_t scenario_count;
+
+    struct sl_earning earning;
+    struct sl_terminology *terminology;
+};
+
+/* policy_read.c: the sections of every source, in the order classes, parties, consents, label sets, rules, scenarios. What is
+ * wrong goes to the sources' issues; memory that ran out is the only failure. */
+SL_MUST_CHECK enum sl_status sl_policy_read(struct sl_policy *policy);
+/* policy_check.c: what can only be judged over all files. */
+void sl_policy_check(struct sl_policy *policy);
+
+/* Index of a consent kind by id; SL_KIND_LIMIT: none. */
+unsigned sl_policy_kind(const struct sl_policy *policy, struct sl_slice id);
+unsigned sl_policy_party(const struct sl_policy *policy, struct sl_slice id); /* SL_PARTY_LIMIT: none */
+
+/* ---- purpose.c ---- */
+
+uint64_t sl_purpose_bit(struct sl_slice code); /* 0: unknown */
+uint64_t sl_purpose_tpo_bits(void);
+/* The purpose and those below it; without `whole`, not those that stand apart (purposes.def). */
+uint64_t sl_purpose_bits(struct sl_slice code, bool whole);
+size_t sl_purpose_count(void);
+struct sl_slice sl_purpose_code(size_t index);
+struct sl_slice sl_purpose_name(size_t index);
+
+/* ---- security_label.c: the codes of security_labels.def ---- */
+
+/* The rows with this code, at most `max`, as codings; those that may be emitted first. `emit_only`: no others. */
+size_t sl_security_label_find(struct sl_slice code, bool emit_only, struct sl_coding *out, size_t max);
+struct sl_slice sl_security_label_nearest(struct sl_slice code);
+
+static inline bool sl_words_have(const struct sl_words *words, struct sl_slice word)
+{
+    for (size_t i = 0; i < words->count; i++)
+        if (sl_slice_eq(words->word[i], word))
+            return true;
+    return false;
+}
+
+static inline bool sl_words_meet(const struct sl_words *words, const struct sl_slice *others, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sl_words_have(words, others[i]))
+            return true;
+    return false;
+}
+
+static inline void sl_classes_cut(struct sl_classes *set, const struct sl_classes *less)
+{
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
+        set->word[i] &= ~less->word[i];
+}
+
+static inline void sl_classes_keep(struct sl_classes *set, const struct sl_classes *only)
+{
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
+        set->word[i] &= only->word[i];
+}
+
+#endif

@@ -1,0 +1,861 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy language: from the trees of the YAML files to the model. Each `read_…` takes one section of one file;
+ * what is wrong becomes an issue with file, line and column, and reading goes on, so that one run shows every mistake.
+ * A policy with any mistake is never used, so what a mistake leaves behind does not matter.
+ */
+#include "policy_model.h"
+
+#include <stdlib.h>
+
+#define TYPES_LIMIT 512u /* resource types, for the nearest word */
+
+struct reader {
+    struct sl_policy *policy;
+    struct sl_classes *by_type;    /* sl_earning.by_type, while it is made */
+    struct sl_classes others;      /* classes of the types that no class names */
+    struct sl_security_rule *security;
+    size_t security_count, security_capacity;
+    struct sl_security_rule *notes;
+    size_t note_count, note_capacity;
+};
+
+/* ---- Words ---- */
+
+static void suggest(const struct sl_policy_source *source, struct sl_issue *issue, struct sl_slice near)
+{
+    if (issue && near.len)
+        issue->fix = sl_arena_printf(source->yaml.arena, "Did you mean \"%.*s\"?", SL_FMT(near));
+}
+
+/* "No <what> is called "x"." with the nearest of the words. */
+static void unknown_word(const struct sl_policy_source *source, const struct sl_yaml *at, const char *code,
+    const char *what, const struct sl_slice *words, size_t count)
+{
+    struct sl_issue *issue = sl_yaml_issue(&source->yaml, at, false, code, "No %s is called \"%.*s\".", what, SL_FMT(at->text));
+    suggest(source, issue, sl_nearest_word(at->text, words, count));
+}
+
+/* A list of texts, or one text that stands for a list of one. */
+static enum sl_status read_words(const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_words *out)
+{
+    if (!at)
+        return SL_OK;
+    if (at->kind == SL_YAML_MAP || (at->kind == SL_YAML_LIST && !at->count)) {
+        sl_yaml_issue(&source->yaml, at, false, "expected-list", "A list of words is expected here.");
+        return SL_OK;
+    }
+    size_t count = at->kind == SL_YAML_LIST ? at->count : 1;
+    struct sl_slice *words = sl_arena_array(source->yaml.arena, count, sizeof *words);
+    if (!words)
+        return SL_NO_MEMORY;
+    *out = (struct sl_words){.word = words};
+    for (const struct sl_yaml *item = at->kind == SL_YAML_LIST ? at->first : at; item; item = item->next) {
+        struct sl_slice word = sl_yaml_text(&source->yaml, item);
+        if (word.len)
+            words[out->count++] = word;
+        if (item == at)
+            break;
+    }
+    return SL_OK;
+}
+
+/* The items of a list, or the one value itself: for (n = first_of(at); n; n = next_of(at, n)). */
+static const struct sl_yaml *first_of(const struct sl_yaml *at)
+{
+    return at && at->kind == SL_YAML_LIST ? at->first : at;
+}
+
+static const struct sl_yaml *next_of(const struct sl_yaml *at, const struct sl_yaml *item)
+{
+    return item == at ? NULL : item->next;
+}
+
+static bool plain(struct sl_slice id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (!((id.ptr[i] >= 'a' && id.ptr[i] <= 'z') || (id.ptr[i] >= '0' && id.ptr[i] <= '9') || id.ptr[i] == '-'))
+            return false;
+    return id.len > 0;
+}
+
+/* The id of an entry: lower case letters, digits and hyphens. */
+static struct sl_slice read_id(const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    const struct sl_yaml *at = sl_yaml_require(&source->yaml, entry, "id");
+    struct sl_slice id = sl_yaml_text(&source->yaml, at);
+    if (id.len && !plain(id)) {
+        struct sl_issue *issue = sl_yaml_issue(&source->yaml, at, false, "bad-id", "The id \"%.*s\" has other characters.",
+            SL_FMT(id));
+        if (issue)
+            issue->fix = SL_LIT("Use lower case letters, digits and hyphens.");
+    }
+    return id;
+}
+
+static void duplicate(const struct sl_policy_source *source, const struct sl_yaml *entry, const char *what, struct sl_slice id)
+{
+    const struct sl_yaml *at = sl_yaml_get(entry, "id");
+    sl_yaml_issue(&source->yaml, at ? at : entry, false, "duplicate-id", "There are two %s called \"%.*s\".", what, SL_FMT(id));
+}
+
+static struct sl_slice required_text(const struct sl_policy_source *source, const struct sl_yaml *entry, const char *key)
+{
+    return sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, entry, key));
+}
+
+/* ---- Labels and codes ---- */
+
+/* One security label by its code alone. */
+static enum sl_status read_label(const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_coding *out,
+    size_t *count)
+{
+    struct sl_slice code = sl_yaml_text(&source->yaml, at);
+    struct sl_coding found[1];
+    if (!code.len)
+        return SL_OK;
+    if (!sl_security_label_find(code, true, found, 1)) {
+        struct sl_issue *issue = sl_yaml_issue(&source->yaml, at, false, "unknown-label",
+            "There is no HL7 security label \"%.*s\" that may be put on a record.", SL_FMT(code));
+        suggest(source, issue, sl_security_label_nearest(code));
+        return SL_OK;
+    }
+    out[(*count)++] = found[0];
+    return SL_OK;
+}
+
+static enum sl_status read_labels(const struct sl_policy_source *source, const struct sl_yaml *at,
+    const struct sl_coding **out, size_t *count)
+{
+    at = sl_yaml_list(&source->yaml, at);
+    if (!at)
+        return SL_OK;
+    struct sl_coding *labels = sl_arena_array(source->yaml.arena, at->count + 1, sizeof *labels);
+    if (!labels)
+        return SL_NO_MEMORY;
+    *out = labels;
+    for (const struct sl_yaml *item = at->first; item; item = item->next)
+        SL_TRY(read_label(source, item, labels, count));
+    return SL_OK;
+}
+
+static char read_confidentiality(const struct sl_policy_source *source, const struct sl_yaml *at, char fallback)
+{
+    struct sl_slice text = sl_yaml_text(&source->yaml, at);
+    if (text.len == 1 && strchr("VRNMLU", text.ptr[0]))
+        return text.ptr[0];
+    if (text.len)
+        sl_yaml_issue(&source->yaml, at, false, "bad-confidentiality", "\"%.*s\" is none of V, R, N, M, L and U.", SL_FMT(text));
+    return fallback;
+}
+
+/* {system: …, code: …}; a text alone is a code without a system, or a URI. */
+static struct sl_coding read_coding(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    static const char *const keys[] = {"system", "code", "display", NULL};
+    if (at->kind == SL_YAML_SCALAR)
+        return (struct sl_coding){.code = sl_yaml_text(&source->yaml, at)};
+    if (!sl_yaml_check_keys(&source->yaml, at, keys))
+        return (struct sl_coding){0};
+    return (struct sl_coding){.system = required_text(source, at, "system"), .code = required_text(source, at, "code"),
+        .display = sl_yaml_text(&source->yaml, sl_yaml_get(at, "display"))};
+}
+
+static enum sl_status read_codings(const struct sl_policy_source *source, const struct sl_yaml *at,
+    const struct sl_coding **out, size_t *count)
+{
+    at = sl_yaml_list(&source->yaml, at);
+    if (!at)
+        return SL_OK;
+    struct sl_coding *codings = sl_arena_array(source->yaml.arena, at->count + 1, sizeof *codings);
+    if (!codings)
+        return SL_NO_MEMORY;
+    *out = codings;
+    for (const struct sl_yaml *item = at->first; item; item = item->next) {
+        codings[*count] = read_coding(source, item);
+        *count += codings[*count].code.len > 0;
+    }
+    return SL_OK;
+}
+
+/* ---- Classes ---- */
+
+static enum sl_status grow(struct sl_arena *arena, struct sl_security_rule **rules, size_t count, size_t *capacity)
+{
+    if (count < *capacity)
+        return SL_OK;
+    size_t more = *capacity ? *capacity * 2 : 32;
+    struct sl_security_rule *grown = sl_arena_array(arena, more, sizeof *grown);
+    if (!grown)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        grown[i] = (*rules)[i];
+    *rules = grown;
+    *capacity = more;
+    return SL_OK;
+}
+
+/* One row for each system and code; a second class that earns by it joins the row. */
+static enum sl_status add_code(struct sl_arena *arena, struct sl_security_rule **rules, size_t *count, size_t *capacity,
+    const struct sl_coding *coding, unsigned bit)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (sl_slice_eq((*rules)[i].system, coding->system) && sl_slice_eq((*rules)[i].code, coding->code)) {
+            sl_classes_add(&(*rules)[i].classes, bit);
+            return SL_OK;
+        }
+    SL_TRY(grow(arena, rules, *count, capacity));
+    struct sl_security_rule *rule = &(*rules)[(*count)++];
+    *rule = (struct sl_security_rule){.system = coding->system, .code = coding->code};
+    sl_classes_add(&rule->classes, bit);
+    return SL_OK;
+}
+
+static enum sl_status earn_by_labels(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at,
+    unsigned bit)
+{
+    at = sl_yaml_list(&source->yaml, at);
+    for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
+        struct sl_coding found[8];
+        size_t count = 1;
+        found[0] = read_coding(source, item);
+        if (!found[0].code.len)
+            continue;
+        if (!found[0].system.len)
+            count = sl_security_label_find(found[0].code, false, found, sizeof found / sizeof *found);
+        if (!count) {
+            struct sl_issue *issue = sl_yaml_issue(&source->yaml, item, false, "unknown-label",
+                "There is no HL7 security label \"%.*s\".", SL_FMT(item->text));
+            suggest(source, issue, sl_security_label_nearest(item->text));
+        }
+        for (size_t i = 0; i < count; i++)
+            SL_TRY(add_code(r->policy->arena, &r->security, &r->security_count, &r->security_capacity, &found[i], bit));
+    }
+    return SL_OK;
+}
+
+static enum sl_status earn_by_notes(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at,
+    unsigned bit)
+{
+    at = sl_yaml_list(&source->yaml, at);
+    for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
+        struct sl_coding coding = read_coding(source, item);
+        if (coding.code.len && !coding.system.len)
+            sl_yaml_issue(&source->yaml, item, false, "missing-key", "A note type is a system and a code.");
+        else if (coding.code.len)
+            SL_TRY(add_code(r->policy->arena, &r->notes, &r->note_count, &r->note_capacity, &coding, bit));
+    }
+    return SL_OK;
+}
+
+static void unknown_type(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    struct sl_slice names[TYPES_LIMIT];
+    size_t count = 0;
+    for (unsigned node = 1; node < SL_R4_NODES && count < TYPES_LIMIT; node++)
+        if (sl_r4_is_resource((sl_r4_node)node))
+            names[count++] = sl_r4_node_name((sl_r4_node)node);
+    unknown_word(source, at, "unknown-type", "FHIR R4 resource type", names, count);
+}
+
+static void earn_by_types(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
+{
+    if (at && at->kind == SL_YAML_SCALAR && sl_slice_eq(at->text, SL_LIT("others"))) {
+        sl_classes_add(&r->others, bit);
+        return;
+    }
+    at = sl_yaml_list(&source->yaml, at);
+    for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
+        struct sl_slice name = sl_yaml_text(&source->yaml, item);
+        sl_r4_node node = name.len ? sl_r4_resource(name) : 0;
+        if (node)
+            sl_classes_add(&r->by_type[node], bit);
+        else if (name.len)
+            unknown_type(source, item);
+    }
+}
+
+static void earn_by_categories(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at,
+    struct sl_classes *earned, unsigned bit)
+{
+    const struct sl_terminology *terminology = r->policy->terminology;
+    struct sl_slice names[SL_CATEGORY_LIMIT];
+    size_t count = terminology ? sl_terminology_category_count(terminology) : 0;
+    at = sl_yaml_list(&source->yaml, at);
+    for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
+        struct sl_slice name = sl_yaml_text(&source->yaml, item);
+        unsigned category = name.len && terminology ? sl_terminology_category_find(terminology, name) : SL_CATEGORY_LIMIT;
+        if (category < SL_CATEGORY_LIMIT) {
+            sl_classes_add(&earned[category], bit);
+            continue;
+        }
+        for (size_t i = 0; i < count && i < SL_CATEGORY_LIMIT; i++)
+            names[i] = sl_terminology_category(terminology, (unsigned)i)->id;
+        if (name.len && terminology)
+            unknown_word(source, item, "unknown-category", "category of the terminology", names, count);
+    }
+}
+
+static void earn_by_origin(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
+{
+    static const struct sl_slice words[] = {{"program", 7}, {"unknown-with-candidate-code", 27}};
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_slice word = sl_yaml_text(&source->yaml, item);
+        if (sl_slice_eq(word, words[0]))
+            sl_classes_add(&r->policy->earning.program, bit);
+        else if (sl_slice_eq(word, words[1]))
+            sl_classes_add(&r->policy->earning.unknown_candidate, bit);
+        else if (word.len)
+            unknown_word(source, item, "unknown-origin", "origin", words, 2);
+    }
+}
+
+static void earn_if(const struct sl_policy_source *source, const struct sl_yaml *map, const char *key,
+    struct sl_classes *earned, unsigned bit)
+{
+    if (sl_yaml_flag(&source->yaml, sl_yaml_get(map, key), false))
+        sl_classes_add(earned, bit);
+}
+
+static enum sl_status read_earning(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map,
+    unsigned bit)
+{
+    static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "note-types", "origin",
+        "draft", "text", "unread", "unknown-code", NULL};
+    struct sl_earning *earning = &r->policy->earning;
+    if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
+        return SL_OK;
+    earn_by_types(r, source, sl_yaml_get(map, "types"), bit);
+    earn_by_categories(r, source, sl_yaml_get(map, "categories"), earning->by_category, bit);
+    earn_by_categories(r, source, sl_yaml_get(map, "weak-categories"), earning->weak_by_category, bit);
+    earn_by_origin(r, source, sl_yaml_get(map, "origin"), bit);
+    earn_if(source, map, "draft", &earning->draft, bit);
+    earn_if(source, map, "text", &earning->text, bit);
+    earn_if(source, map, "unread", &earning->unread, bit);
+    earn_if(source, map, "unknown-code", &earning->unclassified, bit);
+    SL_TRY(earn_by_labels(r, source, sl_yaml_get(map, "security-labels"), bit));
+    return earn_by_notes(r, source, sl_yaml_get(map, "note-types"), bit);
+}
+
+static bool read_needs_yes(const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    static const struct sl_slice words[] = {{"needs-yes", 9}, {"only-restricts", 14}};
+    const struct sl_yaml *at = sl_yaml_require(&source->yaml, entry, "kind");
+    struct sl_slice kind = sl_yaml_text(&source->yaml, at);
+    if (kind.len && !sl_slice_eq(kind, words[0]) && !sl_slice_eq(kind, words[1]))
+        unknown_word(source, at, "unknown-kind", "kind of class", words, 2);
+    return !sl_slice_eq(kind, words[1]);
+}
+
+static enum sl_status read_class(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    static const char *const keys[] = {"id", "title", "kind", "in-text", "confidentiality", "labels", "earned-by", NULL};
+    struct sl_policy *policy = r->policy;
+    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+        return SL_OK;
+    struct sl_slice id = read_id(source, entry);
+    if (id.len && sl_policy_class_find(policy, id) < SL_CLASS_LIMIT) {
+        duplicate(source, entry, "classes", id);
+        return SL_OK;
+    }
+    if (policy->class_count == SL_CLASS_LIMIT) {
+        sl_yaml_issue(&source->yaml, entry, false, "too-many", "A policy has at most %u classes.", SL_CLASS_LIMIT);
+        return SL_OK;
+    }
+    unsigned bit = policy->class_count++;
+    struct sl_class *class = &policy->classes[bit];
+    *class = (struct sl_class){.id = id, .title = required_text(source, entry, "title")};
+    class->needs_yes = read_needs_yes(source, entry);
+    class->confidentiality = read_confidentiality(source, sl_yaml_get(entry, "confidentiality"), 'N');
+    policy->class_sources[bit] = (struct sl_class_source){.source = source, .at = entry};
+    policy->class_sources[bit].in_text = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "in-text"), false);
+    if (class->needs_yes)
+        sl_classes_add(&policy->needs_yes, bit);
+    if (policy->class_sources[bit].in_text)
+        sl_classes_add(&policy->in_text, bit);
+    SL_TRY(read_labels(source, sl_yaml_get(entry, "labels"), &class->labels, &class->label_count));
+    return read_earning(r, source, sl_yaml_get(entry, "earned-by"), bit);
+}
+
+/* Each resource type has a class that needs a yes, or nobody may ever have it by mistake. */
+static void give_others(struct reader *r)
+{
+    for (unsigned node = 1; node < SL_R4_NODES; node++)
+        if (sl_r4_is_resource((sl_r4_node)node) && !sl_classes_meet(&r->by_type[node], &r->policy->needs_yes))
+            sl_classes_join(&r->by_type[node], &r->others);
+}
+
+/* ---- Parties ---- */
+
+static unsigned read_vouchers(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    static const struct sl_slice words[] = {{"record", 6}, {"registry", 8}, {"register", 8}, {"token", 5}};
+    static const unsigned bits[] = {1u << SL_BY_RECORD, 1u << SL_BY_REGISTRY, 1u << SL_BY_REGISTER, 1u << SL_BY_TOKEN};
+    unsigned vouchers = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_slice word = sl_yaml_text(&source->yaml, item);
+        size_t i = 0;
+        while (i < 4 && !sl_slice_eq(word, words[i]))
+            i++;
+        if (i < 4)
+            vouchers |= bits[i];
+        else if (word.len)
+            unknown_word(source, item, "unknown-voucher", "voucher (a declaration proves no relationship)", words, 4);
+    }
+    return vouchers;
+}
+
+/* `emergency: declared`, the one thing that may be said. */
+static bool read_emergency(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    struct sl_slice word = sl_yaml_text(&source->yaml, at);
+    if (word.len && !sl_slice_eq(word, SL_LIT("declared")))
+        unknown_word(source, at, "unknown-emergency", "state of an emergency", &SL_LIT("declared"), 1);
+    return at != NULL;
+}
+
+static enum sl_status read_party_words(const struct sl_policy_source *source, const struct sl_yaml *entry,
+    struct sl_party *party)
+{
+    SL_TRY(read_words(source, sl_yaml_get(entry, "roles"), &party->roles));
+    SL_TRY(read_words(source, sl_yaml_get(entry, "kinds"), &party->kinds));
+    SL_TRY(read_words(source, sl_yaml_get(entry, "except-kinds"), &party->except_kinds));
+    SL_TRY(read_words(source, sl_yaml_get(entry, "organizations"), &party->organizations));
+    SL_TRY(read_words(source, sl_yaml_get(entry, "clients"), &party->clients));
+    SL_TRY(read_words(source, sl_yaml_get(entry, "agreements"), &party->agreements));
+    return read_words(source, sl_yaml_get(entry, "relationship"), &party->relationships);
+}
+
+static enum sl_status read_party(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    static const char *const keys[] = {"id", "title", "roles", "kinds", "except-kinds", "organizations", "clients",
+        "agreements", "relationship", "vouched-by", "emergency", NULL};
+    struct sl_policy *policy = r->policy;
+    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+        return SL_OK;
+    struct sl_slice id = read_id(source, entry);
+    if (id.len && sl_policy_party(policy, id) < SL_PARTY_LIMIT) {
+        duplicate(source, entry, "parties", id);
+        return SL_OK;
+    }
+    if (policy->party_count == SL_PARTY_LIMIT) {
+        sl_yaml_issue(&source->yaml, entry, false, "too-many", "A policy has at most %u parties.", SL_PARTY_LIMIT);
+        return SL_OK;
+    }
+    unsigned index = policy->party_count++;
+    struct sl_party *party = &policy->parties[index];
+    *party = (struct sl_party){.id = id, .title = required_text(source, entry, "title"), .source = source, .at = entry};
+    policy->party_ids[index] = id;
+    SL_TRY(read_party_words(source, entry, party));
+    party->emergency = read_emergency(source, sl_yaml_get(entry, "emergency"));
+    if (party->emergency)
+        policy->emergency_parties |= (uint64_t)1 << index;
+    const struct sl_yaml *vouchers = sl_yaml_get(entry, "vouched-by");
+    party->vouchers = read_vouchers(source, vouchers);
+    if (party->relationships.count && !vouchers)
+        (void)sl_yaml_require(&source->yaml, entry, "vouched-by");
+    if (!party->roles.count && !party->kinds.count && !party->organizations.count && !party->clients.count) {
+        struct sl_issue *issue = sl_yaml_issue(&source->yaml, entry, false, "party-without-condition",
+            "The party \"%.*s\" names no roles, kinds, organizations or clients: everyone would be it.", SL_FMT(id));
+        if (issue)
+            issue->fix = SL_LIT("Say who it is, for instance by `roles:`.");
+    }
+    return SL_OK;
+}
+
+/* ---- Purposes ---- */
+
+static void unknown_purpose(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    struct sl_slice words[2 * 64 + 2];
+    size_t count = 0;
+    for (size_t i = 0; i < sl_purpose_count(); i++) {
+        words[count++] = sl_purpose_code(i);
+        words[count++] = sl_purpose_name(i);
+    }
+    words[count++] = SL_LIT("tpo");
+    words[count++] = SL_LIT("any");
+    unknown_word(source, at, "unknown-purpose", "purpose", words, count);
+}
+
+/* `any`, `tpo`, or purposes by code or name. whole: with all that stands below, as a rule that withholds wants it. */
+static uint64_t read_purposes(const struct sl_policy_source *source, const struct sl_yaml *at, bool whole)
+{
+    uint64_t bits = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_slice word = sl_yaml_text(&source->yaml, item);
+        struct sl_slice code = sl_purpose_find(word);
+        if (sl_slice_eq(word, SL_LIT("any")))
+            bits = ~(uint64_t)0;
+        else if (sl_slice_eq(word, SL_LIT("tpo")))
+            bits |= sl_purpose_tpo_bits();
+        else if (code.len)
+            bits |= sl_purpose_bits(code, whole);
+        else if (word.len)
+            unknown_purpose(source, item);
+    }
+    return bits;
+}
+
+/* ---- Consents ---- */
+
+static enum sl_status read_kind_purposes(const struct sl_policy_source *source, const struct sl_yaml *at,
+    struct sl_consent_kind *kind)
+{
+    at = sl_yaml_list(&source->yaml, at);
+    if (!at)
+        return SL_OK;
+    struct sl_slice *codes = sl_arena_array(source->yaml.arena, at->count + 1, sizeof *codes);
+    if (!codes)
+        return SL_NO_MEMORY;
+    kind->purposes = codes;
+    for (const struct sl_yaml *item = at->first; item; item = item->next) {
+        struct sl_slice code = sl_purpose_find(sl_yaml_text(&source->yaml, item));
+        if (code.len)
+            codes[kind->purpose_count++] = code;
+        else if (item->text.len)
+            unknown_purpose(source, item);
+    }
+    return SL_OK;
+}
+
+static enum sl_status read_form(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *form,
+    const struct sl_consent_kind *common)
+{
+    static const char *const keys[] = {"categories", "policy-rules", NULL};
+    if (!sl_yaml_check_keys(&source->yaml, form, keys))
+        return SL_OK;
+    struct sl_consent_kind *row = &r->policy->kinds[r->policy->kind_count++];
+    *row = *common;
+    SL_TRY(read_codings(source, sl_yaml_get(form, "categories"), &row->categories, &row->category_count));
+    SL_TRY(read_codings(source, sl_yaml_get(form, "policy-rules"), &row->policy_rules, &row->policy_rule_count));
+    if (!row->category_count && !row->policy_rule_count)
+        sl_yaml_issue(&source->yaml, form, false, "form-without-condition",
+            "This form names no categories and no policy-rules: any Consent would count as \"%.*s\".", SL_FMT(row->id));
+    return SL_OK;
+}
+
+static enum sl_status read_kind(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    static const char *const keys[] = {"id", "title", "law", "purposes", "needs-expiry", "needs-purpose", "forms", NULL};
+    struct sl_policy *policy = r->policy;
+    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+        return SL_OK;
+    struct sl_consent_kind common = {.id = read_id(source, entry)};
+    if (common.id.len && sl_policy_kind(policy, common.id) < SL_KIND_LIMIT) {
+        duplicate(source, entry, "consents", common.id);
+        return SL_OK;
+    }
+    if (policy->kind_id_count == SL_KIND_LIMIT) {
+        sl_yaml_issue(&source->yaml, entry, false, "too-many", "A policy has at most %u kinds of consent.", SL_KIND_LIMIT);
+        return SL_OK;
+    }
+    policy->kind_ids[policy->kind_id_count++] = common.id;
+    (void)required_text(source, entry, "title");
+    (void)sl_yaml_text(&source->yaml, sl_yaml_get(entry, "law"));
+    common.needs_expiry = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-expiry"), false);
+    common.needs_purpose = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-purpose"), false);
+    SL_TRY(read_kind_purposes(source, sl_yaml_get(entry, "purposes"), &common));
+    const struct sl_yaml *forms = sl_yaml_list(&source->yaml, sl_yaml_require(&source->yaml, entry, "forms"));
+    if (forms && !forms->count)
+        sl_yaml_issue(&source->yaml, forms, false, "expected-list", "At least one form is expected here.");
+    for (const struct sl_yaml *form = forms ? forms->first : NULL; form; form = form->next)
+        SL_TRY(read_form(r, source, form, &common));
+    return SL_OK;
+}
+
+/* ---- Label sets and duties ---- */
+
+static const struct sl_label_set *find_label_set(const struct sl_policy *policy, struct sl_slice id)
+{
+    for (size_t i = 0; i < policy->label_set_count; i++)
+        if (sl_slice_eq(policy->label_sets[i].id, id))
+            return &policy->label_sets[i];
+    return NULL;
+}
+
+static enum sl_status read_label_set(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    static const char *const keys[] = {"id", "title", "law", "labels", "confidentiality", "purpose", NULL};
+    struct sl_policy *policy = r->policy;
+    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+        return SL_OK;
+    struct sl_slice id = read_id(source, entry);
+    if (id.len && find_label_set(policy, id)) {
+        duplicate(source, entry, "label sets", id);
+        return SL_OK;
+    }
+    struct sl_label_set *set = &policy->label_sets[policy->label_set_count++];
+    *set = (struct sl_label_set){.id = id, .at = entry};
+    (void)required_text(source, entry, "title");
+    (void)sl_yaml_text(&source->yaml, sl_yaml_get(entry, "law"));
+    set->confidentiality = read_confidentiality(source, sl_yaml_get(entry, "confidentiality"), 0);
+    set->purpose = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "purpose"), false);
+    return read_labels(source, sl_yaml_get(entry, "labels"), &set->labels, &set->label_count);
+}
+
+static void unknown_label_set(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    struct sl_slice ids[64];
+    size_t count = policy->label_set_count < 64 ? policy->label_set_count : 64;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = policy->label_sets[i].id;
+    unknown_word(source, at, "unknown-label-set", "label set", ids, count);
+}
+
+static void read_duties(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *map,
+    struct sl_duties *out)
+{
+    static const char *const keys[] = {"notice", "scope", "label-set", "account", "emergency-record", NULL};
+    if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
+        return;
+    out->notice = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "notice"), false);
+    out->scope = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "scope"), false);
+    out->account = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "account"), false);
+    out->emergency_record = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "emergency-record"), false);
+    const struct sl_yaml *at = sl_yaml_get(map, "label-set");
+    struct sl_slice id = sl_yaml_text(&source->yaml, at);
+    out->labels = id.len ? find_label_set(policy, id) : NULL;
+    if (id.len && !out->labels)
+        unknown_label_set(policy, source, at);
+}
+
+/* ---- Rules ---- */
+
+/* Class ids, each of which must exist. */
+static void read_class_list(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at,
+    struct sl_classes *out)
+{
+    struct sl_slice ids[SL_CLASS_LIMIT];
+    at = sl_yaml_list(&source->yaml, at);
+    for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
+        struct sl_slice id = sl_yaml_text(&source->yaml, item);
+        unsigned bit = id.len ? sl_policy_class_find(policy, id) : SL_CLASS_LIMIT;
+        if (bit < SL_CLASS_LIMIT) {
+            sl_classes_add(out, bit);
+            continue;
+        }
+        for (unsigned i = 0; i < policy->class_count; i++)
+            ids[i] = policy->classes[i].id;
+        if (id.len)
+            unknown_word(source, item, "unknown-class", "class", ids, policy->class_count);
+    }
+}
+
+/* `all`, a list of classes, or {all-except: [...]}: a class that comes later is then among them. */
+static struct sl_classes read_data(const struct sl_policy *policy, const struct sl_policy_source *source,
+    const struct sl_yaml *at)
+{
+    static const char *const keys[] = {"all-except", NULL};
+    struct sl_classes all = {0}, named = {0};
+    for (unsigned i = 0; i < policy->class_count; i++)
+        sl_classes_add(&all, i);
+    if (!at || (at->kind == SL_YAML_SCALAR && sl_slice_eq(at->text, SL_LIT("all"))))
+        return all;
+    if (at->kind != SL_YAML_MAP) {
+        read_class_list(policy, source, at, &named);
+        return named;
+    }
+    if (sl_yaml_check_keys(&source->yaml, at, keys)) {
+        read_class_list(policy, source, sl_yaml_require(&source->yaml, at, "all-except"), &named);
+        sl_classes_cut(&all, &named);
+    }
+    return all;
+}
+
+static uint64_t read_parties(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    uint64_t bits = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_slice id = sl_yaml_text(&source->yaml, item);
+        unsigned party = id.len ? sl_policy_party(policy, id) : SL_PARTY_LIMIT;
+        if (party < SL_PARTY_LIMIT)
+            bits |= (uint64_t)1 << party;
+        else if (id.len)
+            unknown_word(source, item, "unknown-party", "party", policy->party_ids, policy->party_count);
+    }
+    return bits;
+}
+
+static uint32_t read_kinds(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    uint32_t bits = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_slice id = sl_yaml_text(&source->yaml, item);
+        unsigned kind = id.len ? sl_policy_kind(policy, id) : SL_KIND_LIMIT;
+        if (kind < SL_KIND_LIMIT)
+            bits |= (uint32_t)1 << kind;
+        else if (id.len)
+            unknown_word(source, item, "unknown-consent", "kind of consent", policy->kind_ids, policy->kind_id_count);
+    }
+    return bits;
+}
+
+static enum sl_status read_condition(const struct sl_policy *policy, const struct sl_policy_source *source,
+    const struct sl_yaml *map, struct sl_condition *out)
+{
+    static const char *const keys[] = {"consent", "emergency", "purpose", "party", "relationship", "same-program", "then", NULL};
+    *out = (struct sl_condition){.at = map};
+    if (!sl_yaml_check_keys(&source->yaml, map, keys))
+        return SL_OK;
+    const struct sl_yaml *same = sl_yaml_get(map, "same-program");
+    out->kinds = read_kinds(policy, source, sl_yaml_get(map, "consent"));
+    out->purposes = read_purposes(source, sl_yaml_get(map, "purpose"), false);
+    out->parties = read_parties(policy, source, sl_yaml_get(map, "party"));
+    out->emergency = read_emergency(source, sl_yaml_get(map, "emergency"));
+    out->same_program = sl_yaml_flag(&source->yaml, same, false);
+    if (same && !out->same_program)
+        sl_yaml_issue(&source->yaml, same, false, "bad-condition", "Only \"same-program: yes\" can be asked.");
+    SL_TRY(read_words(source, sl_yaml_get(map, "relationship"), &out->relationships));
+    if (!out->kinds && !out->purposes && !out->parties && !out->emergency && !out->same_program && !out->relationships.count)
+        sl_yaml_issue(&source->yaml, map, false, "empty-condition", "This condition asks nothing, so it would always hold.");
+    read_duties(policy, source, sl_yaml_get(map, "then"), &out->then);
+    return SL_OK;
+}
+
+/* A list of conditions, of which one is enough; or one condition. */
+static enum sl_status read_conditions(const struct sl_policy *policy, const struct sl_policy_source *source,
+    const struct sl_yaml *at, const struct sl_condition **out, size_t *count)
+{
+    if (!at)
+        return SL_OK;
+    if (at->kind == SL_YAML_LIST && !at->count)
+        sl_yaml_issue(&source->yaml, at, false, "empty-condition", "At least one condition is expected here.");
+    struct sl_condition *conditions = sl_arena_array(source->yaml.arena,
+        at->kind == SL_YAML_LIST ? at->count + 1 : 1, sizeof *conditions);
+    if (!conditions)
+        return SL_NO_MEMORY;
+    *out = conditions;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item))
+        SL_TRY(read_condition(policy, source, item, &conditions[(*count)++]));
+    return SL_OK;
+}
+
+static enum sl_rule_verdict read_verdict(const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    static const struct sl_slice words[] = {{"release", 7}, {"withhold", 8}, {"hold", 4}};
+    static const enum sl_rule_verdict verdicts[] = {SL_RULE_RELEASE, SL_RULE_WITHHOLD, SL_RULE_HOLD};
+    const struct sl_yaml *at = sl_yaml_require(&source->yaml, entry, "verdict");
+    struct sl_slice word = sl_yaml_text(&source->yaml, at);
+    for (size_t i = 0; i < 3; i++)
+        if (sl_slice_eq(word, words[i]))
+            return verdicts[i];
+    if (word.len)
+        unknown_word(source, at, "unknown-verdict", "verdict", words, 3);
+    return SL_RULE_WITHHOLD;
+}
+
+static void read_to(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *entry,
+    struct sl_rule *rule)
+{
+    const struct sl_yaml *to = sl_yaml_require(&source->yaml, entry, "to");
+    rule->everyone = to && to->kind == SL_YAML_SCALAR && sl_slice_eq(to->text, SL_LIT("everyone"));
+    if (to && !rule->everyone)
+        rule->parties = read_parties(policy, source, to);
+}
+
+static struct sl_rule_view read_view(const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    struct sl_rule_view view = {.id = read_id(source, entry), .file = source->yaml.file, .line = entry->line};
+    view.title = required_text(source, entry, "title");
+    /* A ceiling stands on law and says which; the house may do without. */
+    bool ceiling = source->layer == SL_LAYER_FEDERAL || source->layer == SL_LAYER_STATE;
+    view.law = ceiling ? required_text(source, entry, "law") : sl_yaml_text(&source->yaml, sl_yaml_get(entry, "law"));
+    return view;
+}
+
+static void read_lift(const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_rule *rule)
+{
+    struct sl_slice word = sl_yaml_text(&source->yaml, at);
+    rule->lift_never = sl_slice_eq(word, SL_LIT("never"));
+    if (word.len && !rule->lift_never)
+        unknown_word(source, at, "unknown-lift", "way of lifting", &SL_LIT("never"), 1);
+}
+
+static enum sl_status read_rule(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    static const char *const keys[] = {"id", "title", "law", "verdict", "data", "to", "for", "only-if", "unless", "then",
+        "lift", "lifts", "unverified", NULL};
+    struct sl_policy *policy = r->policy;
+    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+        return SL_OK;
+    struct sl_rule *rule = &policy->rules[policy->rule_count++];
+    *rule = (struct sl_rule){.view = read_view(source, entry), .layer = source->layer, .source = source, .at = entry};
+    rule->verdict = read_verdict(source, entry);
+    rule->data = read_data(policy, source, sl_yaml_require(&source->yaml, entry, "data"));
+    read_to(policy, source, entry, rule);
+    rule->purposes = read_purposes(source, sl_yaml_require(&source->yaml, entry, "for"), rule->verdict != SL_RULE_RELEASE);
+    rule->unverified = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "unverified"), false);
+    read_lift(source, sl_yaml_get(entry, "lift"), rule);
+    read_duties(policy, source, sl_yaml_get(entry, "then"), &rule->then);
+    SL_TRY(read_conditions(policy, source, sl_yaml_get(entry, "only-if"), &rule->only_if, &rule->only_if_count));
+    return read_conditions(policy, source, sl_yaml_get(entry, "unless"), &rule->unless, &rule->unless_count);
+}
+
+static enum sl_status read_scenario(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    r->policy->scenarios[r->policy->scenario_count++] = (struct sl_scenario){.source = source, .at = entry};
+    return SL_OK;
+}
+
+/* ---- Sections ---- */
+
+typedef enum sl_status (*entry_reader)(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry);
+
+static enum sl_status each_entry(struct reader *r, const char *section, entry_reader read)
+{
+    for (size_t i = 0; i < r->policy->source_count; i++) {
+        const struct sl_policy_source *source = &r->policy->sources[i];
+        const struct sl_yaml *list = sl_yaml_list(&source->yaml, sl_yaml_get(source->root, section));
+        for (const struct sl_yaml *entry = list ? list->first : NULL; entry; entry = entry->next)
+            SL_TRY(read(r, source, entry));
+    }
+    return SL_OK;
+}
+
+/* How many entries a section has over all files; with `inner`, how many those have in that list of theirs. */
+static size_t count_entries(const struct sl_policy *policy, const char *section, const char *inner)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < policy->source_count; i++) {
+        const struct sl_yaml *list = sl_yaml_get(policy->sources[i].root, section);
+        count += list && !inner ? list->count : 0;
+        for (const struct sl_yaml *entry = list && inner ? list->first : NULL; entry; entry = entry->next) {
+            const struct sl_yaml *within = sl_yaml_get(entry, inner);
+            count += within ? within->count : 0;
+        }
+    }
+    return count;
+}
+
+static enum sl_status make_room(struct reader *r)
+{
+    struct sl_policy *policy = r->policy;
+    r->by_type = sl_arena_array(policy->arena, SL_R4_NODES, sizeof *r->by_type);
+    policy->kinds = sl_arena_array(policy->arena, count_entries(policy, "consents", "forms") + 1, sizeof *policy->kinds);
+    policy->label_sets = sl_arena_array(policy->arena, count_entries(policy, "label-sets", NULL) + 1,
+        sizeof *policy->label_sets);
+    policy->rules = sl_arena_array(policy->arena, count_entries(policy, "rules", NULL) + 1, sizeof *policy->rules);
+    policy->scenarios = sl_arena_array(policy->arena, count_entries(policy, "scenarios", NULL) + 1, sizeof *policy->scenarios);
+    return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+enum sl_status sl_policy_read(struct sl_policy *policy)
+{
+    struct reader r = {.policy = policy};
+    SL_TRY(make_room(&r));
+    SL_TRY(each_entry(&r, "classes", read_class));
+    give_others(&r);
+    SL_TRY(each_entry(&r, "parties", read_party));
+    SL_TRY(each_entry(&r, "consents", read_kind));
+    SL_TRY(each_entry(&r, "label-sets", read_label_set));
+    SL_TRY(each_entry(&r, "rules", read_rule));
+    SL_TRY(each_entry(&r, "scenarios", read_scenario));
+    policy->earning.terminology = policy->terminology;
+    policy->earning.by_type = r.by_type;
+    policy->earning.security = r.security;
+    policy->earning.security_count = r.security_count;
+    policy->earning.note_types = r.notes;
+    policy->earning.note_type_count = r.note_count;
+    return SL_OK;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The security labels a policy may name, by code alone: see policy_model.h and security_labels.def. */
+#include "policy_model.h"
+
+#define SYSTEM(uri) {uri, sizeof(uri) - 1}
+#define CONFIDENTIALITY SYSTEM("http://terminology.hl7.org/CodeSystem/v3-Confidentiality")
+#define ACT_CODE SYSTEM("http://terminology.hl7.org/CodeSystem/v3-ActCode")
+#define OBSERVATION_VALUE SYSTEM("http://terminology.hl7.org/CodeSystem/v3-ObservationValue")
+#define US_PRIVACY_LAW SYSTEM("http://terminology.hl7.org/CodeSystem/v3-ActUSPrivacyLaw")
+
+enum use { ACCEPT, EMIT };
+
+static const struct row {
+    struct sl_coding coding;
+    enum use use;
+} rows[] = {
+#define L(system, code, display, use) {{system, {code, sizeof(code) - 1}, {display, sizeof(display) - 1}}, use},
+#include "security_labels.def"
+#undef L
+};
+#define COUNT (sizeof rows / sizeof *rows)
+
+static size_t collect(struct sl_slice code, enum use use, struct sl_coding *out, size_t count, size_t max)
+{
+    for (size_t i = 0; i < COUNT && count < max; i++)
+        if (rows[i].use == use && sl_slice_eq(rows[i].coding.code, code))
+            out[count++] = rows[i].coding;
+    return count;
+}
+
+size_t sl_security_label_find(struct sl_slice code, bool emit_only, struct sl_coding *out, size_t max)
+{
+    size_t count = collect(code, EMIT, out, 0, max);
+    return emit_only ? count : collect(code, ACCEPT, out, count, max);
+}
+
+struct sl_slice sl_security_label_nearest(struct sl_slice code)
+{
+    struct sl_slice words[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        words[i] = rows[i].coding.code;
+    return sl_nearest_word(code, words, COUNT);
+}
