@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole pass under the shipped policy: what goes out of a few resources, and what does not. Each case is records
+ * (NDJSON), who asks, and words that must or must not be in what goes out.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "sluice/pass.h"
+
+#define LINES 64
+
+static struct sl_policy *policy;
+
+struct world {
+    struct sl_arena *arena;
+    struct sl_directives directives;
+    struct sl_doc docs[LINES];
+    struct sl_item *items[LINES];
+    size_t count;
+};
+
+static enum sl_status directives_of(void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
+{
+    struct world *world = context;
+    return sl_directives_about(&world->directives, patient, arena, out);
+}
+
+static struct sl_slice next_line(struct sl_slice *rest)
+{
+    const char *end = memchr(rest->ptr, '\n', rest->len);
+    struct sl_slice line = {rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len};
+    *rest = sl_slice_from(*rest, line.len + 1);
+    return line;
+}
+
+static void read_consents(struct world *world, const char *text)
+{
+    struct sl_slice rest = sl_slice_of(text);
+    while (rest.len) {
+        struct sl_doc *doc = sl_arena_alloc(world->arena, sizeof *doc);
+        assert_int_equal(sl_doc_parse(world->arena, next_line(&rest), NULL, doc, NULL), SL_OK);
+        assert_int_equal(sl_directive_read(world->arena, doc, 0, NULL, &world->directives), SL_OK);
+    }
+}
+
+static void read_records(struct world *world, struct sl_pass *pass, const char *text)
+{
+    struct sl_slice rest = sl_slice_of(text);
+    while (rest.len) {
+        struct sl_doc *doc = &world->docs[world->count];
+        assert_true(world->count < LINES);
+        assert_int_equal(sl_doc_parse(world->arena, next_line(&rest), NULL, doc, NULL), SL_OK);
+        assert_int_equal(sl_pass_add(pass, doc, 0, (struct sl_slice){NULL, 0}, false, &world->items[world->count]), SL_OK);
+        world->count++;
+    }
+}
+
+static void settle(struct sl_pass *pass)
+{
+    struct sl_slice *missing = NULL;
+    size_t count = 1;
+    for (int round = 0; round < 8 && count; round++) {
+        assert_int_equal(sl_pass_label(pass, &missing, &count), SL_OK);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(sl_labeller_absent(sl_pass_labeller(pass), missing[i], true), SL_OK);
+    }
+    assert_int_equal(count, 0);
+}
+
+static void gather(struct world *world, struct sl_blocks *out)
+{
+    for (size_t i = 0; i < world->count; i++) {
+        if (world->items[i]->verdict->decision != SL_RELEASED)
+            continue;
+        struct sl_edits *edits = sl_edits_new(world->arena, &world->docs[i]);
+        assert_int_equal(sl_segment_edit(world->items[i], edits, world->arena), SL_OK);
+        assert_int_equal(sl_edit_gather(edits, 0, out), SL_OK);
+        sl_blocks_add(out, SL_LIT("\n"));
+    }
+}
+
+/* What `party` gets of `records`, as one text; caller frees. */
+static char *segmented(const char *records, const char *consents, const char *party, const char *purpose,
+    struct sl_segment_report *report)
+{
+    struct world world = {.arena = sl_arena_new((size_t)64 << 20)};
+    struct sl_emergency emergency = {SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"),
+        SL_LIT("unconscious"), true};
+    struct sl_recipient recipient = {.party = sl_slice_of(party), .purpose = sl_purpose_find(sl_slice_of(purpose)),
+        .emergency = strcmp(party, "emergency-clinician") == 0 ? &emergency : NULL};
+    struct sl_programs *programs = sl_programs_new(true);
+    assert_int_equal(sl_programs_add(programs, SL_LIT("Organization/prog"), SL_SOURCE_PROGRAM), SL_OK);
+    struct sl_pass_options options = {.policy = policy, .programs = programs, .recipient = &recipient,
+        .now = 1790000000, .directives = directives_of, .context = &world};
+    struct sl_pass *pass = sl_pass_new(world.arena, &options);
+    struct sl_blocks out = {.arena = world.arena};
+    read_consents(&world, consents);
+    read_records(&world, pass, records);
+    settle(pass);
+    assert_int_equal(sl_pass_decide(pass, report), SL_OK);
+    gather(&world, &out);
+    char *text = calloc(1, out.total + 1);
+    size_t at = 0;
+    for (const struct sl_block *b = out.first; b; b = b->next) {
+        memcpy(text + at, b->ptr, b->len);
+        at += b->len;
+    }
+    sl_programs_unref(programs);
+    sl_arena_free(world.arena);
+    return text;
+}
+
+/* ---- A small world: one patient, a Part 2 program, a primary-care clinic ---- */
+
+#define RECORDS                                                                                                       \
+    "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}\n"                                      \
+    "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}\n"                                       \
+    "{\"resourceType\":\"Patient\",\"id\":\"p\",\"text\":{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</div>\"}}\n" \
+    "{\"resourceType\":\"Encounter\",\"id\":\"e2\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"             \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/prog\"}}\n"          \
+    "{\"resourceType\":\"Condition\",\"id\":\"oud\",\"subject\":{\"reference\":\"Patient/p\"},"                       \
+    "\"encounter\":{\"reference\":\"Encounter/e2\"},\"code\":{\"coding\":[{\"system\":"                               \
+    "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"F11.20\"}],\"text\":\"CANARY-OUD\"}}\n"                         \
+    "{\"resourceType\":\"Observation\",\"id\":\"bp2\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},"  \
+    "\"encounter\":{\"reference\":\"Encounter/e2\"},\"code\":{\"coding\":[{\"system\":\"http://loinc.org\","          \
+    "\"code\":\"8480-6\"}],\"text\":\"CANARY-BP\"},\"valueQuantity\":{\"value\":1.10}}\n"                             \
+    "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"             \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"             \
+    "\"diagnosis\":[{\"condition\":{\"reference\":\"Condition/oud\",\"display\":\"CANARY-OUD\"}},"                    \
+    "{\"condition\":{\"reference\":\"Condition/dm\"}}]}\n"                                                            \
+    "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":\"UNKNOWN-PROPERTY\",\"subject\":{\"reference\":\"Patient/p\"}," \
+    "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":"                               \
+    "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"E11.9\"}]}}\n"                                                  \
+    "{\"resourceType\":\"Observation\",\"id\":\"a1c\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},"  \
+    "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":\"http://loinc.org\","          \
+    "\"code\":\"4548-4\"}]},\"valueQuantity\":{\"value\":7.10}}\n"                                                    \
+    "{\"resourceType\":\"CarePlan\",\"id\":\"plan\",\"status\":\"active\",\"intent\":\"plan\","                        \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"encounter\":{\"reference\":\"Encounter/e1\"},"                       \
+    "\"addresses\":[{\"reference\":\"Condition/oud\",\"display\":\"CANARY-OUD\"},{\"reference\":\"Condition/dm\"}]}\n"  \
+    "{\"resourceType\":\"Provenance\",\"id\":\"prov\",\"target\":[{\"reference\":\"Condition/oud\"}],"                  \
+    "\"recorded\":\"2026-01-01T00:00:00Z\",\"agent\":[{\"who\":{\"reference\":\"Organization/prog\"}}]}"
+
+#define TPO                                                                                                          \
+    "{\"resourceType\":\"Consent\",\"id\":\"c\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"               \
+    "\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":" \
+    "[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"42CFRPart2CD\"}]}],"                \
+    "\"patient\":{\"reference\":\"Patient/p\"},\"dateTime\":\"2026-01-01\",\"performer\":[{\"reference\":\"Patient/p\"}]," \
+    "\"organization\":[{\"reference\":\"Organization/prog\"}],\"sourceReference\":{\"display\":\"form\"},"            \
+    "\"policy\":[{\"uri\":\"urn:sluice:form:part2-tpo-2024\"}],\"provision\":{\"type\":\"permit\","                    \
+    "\"period\":{\"start\":\"2026-01-01\"},\"purpose\":[{\"system\":"                                                 \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"TREAT\"},{\"system\":"                         \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":"                        \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HOPERAT\"}]}}"
+
+static const struct {
+    const char *name, *consents, *party, *purpose;
+    const char *present[8], *absent[8];
+} cases[] = {
+    {"Part 2 stays behind without a consent, whatever its code", "", "treating-provider", "TREAT",
+        {"\"id\":\"dm\"", "\"id\":\"a1c\"", "\"id\":\"e1\"", "\"id\":\"plan\"", "\"value\":7.10", "\"id\":\"p\""},
+        {"CANARY", "\"id\":\"bp2\"", "\"id\":\"e2\"", "Condition/oud", "42CFRPart2", "\"id\":\"prov\"", "NARRATIVE"}},
+    {"with the TPO consent it goes out, labelled, with the statement", TPO, "treating-provider", "TREAT",
+        {"CANARY-OUD", "CANARY-BP", "\"value\":1.10", "42CFRPart2", "Condition/oud",
+            "42 CFR part 2 prohibits unauthorized use or disclosure of these records."},
+        {"NARRATIVE", "UNKNOWN-PROPERTY"}},
+    {"consent for TPO is none for proceedings", TPO, "treating-provider", "HLEGAL", {NULL}, {"CANARY"}},
+    {"the front desk gets no chart", TPO, "front-desk", "PATADMIN", {"\"id\":\"p\""}, {"CANARY", "\"id\":\"dm\"", "\"id\":\"a1c\""}},
+    {"an emergency is treated", "", "emergency-clinician", "ETREAT", {"CANARY-OUD", "CANARY-BP", "42CFRPart2"}, {"UNKNOWN-PROPERTY"}},
+    {"the patient has the whole of it", "", "patient", "PATRQT", {"CANARY-OUD", "CANARY-BP", "NARRATIVE"}, {"UNKNOWN-PROPERTY"}},
+    {"a payer has no substance use without a consent", "", "health-plan", "HPAYMT", {NULL}, {"CANARY", "NARRATIVE"}},
+    {"an exchange has the ordinary chart", "", "hie-partner", "TREAT", {"\"id\":\"dm\""}, {"CANARY", "NARRATIVE"}},
+    {"an AI agent has nothing of a program", "", "ai-agent", "TREAT", {NULL}, {"CANARY", "NARRATIVE"}},
+    {"a research feed has no patient's record", "", "research-feed", "HRESCH", {NULL}, {"CANARY", "\"id\":\"dm\"", "\"id\":\"p\""}},
+};
+
+static void check_words(const char *name, const char *text, const char *const *present, const char *const *absent)
+{
+    for (size_t i = 0; i < 8 && present[i]; i++)
+        if (!strstr(text, present[i]))
+            fail_msg("%s: %s is missing in: %s", name, present[i], text);
+    for (size_t i = 0; i < 8 && absent[i]; i++)
+        if (strstr(text, absent[i]))
+            fail_msg("%s: %s is in: %s", name, absent[i], text);
+}
+
+static void test_cases(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_segment_report report;
+        char *text = segmented(RECORDS, cases[i].consents, cases[i].party, cases[i].purpose, &report);
+        check_words(cases[i].name, text, cases[i].present, cases[i].absent);
+        free(text);
+    }
+}
+
+/* Every value of the records written with escapes: what goes out is the same set of resources. */
+static void test_escapes(void **state)
+{
+    (void)state;
+    static const char *const plain[] = {"F11.20", "http://hl7.org/fhir/sid/icd-10-cm", "Organization/prog", "Condition/oud", "Encounter/e2"};
+    static const char *const escaped[] = {"F11\\u002e20", "http:\\/\\/hl7.org\\/fhir\\/sid\\/icd-10-cm", "Organization\\u002fprog",
+        "\\u0043ondition\\/oud", "Encounter\\/\\u00652"};
+    char *records = malloc(sizeof RECORDS * 4);
+    size_t out = 0;
+    for (const char *in = RECORDS; *in;) {
+        size_t word = 0;
+        while (word < 5 && strncmp(in, plain[word], strlen(plain[word])) != 0)
+            word++;
+        const char *put = word < 5 ? escaped[word] : in;
+        size_t len = word < 5 ? strlen(escaped[word]) : 1;
+        memcpy(records + out, put, len);
+        out += len;
+        in += word < 5 ? strlen(plain[word]) : 1;
+    }
+    records[out] = '\0';
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_segment_report a, b;
+        char *x = segmented(RECORDS, cases[i].consents, cases[i].party, cases[i].purpose, &a);
+        char *y = segmented(records, cases[i].consents, cases[i].party, cases[i].purpose, &b);
+        assert_int_equal(a.resources_released, b.resources_released);
+        assert_int_equal(a.resources_withheld, b.resources_withheld);
+        assert_int_equal(a.elements_cut, b.elements_cut);
+        for (size_t w = 0; w < 8 && cases[i].absent[w]; w++)
+            if (strncmp(cases[i].absent[w], "CANARY", 6) == 0)
+                assert_null(strstr(y, cases[i].absent[w]));
+        free(x);
+        free(y);
+    }
+    free(records);
+}
+
+/* N2: without the withheld items and the references to them, the view is the same bytes. */
+static void test_without_the_withheld(void **state)
+{
+    (void)state;
+    static const char *const without =
+        "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}\n"
+        "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}\n"
+        "{\"resourceType\":\"Patient\",\"id\":\"p\",\"text\":{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</div>\"}}\n"
+        "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"
+        "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"
+        "\"diagnosis\":[{\"condition\":{\"reference\":\"Condition/dm\"}}]}\n"
+        "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":\"UNKNOWN-PROPERTY\",\"subject\":{\"reference\":\"Patient/p\"},"
+        "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":"
+        "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"E11.9\"}]}}\n"
+        "{\"resourceType\":\"Observation\",\"id\":\"a1c\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},"
+        "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":\"http://loinc.org\","
+        "\"code\":\"4548-4\"}]},\"valueQuantity\":{\"value\":7.10}}\n"
+        "{\"resourceType\":\"CarePlan\",\"id\":\"plan\",\"status\":\"active\",\"intent\":\"plan\","
+        "\"subject\":{\"reference\":\"Patient/p\"},\"encounter\":{\"reference\":\"Encounter/e1\"},"
+        "\"addresses\":[{\"reference\":\"Condition/dm\"}]}";
+    static const char *const parties[][2] = {{"treating-provider", "TREAT"}, {"hie-partner", "TREAT"}, {"health-plan", "HPAYMT"},
+        {"ai-agent", "TREAT"}, {"front-desk", "PATADMIN"}, {"research-feed", "HRESCH"}};
+    for (size_t i = 0; i < sizeof parties / sizeof *parties; i++) {
+        struct sl_segment_report report;
+        char *a = segmented(RECORDS, "", parties[i][0], parties[i][1], &report);
+        char *b = segmented(without, "", parties[i][0], parties[i][1], &report);
+        assert_string_equal(a, b);
+        free(a);
+        free(b);
+    }
+}
+
+/* N3: segmenting what was released changes nothing. */
+static void test_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_segment_report report;
+        char *once = segmented(RECORDS, cases[i].consents, cases[i].party, cases[i].purpose, &report);
+        size_t len = strlen(once);
+        if (len)
+            once[len - 1] = '\0'; /* the last line feed */
+        char *twice = segmented(once, cases[i].consents, cases[i].party, cases[i].purpose, &report);
+        if (len)
+            once[len - 1] = '\n';
+        assert_string_equal(once, twice);
+        free(once);
+        free(twice);
+    }
+}
+
+static int load_policy(void **state)
+{
+    (void)state;
+    struct sl_arena *arena = sl_arena_new((size_t)64 << 20);
+    struct sl_issues issues = {.arena = arena};
+    enum sl_status status = sl_policy_load(SLUICE_SOURCE "/consent/policies", &issues, &policy);
+    for (struct sl_issue *i = issues.first; i && status != SL_OK; i = i->next)
+        fprintf(stderr, "%.*s:%zu: %.*s\n", SL_FMT(i->file), i->line, SL_FMT(i->text));
+    sl_arena_free(arena);
+    return status == SL_OK ? 0 : -1;
+}
+
+static int unload_policy(void **state)
+{
+    (void)state;
+    sl_policy_unref(policy);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_without_the_withheld),
+        cmocka_unit_test(test_again),
+    };
+    return cmocka_run_group_tests(tests, load_policy, unload_policy);
+}
