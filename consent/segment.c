@@ -430,7 +430,8 @@ static void add_received(struct sl_buffer *out, const struct sl_item *item, cons
         struct sl_slice code = string_member(doc, c, SL_NAME_code, arena);
         if (!code.len || is_confidentiality(system) || has_label(release, system, code))
             continue;
-        add_coding(out, system, code, (struct sl_slice){NULL, 0});
+        sl_buffer_add(out, SL_LIT(","));
+        sl_buffer_add(out, sl_span_text(doc, c));
     }
 }
 
@@ -460,11 +461,12 @@ static void write_security(struct sl_buffer *out, const struct sl_item *item, co
     sl_buffer_add(out, SL_LIT("]"));
 }
 
+#define MARK_URL "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-display"
+
 /* The statement of 42 CFR 2.32(a) on the resource itself: DS4P extension-display, an Annotation on meta. */
 static void write_mark(struct sl_buffer *out, struct sl_slice statement)
 {
-    sl_buffer_add(out, SL_LIT("{\"url\":\"http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/"
-                              "extension-display\",\"valueAnnotation\":{\"text\":"));
+    sl_buffer_add(out, SL_LIT("{\"url\":\"" MARK_URL "\",\"valueAnnotation\":{\"text\":"));
     sl_buffer_json_string(out, statement);
     sl_buffer_add(out, SL_LIT("}}"));
 }
@@ -564,13 +566,28 @@ enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *
     return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
 }
 
+/* The mark a resource came with, so that what was segmented before is not marked twice; 0 if there is none. */
+static uint32_t received_mark(const struct sl_doc *doc, uint32_t extensions)
+{
+    for (uint32_t c = extensions + 1; c < doc->spans[extensions].next; c = doc->spans[c].next) {
+        uint32_t url = doc->spans[c].type == SL_SPAN_OBJECT ? sl_span_member(doc, c, SL_NAME_url) : 0;
+        if (url && sl_span_is(doc, url, SL_LIT(MARK_URL)))
+            return c;
+    }
+    return 0;
+}
+
 static enum sl_status edit_mark(const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
 {
     if (!item->mark.len)
         return SL_OK;
     uint32_t extension = sl_span_member(item->doc, meta, SL_NAME_extension);
     if (extension && item->doc->spans[extension].type == SL_SPAN_ARRAY && !sl_edit_is_cut(edits, extension)) {
-        sl_edit_add_item(edits, extension, item->mark);
+        uint32_t received = received_mark(item->doc, extension);
+        if (received)
+            sl_edit_replace(edits, received, item->mark);
+        else
+            sl_edit_add_item(edits, extension, item->mark);
         return SL_OK;
     }
     struct sl_slice member = sl_arena_printf(arena, "\"extension\":[%.*s]", SL_FMT(item->mark));
