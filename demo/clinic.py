@@ -300,10 +300,9 @@ def opioid_treatment(p):
            "encounter": ref("Encounter", p.ident("otp-intake")), "recordedDate": p.day(30),
            "reaction": [{"manifestation": [concept("Anaphylaxis", (SNOMED, "39579001", "Anaphylaxis"))]}]}
     yield note(p, "otp-note", "otp-intake", HARBOR, 30, PROGRESS, "Stable on 60 mg. Attends group weekly.")
-    yield note(p, "otp-counseling", "otp-intake", HARBOR, 37, code(LOINC, "34904-3", "Counseling session note"),
-               "Talked through the relapse in spring and what led to it.",
-               meta={"security": [{"system": HL7 + "v3-ActCode", "code": "PSYTHPN"},
-                                  {"system": HL7 + "v3-ActCode", "code": "SUD"}]})
+    yield note(p, "otp-counseling", "otp-intake", HARBOR, 37,
+               code("urn:sluice:note-folder", "sud-counseling", "Counseling notes, kept apart"),
+               "Talked through the relapse in spring and what led to it.")
     yield {"resourceType": "CarePlan", "id": p.ident("otp-plan"), "status": "active", "intent": "plan", "subject": p.me(),
            "encounter": ref("Encounter", p.ident("otp-intake")), "author": ref("Organization", HARBOR),
            "category": [code(SNOMED, "734163000", "Care plan")], "addresses": [ref("Condition", p.ident("otp-oud"))],
