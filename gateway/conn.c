@@ -4,9 +4,10 @@
  *
  *     HANDSHAKE -> IDLE -> HEAD -> BODY -> RUNNING -> WRITING -> IDLE … or LINGER -> gone
  *
- * One exchange at a time: bytes that a client sends ahead wait in the input buffer until the answer before them has been
- * written, and beyond HELD bytes in the kernel. Reading stays enabled while an exchange runs, since that is how a close is
- * noticed. A client that closes its sending side while an exchange runs counts as gone, as with other gateways.
+ * One exchange at a time: bytes that a client sends ahead wait in the input buffer until the answer before them has
+ * been written, and beyond HELD bytes in the kernel. Reading stays enabled while an exchange runs, since that is how a
+ * close is noticed. A client that closes its sending side while an exchange runs counts as gone, as with other
+ * gateways.
  *
  * An idle connection holds this struct, a bufferevent and a TLS session, and no buffer; the arena comes with the first
  * byte of a request and goes with its exchange. Answers go out by reference: the blocks are the exchange's until
@@ -26,9 +27,9 @@
 #include <unistd.h>
 
 #define MAGIC 0x534c636eu
-#define HELD ((size_t)16 * 1024)          /* input kept while an exchange runs */
-#define ONE_PIECE ((size_t)16 * 1024)     /* an answer up to this goes into one TLS record */
-#define WRITE_FLOOR ((size_t)4 * 1024)    /* what a client must take in each write deadline */
+#define HELD ((size_t)16 * 1024)       /* input kept while an exchange runs */
+#define ONE_PIECE ((size_t)16 * 1024)  /* an answer up to this goes into one TLS record */
+#define WRITE_FLOOR ((size_t)4 * 1024) /* what a client must take in each write deadline */
 #define MAX_VECTORS 16
 
 enum state { HANDSHAKE, IDLE, HEAD, BODY, RUNNING, WRITING, LINGER, GONE };
@@ -37,25 +38,26 @@ struct sl_conn {
     uint32_t magic;
     enum state state;
     bool tls, close_after;
-    bool peer_done;  /* the client has closed its sending side */
-    bool broken;     /* writing has failed */
-    bool in_turn;    /* `turn` is waiting in the loop */
+    bool peer_done; /* the client has closed its sending side */
+    bool broken;    /* writing has failed */
+    bool in_turn;   /* `turn` is waiting in the loop */
     struct sl_worker *worker;
     struct sl_ticket *ticket;
     struct bufferevent *bev;
     struct sl_exchange *exchange;
     struct sl_http1 reader;
     struct sl_task turn;
-    uint64_t deadline;  /* of sl_loop_now; 0: none */
-    size_t unwritten;   /* unwritten_bytes when the write deadline was set */
+    uint64_t deadline; /* of sl_loop_now; 0: none */
+    size_t unwritten;  /* unwritten_bytes when the write deadline was set */
     struct sl_conn **link, *next;
 };
 
 /* Where no exchange can be made there is no memory for another text either. */
 #define NO_EXCHANGE_LENGTH 132
 static const char no_exchange_body[] = "{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"error\","
-    "\"code\":\"transient\",\"diagnostics\":\"The service cannot answer now.\"}]}";
-static const char no_exchange_head[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                       "\"code\":\"transient\",\"diagnostics\":\"The service cannot answer now.\"}]}";
+static const char no_exchange_head[] =
+    "HTTP/1.1 503 Service Unavailable\r\n"
     "Content-Type: application/fhir+json;charset=utf-8\r\nContent-Length: 132\r\nConnection: close\r\n\r\n";
 _Static_assert(sizeof no_exchange_body - 1 == NO_EXCHANGE_LENGTH, "the length the head announces");
 
@@ -94,7 +96,7 @@ static void release(struct sl_conn *conn)
     free(conn);
 }
 
-/* Not from within a call of the exchange. An exchange that has answered is freed; another is told that nobody listens. */
+/* Not from within a call of the exchange. An exchange that has answered is freed; another is told nobody listens. */
 static void close_conn(struct sl_conn *conn)
 {
     enum state state = conn->state;
@@ -255,8 +257,10 @@ void sl_conn_respond(struct sl_conn *conn, const struct sl_response *response)
     bool whole = sl_http1_is_whole(&conn->reader);
     SL_ASSERT(conn->magic == MAGIC && conn->exchange && conn->state >= HEAD && conn->state <= RUNNING);
     conn->close_after |= response->close || conn->worker->draining || !whole || !request->keep_alive;
-    const struct sl_http1_answer answer = {.response = response, .date = sl_worker_date(conn->worker),
-        .close = conn->close_after, .persist = conn->reader.version_1_0};
+    const struct sl_http1_answer answer = {.response = response,
+        .date = sl_worker_date(conn->worker),
+        .close = conn->close_after,
+        .persist = conn->reader.version_1_0};
     struct sl_buffer *head = &conn->worker->head;
     sl_buffer_clear(head);
     if (!sl_http1_write_head(head, &answer)) {
@@ -264,7 +268,8 @@ void sl_conn_respond(struct sl_conn *conn, const struct sl_response *response)
         return;
     }
     const struct sl_blocks *body = response->head_only ? NULL : response->body;
-    const struct pieces pieces = {sl_buffer_slice(head), body ? body->first : NULL, head->len + (body ? body->total : 0)};
+    const struct pieces pieces = {
+        sl_buffer_slice(head), body ? body->first : NULL, head->len + (body ? body->total : 0)};
     send_pieces(conn, &pieces);
 }
 
@@ -379,6 +384,7 @@ static void hold_back(struct sl_conn *conn)
         bufferevent_enable(conn->bev, EV_READ);
 }
 
+/* May end the connection: the last thing a caller does with it. */
 static void read_requests(struct sl_conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
@@ -386,7 +392,10 @@ static void read_requests(struct sl_conn *conn)
         ;
     if (conn->state == LINGER)
         evbuffer_drain(input, evbuffer_get_length(input));
-    hold_back(conn);
+    if (conn->peer_done && is_reading(conn)) /* nothing more will come */
+        close_conn(conn);
+    else
+        hold_back(conn);
 }
 
 /* ---- Events ---- */

@@ -13,13 +13,12 @@
 #define FIRST_SEGMENT ((size_t)4096)
 #define MAX_SEGMENT ((size_t)1024 * 1024)
 #define MAX_METHOD 32u
-#define MAX_EMPTY_LINES 2u      /* before a request line, RFC 9112 2.2 */
-#define MAX_CHUNK_LINE 256u     /* size and extensions of one chunk */
+#define MAX_EMPTY_LINES 2u  /* before a request line, RFC 9112 2.2 */
+#define MAX_CHUNK_LINE 256u /* size and extensions of one chunk */
 #define MAX_CHUNK_DIGITS 16u
-#define MAX_EXTENSIONS 4096u    /* of all chunks of a body, RFC 9112 7.1.1 */
+#define MAX_EXTENSIONS 4096u /* of all chunks of a body, RFC 9112 7.1.1 */
 
-const struct sl_http1_limits sl_http1_limits_default = {
-    .line = (size_t)8 * 1024, .headers = (size_t)32 * 1024, .fields = 100, .body = (uint64_t)10 * 1024 * 1024};
+const struct sl_http1_limits sl_http1_limits_default = SL_HTTP1_LIMITS_DEFAULT;
 
 enum { START, REQUEST_LINE, FIELDS, LENGTH_BODY, CHUNK_LINE, CHUNK_DATA, CHUNK_END, TRAILERS, WHOLE, REFUSED };
 
@@ -55,9 +54,18 @@ static unsigned marks_of(unsigned char c)
     return bits;
 }
 
-static bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
-static bool is_hex_letter(unsigned char c) { return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-static bool is_letter(unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static bool is_digit(unsigned char c)
+{
+    return c >= '0' && c <= '9';
+}
+static bool is_hex_letter(unsigned char c)
+{
+    return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+static bool is_letter(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 static unsigned class_of(unsigned char c)
 {
@@ -226,8 +234,13 @@ static const struct {
     struct sl_slice text;
     enum sl_method method;
 } methods[] = {
-    {{"GET", 3}, SL_GET}, {{"HEAD", 4}, SL_HEAD}, {{"POST", 4}, SL_POST}, {{"PUT", 3}, SL_PUT},
-    {{"PATCH", 5}, SL_PATCH}, {{"DELETE", 6}, SL_DELETE}, {{"OPTIONS", 7}, SL_OPTIONS},
+    {{"GET", 3}, SL_GET},
+    {{"HEAD", 4}, SL_HEAD},
+    {{"POST", 4}, SL_POST},
+    {{"PUT", 3}, SL_PUT},
+    {{"PATCH", 5}, SL_PATCH},
+    {{"DELETE", 6}, SL_DELETE},
+    {{"OPTIONS", 7}, SL_OPTIONS},
 };
 
 /* RFC 9110 9.1: the method token is case-sensitive. */
@@ -836,13 +849,32 @@ static const struct {
     int status;
     const char *reason;
 } reasons[] = {
-    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {304, "Not Modified"},
-    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-    {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"},
-    {410, "Gone"}, {412, "Precondition Failed"}, {413, "Content Too Large"}, {414, "URI Too Long"},
-    {415, "Unsupported Media Type"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"},
-    {428, "Precondition Required"}, {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"}, {503, "Service Unavailable"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {304, "Not Modified"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {422, "Unprocessable Content"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {503, "Service Unavailable"},
     {505, "HTTP Version Not Supported"},
 };
 

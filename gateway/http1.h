@@ -20,6 +20,10 @@ struct sl_http1_limits {
     size_t fields;  /* their number, trailers included: 100 (431) */
     uint64_t body;  /* bytes of a body, without its framing: 10 MiB (413) */
 };
+#define SL_HTTP1_LIMITS_DEFAULT                                                                                        \
+    {                                                                                                                  \
+        .line = 8192, .headers = 32768, .fields = 100, .body = 10485760                                                \
+    }
 extern const struct sl_http1_limits sl_http1_limits_default;
 
 enum sl_http1_event {

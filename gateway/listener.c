@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The acceptor's thread and the server as a whole: see listener.h. The acceptor alone counts connections, by tickets that
- * go out with a connection and come home when it is gone; so no count is shared.
+ * The acceptor's thread and the server as a whole: see listener.h. The acceptor alone counts connections, by tickets
+ * that go out with a connection and come home when it is gone; so no count is shared.
  */
 #include "listener.h"
 
@@ -30,7 +30,7 @@
 
 const struct sl_server_options sl_server_defaults = {
     .workers = 1,
-    .limits = {.line = (size_t)8 * 1024, .headers = (size_t)32 * 1024, .fields = 100, .body = (uint64_t)10 * 1024 * 1024},
+    .limits = SL_HTTP1_LIMITS_DEFAULT,
     .timeouts = {.handshake = 10000, .head = 10000, .body = 60000, .idle = 60000, .write = 30000, .linger = 2000},
     .max_connections = 10000,
     .max_per_peer = 1024,
@@ -59,8 +59,8 @@ struct sl_server {
     struct sl_task drain_task, stop_task, end_task;
     pthread_t thread;
     bool started, draining, stopped;
-    atomic_size_t open;          /* written by the acceptor */
-    pthread_mutex_t quiet_lock;  /* for sl_server_drain to wait on, no request passes here */
+    atomic_size_t open;         /* written by the acceptor */
+    pthread_mutex_t quiet_lock; /* for sl_server_drain to wait on, no request passes here */
     pthread_cond_t quiet;
     bool drained; /* the workers have been told; under quiet_lock */
 };
@@ -307,11 +307,11 @@ static enum sl_status listen_on(struct sl_server *server, size_t i, struct sl_is
         sl_issue_add(issues, SL_GRADE_ERROR, "listen", "%s is no numeric address.", listen->host);
         return SL_INVALID;
     }
-    server->listeners[i] =
-        evconnlistener_new_bind(server->loop.base, on_accept, server, flags, BACKLOG, (struct sockaddr *)&address, (int)len);
+    server->listeners[i] = evconnlistener_new_bind(
+        server->loop.base, on_accept, server, flags, BACKLOG, (struct sockaddr *)&address, (int)len);
     if (!server->listeners[i]) {
-        sl_issue_add(issues, SL_GRADE_ERROR, "listen", "Cannot listen on %s port %u: %s.", listen->host,
-            listen->port, strerror(errno));
+        sl_issue_add(issues, SL_GRADE_ERROR, "listen", "Cannot listen on %s port %u: %s.", listen->host, listen->port,
+            strerror(errno));
         return SL_IO;
     }
     evconnlistener_set_error_cb(server->listeners[i], on_accept_error);
@@ -351,9 +351,9 @@ static enum sl_status make_workers(struct sl_server *server)
 static bool good_options(const struct sl_server_options *o)
 {
     return o->listen && o->listen_count > 0 && o->listen_count <= MAX_LISTENERS && o->workers > 0 &&
-        o->workers <= MAX_WORKERS && o->max_connections > 0 && o->max_per_peer > 0 && o->limits.line > 0 &&
-        o->timeouts.handshake && o->timeouts.head && o->timeouts.body && o->timeouts.idle && o->timeouts.write &&
-        o->timeouts.linger && (o->tls.certificates || (!o->tls.key && !o->tls.client_ca));
+           o->workers <= MAX_WORKERS && o->max_connections > 0 && o->max_per_peer > 0 && o->limits.line > 0 &&
+           o->timeouts.handshake && o->timeouts.head && o->timeouts.body && o->timeouts.idle && o->timeouts.write &&
+           o->timeouts.linger && (o->tls.certificates || (!o->tls.key && !o->tls.client_ca));
 }
 
 static enum sl_status make_parts(struct sl_server *server, struct sl_issues *issues)
@@ -371,7 +371,8 @@ enum sl_status sl_server_new(const struct sl_server_options *options, struct sl_
 {
     *out = NULL;
     if (!good_options(options))
-        return complain(issues, SL_INVALID, "An address, a worker, a limit or a deadline is missing, or a key has no certificate.");
+        return complain(
+            issues, SL_INVALID, "An address, a worker, a limit or a deadline is missing, or a key has no certificate.");
     struct sl_server *server = calloc(1, sizeof *server);
     if (!server)
         return SL_NO_MEMORY;

@@ -63,9 +63,10 @@ extern const struct sl_server_options sl_server_defaults; /* 1 worker, 10,000 co
 /* Opens the listening sockets and reads the certificates; nothing is accepted yet. The options are copied, what they
  * point at is borrowed until sl_server_free. SL_INVALID (options, certificates), SL_IO (sockets), SL_NO_MEMORY; the
  * issues say more. */
-SL_MUST_CHECK enum sl_status sl_server_new(const struct sl_server_options *options, struct sl_issues *issues, struct sl_server **out);
+SL_MUST_CHECK enum sl_status sl_server_new(
+    const struct sl_server_options *options, struct sl_issues *issues, struct sl_server **out);
 
-/* Starts the threads and accepts. SL_UNAVAILABLE: a worker_start gave NULL, or a thread could not be made. Once only. */
+/* Starts the threads and accepts, once. SL_UNAVAILABLE: a worker_start gave NULL, or a thread could not be made. */
 SL_MUST_CHECK enum sl_status sl_server_start(struct sl_server *server, struct sl_issues *issues);
 
 /* The port the i-th address is bound to. */

@@ -112,7 +112,8 @@ void sl_loop_post(struct sl_loop *loop, struct sl_task *task)
     struct sl_task *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do
         task->next = head;
-    while (!atomic_compare_exchange_weak_explicit(&loop->posted, &head, task, memory_order_release, memory_order_relaxed));
+    while (
+        !atomic_compare_exchange_weak_explicit(&loop->posted, &head, task, memory_order_release, memory_order_relaxed));
     /* The task may already have run and be gone; `head` is what it was pushed onto. */
     while (!head && write(loop->wake, &one, sizeof one) < 0 && errno == EINTR)
         ;

@@ -19,9 +19,9 @@ struct event_base;
 struct sl_loop {
     struct event_base *base;
     struct event *woken, *turn;
-    int wake; /* eventfd */
-    _Atomic(struct sl_task *) posted;           /* newest first */
-    struct sl_task *later_first, *later_last;   /* for the next turn, oldest first */
+    int wake;                                 /* eventfd */
+    _Atomic(struct sl_task *) posted;         /* newest first */
+    struct sl_task *later_first, *later_last; /* for the next turn, oldest first */
 };
 
 SL_MUST_CHECK enum sl_status sl_loop_init(struct sl_loop *loop);

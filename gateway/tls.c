@@ -13,7 +13,7 @@
 
 /* RFC 9325 4.2: forward secrecy and authenticated encryption. TLS 1.3 has nothing else. */
 #define CIPHERS_1_2                                                                                                    \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                          \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                         \
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define GROUPS "X25519:P-256:P-384"
 #define TICKET_SECONDS 3600
@@ -62,19 +62,20 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 static bool set_protocol(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-        SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
     /* Buffers go back as soon as they are empty: idle connections hold none. */
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(
+        context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(context, TICKET_SECONDS);
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) && SSL_CTX_set_num_tickets(context, 1) &&
-        SSL_CTX_set_cipher_list(context, CIPHERS_1_2) && SSL_CTX_set1_groups_list(context, GROUPS);
+           SSL_CTX_set_cipher_list(context, CIPHERS_1_2) && SSL_CTX_set1_groups_list(context, GROUPS);
 }
 
-/* Asked for, not demanded: who must show one is policy. One that is shown must be good, and is checked at each handshake:
- * a ticket would carry yesterday's verdict over. */
+/* Asked for, not demanded: who must show one is policy. One that is shown must be good, and is checked at each
+ * handshake: a ticket would carry yesterday's verdict over. */
 static enum sl_status set_client_authorities(SSL_CTX *context, const char *file, struct sl_issues *issues)
 {
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
@@ -180,5 +181,6 @@ bool sl_tls_certificate(struct bufferevent *bev, struct sl_arena *arena, struct 
     *out = (struct sl_client_certificate){{NULL, 0}, {0}};
     if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK)
         return false;
-    return X509_digest(certificate, EVP_sha256(), out->sha256, &len) == 1 && copy_subject(certificate, arena, &out->subject);
+    return X509_digest(certificate, EVP_sha256(), out->sha256, &len) == 1 &&
+           copy_subject(certificate, arena, &out->subject);
 }

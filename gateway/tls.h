@@ -22,7 +22,8 @@ struct sl_tls_files {
 };
 
 /* SL_INVALID with the reason in the issues: a file is missing or does not fit. One reference is the caller's. */
-SL_MUST_CHECK enum sl_status sl_tls_new(const struct sl_tls_files *files, struct sl_issues *issues, struct sl_tls **out);
+SL_MUST_CHECK enum sl_status sl_tls_new(
+    const struct sl_tls_files *files, struct sl_issues *issues, struct sl_tls **out);
 struct sl_tls *sl_tls_ref(struct sl_tls *tls);
 void sl_tls_unref(struct sl_tls *tls); /* NULL is fine. */
 

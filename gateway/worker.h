@@ -18,7 +18,7 @@
  * so that only the acceptor counts. */
 struct sl_ticket {
     struct sl_task task;
-    struct sl_loop *home;             /* the acceptor's */
+    struct sl_loop *home;               /* the acceptor's */
     void (*back)(struct sl_task *task); /* what runs there, in the end */
     struct sl_worker *worker;
     struct sl_peer *peer;
@@ -47,7 +47,8 @@ struct sl_worker {
     struct sl_task drain_task, stop_task;
 };
 
-SL_MUST_CHECK enum sl_status sl_worker_init(struct sl_worker *worker, const struct sl_server_options *options, struct sl_tls *tls);
+SL_MUST_CHECK enum sl_status sl_worker_init(
+    struct sl_worker *worker, const struct sl_server_options *options, struct sl_tls *tls);
 void sl_worker_fini(struct sl_worker *worker);
 
 /* Starts the thread; it raises `started_up` once worker->ready is known. */

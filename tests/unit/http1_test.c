@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Does the request reader take what RFC 9112 says, refuse what a gateway must, and care not where the bytes are split? */
+/* Does the request reader take what RFC 9112 says, refuse what a gateway must, and care not where the bytes are split?
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -73,7 +74,8 @@ static void feed_piece(struct sl_http1 *reader, struct sl_arena *arena, struct s
     free(copy);
 }
 
-static struct outcome read_in_pieces(struct sl_slice bytes, const struct sl_http1_limits *limits, size_t first, size_t size)
+static struct outcome read_in_pieces(
+    struct sl_slice bytes, const struct sl_http1_limits *limits, size_t first, size_t size)
 {
     struct outcome outcome = {.status = SL_OK};
     struct sl_arena *arena = sl_arena_new(ARENA);
@@ -123,7 +125,10 @@ struct wire_case {
     const char *last; /* as note_message writes it; NULL: not compared */
 };
 
-#define REQ(text) {"" text, sizeof(text) - 1}
+#define REQ(text)                                                                                                      \
+    {                                                                                                                  \
+        "" text, sizeof(text) - 1                                                                                      \
+    }
 #define HEAD(line) REQ(line "\r\nHost: a\r\n\r\n")
 #define FIELD(field) REQ("GET / HTTP/1.1\r\nHost: a\r\n" field "\r\n\r\n")
 #define POST(rest) REQ("POST /x HTTP/1.1\r\nHost: a\r\n" rest)
@@ -132,7 +137,8 @@ struct wire_case {
 static const struct wire_case good[] = {
     {HEAD("GET / HTTP/1.1"), SL_OK, 1, "1 /||1|001|0|"},
     {HEAD("GET /a/b?c=d HTTP/1.1"), SL_OK, 1, "1 /a/b|c=d|1|001|0|"},
-    {HEAD("GET /Patient/$everything?code=http://x|1&a=b?c HTTP/1.1"), SL_OK, 1, "1 /Patient/$everything|code=http://x|1&a=b?c|1|001|0|"},
+    {HEAD("GET /Patient/$everything?code=http://x|1&a=b?c HTTP/1.1"), SL_OK, 1,
+        "1 /Patient/$everything|code=http://x|1&a=b?c|1|001|0|"},
     {HEAD("GET /? HTTP/1.1"), SL_OK, 1, "1 /||1|001|0|"},
     {HEAD("GET /a%20b/...//c?%2f%5C%0a HTTP/1.1"), SL_OK, 1, "1 /a%20b/...//c|%2f%5C%0a|1|001|0|"},
     {HEAD("OPTIONS * HTTP/1.1"), SL_OK, 1, "7 *||1|001|0|"},
@@ -153,9 +159,11 @@ static const struct wire_case good[] = {
     {POST("Transfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), SL_OK, 1, "3 /x||2|111|3|abc"},
     {CHUNKS("0\r\n\r\n"), SL_OK, 1, "3 /x||2|111|0|"},
     {CHUNKS("1\r\na\r\n0a\r\n0123456789\r\n000\r\n\r\n"), SL_OK, 1, "3 /x||2|111|11|a0123456789"},
-    {CHUNKS("1;a\r\na\r\n1;b=c;d=\"e;\\\"\"\r\nb\r\n0;x\r\nTrailer-One: 1\r\nTwo:\r\n\r\n"), SL_OK, 1, "3 /x||2|111|2|ab"},
+    {CHUNKS("1;a\r\na\r\n1;b=c;d=\"e;\\\"\"\r\nb\r\n0;x\r\nTrailer-One: 1\r\nTwo:\r\n\r\n"), SL_OK, 1,
+        "3 /x||2|111|2|ab"},
     {REQ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), SL_OK, 1, NULL},
-    {POST("Content-Length: 1\r\n\r\naGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: b\r\n\r\n"), SL_OK, 3, "1 /3||1|001|0|"},
+    {POST("Content-Length: 1\r\n\r\naGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: b\r\n\r\n"), SL_OK, 3,
+        "1 /3||1|001|0|"},
     {REQ("GET / HTTP/1.1\r\nHost: [::1]:8443\r\n\r\n"), SL_OK, 1, NULL},
     {REQ("GET / HTTP/1.1\r\nHost: fhir.example.org:\r\n\r\n"), SL_OK, 1, NULL},
     {REQ("GET / HTTP/1.1\r\nHost: a\r\n"), SL_OK, 0, NULL},
@@ -474,7 +482,7 @@ static void writes_heads(void **state)
     sl_buffer_init(&out, 1024);
     assert_true(sl_http1_write_head(&out, &answer));
     assert_true(sl_slice_eq(sl_buffer_slice(&out), SL_LIT("HTTP/1.1 200 OK\r\nDate: Tue, 15 Nov 1994 08:12:31 GMT\r\n"
-        "ETag: W/\"1\"\r\nContent-Length: 12\r\n\r\n")));
+                                                          "ETag: W/\"1\"\r\nContent-Length: 12\r\n\r\n")));
     sl_buffer_clear(&out);
     response = (struct sl_response){.status = 204};
     answer.close = true;
@@ -488,8 +496,12 @@ static void writes_heads(void **state)
 static void refuses_to_write_broken_heads(void **state)
 {
     static const struct sl_header broken[] = {
-        {{"A", 1}, {"b\r\nSet-Cookie: c", 16}}, {{"A", 1}, {"b\nc", 3}}, {{"A", 1}, {"b\0c", 3}},
-        {{"A B", 3}, {"c", 1}}, {{"A:", 2}, {"c", 1}}, {{"", 0}, {"c", 1}},
+        {{"A", 1}, {"b\r\nSet-Cookie: c", 16}},
+        {{"A", 1}, {"b\nc", 3}},
+        {{"A", 1}, {"b\0c", 3}},
+        {{"A B", 3}, {"c", 1}},
+        {{"A:", 2}, {"c", 1}},
+        {{"", 0}, {"c", 1}},
     };
     struct sl_buffer out;
     (void)state;
@@ -512,8 +524,8 @@ static void refuses_to_write_broken_heads(void **state)
 /* ---- llhttp's cases, where the shared data is present ---- */
 
 /*
- * llhttp's test cases say in Markdown what its parser does with a message (nodejs/llhttp, the files of test/request). A case
- * that it refuses, we refuse; a case it takes, we take, with as many messages and body bytes: but for these.
+ * llhttp's test cases say in Markdown what its parser does with a message (nodejs/llhttp, the files of test/request). A
+ * case that it refuses, we refuse; a case it takes, we take, with as many messages and body bytes: but for these.
  */
 static const struct difference {
     const char *file, *name, *reason;
@@ -532,7 +544,8 @@ static const struct difference {
     {"method.md", "M-SEARCH request", "asterisk-form is for OPTIONS alone (RFC 9112 3.2.4)"},
     {"method.md", "PRI request HTTP2", "asterisk-form is for OPTIONS alone (RFC 9112 3.2.4)"},
     {"invalid.md", "Invalid method", "any token is a method, and the exchange answers 405 (RFC 9110 9.1)"},
-    {"invalid.md", "HTTP protocol and ANNOUNCE method", "any token is a method, and the exchange answers 405 (RFC 9110 9.1)"},
+    {"invalid.md", "HTTP protocol and ANNOUNCE method",
+        "any token is a method, and the exchange answers 405 (RFC 9110 9.1)"},
     {"transfer-encoding.md", "POST with `chunked` as last transfer-encoding", "no coding but chunked is understood"},
     {"transfer-encoding.md", "POST with `chunked` as last transfer-encoding (multiple headers)",
         "no coding but chunked is understood"},
@@ -572,17 +585,23 @@ static struct sl_slice take_block(struct sl_slice *text, const char *fence)
 {
     struct sl_slice open = find(*text, fence), begin = sl_slice_from(open, strlen(fence)), end = find(begin, "\n```");
     *text = sl_slice_from(end, 4);
-    return open.ptr && end.ptr ? (struct sl_slice){begin.ptr, (size_t)(end.ptr - begin.ptr)} : (struct sl_slice){NULL, 0};
+    return open.ptr && end.ptr ? (struct sl_slice){begin.ptr, (size_t)(end.ptr - begin.ptr)}
+                               : (struct sl_slice){NULL, 0};
 }
 
 static char escaped_byte(char c)
 {
     switch (c) {
-    case 'r': return '\r';
-    case 'n': return '\n';
-    case 't': return '\t';
-    case 'f': return '\f';
-    default: return 0;
+    case 'r':
+        return '\r';
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
+    case 'f':
+        return '\f';
+    default:
+        return 0;
     }
 }
 
@@ -689,7 +708,8 @@ static void judge(struct judgement *judgement, const struct llhttp_case *c)
         return;
     judgement->unlisted++;
     print_message("%s, \"%s\": %s (%s, %zu messages)\n", judgement->file, c->name,
-        same ? "listed as a difference, and is none" : "differs from llhttp", sl_status_name(ours.status), ours.messages);
+        same ? "listed as a difference, and is none" : "differs from llhttp", sl_status_name(ours.status),
+        ours.messages);
 }
 
 static void take_name(struct sl_slice text, char *name, size_t size)

@@ -136,7 +136,7 @@ static void echo(struct sl_exchange *x)
 {
     const struct sl_request *r = x->request;
     set_body(x, sl_arena_printf(x->arena, "%.*s %.*s %zu %.*s", SL_FMT(r->method_text), SL_FMT(r->target), r->body.len,
-        (int)(r->body.len > 100 ? 100 : r->body.len), r->body.ptr ? r->body.ptr : ""));
+                    (int)(r->body.len > 100 ? 100 : r->body.len), r->body.ptr ? r->body.ptr : ""));
     respond(x, 200);
 }
 
@@ -545,8 +545,9 @@ static void answers_pipelined_requests_in_order(void **state)
             options = tls_options();
         struct sl_server *server = start_with(&options);
         struct client client = connect_any(server, tls);
-        say_text(&client, GET("/thread?1") GET("/2") GET("/later?3")
-            "POST /4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" GET("/5"));
+        say_text(&client,
+            GET("/thread?1") GET("/2") GET("/later?3") "POST /4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                                                       "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" GET("/5"));
         expect(&client, 200, "GET /thread?1 0 ");
         expect(&client, 200, "GET /2 0 ");
         expect(&client, 200, "GET /later?3 0 ");
@@ -586,7 +587,8 @@ static void takes_a_long_pipeline(void **state)
 
 static void takes_requests_split_at_every_byte(void **state)
 {
-    static const char request[] = "POST /s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: 1\r\n\r\n";
+    static const char request[] =
+        "POST /s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: 1\r\n\r\n";
     struct sl_server_options options = plain_options();
     struct sl_server *server = start_with(&options);
     struct client client = connect_plain(server);
@@ -666,8 +668,13 @@ static void answers_what_is_no_request(void **state)
         {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "SL_TOO_LARGE", 413},
         {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "SL_BAD_SYNTAX", 400},
         {"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", "SL_EXPECTATION", 417},
+        {"GET /0123456789012345678901234567890123456789012345678901234567890123456789 HTTP/1.1\r\n", "SL_URI_TOO_LONG",
+            414},
+        {"GET / HTTP/1.1\r\nA:\r\nB:\r\nC:\r\nD:\r\nE:\r\n\r\n", "SL_HEADERS_TOO_LARGE", 431},
     };
     struct sl_server_options options = plain_options();
+    options.limits.line = 64;
+    options.limits.fields = 4;
     struct sl_server *server = start_with(&options);
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -751,16 +758,16 @@ static void carries_big_bodies_both_ways(void **state)
 static struct sl_server_options hasty_options(void)
 {
     struct sl_server_options options = plain_options();
-    options.timeouts = (struct sl_timeouts){
-        .handshake = 150, .head = 150, .body = 150, .idle = 150, .write = 300, .linger = 150};
+    options.timeouts =
+        (struct sl_timeouts){.handshake = 150, .head = 150, .body = 150, .idle = 150, .write = 300, .linger = 150};
     return options;
 }
 
 /* A head or body that drips keeps the connection no longer than one that stops: the deadline is for the whole. */
 static void times_out_slow_requests(void **state)
 {
-    static const char *const slow[] = {"GET / HTTP/1.1\r\nHost: a\r\nX: ",
-        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"};
+    static const char *const slow[] = {
+        "GET / HTTP/1.1\r\nHost: a\r\nX: ", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"};
     struct sl_server_options options = hasty_options();
     struct sl_server *server = start_with(&options);
     (void)state;
@@ -856,6 +863,41 @@ static void cancels_when_the_client_leaves(void **state)
     }
 }
 
+/* In the middle of an answer: what is being sent stays valid until nothing sends it any more. */
+static void frees_when_the_client_leaves_an_answer(void **state)
+{
+    struct sl_server_options options = plain_options();
+    char some[1000];
+    (void)state;
+    for (int tls = 0; tls < 2; tls++) {
+        if (tls)
+            options = tls_options();
+        struct sl_server *server = start_with(&options);
+        struct client client = connect_any(server, tls);
+        say_text(&client, GET("/big?30000000"));
+        assert_true(hear(&client, some, sizeof some) > 0);
+        assert_int_equal(atomic_load(&freed), 0);
+        hang_up(&client);
+        await_count(&freed, 1);
+        assert_int_equal(atomic_load(&cancelled), 0);
+        stop(server);
+    }
+}
+
+/* A client that has said all it will gets the answer that is being written. */
+static void answers_clients_that_close_their_side(void **state)
+{
+    struct sl_server_options options = plain_options();
+    struct sl_server *server = start_with(&options);
+    struct client client = connect_plain(server);
+    (void)state;
+    say_text(&client, GET("/big?7000000"));
+    shutdown(client.fd, SHUT_WR);
+    check_big(&client, 7000000);
+    expect_closed(&client);
+    stop(server);
+}
+
 static void drains(void **state)
 {
     struct sl_server_options options = plain_options();
@@ -947,8 +989,8 @@ static void listens_on_ipv6(void **state)
         skip(); /* no IPv6 here */
     sl_server_free(server);
     server = start_with(&options);
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(sl_server_port(server, 0)),
-        .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in6 address = {
+        .sin6_family = AF_INET6, .sin6_port = htons(sl_server_port(server, 0)), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     struct client client = {.fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     assert_int_equal(connect(client.fd, (struct sockaddr *)&address, sizeof address), 0);
     say_text(&client, GET("/peer"));
@@ -1135,8 +1177,8 @@ static void reloads_certificates(void **state)
 
 static void refuses_certificates_that_do_not_fit(void **state)
 {
-    const struct sl_tls_files bad[] = {{tls_cert, client_key, NULL}, {tls_cert, NULL, NULL}, {"/nonexistent", tls_key, NULL},
-        {tls_key, tls_key, NULL}, {tls_cert, tls_key, tls_key}};
+    const struct sl_tls_files bad[] = {{tls_cert, client_key, NULL}, {tls_cert, NULL, NULL},
+        {"/nonexistent", tls_key, NULL}, {tls_key, tls_key, NULL}, {tls_cert, tls_key, tls_key}};
     struct sl_issues issues = {.arena = sl_arena_new(65536)};
     (void)state;
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -1190,11 +1232,12 @@ static void knows_client_certificates(void **state)
 
 static void write_pem(char path[64], X509 *certificate, EVP_PKEY *key)
 {
-    strcpy(path, "/tmp/sluice-test-XXXXXX");
+    strcpy(path, P_tmpdir "/sluice-test-XXXXXX");
     FILE *file = fdopen(mkstemp(path), "w");
     assert_non_null(file);
-    assert_int_equal(certificate ? PEM_write_X509(file, certificate)
-                                 : PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+    assert_int_equal(
+        certificate ? PEM_write_X509(file, certificate) : PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL),
+        1);
     fclose(file);
 }
 
@@ -1249,6 +1292,8 @@ int main(void)
         cmocka_unit_test(closes_idle_connections),
         cmocka_unit_test(gives_up_on_clients_that_do_not_read),
         cmocka_unit_test(cancels_when_the_client_leaves),
+        cmocka_unit_test(frees_when_the_client_leaves_an_answer),
+        cmocka_unit_test(answers_clients_that_close_their_side),
         cmocka_unit_test(drains),
         cmocka_unit_test(stops_with_exchanges_running),
         cmocka_unit_test(refuses_to_start_half),
