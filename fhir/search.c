@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a search, strictly, and writing it again in one normal form. Whatever is not known (a parameter, a modifier, a
- * prefix, a chain, an escape, a value of the wrong form) refuses the whole search: a dropped parameter is a wider search.
- * (http://hl7.org/fhir/R4/search.html; RFC 3986 2.1 and the form encoding's '+' for the text.)
+ * Reading a search, strictly, and writing it again in one normal form. Whatever is not known (a parameter, a modifier,
+ * a prefix, a chain, an escape, a value of the wrong form) refuses the whole search: a dropped parameter is a wider
+ * search. (http://hl7.org/fhir/R4/search.html; RFC 3986 2.1 and the form encoding's '+' for the text.)
  */
 #include "sluice/search.h"
 
@@ -12,8 +12,8 @@
 #include "sluice/buffer.h"
 
 enum {
-    MAX_PARAMS = 64,        /* of one search */
-    MAX_VALUES = 1024,      /* of one parameter: `_id` lists are long */
+    MAX_PARAMS = 64,   /* of one search */
+    MAX_VALUES = 1024, /* of one parameter: `_id` lists are long */
     MAX_INCLUDES = 32,
     MAX_QUERY = 256 * 1024, /* bytes of query and form together */
     MAX_COUNT = 1000000
@@ -22,8 +22,10 @@ enum {
 /* ---- The parameters every resource has ---- */
 
 static const char *const path_id[] = {"Resource.id", NULL}, *const path_updated[] = {"Resource.meta.lastUpdated", NULL},
-    *const path_tag[] = {"Resource.meta.tag", NULL}, *const path_security[] = {"Resource.meta.security", NULL},
-    *const path_profile[] = {"Resource.meta.profile", NULL}, *const path_source[] = {"Resource.meta.source", NULL};
+                         *const path_tag[] = {"Resource.meta.tag", NULL},
+                         *const path_security[] = {"Resource.meta.security", NULL},
+                         *const path_profile[] = {"Resource.meta.profile", NULL},
+                         *const path_source[] = {"Resource.meta.source", NULL};
 static const struct sl_r4_param common[] = {
     {"_id", SL_PARAM_TOKEN, path_id, NULL, NULL},
     {"_lastUpdated", SL_PARAM_DATE, path_updated, NULL, NULL},
@@ -76,10 +78,15 @@ static bool clean_utf8(struct sl_slice text)
     const unsigned char *at = (const unsigned char *)text.ptr, *end = at + text.len;
     while (at < end) {
         unsigned char c = *at++;
-        int more = c < 0x80 ? 0 : c >= 0xc2 && c <= 0xdf ? 1 : c >= 0xe0 && c <= 0xef ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : -1;
+        int more = c < 0x80                 ? 0
+                   : c >= 0xc2 && c <= 0xdf ? 1
+                   : c >= 0xe0 && c <= 0xef ? 2
+                   : c >= 0xf0 && c <= 0xf4 ? 3
+                                            : -1;
         if (c < 0x20 || c == 0x7f || more < 0 || end - at < more)
             return false;
-        if ((c == 0xe0 && *at < 0xa0) || (c == 0xed && *at > 0x9f) || (c == 0xf0 && *at < 0x90) || (c == 0xf4 && *at > 0x8f))
+        if ((c == 0xe0 && *at < 0xa0) || (c == 0xed && *at > 0x9f) || (c == 0xf0 && *at < 0x90) ||
+            (c == 0xf4 && *at > 0x8f))
             return false;
         for (; more > 0; more--)
             if ((*at++ & 0xc0) != 0x80)
@@ -148,8 +155,9 @@ static bool read_token(struct reading *reading, struct sl_slice raw, struct sl_s
     struct sl_slice code = sl_slice_from(raw, bar + 1);
     value->has_system = true;
     value->text = raw;
-    return piece(code, '|') == code.len && raw.len > 1 && unescape(reading->arena, (struct sl_slice){raw.ptr, bar}, &value->system) &&
-        unescape(reading->arena, code, &value->code);
+    return piece(code, '|') == code.len && raw.len > 1 &&
+           unescape(reading->arena, (struct sl_slice){raw.ptr, bar}, &value->system) &&
+           unescape(reading->arena, code, &value->code);
 }
 
 static const char *const prefixes[] = {"eq", "ne", "lt", "le", "gt", "ge", "sa", "eb"};
@@ -173,7 +181,8 @@ static bool read_prefix(struct sl_slice *raw, struct sl_search_value *value)
 static bool read_date(struct reading *reading, struct sl_slice raw, struct sl_search_value *value)
 {
     struct sl_time_range range;
-    return read_prefix(&raw, value) && unescape(reading->arena, raw, &value->text) && sl_time_range_read(value->text, &range);
+    return read_prefix(&raw, value) && unescape(reading->arena, raw, &value->text) &&
+           sl_time_range_read(value->text, &range);
 }
 
 /* "5.4", or for a quantity "5.4|system|code" with either part empty. */
@@ -193,14 +202,14 @@ static bool read_number(struct reading *reading, struct sl_slice raw, struct sl_
     struct sl_slice code = sl_slice_from(rest, bar + 1);
     value->has_system = true;
     return quantity && bar < rest.len && piece(code, '|') == code.len &&
-        unescape(reading->arena, (struct sl_slice){rest.ptr, bar}, &value->system) &&
-        unescape(reading->arena, code, &value->code);
+           unescape(reading->arena, (struct sl_slice){rest.ptr, bar}, &value->system) &&
+           unescape(reading->arena, code, &value->code);
 }
 
 static bool is_absolute(struct sl_slice text)
 {
     return sl_slice_starts(text, SL_LIT("http://")) || sl_slice_starts(text, SL_LIT("https://")) ||
-        sl_slice_starts(text, SL_LIT("urn:"));
+           sl_slice_starts(text, SL_LIT("urn:"));
 }
 
 static bool is_target(const struct sl_r4_param *param, struct sl_slice type)
@@ -212,8 +221,8 @@ static bool is_target(const struct sl_r4_param *param, struct sl_slice type)
 }
 
 /* "x", "Patient/x", absolute; with the modifier a type name (subject:Patient=x). */
-static bool read_reference(struct reading *reading, const struct sl_search_param *param, struct sl_slice raw,
-    struct sl_search_value *value)
+static bool read_reference(
+    struct reading *reading, const struct sl_search_param *param, struct sl_slice raw, struct sl_search_value *value)
 {
     if (!unescape(reading->arena, raw, &value->text) || value->text.len == 0)
         return false;
@@ -239,24 +248,31 @@ static bool read_text(struct reading *reading, struct sl_slice raw, struct sl_se
     return unescape(reading->arena, raw, &value->text) && value->text.len > 0;
 }
 
-static bool read_value(struct reading *reading, const struct sl_search_param *param, struct sl_slice raw,
-    struct sl_search_value *value)
+static bool read_value(
+    struct reading *reading, const struct sl_search_param *param, struct sl_slice raw, struct sl_search_value *value)
 {
     if (sl_slice_eq(param->modifier, SL_LIT("missing"))) {
         value->text = raw;
         return sl_slice_eq(raw, SL_LIT("true")) || sl_slice_eq(raw, SL_LIT("false"));
     }
     switch (param->param->type) {
-    case SL_PARAM_TOKEN: return read_token(reading, raw, value);
-    case SL_PARAM_REFERENCE: return read_reference(reading, param, raw, value);
-    case SL_PARAM_DATE: return read_date(reading, raw, value);
-    case SL_PARAM_NUMBER: return read_number(reading, raw, value, false);
-    case SL_PARAM_QUANTITY: return read_number(reading, raw, value, true);
+    case SL_PARAM_TOKEN:
+        return read_token(reading, raw, value);
+    case SL_PARAM_REFERENCE:
+        return read_reference(reading, param, raw, value);
+    case SL_PARAM_DATE:
+        return read_date(reading, raw, value);
+    case SL_PARAM_NUMBER:
+        return read_number(reading, raw, value, false);
+    case SL_PARAM_QUANTITY:
+        return read_number(reading, raw, value, true);
     case SL_PARAM_STRING:
-    case SL_PARAM_URI: return read_text(reading, raw, value);
+    case SL_PARAM_URI:
+        return read_text(reading, raw, value);
     case SL_PARAM_NONE:
     case SL_PARAM_COMPOSITE:
-    case SL_PARAM_SPECIAL: return false;
+    case SL_PARAM_SPECIAL:
+        return false;
     }
     return false;
 }
@@ -268,7 +284,8 @@ static bool known_modifier(const struct sl_search_param *param)
         return true;
     if (param->param->type == SL_PARAM_STRING)
         return sl_slice_eq(param->modifier, SL_LIT("exact")) || sl_slice_eq(param->modifier, SL_LIT("contains"));
-    return param->param->type == SL_PARAM_REFERENCE && sl_r4_resource(param->modifier) && is_target(param->param, param->modifier);
+    return param->param->type == SL_PARAM_REFERENCE && sl_r4_resource(param->modifier) &&
+           is_target(param->param, param->modifier);
 }
 
 static enum sl_status read_values(struct reading *reading, struct sl_search_param *param, struct sl_slice text)
@@ -284,7 +301,8 @@ static enum sl_status read_values(struct reading *reading, struct sl_search_para
     for (size_t i = 0; i < count; i++) {
         size_t len = piece(text, ',');
         if (!read_value(reading, param, (struct sl_slice){text.ptr, len}, &values[i]))
-            return sl_arena_failed(reading->arena) ? SL_NO_MEMORY : refuse(reading, param->name, "has a value that is not supported");
+            return sl_arena_failed(reading->arena) ? SL_NO_MEMORY
+                                                   : refuse(reading, param->name, "has a value that is not supported");
         text = sl_slice_from(text, len + 1);
     }
     param->values = values;
@@ -292,9 +310,11 @@ static enum sl_status read_values(struct reading *reading, struct sl_search_para
     return SL_OK;
 }
 
-static enum sl_status read_param(struct reading *reading, struct sl_slice name, struct sl_slice modifier, struct sl_slice text)
+static enum sl_status read_param(
+    struct reading *reading, struct sl_slice name, struct sl_slice modifier, struct sl_slice text)
 {
-    struct sl_search_param param = {.param = find_param(reading->search->type, name), .name = name, .modifier = modifier};
+    struct sl_search_param param = {
+        .param = find_param(reading->search->type, name), .name = name, .modifier = modifier};
     if (!param.param)
         return refuse(reading, name, "is not supported here");
     if (!known_modifier(&param))
@@ -383,12 +403,18 @@ static const struct {
     const char *name;
     bool (*read)(struct reading *reading, struct sl_slice text);
 } results[] = {
-    {"_count", read_count}, {"_summary", read_summary}, {"_total", read_total}, {"_elements", read_elements},
-    {"_cursor", read_cursor}, {"_format", read_format}, {"_pretty", read_pretty},
+    {"_count", read_count},
+    {"_summary", read_summary},
+    {"_total", read_total},
+    {"_elements", read_elements},
+    {"_cursor", read_cursor},
+    {"_format", read_format},
+    {"_pretty", read_pretty},
 };
 
 /* "Source:param[:Target]". Wildcards and :iterate are refused. */
-static enum sl_status read_include(struct reading *reading, struct sl_slice name, struct sl_slice modifier, struct sl_slice text)
+static enum sl_status read_include(
+    struct reading *reading, struct sl_slice name, struct sl_slice modifier, struct sl_slice text)
 {
     bool reverse = sl_slice_eq(name, SL_LIT("_revinclude"));
     struct sl_include include = {.reverse = reverse};
@@ -574,7 +600,8 @@ static void settle(struct pieces *pieces)
     pieces->count = kept;
 }
 
-static struct sl_slice join(struct sl_buffer *scratch, struct sl_arena *arena, struct sl_slice head, struct pieces *pieces, char between)
+static struct sl_slice join(
+    struct sl_buffer *scratch, struct sl_arena *arena, struct sl_slice head, struct pieces *pieces, char between)
 {
     sl_buffer_clear(scratch);
     sl_buffer_add(scratch, head);
@@ -586,7 +613,8 @@ static struct sl_slice join(struct sl_buffer *scratch, struct sl_arena *arena, s
     return sl_arena_copy(arena, sl_buffer_slice(scratch));
 }
 
-static struct sl_slice write_param(const struct sl_search_param *param, struct sl_arena *arena, struct sl_buffer *scratch)
+static struct sl_slice write_param(
+    const struct sl_search_param *param, struct sl_arena *arena, struct sl_buffer *scratch)
 {
     struct pieces values = {sl_arena_array(arena, param->value_count, sizeof(struct sl_slice)), 0};
     for (size_t i = 0; values.list && i < param->value_count; i++) {
@@ -605,11 +633,12 @@ static struct sl_slice write_param(const struct sl_search_param *param, struct s
 
 static struct sl_slice write_include(const struct sl_include *include, struct sl_arena *arena)
 {
-    return sl_arena_printf(arena, "%s=%.*s:%.*s%s%.*s", include->reverse ? "_revinclude" : "_include", SL_FMT(include->source),
-        SL_FMT(include->param), include->target.len ? ":" : "", SL_FMT(include->target));
+    return sl_arena_printf(arena, "%s=%.*s:%.*s%s%.*s", include->reverse ? "_revinclude" : "_include",
+        SL_FMT(include->source), SL_FMT(include->param), include->target.len ? ":" : "", SL_FMT(include->target));
 }
 
-static void add_result(struct pieces *pieces, struct sl_arena *arena, struct sl_buffer *scratch, const char *name, struct sl_slice value)
+static void add_result(
+    struct pieces *pieces, struct sl_arena *arena, struct sl_buffer *scratch, const char *name, struct sl_slice value)
 {
     if (value.len == 0)
         return;
@@ -622,7 +651,8 @@ static void add_result(struct pieces *pieces, struct sl_arena *arena, struct sl_
 enum sl_status sl_search_write(const struct sl_search *search, struct sl_arena *arena, struct sl_slice *out)
 {
     struct sl_buffer scratch;
-    struct pieces pieces = {sl_arena_array(arena, search->param_count + search->include_count + 4, sizeof(struct sl_slice)), 0};
+    struct pieces pieces = {
+        sl_arena_array(arena, search->param_count + search->include_count + 4, sizeof(struct sl_slice)), 0};
     *out = (struct sl_slice){NULL, 0};
     if (!pieces.list)
         return SL_NO_MEMORY;

@@ -93,8 +93,12 @@ static bool same_number(const struct asked *asked, const struct sl_atom *atom)
 
 typedef bool (*same_call)(const struct asked *asked, const struct sl_atom *atom);
 static const same_call compares[] = {
-    [SL_PARAM_NUMBER] = same_number, [SL_PARAM_DATE] = same_date, [SL_PARAM_STRING] = same_string,
-    [SL_PARAM_TOKEN] = same_token, [SL_PARAM_REFERENCE] = same_reference, [SL_PARAM_QUANTITY] = same_number,
+    [SL_PARAM_NUMBER] = same_number,
+    [SL_PARAM_DATE] = same_date,
+    [SL_PARAM_STRING] = same_string,
+    [SL_PARAM_TOKEN] = same_token,
+    [SL_PARAM_REFERENCE] = same_reference,
+    [SL_PARAM_QUANTITY] = same_number,
     [SL_PARAM_URI] = same_uri,
 };
 
@@ -110,7 +114,8 @@ static bool compare_atom(void *context, const struct sl_atom *atom)
 }
 
 /* Reads once what a date or number value says; the walk then compares. */
-static bool match_value(const struct sl_walk *base, const struct sl_search_param *param, const struct sl_search_value *value)
+static bool match_value(
+    const struct sl_walk *base, const struct sl_search_param *param, const struct sl_search_value *value)
 {
     struct asked asked = {.param = param, .value = value, .doc = base->doc};
     struct sl_walk walk = *base;
@@ -126,22 +131,23 @@ static bool match_value(const struct sl_walk *base, const struct sl_search_param
     return sl_search_walk(&walk);
 }
 
-bool sl_search_match_param(const struct sl_search_param *param, const struct sl_doc *doc, uint32_t root,
-    const struct sl_edits *edits)
+bool sl_search_match_param(
+    const struct sl_search_param *param, const struct sl_doc *doc, uint32_t root, const struct sl_edits *edits)
 {
     struct sl_walk walk = {.param = param->param, .doc = doc, .root = root, .edits = edits};
     if (!param->param || doc->count == 0 || doc->spans[root].type != SL_SPAN_OBJECT)
         return false;
     if (sl_slice_eq(param->modifier, SL_LIT("missing")))
         return param->value_count == 1 &&
-            sl_search_present(&walk) == sl_slice_eq(param->values[0].text, SL_LIT("false"));
+               sl_search_present(&walk) == sl_slice_eq(param->values[0].text, SL_LIT("false"));
     for (size_t i = 0; i < param->value_count; i++)
         if (match_value(&walk, param, &param->values[i]))
             return true;
     return false;
 }
 
-bool sl_search_match(const struct sl_search *search, const struct sl_doc *doc, uint32_t root, const struct sl_edits *edits)
+bool sl_search_match(
+    const struct sl_search *search, const struct sl_doc *doc, uint32_t root, const struct sl_edits *edits)
 {
     if (doc->count == 0 || doc->spans[root].type != SL_SPAN_OBJECT || (edits && sl_edit_is_cut(edits, root)))
         return false;
@@ -192,16 +198,24 @@ static bool index_atom(void *context, const struct sl_atom *atom)
     const struct indexing *indexing = context;
     struct sl_slice value;
     switch (indexing->param->type) {
-    case SL_PARAM_TOKEN: value = token_value(indexing, atom); break;
-    case SL_PARAM_REFERENCE: value = reference_value(indexing, atom); break;
-    case SL_PARAM_STRING: value = sl_fold_all(sl_fold_begin(sl_span_raw(indexing->doc, atom->value), true), indexing->arena); break;
+    case SL_PARAM_TOKEN:
+        value = token_value(indexing, atom);
+        break;
+    case SL_PARAM_REFERENCE:
+        value = reference_value(indexing, atom);
+        break;
+    case SL_PARAM_STRING:
+        value = sl_fold_all(sl_fold_begin(sl_span_raw(indexing->doc, atom->value), true), indexing->arena);
+        break;
     case SL_PARAM_NONE:
     case SL_PARAM_NUMBER:
     case SL_PARAM_DATE:
     case SL_PARAM_COMPOSITE:
     case SL_PARAM_QUANTITY:
     case SL_PARAM_URI:
-    case SL_PARAM_SPECIAL: value = scalar(indexing, atom->value); break;
+    case SL_PARAM_SPECIAL:
+        value = scalar(indexing, atom->value);
+        break;
     }
     if (value.ptr)
         indexing->visit(indexing->context, value);

@@ -57,8 +57,8 @@ bool sl_number_compare(const char *prefix, struct sl_number wanted, double there
 
 /* One thing a parameter read. What is 0 is not there (0 is the root, never a value). */
 struct sl_atom {
-    uint32_t value;          /* string, number or boolean: the code, reference, text, date or number */
-    uint32_t system, unit;   /* of a token or quantity; unit also where only `unit` (words) is given */
+    uint32_t value;            /* string, number or boolean: the code, reference, text, date or number */
+    uint32_t system, unit;     /* of a token or quantity; unit also where only `unit` (words) is given */
     struct sl_time_range time; /* of a date */
 };
 /* true ends the walk. */
@@ -79,7 +79,7 @@ bool sl_search_present(const struct sl_walk *walk);
 /* Can the walk read this parameter as its type and filter say? What it cannot read is refused, never ignored. */
 bool sl_search_readable(const struct sl_r4_param *param);
 
-/* The parts of a reference as written: "Patient/x", "Patient/x/_history/2", absolute or "urn:…" (type and id empty). */
+/* A reference in parts: "Patient/x", "Patient/x/_history/2"; absolute or "urn:…" (type and id empty). */
 struct sl_reference_parts {
     struct sl_slice type, id;
 };

@@ -139,15 +139,24 @@ static bool within(struct sl_time_range outer, struct sl_time_range inner)
 bool sl_time_range_compare(const char *prefix, struct sl_time_range wanted, struct sl_time_range there)
 {
     switch (prefix[0] << 8 | prefix[1]) {
-    case 'e' << 8 | 'q': return within(wanted, there);
-    case 'n' << 8 | 'e': return !within(wanted, there);
-    case 'g' << 8 | 't': return there.to > wanted.to;
-    case 'l' << 8 | 't': return there.from < wanted.from;
-    case 'g' << 8 | 'e': return there.to > wanted.to || within(wanted, there);
-    case 'l' << 8 | 'e': return there.from < wanted.from || within(wanted, there);
-    case 's' << 8 | 'a': return there.from >= wanted.to;
-    case 'e' << 8 | 'b': return there.to <= wanted.from;
-    default: return false; /* a prefix nobody knows matches nothing */
+    case 'e' << 8 | 'q':
+        return within(wanted, there);
+    case 'n' << 8 | 'e':
+        return !within(wanted, there);
+    case 'g' << 8 | 't':
+        return there.to > wanted.to;
+    case 'l' << 8 | 't':
+        return there.from < wanted.from;
+    case 'g' << 8 | 'e':
+        return there.to > wanted.to || within(wanted, there);
+    case 'l' << 8 | 'e':
+        return there.from < wanted.from || within(wanted, there);
+    case 's' << 8 | 'a':
+        return there.from >= wanted.to;
+    case 'e' << 8 | 'b':
+        return there.to <= wanted.from;
+    default:
+        return false; /* a prefix nobody knows matches nothing */
     }
 }
 
@@ -208,14 +217,21 @@ bool sl_number_compare(const char *prefix, struct sl_number wanted, double there
 {
     bool equal = there >= wanted.value - wanted.half && there < wanted.value + wanted.half;
     switch (prefix[0] << 8 | prefix[1]) {
-    case 'e' << 8 | 'q': return equal;
-    case 'n' << 8 | 'e': return !equal;
+    case 'e' << 8 | 'q':
+        return equal;
+    case 'n' << 8 | 'e':
+        return !equal;
     case 'g' << 8 | 't':
-    case 's' << 8 | 'a': return there > wanted.value;
+    case 's' << 8 | 'a':
+        return there > wanted.value;
     case 'l' << 8 | 't':
-    case 'e' << 8 | 'b': return there < wanted.value;
-    case 'g' << 8 | 'e': return there >= wanted.value || equal;
-    case 'l' << 8 | 'e': return there <= wanted.value || equal;
-    default: return false;
+    case 'e' << 8 | 'b':
+        return there < wanted.value;
+    case 'g' << 8 | 'e':
+        return there >= wanted.value || equal;
+    case 'l' << 8 | 'e':
+        return there <= wanted.value || equal;
+    default:
+        return false;
     }
 }

@@ -90,9 +90,19 @@ static bool reference(const struct sl_walk *walk, uint32_t span, sl_r4_node node
 
 /* ---- Strings ---- */
 
-static const sl_name string_parts[] = { /* of HumanName and Address */
-    SL_NAME_text, SL_NAME_family, SL_NAME_given, SL_NAME_prefix, SL_NAME_suffix, SL_NAME_line,
-    SL_NAME_city, SL_NAME_district, SL_NAME_state, SL_NAME_postalCode, SL_NAME_country,
+static const sl_name string_parts[] = {
+    /* of HumanName and Address */
+    SL_NAME_text,
+    SL_NAME_family,
+    SL_NAME_given,
+    SL_NAME_prefix,
+    SL_NAME_suffix,
+    SL_NAME_line,
+    SL_NAME_city,
+    SL_NAME_district,
+    SL_NAME_state,
+    SL_NAME_postalCode,
+    SL_NAME_country,
 };
 
 static bool one_string(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
@@ -180,8 +190,13 @@ static bool quantity(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
 /* ---- Paths ---- */
 
 static const each_call readers[] = {
-    [SL_PARAM_NUMBER] = quantity, [SL_PARAM_DATE] = date, [SL_PARAM_STRING] = string, [SL_PARAM_TOKEN] = token,
-    [SL_PARAM_REFERENCE] = reference, [SL_PARAM_QUANTITY] = quantity, [SL_PARAM_URI] = reference,
+    [SL_PARAM_NUMBER] = quantity,
+    [SL_PARAM_DATE] = date,
+    [SL_PARAM_STRING] = string,
+    [SL_PARAM_TOKEN] = token,
+    [SL_PARAM_REFERENCE] = reference,
+    [SL_PARAM_QUANTITY] = quantity,
+    [SL_PARAM_URI] = reference,
 };
 
 static each_call reader(const struct sl_r4_param *param)
@@ -246,7 +261,8 @@ static bool walk_paths(const struct sl_walk *walk, each_call leaf)
         /* A path begins with its type; that of another type (or of Resource itself) is told apart here. */
         size_t head = strcspn(*path, ".");
         struct sl_slice of = {*path, head};
-        if (!sl_slice_eq(of, name) && !sl_slice_eq(of, SL_LIT("Resource")) && !sl_slice_eq(of, SL_LIT("DomainResource")))
+        if (!sl_slice_eq(of, name) && !sl_slice_eq(of, SL_LIT("Resource")) &&
+            !sl_slice_eq(of, SL_LIT("DomainResource")))
             continue;
         if (descend(walk, walk->root, node, *path + head, leaf))
             return true;

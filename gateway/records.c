@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading and searching the embedded store. A search takes the shortest list the index offers for one of its parameters,
- * looks at each resource of it in the order of ids, and matches all parameters on the text. Without a list it walks the type.
+ * Reading and searching the embedded store. A search takes the shortest list the index offers for one of its
+ * parameters, looks at each resource of it in the order of ids, and matches all parameters on the text. Without a list
+ * it walks the type.
  */
 #include "records.h"
 
@@ -9,9 +10,9 @@
 
 #include "records_parts.h"
 
-#define WORK_LIMIT 1000000u    /* resources one search looks at */
-#define LIST_LIMIT 1000000u    /* ids in a list */
-#define INCLUDE_LIMIT 10000u   /* included resources on one page */
+#define WORK_LIMIT 1000000u       /* resources one search looks at */
+#define LIST_LIMIT 1000000u       /* ids in a list */
+#define INCLUDE_LIMIT 10000u      /* included resources on one page */
 #define SCRATCH ((size_t)1 << 30) /* for the spans of one resource, at most */
 
 static const char *const tables[] = {"current", "history", "index", "facts", NULL};
@@ -46,7 +47,7 @@ static enum sl_status write_format(struct sl_store *store)
     return sl_txn_commit(txn);
 }
 
-/* An index made with other parameters would miss records, and a thinner answer is the one thing a failure must not be. */
+/* An index made with other parameters would miss records: a thinner answer is what a failure must never be. */
 static enum sl_status check_format(struct sl_store *store, bool writable, struct sl_issues *issues)
 {
     struct sl_slice value;
@@ -104,7 +105,8 @@ enum sl_status sl_record_parse(struct sl_slice value, struct sl_record *out)
 }
 
 /* "Type/id", and a version behind it where `version` is not NULL. false: no such record can be. */
-static bool record_key(char out[SL_RECORD_KEY], struct sl_slice type, struct sl_slice id, const uint64_t *version, size_t *len)
+static bool record_key(
+    char out[SL_RECORD_KEY], struct sl_slice type, struct sl_slice id, const uint64_t *version, size_t *len)
 {
     if (type.len == 0 || id.len == 0 || type.len > 48 || id.len > 64)
         return false;
@@ -137,7 +139,8 @@ enum sl_status sl_record_get(struct sl_txn *txn, struct sl_slice type, struct sl
     return get_record(txn, TABLE_CURRENT, type, id, NULL, out);
 }
 
-static enum sl_status give_text(struct sl_arena *arena, enum sl_status status, const struct sl_record *record, struct sl_slice *text)
+static enum sl_status give_text(
+    struct sl_arena *arena, enum sl_status status, const struct sl_record *record, struct sl_slice *text)
 {
     if (status == SL_MISSING)
         return SL_NOT_FOUND;
@@ -147,8 +150,8 @@ static enum sl_status give_text(struct sl_arena *arena, enum sl_status status, c
     return text->ptr ? SL_OK : SL_NO_MEMORY;
 }
 
-enum sl_status sl_records_read(struct sl_records *records, struct sl_arena *arena, struct sl_slice type, struct sl_slice id,
-    struct sl_slice *text)
+enum sl_status sl_records_read(
+    struct sl_records *records, struct sl_arena *arena, struct sl_slice type, struct sl_slice id, struct sl_slice *text)
 {
     struct sl_txn *txn;
     struct sl_record record = {0};
@@ -186,7 +189,8 @@ enum sl_status sl_records_count(struct sl_records *records, struct sl_slice type
     memcpy(prefix, type.ptr, type.len);
     prefix[type.len] = '/';
     SL_TRY(sl_txn_begin(records->store, false, &txn));
-    enum sl_status status = sl_cursor_open(txn, TABLE_CURRENT, SL_LIT(""), (struct sl_slice){prefix, type.len + 1}, &cursor);
+    enum sl_status status =
+        sl_cursor_open(txn, TABLE_CURRENT, SL_LIT(""), (struct sl_slice){prefix, type.len + 1}, &cursor);
     while (status == SL_OK && (status = sl_cursor_next(cursor, &key, &value)) == SL_OK)
         ++*count;
     sl_cursor_close(cursor);
@@ -239,7 +243,8 @@ static void settle(struct ids *ids)
 }
 
 /* Adds the ids under one key, at most `most` of them in the list (then SL_LIMIT). */
-static enum sl_status list_key(struct sl_txn *txn, struct sl_arena *arena, const struct sl_index_key *key, size_t most, struct ids *ids)
+static enum sl_status list_key(
+    struct sl_txn *txn, struct sl_arena *arena, const struct sl_index_key *key, size_t most, struct ids *ids)
 {
     struct sl_cursor *cursor;
     struct sl_slice found, value;
@@ -254,7 +259,8 @@ static enum sl_status list_key(struct sl_txn *txn, struct sl_arena *arena, const
     return status == SL_MISSING ? SL_OK : status;
 }
 
-static enum sl_status list_keys(struct sl_txn *txn, struct sl_arena *arena, const struct sl_index_keys *keys, size_t most, struct ids *ids)
+static enum sl_status list_keys(
+    struct sl_txn *txn, struct sl_arena *arena, const struct sl_index_keys *keys, size_t most, struct ids *ids)
 {
     ids->count = 0;
     for (size_t i = 0; i < keys->count; i++)
@@ -270,7 +276,7 @@ struct searching {
     const struct sl_search *search;
     struct sl_blocks *out;
     size_t entries, work, included;
-    struct sl_text_map done;           /* "Type/id" of what is on the page */
+    struct sl_text_map done; /* "Type/id" of what is on the page */
 };
 
 /* _id names its resources itself. */
@@ -397,8 +403,10 @@ static enum sl_status include_sources(struct searching *s, const struct sl_inclu
 {
     sl_r4_node source = sl_r4_resource(include->source);
     struct sl_search_value value = {.system = sl_r4_node_name(s->search->type), .code = id};
-    struct sl_search_param param = {.param = source ? sl_r4_param_find(source, include->param) : NULL, .name = include->param,
-        .values = &value, .value_count = 1};
+    struct sl_search_param param = {.param = source ? sl_r4_param_find(source, include->param) : NULL,
+        .name = include->param,
+        .values = &value,
+        .value_count = 1};
     struct sl_index_keys keys = {.arena = s->arena};
     struct ids ids = {0};
     if (!param.param || !sl_index_plan(source, &param, &keys))
@@ -445,7 +453,8 @@ struct source {
 };
 
 /* The next resource there is; SL_MISSING at the end. */
-static enum sl_status next_record(struct searching *s, struct source *source, struct sl_slice *id, struct sl_record *record)
+static enum sl_status next_record(
+    struct searching *s, struct source *source, struct sl_slice *id, struct sl_record *record)
 {
     struct sl_slice type = sl_r4_node_name(s->search->type), key, value;
     if (source->listed) {
@@ -474,7 +483,8 @@ static enum sl_status matches(struct searching *s, const struct sl_record *recor
     return SL_OK;
 }
 
-static enum sl_status fill_page(struct searching *s, struct source *source, uint64_t offset, size_t count, uint64_t *next)
+static enum sl_status fill_page(
+    struct searching *s, struct source *source, uint64_t offset, size_t count, uint64_t *next)
 {
     struct ids page = {0};
     struct sl_slice *texts = sl_arena_raw(s->arena, count, sizeof *texts), type = sl_r4_node_name(s->search->type), id;
@@ -517,7 +527,8 @@ static enum sl_status open_source(struct searching *s, struct source *source)
     return SL_OK;
 }
 
-static enum sl_status write_page(struct searching *s, struct source *source, uint64_t offset, size_t count, uint64_t *next)
+static enum sl_status write_page(
+    struct searching *s, struct source *source, uint64_t offset, size_t count, uint64_t *next)
 {
     sl_blocks_add(s->out, SL_LIT("{\"resourceType\":\"Bundle\",\"type\":\"searchset\""));
     SL_TRY(fill_page(s, source, offset, count, next));
@@ -525,7 +536,8 @@ static enum sl_status write_page(struct searching *s, struct source *source, uin
     return s->out->failed ? SL_NO_MEMORY : SL_OK;
 }
 
-static enum sl_status begin(struct sl_records *records, struct sl_arena *arena, const struct sl_search *search, struct searching *s)
+static enum sl_status begin(
+    struct sl_records *records, struct sl_arena *arena, const struct sl_search *search, struct searching *s)
 {
     *s = (struct searching){.arena = arena, .search = search, .done = {.arena = arena}};
     if (!sl_r4_is_resource(search->type))
@@ -559,7 +571,8 @@ enum sl_status sl_records_search(struct sl_records *records, struct sl_arena *ar
     return status;
 }
 
-static enum sl_status find(struct searching *s, struct source *source, size_t most, struct sl_slice **ids, size_t *count)
+static enum sl_status find(
+    struct searching *s, struct source *source, size_t most, struct sl_slice **ids, size_t *count)
 {
     struct sl_slice id;
     struct sl_record record;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The embedded EHR store: FHIR R4 resources in LMDB, for demonstrations and for EHRs without a FHIR API. It answers as an
- * upstream does, in JSON text, and knows nothing of consent: what it gives goes through the one path.
+ * The embedded EHR store: FHIR R4 resources in LMDB, for demonstrations and for EHRs without a FHIR API. It answers as
+ * an upstream does, in JSON text, and knows nothing of consent: what it gives goes through the one path.
  *
  * Any thread may read and search; importing is for one thread, and one process, at a time. Each read or search is one
  * read transaction, begun and ended within the call; what it gives is copied.
@@ -16,26 +16,29 @@
 
 struct sl_records;
 struct sl_records_import {
-    size_t resources, created, updated, refused; /* resources: read; those neither created nor updated were there already */
+    size_t resources, created, updated,
+        refused; /* resources: read; those neither created nor updated were there already */
 };
 
 /* writable: for importing. A store that another release indexed otherwise is refused (SL_INVALID): its searches would
  * miss records. SL_MISSING: nothing has been imported yet. */
-SL_MUST_CHECK enum sl_status sl_records_open(const char *directory, bool writable, struct sl_issues *issues, struct sl_records **out);
+SL_MUST_CHECK enum sl_status sl_records_open(
+    const char *directory, bool writable, struct sl_issues *issues, struct sl_records **out);
 void sl_records_close(struct sl_records *records);
 
 /*
- * Imports a resource, a Bundle (collection, batch, transaction or searchset: its entries), or NDJSON of either; a Bundle of
- * any other type is kept whole, as the resource it is. Bytes are kept as they came but for references, id, meta.versionId and
- * meta.lastUpdated.
+ * Imports a resource, a Bundle (collection, batch, transaction or searchset: its entries), or NDJSON of either; a
+ * Bundle of any other type is kept whole, as the resource it is. Bytes are kept as they came but for references, id,
+ * meta.versionId and meta.lastUpdated.
  *
- * Ids: the resource's own; else that of a PUT's url or of the fullUrl; else one drawn from the text and its place in the
- * file. References to a fullUrl of the same Bundle become Type/id, conditional ones (Type?identifier=…) are resolved in the
- * file and the store. What was imported before, byte for byte, makes no new version; a change makes the next one.
+ * Ids: the resource's own; else that of a PUT's url or of the fullUrl; else one drawn from the text and its place in
+ * the file. References to a fullUrl of the same Bundle become Type/id, conditional ones (Type?identifier=…) are
+ * resolved in the file and the store. What was imported before, byte for byte, makes no new version; a change makes the
+ * next one.
  *
- * All of the text is read and checked before anything is written: SL_SYNTAX or SL_INVALID, with an issue each, and nothing is
- * imported. Then it is written in transactions of at most 1,000 puts: a crash, or a disk that is full, in between leaves whole
- * resources, and some of them; importing again goes on.
+ * All of the text is read and checked before anything is written: SL_SYNTAX or SL_INVALID, with an issue each, and
+ * nothing is imported. Then it is written in transactions of at most 1,000 puts: a crash, or a disk that is full, in
+ * between leaves whole resources, and some of them; importing again goes on.
  */
 SL_MUST_CHECK enum sl_status sl_records_import(struct sl_records *records, struct sl_slice text, int64_t now,
     struct sl_issues *issues, struct sl_records_import *out);
@@ -44,14 +47,14 @@ SL_MUST_CHECK enum sl_status sl_records_import(struct sl_records *records, struc
 SL_MUST_CHECK enum sl_status sl_records_read(struct sl_records *records, struct sl_arena *arena, struct sl_slice type,
     struct sl_slice id, struct sl_slice *text);
 /* The same of a version, by its number. SL_NOT_FOUND. */
-SL_MUST_CHECK enum sl_status sl_records_read_version(struct sl_records *records, struct sl_arena *arena, struct sl_slice type,
-    struct sl_slice id, uint64_t version, struct sl_slice *text);
+SL_MUST_CHECK enum sl_status sl_records_read_version(struct sl_records *records, struct sl_arena *arena,
+    struct sl_slice type, struct sl_slice id, uint64_t version, struct sl_slice *text);
 
 /*
- * One page as a searchset Bundle's JSON text: matches from `offset` (how many come before, in the order of their ids, byte by
- * byte) on, at most `count`, with _include and _revinclude, one level. No total, no links, no fullUrl: the gateway writes its
- * own. _summary and _elements are not applied. *next: the offset of the following page, 0 if there is none. `out` has its arena
- * set. SL_WORK_LIMIT if too much would have to be looked at.
+ * One page as a searchset Bundle's JSON text: matches from `offset` (how many come before, in the order of their ids,
+ * byte by byte) on, at most `count`, with _include and _revinclude, one level. No total, no links, no fullUrl: the
+ * gateway writes its own. _summary and _elements are not applied. *next: the offset of the following page, 0 if there
+ * is none. `out` has its arena set. SL_WORK_LIMIT if too much would have to be looked at.
  */
 SL_MUST_CHECK enum sl_status sl_records_search(struct sl_records *records, struct sl_arena *arena,
     const struct sl_search *search, uint64_t offset, size_t count, struct sl_blocks *out, uint64_t *next);

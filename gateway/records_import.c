@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Importing into the embedded store: see records.h. A file is one or many *units* (NDJSON: one a line), a unit is a resource
- * or a Bundle of entries. Two passes run over the file: the first checks every entry and writes nothing, the second
- * rewrites references and writes. Both draw the same ids, since these come from the text alone.
+ * Importing into the embedded store: see records.h. A file is one or many *units* (NDJSON: one a line), a unit is a
+ * resource or a Bundle of entries. Two passes run over the file: the first checks every entry and writes nothing, the
+ * second rewrites references and writes. Both draw the same ids, since these come from the text alone.
  */
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -15,11 +15,11 @@
 #define HEX_DIGITS "0123456789abcdef"
 
 struct entry {
-    uint32_t root;               /* the resource, in the unit's document */
-    size_t number;               /* from 1, for messages */
+    uint32_t root; /* the resource, in the unit's document */
+    size_t number; /* from 1, for messages */
     struct sl_slice type, id, full_url;
-    uint32_t none_exist;         /* the span of request.ifNoneExist; 0: none */
-    bool skip;                   /* already there, or an outcome */
+    uint32_t none_exist; /* the span of request.ifNoneExist; 0: none */
+    bool skip;           /* already there, or an outcome */
 };
 
 struct importing {
@@ -27,20 +27,20 @@ struct importing {
     struct sl_issues *issues;
     struct sl_records_import *out;
     int64_t now;
-    bool writing;                /* the second pass */
-    bool conditional;            /* the text holds conditional references: identifiers are noted */
-    size_t unit_number, line;    /* line: of NDJSON, else 0 */
+    bool writing;                           /* the second pass */
+    bool conditional;                       /* the text holds conditional references: identifiers are noted */
+    size_t unit_number, line;               /* line: of NDJSON, else 0 */
     struct sl_arena *life, *unit, *scratch; /* of the import, of one unit, of one entry */
-    struct sl_text_map seen;     /* "Type/id" -> digest of its text, of the file */
-    struct sl_text_map identifiers; /* "Type|system|value" -> "Type/id"; empty where two have it */
-    struct sl_text_map resolved; /* "Type?identifier=…" -> "Type/id", or empty */
-    struct sl_text_map urls;     /* fullUrl -> "Type/id", of one unit */
-    struct sl_doc doc;           /* of the unit */
+    struct sl_text_map seen;                /* "Type/id" -> digest of its text, of the file */
+    struct sl_text_map identifiers;         /* "Type|system|value" -> "Type/id"; empty where two have it */
+    struct sl_text_map resolved;            /* "Type?identifier=…" -> "Type/id", or empty */
+    struct sl_text_map urls;                /* fullUrl -> "Type/id", of one unit */
+    struct sl_doc doc;                      /* of the unit */
     struct entry *entries;
     size_t entry_count;
     struct sl_txn *txn;
-    unsigned puts;               /* in this transaction */
-    size_t dangling;             /* references that could not be resolved */
+    unsigned puts;   /* in this transaction */
+    size_t dangling; /* references that could not be resolved */
 };
 
 /* ---- Faults ---- */
@@ -50,9 +50,8 @@ static enum sl_status fault(struct importing *in, size_t entry, const char *why)
     in->out->refused++;
     if (in->out->refused > FAULTS_TOLD)
         return SL_OK; /* go on: all faults are counted before the file is refused */
-    struct sl_issue *issue = entry
-        ? sl_issue_add(in->issues, SL_GRADE_ERROR, "bad-record", "Entry %zu %s.", entry, why)
-        : sl_issue_add(in->issues, SL_GRADE_ERROR, "bad-record", "The resource %s.", why);
+    struct sl_issue *issue = entry ? sl_issue_add(in->issues, SL_GRADE_ERROR, "bad-record", "Entry %zu %s.", entry, why)
+                                   : sl_issue_add(in->issues, SL_GRADE_ERROR, "bad-record", "The resource %s.", why);
     if (issue)
         issue->line = in->line;
     return SL_OK;
@@ -130,8 +129,8 @@ static struct sl_slice name_of(const struct entry *entry, struct sl_arena *arena
 static enum sl_status draw_id(struct importing *in, struct entry *entry)
 {
     unsigned char digest[SL_RECORD_DIGEST];
-    struct sl_slice seed = sl_arena_printf(in->unit, "%zu/%zu/%.*s/%.*s", in->unit_number, entry->number, SL_FMT(entry->type),
-        SL_FMT(sl_span_text(&in->doc, entry->root)));
+    struct sl_slice seed = sl_arena_printf(in->unit, "%zu/%zu/%.*s/%.*s", in->unit_number, entry->number,
+        SL_FMT(entry->type), SL_FMT(sl_span_text(&in->doc, entry->root)));
     if (!seed.ptr)
         return SL_NO_MEMORY;
     if (!digest_of(seed, digest))
@@ -212,7 +211,8 @@ static bool is_one_of(const struct sl_doc *doc, uint32_t span, const char *const
 /* `at`: the entry in the Bundle. */
 static enum sl_status read_entry(struct importing *in, uint32_t at, struct entry *entry)
 {
-    static const char *const writes[] = {"POST", "PUT", NULL}, *const outcome[] = {"outcome", NULL}, *const put[] = {"PUT", NULL};
+    static const char *const writes[] = {"POST", "PUT", NULL}, *const outcome[] = {"outcome", NULL},
+                             *const put[] = {"PUT", NULL};
     const struct sl_doc *doc = &in->doc;
     uint32_t request = member(doc, at, SL_NAME_request), method = inner(doc, request, SL_NAME_method);
     if (is_one_of(doc, inner(doc, member(doc, at, SL_NAME_search), SL_NAME_mode), outcome)) {
@@ -239,7 +239,8 @@ static bool is_collection(const struct sl_doc *doc, uint32_t *entries)
     static const char *const bundle[] = {"Bundle", NULL};
     static const char *const types[] = {"collection", "batch", "transaction", "searchset", NULL};
     *entries = 0;
-    if (!is_one_of(doc, member(doc, 0, SL_NAME_resourceType), bundle) || !is_one_of(doc, member(doc, 0, SL_NAME_type), types))
+    if (!is_one_of(doc, member(doc, 0, SL_NAME_resourceType), bundle) ||
+        !is_one_of(doc, member(doc, 0, SL_NAME_type), types))
         return false;
     uint32_t found = member(doc, 0, SL_NAME_entry);
     if (found && doc->spans[found].type == SL_SPAN_ARRAY)
@@ -278,7 +279,8 @@ static enum sl_status check_twice(struct importing *in, const struct entry *entr
     bool is_new;
     if (!digest_of(sl_span_text(&in->doc, entry->root), digest))
         return SL_CRYPTO;
-    struct sl_slice name = name_of(entry, in->life), sum = sl_arena_copy(in->life, (struct sl_slice){(char *)digest, 8});
+    struct sl_slice name = name_of(entry, in->life),
+                    sum = sl_arena_copy(in->life, (struct sl_slice){(char *)digest, 8});
     if (!name.ptr || !sum.ptr)
         return SL_NO_MEMORY;
     SL_TRY(sl_text_map_put(&in->seen, name, sum, &is_new));
@@ -294,7 +296,8 @@ static enum sl_status note_identifier(struct importing *in, const struct entry *
     bool is_new;
     if (!system.ptr || !value.ptr)
         return SL_OK;
-    struct sl_slice key = sl_arena_printf(in->life, "%.*s|%.*s|%.*s", SL_FMT(entry->type), SL_FMT(system), SL_FMT(value));
+    struct sl_slice key =
+        sl_arena_printf(in->life, "%.*s|%.*s|%.*s", SL_FMT(entry->type), SL_FMT(system), SL_FMT(value));
     struct sl_slice name = name_of(entry, in->life);
     if (!key.ptr || !name.ptr)
         return SL_NO_MEMORY;
@@ -313,7 +316,8 @@ static enum sl_status note_identifiers(struct importing *in, const struct entry 
         return SL_OK;
     if (doc->spans[list].type == SL_SPAN_OBJECT)
         return note_identifier(in, entry, list);
-    for (uint32_t i = list + 1; doc->spans[list].type == SL_SPAN_ARRAY && i < doc->spans[list].next; i = doc->spans[i].next)
+    for (uint32_t i = list + 1; doc->spans[list].type == SL_SPAN_ARRAY && i < doc->spans[list].next;
+         i = doc->spans[i].next)
         SL_TRY(note_identifier(in, entry, i));
     return SL_OK;
 }
@@ -336,13 +340,16 @@ static enum sl_status check_unit(struct importing *in)
 /* Reads "identifier=system|value" on a type. */
 static bool read_condition(struct importing *in, struct sl_slice type, struct sl_slice query, struct sl_search *search)
 {
-    if (!sl_r4_resource(type) || sl_search_read(in->life, sl_r4_resource(type), query, SL_LIT(""), NULL, search) != SL_OK)
+    if (!sl_r4_resource(type) ||
+        sl_search_read(in->life, sl_r4_resource(type), query, SL_LIT(""), NULL, search) != SL_OK)
         return false;
     return search->param_count == 1 && sl_slice_eq(search->params[0].name, SL_LIT("identifier")) &&
-        search->params[0].modifier.len == 0 && search->params[0].value_count == 1 && search->params[0].values[0].has_system;
+           search->params[0].modifier.len == 0 && search->params[0].value_count == 1 &&
+           search->params[0].values[0].has_system;
 }
 
-static enum sl_status find_stored(struct importing *in, struct sl_slice type, const struct sl_search *search, struct sl_slice *out)
+static enum sl_status find_stored(
+    struct importing *in, struct sl_slice type, const struct sl_search *search, struct sl_slice *out)
 {
     struct sl_slice *ids;
     size_t count;
@@ -463,7 +470,8 @@ static enum sl_status put_meta_member(struct rewriting *r, uint32_t meta, sl_nam
     uint32_t span = sl_span_member(&r->doc, meta, name);
     if (span)
         return put_string(r, span, value);
-    struct sl_slice text = sl_arena_printf(r->in->scratch, "\"%.*s\":\"%.*s\"", SL_FMT(sl_name_text(name)), SL_FMT(value));
+    struct sl_slice text =
+        sl_arena_printf(r->in->scratch, "\"%.*s\":\"%.*s\"", SL_FMT(sl_name_text(name)), SL_FMT(value));
     if (!text.ptr)
         return SL_NO_MEMORY;
     sl_edit_add_member(r->edits, meta, text);
@@ -485,8 +493,8 @@ static enum sl_status put_meta(struct rewriting *r, uint64_t version)
         SL_TRY(put_meta_member(r, meta, SL_NAME_versionId, number));
         return put_meta_member(r, meta, SL_NAME_lastUpdated, sl_slice_of(instant));
     }
-    struct sl_slice text = sl_arena_printf(r->in->scratch, "\"meta\":{\"versionId\":\"%.*s\",\"lastUpdated\":\"%s\"}",
-        SL_FMT(number), instant);
+    struct sl_slice text = sl_arena_printf(
+        r->in->scratch, "\"meta\":{\"versionId\":\"%.*s\",\"lastUpdated\":\"%s\"}", SL_FMT(number), instant);
     if (!text.ptr)
         return SL_NO_MEMORY;
     sl_edit_add_member(r->edits, 0, text);
@@ -553,7 +561,8 @@ static int compare_keys(const struct sl_index_key *a, const struct sl_index_key 
 }
 
 /* The keys of `more` that `less` has not. Both are sorted. */
-static enum sl_status change_keys(struct importing *in, const struct sl_index_keys *more, const struct sl_index_keys *less, bool put)
+static enum sl_status change_keys(
+    struct importing *in, const struct sl_index_keys *more, const struct sl_index_keys *less, bool put)
 {
     for (size_t i = 0, k = 0; i < more->count; i++) {
         while (k < less->count && compare_keys(&less->list[k], &more->list[i]) < 0)
@@ -562,14 +571,16 @@ static enum sl_status change_keys(struct importing *in, const struct sl_index_ke
             continue;
         SL_TRY(room(in, 1));
         struct sl_slice key = key_slice(&more->list[i]);
-        enum sl_status status = put ? sl_txn_put(in->txn, TABLE_INDEX, key, SL_LIT("")) : sl_txn_delete(in->txn, TABLE_INDEX, key);
+        enum sl_status status =
+            put ? sl_txn_put(in->txn, TABLE_INDEX, key, SL_LIT("")) : sl_txn_delete(in->txn, TABLE_INDEX, key);
         if (status != SL_OK && (put || status != SL_MISSING))
             return status;
     }
     return SL_OK;
 }
 
-static struct sl_slice record_value(struct importing *in, uint64_t version, struct sl_slice digest, struct sl_slice text)
+static struct sl_slice record_value(
+    struct importing *in, uint64_t version, struct sl_slice digest, struct sl_slice text)
 {
     char *value = sl_arena_raw(in->scratch, SL_RECORD_HEAD + text.len, 1);
     if (!value)
@@ -736,18 +747,20 @@ static enum sl_status run(struct importing *in, struct sl_slice text)
     if (last)
         SL_TRY(sl_txn_commit(last));
     if (in->dangling)
-        sl_issue_add(in->issues, SL_GRADE_NOTE, "dangling", "%zu references name nothing in the file or the store; import what they name first.", in->dangling);
+        sl_issue_add(in->issues, SL_GRADE_NOTE, "dangling",
+            "%zu references name nothing in the file or the store; import what they name first.", in->dangling);
     return SL_OK;
 }
 
-enum sl_status sl_records_import(struct sl_records *records, struct sl_slice text, int64_t now, struct sl_issues *issues,
-    struct sl_records_import *out)
+enum sl_status sl_records_import(struct sl_records *records, struct sl_slice text, int64_t now,
+    struct sl_issues *issues, struct sl_records_import *out)
 {
     struct importing in = {.records = records, .issues = issues, .out = out, .now = now};
     enum sl_status status = SL_NO_MEMORY;
     size_t ceiling = 0;
     memset(out, 0, sizeof *out);
-    if (__builtin_mul_overflow(text.len, (size_t)48, &ceiling) || __builtin_add_overflow(ceiling, (size_t)1 << 28, &ceiling))
+    if (__builtin_mul_overflow(text.len, (size_t)48, &ceiling) ||
+        __builtin_add_overflow(ceiling, (size_t)1 << 28, &ceiling))
         return SL_LIMIT;
     in.life = sl_arena_new(ceiling);
     in.unit = sl_arena_new(ceiling);

@@ -3,10 +3,12 @@
  * The search indexes of the embedded store. One table serves all: a key is a kind, eight bytes of hash, and the id.
  *
  * 'v' hash(type, parameter's paths, value) id     tokens and references: equal values stand together, ids in order
- * 's' hash(type, parameter's paths) text 0 id     strings: the first bytes of the folded text, so that a prefix is a range
+ * 's' hash(type, parameter's paths) text 0 id     strings: the first bytes of the folded text, so that a prefix is a
+ * range
  *
  * Hashing the value bounds the key, and collisions only cost a look at a resource that then does not match. Parameters
- * that read the same paths (`patient` and `subject`) share their keys. What hardly divides a store (status, gender) has none.
+ * that read the same paths (`patient` and `subject`) share their keys. What hardly divides a store (status, gender) has
+ * none.
  */
 #include <stdlib.h>
 
@@ -18,8 +20,26 @@
 #define FORMAT 1u        /* counts up when the keys change */
 
 static const char *const unindexed[] = {
-    "_content", "_id", "_profile", "_security", "_source", "_tag", "_text", "active", "address-use", "category", "class",
-    "clinical-status", "criticality", "do-not-perform", "gender", "intent", "language", "priority", "status", "use",
+    "_content",
+    "_id",
+    "_profile",
+    "_security",
+    "_source",
+    "_tag",
+    "_text",
+    "active",
+    "address-use",
+    "category",
+    "class",
+    "clinical-status",
+    "criticality",
+    "do-not-perform",
+    "gender",
+    "intent",
+    "language",
+    "priority",
+    "status",
+    "use",
     "verification-status",
 };
 
@@ -122,7 +142,8 @@ static void index_value(void *context, struct sl_slice value)
     add_value(indexing, 'v', hash_bytes(indexing->hash, value), value);
     const char *bar = indexing->param->type == SL_PARAM_TOKEN && value.len ? memchr(value.ptr, '|', value.len) : NULL;
     if (bar)
-        add_value(indexing, 'v', hash_bytes(indexing->hash, sl_slice_from(value, (size_t)(bar + 1 - value.ptr))), value);
+        add_value(
+            indexing, 'v', hash_bytes(indexing->hash, sl_slice_from(value, (size_t)(bar + 1 - value.ptr))), value);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -190,13 +211,15 @@ static bool plan_value(struct sl_index_keys *out, uint64_t hash, struct sl_slice
     return add_key(out, 'v', hash_bytes(hash, value)) != NULL;
 }
 
-static bool plan_pair(struct sl_index_keys *out, uint64_t hash, struct sl_slice first, char between, struct sl_slice second)
+static bool plan_pair(
+    struct sl_index_keys *out, uint64_t hash, struct sl_slice first, char between, struct sl_slice second)
 {
     struct sl_slice text = sl_arena_printf(out->arena, "%.*s%c%.*s", SL_FMT(first), between, SL_FMT(second));
     return text.ptr && plan_value(out, hash, text);
 }
 
-static bool plan_reference(struct sl_index_keys *out, uint64_t hash, const struct sl_r4_param *param, const struct sl_search_value *value)
+static bool plan_reference(
+    struct sl_index_keys *out, uint64_t hash, const struct sl_r4_param *param, const struct sl_search_value *value)
 {
     if (value->code.len == 0)
         return plan_value(out, hash, value->text);
@@ -227,9 +250,9 @@ bool sl_index_plan(sl_r4_node type, const struct sl_search_param *param, struct 
         return false;
     for (size_t i = 0; i < param->value_count; i++) {
         const struct sl_search_value *value = &param->values[i];
-        bool known = param->param->type == SL_PARAM_STRING ? plan_string(out, hash, value->text)
-            : param->param->type == SL_PARAM_TOKEN ? plan_token(out, hash, value)
-                                                   : plan_reference(out, hash, param->param, value);
+        bool known = param->param->type == SL_PARAM_STRING  ? plan_string(out, hash, value->text)
+                     : param->param->type == SL_PARAM_TOKEN ? plan_token(out, hash, value)
+                                                            : plan_reference(out, hash, param->param, value);
         if (!known || out->count > MAX_PLAN)
             return false;
     }

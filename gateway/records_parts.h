@@ -4,14 +4,14 @@
  * records_import.c (writing).
  *
  * table     key                                          value
- * current   Type/id                                      version (8, big-endian), SHA-256 of what was imported (32), text
- * history   Type/id/version (8, big-endian)              the same, of superseded versions
- * index     a key of records_index.c, then the id        nothing
- * facts     "format"                                     what the index was made by
+ * current   Type/id                                      version (8, big-endian), SHA-256 of what was imported (32),
+ * text history   Type/id/version (8, big-endian)              the same, of superseded versions index     a key of
+ * records_index.c, then the id        nothing facts     "format"                                     what the index was
+ * made by
  *
- * The index may hold more than the truth, never less: keys are written before the resource they name, and taken away after
- * it; whoever finds a resource by a key matches it against the search again. So a crash between two transactions leaves
- * whole resources, and loses none.
+ * The index may hold more than the truth, never less: keys are written before the resource they name, and taken away
+ * after it; whoever finds a resource by a key matches it against the search again. So a crash between two transactions
+ * leaves whole resources, and loses none.
  */
 #ifndef SLUICE_GATEWAY_RECORDS_PARTS_H
 #define SLUICE_GATEWAY_RECORDS_PARTS_H
@@ -35,7 +35,8 @@ struct sl_record {
     uint64_t version;
     struct sl_slice digest, text;
 };
-SL_MUST_CHECK enum sl_status sl_record_get(struct sl_txn *txn, struct sl_slice type, struct sl_slice id, struct sl_record *out);
+SL_MUST_CHECK enum sl_status sl_record_get(
+    struct sl_txn *txn, struct sl_slice type, struct sl_slice id, struct sl_record *out);
 SL_MUST_CHECK enum sl_status sl_record_parse(struct sl_slice value, struct sl_record *out);
 void sl_record_number(char out[8], uint64_t number); /* big-endian, so that keys sort as numbers do */
 
@@ -66,8 +67,8 @@ struct sl_slice sl_index_id(struct sl_slice key);
 uint64_t sl_index_format(void);
 
 /* The ids of at most `most` resources that match, in order, copied into the arena. */
-SL_MUST_CHECK enum sl_status sl_records_find(struct sl_records *records, struct sl_arena *arena, const struct sl_search *search,
-    size_t most, struct sl_slice **ids, size_t *count);
+SL_MUST_CHECK enum sl_status sl_records_find(struct sl_records *records, struct sl_arena *arena,
+    const struct sl_search *search, size_t most, struct sl_slice **ids, size_t *count);
 
 /* ---- A map from text to text (records_map.c); zeroed is empty. Keys and values are borrowed. ---- */
 
@@ -75,12 +76,13 @@ struct sl_text_map {
     struct sl_arena *arena; /* set before the first put */
     struct sl_text_pair {
         struct sl_slice key, value;
-    } *pairs;
+    } * pairs;
     size_t count, capacity; /* a power of two, at most half full */
 };
 /* The value's place; NULL if the key is not there. */
 struct sl_slice *sl_text_map_get(const struct sl_text_map *map, struct sl_slice key);
 /* Sets the value where the key is new; *is_new tells. SL_NO_MEMORY. */
-SL_MUST_CHECK enum sl_status sl_text_map_put(struct sl_text_map *map, struct sl_slice key, struct sl_slice value, bool *is_new);
+SL_MUST_CHECK enum sl_status sl_text_map_put(
+    struct sl_text_map *map, struct sl_slice key, struct sl_slice value, bool *is_new);
 
 #endif

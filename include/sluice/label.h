@@ -46,7 +46,7 @@ enum sl_why {
     SL_WHY_UNKNOWN_ORIGIN,/* source unknown and a Part 2 candidate code */
     SL_WHY_SECURITY,      /* meta.security, or an inline label */
     SL_WHY_NOTE_TYPE,     /* the type or category of a document */
-    SL_WHY_REFERENCE,     /* by a defining reference, a mention, or a contained resource */
+    SL_WHY_REFERENCE,     /* by a defining reference, or a mention */
     SL_WHY_DRAFT,         /* unsigned, written by AI */
     SL_WHY_TEXT,          /* free text, by its place alone */
     SL_WHY_UNREAD,        /* an attachment nobody here can read */
@@ -70,7 +70,9 @@ struct sl_reference {
     uint32_t span;        /* the Reference object */
     uint32_t element;     /* the span to cut if the target is withheld: the smallest cuttable element or array entry */
     enum sl_r4_reference kind;
-    struct sl_slice target; /* "Type/id", "#id", "urn:uuid:…" or empty (identifier or display only) */
+    bool patient;           /* where the target is a Patient, it is whom the item is about */
+    sl_r4_node type;        /* the target's type where target is "Type/id"; else 0 */
+    struct sl_slice target; /* "Type/id", "#id", a URL or URN; empty: names no record (identifier, display, conditional) */
     struct sl_item *item; /* the target where it is known here; else NULL */
 };
 
@@ -89,8 +91,12 @@ struct sl_item {
     sl_r4_node type;
     struct sl_slice id, version; /* id, meta.versionId; may be empty */
     struct sl_slice full_url;    /* of its Bundle entry; may be empty */
-    struct sl_slice *patients;   /* references ("Patient/x", "urn:uuid:…") to the patients it is about */
+    struct sl_slice *patients;   /* references ("Patient/x", "urn:uuid:…") to the patients it is about; "?": a patient whom it
+                                    does not name by a record */
     uint32_t patient_count;
+    struct sl_slice *authors;    /* references to who wrote or asserted it */
+    uint32_t author_count;
+    struct sl_slice source_uri;  /* meta.source; may be empty */
     enum sl_source source;
     struct sl_slice program;     /* the origin reference that made it a program's; empty if none */
     struct sl_slice custodian;   /* who discloses: organization the origin leads to; may be empty */
@@ -102,7 +108,7 @@ struct sl_item {
     uint32_t reference_count;
     uint32_t *unknown;           /* spans R4 does not know: always cut */
     uint32_t unknown_count;
-    uint32_t *texts;             /* spans of free text (Narrative, notes, display strings are not among them) */
+    uint32_t *texts;             /* spans of free text: narrative, notes, comments; not display strings, not attachments */
     uint32_t text_count;
     struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
     const char *unlabelled;      /* set: it could not be labelled, and is withheld; why, for the operator */
@@ -120,7 +126,7 @@ struct sl_item {
 
 struct sl_labeller;
 
-/* NULL if memory ran out. Policy and programs are borrowed for its life. */
+/* NULL if memory ran out. Policy and programs are borrowed for its life; programs NULL: nothing is known of any source. */
 struct sl_labeller *sl_labeller_new(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_programs *programs);
 
 /* Makes the resource at `root` known. full_url may be empty. *out is the item; for something that is no readable
@@ -130,16 +136,24 @@ SL_MUST_CHECK enum sl_status sl_labeller_add(struct sl_labeller *labeller, const
     struct sl_slice full_url, bool context, struct sl_item **out);
 
 /* Labels everything added so far, as far as what is known reaches. *missing gets the references ("Type/id") it
- * lacks, each once, arena-owned; 0: all is settled. */
+ * lacks, each once, arena-owned; 0: all is settled. Until then items that lack one are unlabelled. Lacked are targets of
+ * origin and defining references, and of mentions of clinical types and of Organization, Location, HealthcareService and
+ * PractitionerRole (a part of a program is told by what it is part of); never a patient or a person. */
 SL_MUST_CHECK enum sl_status sl_labeller_resolve(struct sl_labeller *labeller, struct sl_slice **missing, size_t *count);
 
-/* What became of a missing reference: asked and not there (an unknown *source*), or it could not be asked (an
- * unknown *label*: the item that needs it is withheld). Resolve again afterwards. */
+/* What became of a missing reference: asked and not there (an unknown *source*; for a defining reference, an unclassified
+ * content), or it could not be asked (an unknown *label*: the item that needs it is withheld). Resolve again afterwards. */
 SL_MUST_CHECK enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked);
 
 /* The items in the order they were added (contained ones follow their container). */
 struct sl_item *sl_labeller_items(const struct sl_labeller *labeller);
 /* The item a reference names ("Type/id" or full url); NULL if it is not known here. */
 struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_slice reference);
+
+struct sl_buffer;
+/* One line of JSON and a line feed: {"resource":"Condition/x","classes":[…],"source":"program|not|unknown","reasons":
+ * [{"classes":[…],"why":…,"at":"Condition.code.coding[0]","detail":…}],"elements":[{"path":…,"classes":[…],"reasons":[…]}]}.
+ * Ids, codes and paths, never content. The arena of the labeller must still be there. */
+void sl_label_print(const struct sl_item *item, const struct sl_policy *policy, struct sl_buffer *out);
 
 #endif

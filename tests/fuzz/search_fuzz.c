@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Searches: "Type?query", a newline, and a resource. Whatever the bytes: what was read is written in a form that reads back to
- * the same form; a match asks for no edits to be the same as edits that cut nothing; a resource cut whole matches nothing; and
- * a parameter that matches by one of its values is one that gives values to the index.
+ * Searches: "Type?query", a newline, and a resource. Whatever the bytes: what was read is written in a form that reads
+ * back to the same form; a match asks for no edits to be the same as edits that cut nothing; a resource cut whole
+ * matches nothing; and a parameter that matches by one of its values is one that gives values to the index.
  */
 #include <stdlib.h>
 
@@ -71,7 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct sl_slice type = {head.ptr, (size_t)(mark - head.ptr)};
     struct sl_issues issues = {.arena = arena};
-    enum sl_status status = sl_search_read(arena, sl_r4_resource(type), sl_slice_from(head, type.len + 1), SL_LIT(""), &issues, &search);
+    enum sl_status status =
+        sl_search_read(arena, sl_r4_resource(type), sl_slice_from(head, type.len + 1), SL_LIT(""), &issues, &search);
     check(status == SL_OK || issues.count > 0 || status == SL_URI_TOO_LONG || status == SL_NO_MEMORY);
     if (status == SL_OK) {
         write_again(arena, &search);

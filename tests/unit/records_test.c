@@ -72,20 +72,25 @@ static const char *stored(struct fixture *f, const char *type, const char *id)
 static void bytes_are_kept(void **state)
 {
     struct fixture *f = *state;
-    import(f, "{ \"resourceType\" : \"Observation\",\n \"id\":\"o\", \"valueQuantity\": {\"value\": 1.10 } , \"note\":[{\"text\":\"\\u0041\"}]}");
+    import(f, "{ \"resourceType\" : \"Observation\",\n \"id\":\"o\", \"valueQuantity\": {\"value\": 1.10 } , "
+              "\"note\":[{\"text\":\"\\u0041\"}]}");
     assert_string_equal(stored(f, "Observation", "o"),
-        "{ \"resourceType\" : \"Observation\",\n \"id\":\"o\", \"valueQuantity\": {\"value\": 1.10 } , \"note\":[{\"text\":\"\\u0041\"}],"
+        "{ \"resourceType\" : \"Observation\",\n \"id\":\"o\", \"valueQuantity\": {\"value\": 1.10 } , "
+        "\"note\":[{\"text\":\"\\u0041\"}],"
         "\"meta\":{\"versionId\":\"1\",\"lastUpdated\":\"2026-01-01T00:00:00Z\"}}");
     import(f, "{\"resourceType\":\"Patient\",\"id\":\"p\",\"meta\":{\"versionId\":\"77\",\"profile\":[\"http://x\"]}}");
-    assert_string_equal(stored(f, "Patient", "p"), "{\"resourceType\":\"Patient\",\"id\":\"p\",\"meta\":{\"versionId\":\"1\","
+    assert_string_equal(stored(f, "Patient", "p"),
+        "{\"resourceType\":\"Patient\",\"id\":\"p\",\"meta\":{\"versionId\":\"1\","
         "\"profile\":[\"http://x\"],\"lastUpdated\":\"2026-01-01T00:00:00Z\"}}");
 }
 
 static void versions_follow_changes(void **state)
 {
     struct fixture *f = *state;
-    static const char first[] = "{\"resourceType\":\"Patient\",\"id\":\"p\",\"gender\":\"male\",\"name\":[{\"family\":\"Old\"}]}";
-    static const char second[] = "{\"resourceType\":\"Patient\",\"id\":\"p\",\"gender\":\"female\",\"name\":[{\"family\":\"New\"}]}";
+    static const char first[] =
+        "{\"resourceType\":\"Patient\",\"id\":\"p\",\"gender\":\"male\",\"name\":[{\"family\":\"Old\"}]}";
+    static const char second[] =
+        "{\"resourceType\":\"Patient\",\"id\":\"p\",\"gender\":\"female\",\"name\":[{\"family\":\"New\"}]}";
     struct sl_slice text;
     assert_int_equal(import(f, first).created, 1);
     struct sl_records_import done = import(f, first);
@@ -94,29 +99,41 @@ static void versions_follow_changes(void **state)
     assert_int_equal(import(f, second).updated, 1);
     assert_non_null(strstr(stored(f, "Patient", "p"), "\"versionId\":\"2\""));
     for (uint64_t version = 1; version <= 2; version++) {
-        assert_int_equal(sl_records_read_version(f->records, f->arena, SL_LIT("Patient"), SL_LIT("p"), version, &text), SL_OK);
+        assert_int_equal(
+            sl_records_read_version(f->records, f->arena, SL_LIT("Patient"), SL_LIT("p"), version, &text), SL_OK);
         assert_non_null(strstr(text.ptr, version == 1 ? "Old" : "New"));
     }
-    assert_int_equal(sl_records_read_version(f->records, f->arena, SL_LIT("Patient"), SL_LIT("p"), 3, &text), SL_NOT_FOUND);
-    assert_int_equal(sl_records_read_version(f->records, f->arena, SL_LIT("Patient"), SL_LIT("p"), 0, &text), SL_NOT_FOUND);
+    assert_int_equal(
+        sl_records_read_version(f->records, f->arena, SL_LIT("Patient"), SL_LIT("p"), 3, &text), SL_NOT_FOUND);
+    assert_int_equal(
+        sl_records_read_version(f->records, f->arena, SL_LIT("Patient"), SL_LIT("p"), 0, &text), SL_NOT_FOUND);
 }
 
 static void transactions_are_resolved(void **state)
 {
     struct fixture *f = *state;
-    struct sl_records_import done = import(f, "{\"resourceType\":\"Bundle\",\"type\":\"transaction\",\"entry\":["
-        "{\"fullUrl\":\"urn:uuid:aaaa\",\"resource\":{\"resourceType\":\"Patient\",\"identifier\":[{\"system\":\"urn:ietf:rfc:3986\","
+    struct sl_records_import done = import(f,
+        "{\"resourceType\":\"Bundle\",\"type\":\"transaction\",\"entry\":["
+        "{\"fullUrl\":\"urn:uuid:aaaa\",\"resource\":{\"resourceType\":\"Patient\",\"identifier\":[{\"system\":\"urn:"
+        "ietf:rfc:3986\","
         "\"value\":\"urn:uuid:aaaa\"}]},\"request\":{\"method\":\"POST\",\"url\":\"Patient\"}},"
-        "{\"fullUrl\":\"urn:uuid:bbbb\",\"resource\":{\"resourceType\":\"MedicationRequest\",\"id\":\"mr\",\"subject\":{\"reference\":"
-        "\"urn:uuid:aaa\\u0061\",\"display\":\"x\"},\"contained\":[{\"resourceType\":\"Provenance\",\"target\":[{\"reference\":\"urn:uuid:bbbb\"}]}],"
-        "\"requester\":{\"reference\":\"Practitioner?identifier=http://npi|99\"},\"performer\":{\"reference\":\"urn:uuid:nobody\"},"
-        "\"extension\":[{\"url\":\"http://x\",\"valueUri\":\"urn:uuid:aaaa\"}]},\"request\":{\"method\":\"POST\",\"url\":\"MedicationRequest\"}},"
-        "{\"resource\":{\"resourceType\":\"Practitioner\",\"identifier\":[{\"system\":\"http://npi\",\"value\":\"99\"}]},"
+        "{\"fullUrl\":\"urn:uuid:bbbb\",\"resource\":{\"resourceType\":\"MedicationRequest\",\"id\":\"mr\",\"subject\":"
+        "{\"reference\":"
+        "\"urn:uuid:aaa\\u0061\",\"display\":\"x\"},\"contained\":[{\"resourceType\":\"Provenance\",\"target\":[{"
+        "\"reference\":\"urn:uuid:bbbb\"}]}],"
+        "\"requester\":{\"reference\":\"Practitioner?identifier=http://"
+        "npi|99\"},\"performer\":{\"reference\":\"urn:uuid:nobody\"},"
+        "\"extension\":[{\"url\":\"http://"
+        "x\",\"valueUri\":\"urn:uuid:aaaa\"}]},\"request\":{\"method\":\"POST\",\"url\":\"MedicationRequest\"}},"
+        "{\"resource\":{\"resourceType\":\"Practitioner\",\"identifier\":[{\"system\":\"http://"
+        "npi\",\"value\":\"99\"}]},"
         "\"request\":{\"method\":\"PUT\",\"url\":\"Practitioner/dr\"}},"
-        "{\"fullUrl\":\"http://ehr.example/fhir/Device/d1\",\"resource\":{\"resourceType\":\"Device\",\"patient\":{\"reference\":"
+        "{\"fullUrl\":\"http://ehr.example/fhir/Device/"
+        "d1\",\"resource\":{\"resourceType\":\"Device\",\"patient\":{\"reference\":"
         "\"urn:uuid:aaaa\"},\"parent\":{\"reference\":\"http://ehr.example/fhir/Device/d1\"}}},"
         "{\"resource\":{\"resourceType\":\"Basic\",\"id\":\"not valid\",\"code\":{\"text\":\"x\"}}},"
-        "{\"resource\":{\"resourceType\":\"List\",\"id\":\"l\",\"entry\":[{\"item\":{\"reference\":\"Basic/not valid\"}}]}}]}");
+        "{\"resource\":{\"resourceType\":\"List\",\"id\":\"l\",\"entry\":[{\"item\":{\"reference\":\"Basic/not "
+        "valid\"}}]}}]}");
     assert_int_equal(done.created, 6);
     const char *request = stored(f, "MedicationRequest", "mr");
     assert_non_null(strstr(request, "\"subject\":{\"reference\":\"Patient/aaaa\",\"display\":\"x\"}"));
@@ -136,8 +153,9 @@ static void transactions_are_resolved(void **state)
 static void ids_are_drawn_alike(void **state)
 {
     struct fixture *f = *state;
-    static const char text[] = "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":{\"resourceType\":\"Basic\"}},"
-                               "{\"resource\":{\"resourceType\":\"Basic\"}}]}";
+    static const char text[] =
+        "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":{\"resourceType\":\"Basic\"}},"
+        "{\"resource\":{\"resourceType\":\"Basic\"}}]}";
     uint64_t count;
     assert_int_equal(import(f, text).created, 2); /* two of the same, without names, are two */
     struct sl_records_import again = import(f, text);
@@ -149,17 +167,22 @@ static void ids_are_drawn_alike(void **state)
 static void conditions_ask_the_store(void **state)
 {
     struct fixture *f = *state;
-    import(f, "{\"resourceType\":\"Organization\",\"id\":\"org\",\"identifier\":[{\"system\":\"urn:o\",\"value\":\"7\"}]}");
-    import(f, "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"fullUrl\":\"urn:uuid:n\",\"resource\":{\"resourceType\":"
-        "\"Organization\",\"name\":\"again\",\"identifier\":[{\"system\":\"urn:o\",\"value\":\"7\"}]},\"request\":{\"method\":\"POST\",\"url\":"
-        "\"Organization\",\"ifNoneExist\":\"identifier=urn:o|7\"}},"
-        "{\"resource\":{\"resourceType\":\"Location\",\"id\":\"l\",\"managingOrganization\":{\"reference\":\"urn:uuid:n\"}}},"
-        "{\"resource\":{\"resourceType\":\"Location\",\"id\":\"m\",\"managingOrganization\":{\"reference\":"
-        "\"Organization?identifier=urn:o%7C7\"},\"partOf\":{\"reference\":\"Location?identifier=a|b\"}}}]}");
+    import(f,
+        "{\"resourceType\":\"Organization\",\"id\":\"org\",\"identifier\":[{\"system\":\"urn:o\",\"value\":\"7\"}]}");
+    import(f, "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"fullUrl\":\"urn:uuid:n\",\"resource\":{"
+              "\"resourceType\":"
+              "\"Organization\",\"name\":\"again\",\"identifier\":[{\"system\":\"urn:o\",\"value\":\"7\"}]},"
+              "\"request\":{\"method\":\"POST\",\"url\":"
+              "\"Organization\",\"ifNoneExist\":\"identifier=urn:o|7\"}},"
+              "{\"resource\":{\"resourceType\":\"Location\",\"id\":\"l\",\"managingOrganization\":{\"reference\":\"urn:"
+              "uuid:n\"}}},"
+              "{\"resource\":{\"resourceType\":\"Location\",\"id\":\"m\",\"managingOrganization\":{\"reference\":"
+              "\"Organization?identifier=urn:o%7C7\"},\"partOf\":{\"reference\":\"Location?identifier=a|b\"}}}]}");
     assert_null(stored(f, "Organization", "n"));
     assert_non_null(strstr(stored(f, "Location", "l"), "Organization/org"));
     assert_non_null(strstr(stored(f, "Location", "m"), "Organization/org"));
-    assert_non_null(strstr(stored(f, "Location", "m"), "Location?identifier=a|b")); /* none is meant: left as it is, and told */
+    assert_non_null(
+        strstr(stored(f, "Location", "m"), "Location?identifier=a|b")); /* none is meant: left as it is, and told */
     assert_string_equal(f->issues.last->code.ptr, "dangling");
 }
 
@@ -167,9 +190,11 @@ static void lines_are_units(void **state)
 {
     struct fixture *f = *state;
     struct sl_records_import done = import(f, "\n{\"resourceType\":\"Patient\",\"id\":\"a\"}\r\n\n"
-        "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"b\"}}]}\n"
-        "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n"
-        "{\"resourceType\":\"Bundle\",\"id\":\"doc\",\"type\":\"document\",\"entry\":[{\"resource\":{\"resourceType\":\"Composition\"}}]}");
+                                              "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{"
+                                              "\"resource\":{\"resourceType\":\"Patient\",\"id\":\"b\"}}]}\n"
+                                              "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n"
+                                              "{\"resourceType\":\"Bundle\",\"id\":\"doc\",\"type\":\"document\","
+                                              "\"entry\":[{\"resource\":{\"resourceType\":\"Composition\"}}]}");
     assert_int_equal(done.resources, 4);
     assert_int_equal(done.created, 3);
     assert_non_null(stored(f, "Patient", "a"));
@@ -178,19 +203,34 @@ static void lines_are_units(void **state)
 }
 
 static const char *const bad[] = {
-    "", " \n ", "x", "{", "[]", "5", "{}", "{\"resourceType\":\"Nothing\"}", "{\"resourceType\":5}",
-    "{\"resourceType\":\"Patient\",\"id\":7}", "{\"resourceType\":\"Patient\",\"meta\":[]}", "{\"resourceType\":\"Patient\"} x",
+    "",
+    " \n ",
+    "x",
+    "{",
+    "[]",
+    "5",
+    "{}",
+    "{\"resourceType\":\"Nothing\"}",
+    "{\"resourceType\":5}",
+    "{\"resourceType\":\"Patient\",\"id\":7}",
+    "{\"resourceType\":\"Patient\",\"meta\":[]}",
+    "{\"resourceType\":\"Patient\"} x",
     "{\"resourceType\":\"Patient\",\"id\":\"a\",\"id\":\"b\"}",
     "{\"resourceType\":\"Patient\",\"id\":\"good\"}\n{\"resourceType\":\"Patient\"\n",
     "{\"resourceType\":\"Patient\",\"id\":\"good\"}\n{\"resourceType\":\"Patient\",\"id\":\"good\",\"active\":true}\n",
-    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"good\"}},"
+    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":"
+    "\"good\"}},"
     "{\"request\":{\"method\":\"DELETE\",\"url\":\"Patient/1\"}}]}",
-    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"good\"}},{}]}",
-    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"good\"}},"
+    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":"
+    "\"good\"}},{}]}",
+    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":"
+    "\"good\"}},"
     "{\"resource\":{\"resourceType\":\"Bundle\",\"type\":\"collection\"}}]}",
-    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"good\"},"
+    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":"
+    "\"good\"},"
     "\"request\":{\"method\":\"PUT\",\"url\":\"Patient/other\"}}]}",
-    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"fullUrl\":\"urn:uuid:1\",\"resource\":{\"resourceType\":\"Patient\","
+    "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{\"fullUrl\":\"urn:uuid:1\",\"resource\":{"
+    "\"resourceType\":\"Patient\","
     "\"id\":\"good\"}},{\"fullUrl\":\"urn:uuid:1\",\"resource\":{\"resourceType\":\"Patient\",\"id\":\"worse\"}}]}",
 };
 
@@ -222,13 +262,17 @@ static void large_resources_are_whole(void **state)
             sl_buffer_printf(&text, "%s{\"entity\":{\"reference\":\"Patient/p%d\"}}", i == round * 1000 ? "" : ",", i);
         sl_buffer_printf(&text, "]}%c", 0);
         import(f, text.ptr);
-        static const struct { const char *query; bool found[2]; } cases[] = {
-            {"member=Patient/p0", {true, false}}, {"member=Patient/p1500", {true, true}}, {"member=Patient/p2999", {true, true}}};
+        static const struct {
+            const char *query;
+            bool found[2];
+        } cases[] = {{"member=Patient/p0", {true, false}}, {"member=Patient/p1500", {true, true}},
+            {"member=Patient/p2999", {true, true}}};
         for (size_t i = 0; i < 3; i++) {
             struct sl_search search;
             struct sl_blocks out = {.arena = f->arena};
             uint64_t next;
-            assert_int_equal(sl_search_read(f->arena, SL_R4_Group, sl_slice_of(cases[i].query), SL_LIT(""), NULL, &search), SL_OK);
+            assert_int_equal(
+                sl_search_read(f->arena, SL_R4_Group, sl_slice_of(cases[i].query), SL_LIT(""), NULL, &search), SL_OK);
             assert_int_equal(sl_records_search(f->records, f->arena, &search, 0, 10, &out, &next), SL_OK);
             assert_int_equal(out.total > 1000, cases[i].found[round]);
         }
@@ -239,19 +283,26 @@ static void large_resources_are_whole(void **state)
 /* ---- Searching ---- */
 
 static const char clinic[] =
-    "{\"resourceType\":\"Patient\",\"id\":\"p1\",\"name\":[{\"family\":\"Nwosu\"}],\"identifier\":[{\"system\":\"s\",\"value\":\"1\"}],"
+    "{\"resourceType\":\"Patient\",\"id\":\"p1\",\"name\":[{\"family\":\"Nwosu\"}],\"identifier\":[{\"system\":\"s\","
+    "\"value\":\"1\"}],"
     "\"birthDate\":\"1984-03-12\",\"gender\":\"female\"}\n"
-    "{\"resourceType\":\"Patient\",\"id\":\"p2\",\"name\":[{\"family\":\"Nwankwo\"}],\"identifier\":[{\"system\":\"s\",\"value\":\"2\"}],"
+    "{\"resourceType\":\"Patient\",\"id\":\"p2\",\"name\":[{\"family\":\"Nwankwo\"}],\"identifier\":[{\"system\":\"s\","
+    "\"value\":\"2\"}],"
     "\"birthDate\":\"1984-05-12\",\"gender\":\"female\"}\n"
-    "{\"resourceType\":\"Observation\",\"id\":\"o3\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p1\"},\"code\":{\"coding\":[{\"code\":\"a\"}]},"
+    "{\"resourceType\":\"Observation\",\"id\":\"o3\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/"
+    "p1\"},\"code\":{\"coding\":[{\"code\":\"a\"}]},"
     "\"effectiveDateTime\":\"2026-01-01\",\"derivedFrom\":[{\"reference\":\"Observation/o1\"}]}\n"
-    "{\"resourceType\":\"Observation\",\"id\":\"o1\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p1\"},\"code\":{\"coding\":[{\"code\":\"b\"}]},"
+    "{\"resourceType\":\"Observation\",\"id\":\"o1\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/"
+    "p1\"},\"code\":{\"coding\":[{\"code\":\"b\"}]},"
     "\"effectiveDateTime\":\"2026-02-01\"}\n"
-    "{\"resourceType\":\"Observation\",\"id\":\"o2\",\"status\":\"amended\",\"subject\":{\"reference\":\"Patient/p2\"},\"code\":{\"coding\":[{\"code\":\"a\"}]},"
+    "{\"resourceType\":\"Observation\",\"id\":\"o2\",\"status\":\"amended\",\"subject\":{\"reference\":\"Patient/"
+    "p2\"},\"code\":{\"coding\":[{\"code\":\"a\"}]},"
     "\"effectiveDateTime\":\"2026-03-01\"}\n"
-    "{\"resourceType\":\"Observation\",\"id\":\"o4\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p1\"},\"code\":{\"coding\":[{\"code\":\"a\"}]},"
+    "{\"resourceType\":\"Observation\",\"id\":\"o4\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/"
+    "p1\"},\"code\":{\"coding\":[{\"code\":\"a\"}]},"
     "\"effectiveDateTime\":\"2026-04-01\"}\n"
-    "{\"resourceType\":\"Provenance\",\"id\":\"v\",\"target\":[{\"reference\":\"Observation/o1\"},{\"reference\":\"Observation/o3\"}]}\n"
+    "{\"resourceType\":\"Provenance\",\"id\":\"v\",\"target\":[{\"reference\":\"Observation/"
+    "o1\"},{\"reference\":\"Observation/o3\"}]}\n"
     "{\"resourceType\":\"Provenance\",\"id\":\"w\",\"target\":[{\"reference\":\"Observation/o2\"}]}\n";
 
 static const struct {
@@ -289,7 +340,8 @@ static const struct {
     {"Patient", "gender=female&name=nwa", "p2", 0, 10, 0},
     {"Condition", "patient=p1", "", 0, 10, 0},
     {"Observation", "patient=p1&code=a&_include=Observation:subject", "o3 o4 +p1", 0, 10, 0},
-    {"Observation", "_id=o3&_include=Observation:derived-from&_include=Observation:subject:Patient", "o3 +o1 +p1", 0, 10, 0},
+    {"Observation", "_id=o3&_include=Observation:derived-from&_include=Observation:subject:Patient", "o3 +o1 +p1", 0,
+        10, 0},
     {"Observation", "patient=p1&_include=Observation:derived-from", "o1 o3 o4", 0, 10, 0}, /* o1 is there already */
     {"Observation", "patient=p1&_revinclude=Provenance:target", "o1 o3 o4 +v", 0, 10, 0},
     {"Observation", "patient=p2&_revinclude=Provenance:target:Observation", "o2 +w", 0, 10, 0},
@@ -309,8 +361,8 @@ static void list_page(struct fixture *f, const struct sl_blocks *page, char *out
     for (uint32_t e = entries + 1; entries && e < doc.spans[entries].next; e = doc.spans[e].next) {
         uint32_t mode = sl_span_member(&doc, sl_span_member(&doc, e, SL_NAME_search), SL_NAME_mode);
         uint32_t id = sl_span_member(&doc, sl_span_member(&doc, e, SL_NAME_resource), SL_NAME_id);
-        len += (size_t)snprintf(out + len, size - len, "%s%s%.*s", len ? " " : "", sl_span_is(&doc, mode, SL_LIT("include")) ? "+" : "",
-            SL_FMT(sl_span_raw(&doc, id)));
+        len += (size_t)snprintf(out + len, size - len, "%s%s%.*s", len ? " " : "",
+            sl_span_is(&doc, mode, SL_LIT("include")) ? "+" : "", SL_FMT(sl_span_raw(&doc, id)));
     }
 }
 
@@ -323,14 +375,17 @@ static void searches_find(void **state)
         struct sl_blocks page = {.arena = f->arena};
         uint64_t next = 99;
         char found[256];
-        assert_int_equal(sl_search_read(f->arena, sl_r4_resource(sl_slice_of(searches[i].type)), sl_slice_of(searches[i].query),
-                             SL_LIT(""), NULL, &search), SL_OK);
-        enum sl_status status = sl_records_search(f->records, f->arena, &search, searches[i].offset, searches[i].count, &page, &next);
+        assert_int_equal(sl_search_read(f->arena, sl_r4_resource(sl_slice_of(searches[i].type)),
+                             sl_slice_of(searches[i].query), SL_LIT(""), NULL, &search),
+            SL_OK);
+        enum sl_status status =
+            sl_records_search(f->records, f->arena, &search, searches[i].offset, searches[i].count, &page, &next);
         if (status != SL_OK)
             fail_msg("%s?%s: %s", searches[i].type, searches[i].query, sl_status_name(status));
         list_page(f, &page, found, sizeof found);
         if (strcmp(found, searches[i].found) != 0 || next != searches[i].next)
-            fail_msg("%s?%s: found '%s' and next %llu", searches[i].type, searches[i].query, found, (unsigned long long)next);
+            fail_msg("%s?%s: found '%s' and next %llu", searches[i].type, searches[i].query, found,
+                (unsigned long long)next);
     }
 }
 
@@ -338,9 +393,10 @@ static void searches_find(void **state)
 static void index_follows_changes(void **state)
 {
     struct fixture *f = *state;
-    static const char *const texts[] = {
-        "{\"resourceType\":\"Observation\",\"id\":\"o\",\"subject\":{\"reference\":\"Patient/one\"},\"code\":{\"coding\":[{\"code\":\"x\"}]}}",
-        "{\"resourceType\":\"Observation\",\"id\":\"o\",\"subject\":{\"reference\":\"Patient/two\"},\"code\":{\"coding\":[{\"code\":\"x\"}]}}"};
+    static const char *const texts[] = {"{\"resourceType\":\"Observation\",\"id\":\"o\",\"subject\":{\"reference\":"
+                                        "\"Patient/one\"},\"code\":{\"coding\":[{\"code\":\"x\"}]}}",
+        "{\"resourceType\":\"Observation\",\"id\":\"o\",\"subject\":{\"reference\":\"Patient/"
+        "two\"},\"code\":{\"coding\":[{\"code\":\"x\"}]}}"};
     for (int i = 0; i < 4; i++) {
         static const char *const queries[] = {"patient=one", "patient=two", "code=x"};
         import(f, texts[i % 2]);
@@ -349,7 +405,8 @@ static void index_follows_changes(void **state)
             struct sl_blocks page = {.arena = f->arena};
             uint64_t next;
             char found[64];
-            assert_int_equal(sl_search_read(f->arena, SL_R4_Observation, sl_slice_of(queries[q]), SL_LIT(""), NULL, &search), SL_OK);
+            assert_int_equal(
+                sl_search_read(f->arena, SL_R4_Observation, sl_slice_of(queries[q]), SL_LIT(""), NULL, &search), SL_OK);
             assert_int_equal(sl_records_search(f->records, f->arena, &search, 0, 10, &page, &next), SL_OK);
             list_page(f, &page, found, sizeof found);
             assert_string_equal(found, q == 2 || q == i % 2 ? "o" : "");
@@ -424,9 +481,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-        TEST(bytes_are_kept), TEST(versions_follow_changes), TEST(transactions_are_resolved), TEST(ids_are_drawn_alike),
-        TEST(conditions_ask_the_store), TEST(lines_are_units), TEST(nothing_of_a_bad_file), TEST(large_resources_are_whole),
-        TEST(searches_find), TEST(index_follows_changes), TEST(reopened_and_read_only), TEST(real_bundles_import),
+        TEST(bytes_are_kept),
+        TEST(versions_follow_changes),
+        TEST(transactions_are_resolved),
+        TEST(ids_are_drawn_alike),
+        TEST(conditions_ask_the_store),
+        TEST(lines_are_units),
+        TEST(nothing_of_a_bad_file),
+        TEST(large_resources_are_whole),
+        TEST(searches_find),
+        TEST(index_follows_changes),
+        TEST(reopened_and_read_only),
+        TEST(real_bundles_import),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

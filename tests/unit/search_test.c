@@ -41,22 +41,28 @@ static struct sl_doc parse(const char *text)
 
 /* ---- Matching ---- */
 
-#define PATIENT "{\"resourceType\":\"Patient\",\"id\":\"p1\",\"active\":true,\"meta\":{\"lastUpdated\":\"2026-03-01T10:00:00Z\"}," \
-    "\"identifier\":[{\"system\":\"urn:mrn\",\"value\":\"77\"},{\"value\":\"loose\"}],\"gender\":\"female\"," \
-    "\"name\":[{\"family\":\"Ångström\",\"given\":[\"Chloé\",\"Ana María\"]},{\"text\":\"Sm\\u0069th, J.\"}]," \
-    "\"telecom\":[{\"system\":\"phone\",\"value\":\"555-1\"},{\"system\":\"email\",\"value\":\"a@b.example\"}]," \
+#define PATIENT                                                                                                        \
+    "{\"resourceType\":\"Patient\",\"id\":\"p1\",\"active\":true,\"meta\":{\"lastUpdated\":\"2026-03-01T10:00:00Z\"}," \
+    "\"identifier\":[{\"system\":\"urn:mrn\",\"value\":\"77\"},{\"value\":\"loose\"}],\"gender\":\"female\","          \
+    "\"name\":[{\"family\":\"Ångström\",\"given\":[\"Chloé\",\"Ana María\"]},{\"text\":\"Sm\\u0069th, J.\"}],"     \
+    "\"telecom\":[{\"system\":\"phone\",\"value\":\"555-1\"},{\"system\":\"email\",\"value\":\"a@b.example\"}],"       \
     "\"address\":[{\"line\":[\"1 Elm\"],\"city\":\"Łódź\",\"postalCode\":\"60601\"}],\"birthDate\":\"1984-03-12\"," \
     "\"generalPractitioner\":[{\"reference\":\"Practitioner/g1\"}]}"
-#define CONDITION "{\"resourceType\":\"Condition\",\"id\":\"c1\",\"subject\":{\"reference\":\"Patient/p1\"}," \
-    "\"code\":{\"coding\":[{\"system\":\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"F11\\u002e20\"},{\"code\":\"local\"}]}," \
-    "\"clinicalStatus\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/condition-clinical\"," \
-    "\"code\":\"active\"}]},\"recordedDate\":\"2026-02\",\"onsetPeriod\":{\"start\":\"2026-01-05\"}," \
+#define CONDITION                                                                                                      \
+    "{\"resourceType\":\"Condition\",\"id\":\"c1\",\"subject\":{\"reference\":\"Patient/p1\"},"                        \
+    "\"code\":{\"coding\":[{\"system\":\"http://hl7.org/fhir/sid/"                                                     \
+    "icd-10-cm\",\"code\":\"F11\\u002e20\"},{\"code\":\"local\"}]},"                                                   \
+    "\"clinicalStatus\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/condition-clinical\","        \
+    "\"code\":\"active\"}]},\"recordedDate\":\"2026-02\",\"onsetPeriod\":{\"start\":\"2026-01-05\"},"                  \
     "\"encounter\":{\"reference\":\"Encounter/e1/_history/3\"}}"
-#define OBSERVATION "{\"resourceType\":\"Observation\",\"id\":\"o1\",\"status\":\"final\",\"subject\":{\"reference\":\"Group/p1\"}," \
-    "\"code\":{\"coding\":[{\"system\":\"http://loinc.org\",\"code\":\"4548-4\"}]}," \
-    "\"effectiveDateTime\":\"2026-02-16T23:30:00-05:00\",\"performer\":[{\"reference\":\"http://x.example/Organization/1\"}]," \
+#define OBSERVATION                                                                                                    \
+    "{\"resourceType\":\"Observation\",\"id\":\"o1\",\"status\":\"final\",\"subject\":{\"reference\":\"Group/p1\"},"   \
+    "\"code\":{\"coding\":[{\"system\":\"http://loinc.org\",\"code\":\"4548-4\"}]},"                                   \
+    "\"effectiveDateTime\":\"2026-02-16T23:30:00-05:00\",\"performer\":[{\"reference\":\"http://x.example/"            \
+    "Organization/1\"}],"                                                                                              \
     "\"valueQuantity\":{\"value\":7.10,\"unit\":\"%\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"%\"}}"
-#define ENCOUNTER "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"period\":{\"start\":\"2026-02-01T08:00:00Z\"," \
+#define ENCOUNTER                                                                                                      \
+    "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"period\":{\"start\":\"2026-02-01T08:00:00Z\","                    \
     "\"end\":\"2026-02-03T08:00:00Z\"},\"class\":{\"code\":\"AMB\"},\"subject\":{\"reference\":\"Patient/p1\"}}"
 
 static const struct {
@@ -196,7 +202,8 @@ static void escapes_change_nothing(void **state)
             if (value.len == 0 || (unsigned char)value.ptr[0] >= 0x80)
                 continue;
             char quoted[512];
-            int len = snprintf(quoted, sizeof quoted, "\"\\u%04x%.*s\"", (unsigned)value.ptr[0], (int)value.len - 1, value.ptr + 1);
+            int len = snprintf(
+                quoted, sizeof quoted, "\"\\u%04x%.*s\"", (unsigned)value.ptr[0], (int)value.len - 1, value.ptr + 1);
             sl_edit_replace(edits, s, sl_arena_copy(arena, (struct sl_slice){quoted, (size_t)len}));
             escaped++;
         }
@@ -206,7 +213,8 @@ static void escapes_change_nothing(void **state)
         struct sl_slice text = {blocks.first->ptr, blocks.first->len};
         assert_int_equal(sl_doc_parse(arena, text, NULL, &doc, NULL), SL_OK);
         if (sl_search_match(&search, &doc, 0, NULL) != matches[i].match)
-            fail_msg("escaped, %s?%s: expected %s", matches[i].type, matches[i].query, matches[i].match ? "a match" : "none");
+            fail_msg("escaped, %s?%s: expected %s", matches[i].type, matches[i].query,
+                matches[i].match ? "a match" : "none");
     }
     assert_true(escaped > 500);
 }
@@ -345,12 +353,14 @@ static void unknown_is_refused(void **state)
         struct sl_search search;
         struct sl_issues issues = {.arena = arena};
         sl_r4_node type = sl_r4_resource(sl_slice_of(refused[i].type));
-        enum sl_status status = sl_search_read(arena, type, sl_slice_of(refused[i].query), SL_LIT(""), &issues, &search);
+        enum sl_status status =
+            sl_search_read(arena, type, sl_slice_of(refused[i].query), SL_LIT(""), &issues, &search);
         if (status != SL_BAD_PARAMETER || issues.errors != 1)
             fail_msg("%s?%s was not refused", refused[i].type, refused[i].query);
         assert_int_equal(search.type, 0); /* half a search is a wider search */
         assert_int_equal(search.param_count, 0);
-        assert_int_equal(sl_search_read(arena, type, SL_LIT("_id=x"), sl_slice_of(refused[i].query), NULL, &search), SL_BAD_PARAMETER);
+        assert_int_equal(sl_search_read(arena, type, SL_LIT("_id=x"), sl_slice_of(refused[i].query), NULL, &search),
+            SL_BAD_PARAMETER);
     }
 }
 
@@ -388,13 +398,14 @@ static const struct {
     {"Condition", "subject:Patient=p1", "subject=Patient/p1"},
     {"Condition", "code=urn:x%7CF11%5C,20", "code=urn:x%7CF11%5C%2C20"},
     {"Condition", "recorded-date=eq2020&recorded-date=lt2021-01-01T00:00:00%2B05:00",
-     "recorded-date=2020&recorded-date=lt2021-01-01T00:00:00%2B05:00"},
+        "recorded-date=2020&recorded-date=lt2021-01-01T00:00:00%2B05:00"},
     {"Patient", "name:exact=%C3%85+b&_format=json&_pretty=true", "name:exact=%C3%85%20b"},
     {"Patient", "_revinclude=Provenance:target&_elements=name,id&_summary=data&_total=none",
-     "_elements=name%2Cid&_revinclude=Provenance:target&_summary=data&_total=none"},
+        "_elements=name%2Cid&_revinclude=Provenance:target&_summary=data&_total=none"},
     {"Patient", "birthdate:missing=true", "birthdate:missing=true"},
     {"Patient", "_count=0", "_summary=count"},
-    {"Observation", "value-quantity=ge7.10|http://unitsofmeasure.org|%25", "value-quantity=ge7.10%7Chttp://unitsofmeasure.org%7C%25"},
+    {"Observation", "value-quantity=ge7.10|http://unitsofmeasure.org|%25",
+        "value-quantity=ge7.10%7Chttp://unitsofmeasure.org%7C%25"},
 };
 
 static void written_in_one_form(void **state)
@@ -444,7 +455,8 @@ static void values_for_indexes(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct heard heard = {{0}, 0};
         struct sl_doc doc = parse(cases[i].resource);
-        const struct sl_r4_param *param = sl_r4_param_find(sl_r4_resource(sl_slice_of(cases[i].type)), sl_slice_of(cases[i].param));
+        const struct sl_r4_param *param =
+            sl_r4_param_find(sl_r4_resource(sl_slice_of(cases[i].type)), sl_slice_of(cases[i].param));
         assert_non_null(param);
         sl_search_values(param, &doc, 0, arena, hear, &heard);
         assert_string_equal(heard.text, cases[i].values);
@@ -456,21 +468,49 @@ static void us_core_is_served(void **state)
 {
     (void)state;
     static const char *const queries[][2] = {
-        {"Patient", "_id=1"}, {"Patient", "identifier=a|b"}, {"Patient", "name=x"}, {"Patient", "birthdate=1980-01-01&name=x"},
-        {"Patient", "gender=male&name=x"}, {"AllergyIntolerance", "patient=1"}, {"CarePlan", "patient=1&category=a|b"},
-        {"CareTeam", "patient=1&status=active"}, {"Condition", "patient=1&category=a"}, {"Coverage", "patient=1"},
-        {"Device", "patient=1"}, {"DiagnosticReport", "patient=1&category=LAB&date=ge2020"}, {"DiagnosticReport", "patient=1&code=a|b"},
-        {"DocumentReference", "_id=1"}, {"DocumentReference", "patient=1&category=a&date=ge2020&date=le2021"},
-        {"DocumentReference", "patient=1&type=a|b"}, {"Encounter", "_id=1"}, {"Encounter", "date=ge2020&patient=1"},
-        {"Goal", "patient=1"}, {"Immunization", "patient=1"}, {"MedicationRequest", "patient=1&intent=order,plan&status=active"},
-        {"MedicationDispense", "patient=1"}, {"Observation", "patient=1&category=laboratory&date=gt2020"},
-        {"Observation", "patient=1&code=a,b"}, {"Procedure", "patient=1&date=ge2020"}, {"RelatedPerson", "_id=1"},
-        {"ServiceRequest", "patient=1&category=a&authored=ge2020"}, {"ServiceRequest", "patient=1&code=a"}, {"Specimen", "_id=1"},
-        {"Organization", "name=x"}, {"Organization", "address=x"}, {"Location", "name=x"}, {"Location", "address=x"},
-        {"Practitioner", "name=x"}, {"Practitioner", "identifier=a|b"}, {"PractitionerRole", "specialty=a"},
-        {"PractitionerRole", "practitioner=1"}, {"FamilyMemberHistory", "patient=1"}, {"QuestionnaireResponse", "patient=1"},
-        {"MedicationRequest", "patient=1&_include=MedicationRequest:medication"}, {"Patient", "_id=1&_revinclude=Provenance:target"},
-        {"Condition", "patient=1&_revinclude=Provenance:target"}, {"PractitionerRole", "specialty=a&_include=PractitionerRole:practitioner"},
+        {"Patient", "_id=1"},
+        {"Patient", "identifier=a|b"},
+        {"Patient", "name=x"},
+        {"Patient", "birthdate=1980-01-01&name=x"},
+        {"Patient", "gender=male&name=x"},
+        {"AllergyIntolerance", "patient=1"},
+        {"CarePlan", "patient=1&category=a|b"},
+        {"CareTeam", "patient=1&status=active"},
+        {"Condition", "patient=1&category=a"},
+        {"Coverage", "patient=1"},
+        {"Device", "patient=1"},
+        {"DiagnosticReport", "patient=1&category=LAB&date=ge2020"},
+        {"DiagnosticReport", "patient=1&code=a|b"},
+        {"DocumentReference", "_id=1"},
+        {"DocumentReference", "patient=1&category=a&date=ge2020&date=le2021"},
+        {"DocumentReference", "patient=1&type=a|b"},
+        {"Encounter", "_id=1"},
+        {"Encounter", "date=ge2020&patient=1"},
+        {"Goal", "patient=1"},
+        {"Immunization", "patient=1"},
+        {"MedicationRequest", "patient=1&intent=order,plan&status=active"},
+        {"MedicationDispense", "patient=1"},
+        {"Observation", "patient=1&category=laboratory&date=gt2020"},
+        {"Observation", "patient=1&code=a,b"},
+        {"Procedure", "patient=1&date=ge2020"},
+        {"RelatedPerson", "_id=1"},
+        {"ServiceRequest", "patient=1&category=a&authored=ge2020"},
+        {"ServiceRequest", "patient=1&code=a"},
+        {"Specimen", "_id=1"},
+        {"Organization", "name=x"},
+        {"Organization", "address=x"},
+        {"Location", "name=x"},
+        {"Location", "address=x"},
+        {"Practitioner", "name=x"},
+        {"Practitioner", "identifier=a|b"},
+        {"PractitionerRole", "specialty=a"},
+        {"PractitionerRole", "practitioner=1"},
+        {"FamilyMemberHistory", "patient=1"},
+        {"QuestionnaireResponse", "patient=1"},
+        {"MedicationRequest", "patient=1&_include=MedicationRequest:medication"},
+        {"Patient", "_id=1&_revinclude=Provenance:target"},
+        {"Condition", "patient=1&_revinclude=Provenance:target"},
+        {"PractitionerRole", "specialty=a&_include=PractitionerRole:practitioner"},
     };
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         struct sl_search search;
@@ -482,9 +522,14 @@ static void us_core_is_served(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(match_as_specified), cmocka_unit_test(escapes_change_nothing), cmocka_unit_test(cut_is_gone),
-        cmocka_unit_test(unknown_is_refused), cmocka_unit_test(sizes_are_bounded), cmocka_unit_test(written_in_one_form),
-        cmocka_unit_test(values_for_indexes), cmocka_unit_test(us_core_is_served),
+        cmocka_unit_test(match_as_specified),
+        cmocka_unit_test(escapes_change_nothing),
+        cmocka_unit_test(cut_is_gone),
+        cmocka_unit_test(unknown_is_refused),
+        cmocka_unit_test(sizes_are_bounded),
+        cmocka_unit_test(written_in_one_form),
+        cmocka_unit_test(values_for_indexes),
+        cmocka_unit_test(us_core_is_served),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The labeller: its items, the names they are found by, and what became of references that are not here. Labelling
+ * itself is in label_walk.c (what a resource tells by itself) and label_resolve.c (what references bring).
+ *
+ * Everything lives in the arena of the exchange. The index is a hash table with open addressing whose seed is random,
+ * since names come from the wire.
+ */
+#include "labelling.h"
+
+#include <sys/random.h>
+
+#include "hash.h"
+
+#define INDEX_START 256u
+#define ABSENT_START 64u
+#define CONTAINED_KIND ((uint64_t)0xffff)
+
+const char *sl_why_text(enum sl_why why)
+{
+    static const char *const texts[] = {
+        [SL_WHY_NONE] = "none", [SL_WHY_TYPE] = "type", [SL_WHY_CODE] = "code", [SL_WHY_ORIGIN] = "origin",
+        [SL_WHY_UNKNOWN_ORIGIN] = "unknown-origin", [SL_WHY_SECURITY] = "security-label", [SL_WHY_NOTE_TYPE] = "note-type",
+        [SL_WHY_REFERENCE] = "reference", [SL_WHY_DRAFT] = "draft", [SL_WHY_TEXT] = "free-text",
+        [SL_WHY_UNREAD] = "unread", [SL_WHY_UNCLASSIFIED] = "unclassified", [SL_WHY_MODIFIER] = "modifier-extension"};
+    return (size_t)why < sizeof texts / sizeof *texts ? texts[why] : "none";
+}
+
+/* ---- References ---- */
+
+sl_r4_node sl_labeller_type(struct sl_labeller *labeller, struct sl_slice name)
+{
+    if (name.len < 4)
+        return 0;
+    unsigned hash = (unsigned)(unsigned char)name.ptr[0] * 7 + (unsigned)(unsigned char)name.ptr[name.len - 1] * 3 +
+                    (unsigned)(unsigned char)name.ptr[3] + (unsigned)name.len;
+    sl_r4_node *cached = &labeller->type_cache[hash % TYPE_CACHE];
+    if (*cached && sl_slice_eq(sl_r4_node_name(*cached), name))
+        return *cached;
+    sl_r4_node node = sl_r4_resource(name);
+    if (node)
+        *cached = node;
+    return node;
+}
+
+static bool is_id(struct sl_slice id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        unsigned char c = (unsigned char)id.ptr[i];
+        if (!((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '.')
+            return false;
+    }
+    return id.len > 0 && id.len <= 64;
+}
+
+/* "…/_history/3" names the resource whose version it is. */
+static struct sl_slice without_version(struct sl_slice text)
+{
+    const char *slash = text.len ? memrchr(text.ptr, '/', text.len) : NULL;
+    struct sl_slice history = SL_LIT("/_history");
+    size_t at = slash ? (size_t)(slash - text.ptr) : 0;
+    if (at < history.len || memcmp(slash - history.len, history.ptr, history.len) != 0)
+        return text;
+    return (struct sl_slice){text.ptr, at - history.len};
+}
+
+/* Splits "…/Type/id" at its tail; false if it has none. base: what is in front of it, without the slash. */
+static bool split_tail(struct sl_labeller *labeller, struct sl_slice text, struct sl_slice *base, struct target *out)
+{
+    const char *slash = text.len ? memrchr(text.ptr, '/', text.len) : NULL;
+    if (!slash)
+        return false;
+    size_t at = (size_t)(slash - text.ptr);
+    const char *before = memrchr(text.ptr, '/', at);
+    size_t begin = before ? (size_t)(before + 1 - text.ptr) : 0;
+    *out = (struct target){.type = sl_labeller_type(labeller, (struct sl_slice){text.ptr + begin, at - begin}),
+        .name = sl_slice_from(text, at + 1), .text = sl_slice_from(text, begin)};
+    *base = (struct sl_slice){text.ptr, begin ? begin - 1 : 0};
+    return out->type && is_id(out->name);
+}
+
+struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base)
+{
+    struct target none = {0}, whole = {.name = reference, .text = reference}, out;
+    struct sl_slice found;
+    if (reference.len == 0)
+        return none;
+    if (reference.ptr[0] == '#')
+        return (struct target){.name = sl_slice_from(reference, 1), .text = reference, .scoped = true};
+    if (sl_slice_starts(reference, SL_LIT("urn:")))
+        return whole;
+    if (memchr(reference.ptr, '?', reference.len))
+        return none; /* conditional: whoever it may be, it names no record */
+    bool absolute = memmem(reference.ptr, reference.len, "://", 3) != NULL;
+    if (!split_tail(labeller, without_version(reference), &found, &out))
+        return absolute ? whole : none;
+    if (!absolute)
+        return found.len == 0 && out.text.ptr == reference.ptr ? out : none;
+    return base.len && sl_slice_eq(found, base) ? out : whole;
+}
+
+/* ---- The index ---- */
+
+static uint64_t hash_name(const struct sl_labeller *labeller, uint64_t kind, struct sl_slice name)
+{
+    return sl_hash(name, labeller->seed ^ kind * 0x9e3779b97f4a7c15u);
+}
+
+static bool has_name(const struct labelled *item, sl_r4_node type, struct sl_slice name)
+{
+    if (item->scoped)
+        return false;
+    if (type)
+        return item->item.type == type && sl_slice_eq(item->item.id, name);
+    return sl_slice_eq(item->item.full_url, name);
+}
+
+uint64_t sl_labeller_hash(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name)
+{
+    return hash_name(labeller, type, name);
+}
+
+struct labelled *sl_labeller_lookup(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name)
+{
+    uint64_t hash = hash_name(labeller, type, name);
+    for (size_t i = hash & labeller->index_mask; labeller->index[i].item; i = (i + 1) & labeller->index_mask)
+        if (labeller->index[i].hash == hash && has_name(labeller->index[i].item, type, name))
+            return labeller->index[i].item;
+    return NULL;
+}
+
+static uint64_t hash_contained(const struct sl_labeller *labeller, const struct sl_item *container, struct sl_slice id)
+{
+    return hash_name(labeller, CONTAINED_KIND, id) ^ (uint64_t)(uintptr_t)container * 0xd6e8feb86659fd93u;
+}
+
+struct labelled *sl_labeller_contained(const struct sl_labeller *labeller, const struct sl_item *container, struct sl_slice id)
+{
+    uint64_t hash = hash_contained(labeller, container, id);
+    for (size_t i = hash & labeller->index_mask; labeller->index[i].item; i = (i + 1) & labeller->index_mask) {
+        struct labelled *item = labeller->index[i].item;
+        if (labeller->index[i].hash == hash && item->scoped && item->item.container == container && sl_slice_eq(item->item.id, id))
+            return item;
+    }
+    return NULL;
+}
+
+static void put_slot(struct slot *index, size_t mask, struct slot slot)
+{
+    size_t i = slot.hash & mask;
+    while (index[i].item)
+        i = (i + 1) & mask;
+    index[i] = slot;
+}
+
+static bool make_room(struct sl_labeller *labeller)
+{
+    if ((labeller->index_count + 2) * 2 <= labeller->index_mask)
+        return true;
+    size_t mask = labeller->index_mask * 2 + 1;
+    struct slot *index = sl_arena_array(labeller->arena, mask + 1, sizeof *index);
+    if (!index)
+        return false;
+    for (size_t i = 0; i <= labeller->index_mask; i++)
+        if (labeller->index[i].item)
+            put_slot(index, mask, labeller->index[i]);
+    labeller->index = index;
+    labeller->index_mask = mask;
+    return true;
+}
+
+static void put_item(struct sl_labeller *labeller, uint64_t hash, struct labelled *item)
+{
+    put_slot(labeller->index, labeller->index_mask, (struct slot){hash, item});
+    labeller->index_count++;
+}
+
+/* Items of one name hang on the first of them: what refers to the name refers to all. */
+static void enter_name(struct sl_labeller *labeller, struct labelled *item, sl_r4_node type, struct sl_slice name)
+{
+    struct labelled *first = sl_labeller_lookup(labeller, type, name);
+    if (!first) {
+        put_item(labeller, hash_name(labeller, type, name), item);
+    } else if (type) {
+        item->same_id = first->same_id;
+        first->same_id = item;
+    } else {
+        item->same_url = first->same_url;
+        first->same_url = item;
+    }
+}
+
+bool sl_labeller_enter(struct sl_labeller *labeller, struct labelled *item)
+{
+    if (!make_room(labeller))
+        return false;
+    if (item->scoped) {
+        if (item->item.id.len && !sl_labeller_contained(labeller, item->item.container, item->item.id))
+            put_item(labeller, hash_contained(labeller, item->item.container, item->item.id), item);
+        return true;
+    }
+    if (item->item.id.len && item->item.type)
+        enter_name(labeller, item, item->item.type, item->item.id);
+    if (item->item.full_url.len)
+        enter_name(labeller, item, 0, item->item.full_url);
+    return true;
+}
+
+struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root)
+{
+    struct labelled *item = sl_arena_alloc(labeller->arena, sizeof *item);
+    if (!item)
+        return NULL;
+    item->item.doc = doc;
+    item->item.span = root;
+    if (labeller->last)
+        labeller->last->item.next = &item->item;
+    else
+        labeller->first = item;
+    labeller->last = item;
+    labeller->count++;
+    return item;
+}
+
+struct sl_item *sl_labeller_items(const struct sl_labeller *labeller)
+{
+    return labeller->first ? &labeller->first->item : NULL;
+}
+
+struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_slice reference)
+{
+    const char *slash = reference.len ? memchr(reference.ptr, '/', reference.len) : NULL;
+    struct labelled *found = reference.len ? sl_labeller_lookup(labeller, 0, reference) : NULL;
+    if (!found && slash) {
+        size_t at = (size_t)(slash - reference.ptr);
+        sl_r4_node type = sl_r4_resource((struct sl_slice){reference.ptr, at});
+        found = type ? sl_labeller_lookup(labeller, type, sl_slice_from(reference, at + 1)) : NULL;
+    }
+    return found ? &found->item : NULL;
+}
+
+/* ---- What is not here ---- */
+
+static struct absent *absent_slot(struct absent *table, size_t mask, uint64_t hash, sl_r4_node type, struct sl_slice name)
+{
+    size_t i = hash & mask;
+    while (table[i].used && !(table[i].type == type && sl_slice_eq(table[i].name, name)))
+        i = (i + 1) & mask;
+    return &table[i];
+}
+
+const struct absent *sl_labeller_is_absent(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name)
+{
+    if (!labeller->absent_count)
+        return NULL;
+    const struct absent *slot =
+        absent_slot(labeller->absent, labeller->absent_mask, hash_name(labeller, type, name), type, name);
+    return slot->used ? slot : NULL;
+}
+
+static bool grow_absent(struct sl_labeller *labeller)
+{
+    if (labeller->absent && labeller->absent_count * 2 <= labeller->absent_mask)
+        return true;
+    size_t mask = labeller->absent ? labeller->absent_mask * 2 + 1 : ABSENT_START - 1;
+    struct absent *table = sl_arena_array(labeller->arena, mask + 1, sizeof *table);
+    if (!table)
+        return false;
+    for (size_t i = 0; labeller->absent && i <= labeller->absent_mask; i++) {
+        const struct absent *old = &labeller->absent[i];
+        if (old->used)
+            *absent_slot(table, mask, hash_name(labeller, old->type, old->name), old->type, old->name) = *old;
+    }
+    labeller->absent = table;
+    labeller->absent_mask = mask;
+    return true;
+}
+
+enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked)
+{
+    struct target target = sl_target_read(labeller, reference, (struct sl_slice){NULL, 0});
+    if (!target.name.len || target.scoped)
+        return SL_INVALID;
+    if (!grow_absent(labeller))
+        return SL_NO_MEMORY;
+    uint64_t hash = hash_name(labeller, target.type, target.name);
+    struct absent *slot = absent_slot(labeller->absent, labeller->absent_mask, hash, target.type, target.name);
+    if (!slot->used) {
+        *slot = (struct absent){target.type, sl_arena_copy(labeller->arena, target.name), true, asked};
+        labeller->absent_count++;
+    }
+    slot->asked = asked;
+    return slot->name.ptr ? SL_OK : SL_NO_MEMORY;
+}
+
+/* ---- Birth, and adding ---- */
+
+void sl_reason_push(struct sl_arena *arena, const struct sl_reason **list, const struct sl_classes *classes, enum sl_why why,
+    uint32_t span, struct sl_slice detail)
+{
+    struct sl_reason *reason = sl_arena_raw(arena, 1, sizeof *reason);
+    if (!reason)
+        return;
+    *reason = (struct sl_reason){.classes = *classes, .why = why, .span = span, .detail = detail, .next = *list};
+    *list = reason;
+}
+
+/* Labels compare by number of their system, so that a label's OID form is the label. */
+static bool number_security(struct sl_labeller *labeller)
+{
+    const struct sl_earning *e = labeller->earning;
+    labeller->security_systems = sl_arena_array(labeller->arena, e->security_count, sizeof *labeller->security_systems);
+    if (!labeller->security_systems)
+        return false;
+    for (size_t i = 0; i < e->security_count; i++)
+        labeller->security_systems[i] = sl_terminology_system(e->terminology, e->security[i].system);
+    labeller->system_value =
+        sl_terminology_system(e->terminology, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ObservationValue"));
+    return true;
+}
+
+struct sl_labeller *sl_labeller_new_earning(struct sl_arena *arena, const struct sl_earning *earning,
+    const struct sl_programs *programs)
+{
+    struct sl_labeller *labeller = sl_arena_alloc(arena, sizeof *labeller);
+    if (!labeller)
+        return NULL;
+    *labeller = (struct sl_labeller){.arena = arena, .earning = earning, .programs = programs, .index_mask = INDEX_START - 1};
+    if (getrandom(&labeller->seed, sizeof labeller->seed, 0) != (ssize_t)sizeof labeller->seed)
+        return NULL;
+    labeller->index = sl_arena_array(arena, INDEX_START, sizeof *labeller->index);
+    labeller->type_reasons = sl_arena_array(arena, SL_R4_NODES, sizeof(struct sl_reason *));
+    return labeller->index && labeller->type_reasons && number_security(labeller) ? labeller : NULL;
+}
+
+enum sl_status sl_labeller_add(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root,
+    struct sl_slice full_url, bool context, struct sl_item **out)
+{
+    *out = NULL;
+    struct labelled *item = sl_labeller_append(labeller, doc, root);
+    if (!item)
+        return SL_NO_MEMORY;
+    item->item.full_url = full_url;
+    item->item.context = context;
+    SL_TRY(sl_label_walk(labeller, item));
+    *out = &item->item;
+    return SL_OK;
+}

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Phase 2 of labelling: what references bring. Worked out anew, from what phase 1 found, each time something was added, so
+ * that no order of adding matters.
+ *
+ *   1. link: each reference finds its item, or is lacked;
+ *   2. sources: which directory entries lead to a program, then which records a program made (origin references);
+ *   3. classes: by origin, then along defining references;
+ *   4. parts: elements with evidence of their own, and mentions.
+ *
+ * "Leads to" is over any number of steps and through any cycle: edges are passed over, forwards and backwards, until
+ * nothing changes. A chain that takes more than PASSES is no chain of a real record; what stands on it is withheld.
+ */
+#include <stdlib.h>
+
+#include "labelling.h"
+
+#define PASSES 64u
+
+struct edge {
+    struct labelled *from, *to;
+};
+
+struct edges {
+    struct edge *list;
+    size_t count;
+};
+
+struct piece { /* of evidence for a part, from either phase */
+    uint32_t part, span;
+    struct sl_classes classes;
+    enum sl_why why;
+    struct sl_slice detail;
+};
+
+struct resolving {
+    struct sl_labeller *labeller;
+    struct sl_arena *arena;
+    const struct sl_earning *earning;
+    struct edges lead, made, defined; /* directory to directory; record to record or its container; defining */
+    struct sl_slice *missing;
+    size_t missing_count, missing_limit;
+    struct absent *listed; /* what stands in missing, by name */
+    size_t listed_mask;
+    struct piece *pieces;
+    size_t piece_count, piece_limit;
+};
+
+static struct labelled *of(struct sl_item *item)
+{
+    return (struct labelled *)item; /* the item is its first member */
+}
+
+static bool is_directory(sl_r4_node type)
+{
+    return sl_r4_facts(type) & SL_R4_DIRECTORY;
+}
+
+static bool is_person(sl_r4_node type)
+{
+    return type == SL_R4_Patient || type == SL_R4_Practitioner || type == SL_R4_RelatedPerson || type == SL_R4_Person;
+}
+
+/* The id of a reference that names "Type/id". */
+static struct sl_slice id_of(const struct sl_reference *r)
+{
+    return sl_slice_from(r->target, sl_r4_node_name(r->type).len + 1);
+}
+
+/* The next item of the same name: see struct labelled. */
+static struct labelled *next_same(const struct sl_reference *r, const struct labelled *item)
+{
+    return r->type ? item->same_id : r->target.len && r->target.ptr[0] == '#' ? NULL : item->same_url;
+}
+
+/* ---- 1. Link ---- */
+
+static struct labelled *find(const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r)
+{
+    if (r->type)
+        return sl_labeller_lookup(labeller, r->type, id_of(r));
+    if (!r->target.len)
+        return NULL;
+    if (r->target.ptr[0] != '#')
+        return sl_labeller_lookup(labeller, 0, r->target);
+    const struct sl_item *scope = from->scoped ? from->item.container : &from->item;
+    if (r->target.len == 1)
+        return (struct labelled *)(uintptr_t)scope; /* "#": the container */
+    return sl_labeller_contained(labeller, scope, sl_slice_from(r->target, 1));
+}
+
+/* Does the program table say of this reference, by its name alone, what its target is? */
+static bool is_named(const struct sl_labeller *labeller, const struct sl_reference *r, enum sl_source *out)
+{
+    if (r->type)
+        return sl_programs_names(labeller->programs, r->type, id_of(r), out);
+    return r->target.len && sl_programs_names_uri(labeller->programs, r->target, out);
+}
+
+/* Must the target be here before the item is labelled? */
+static bool is_needed(const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r)
+{
+    enum sl_source source;
+    if (!r->type || is_person(r->type))
+        return false;
+    if (is_directory(r->type) && (!sl_programs_type(r->type) || is_named(labeller, r, &source)))
+        return false;
+    if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING)
+        return true;
+    return r->kind == SL_REF_MENTION && !from->item.context && !is_directory(from->item.type);
+}
+
+static void list_missing(struct resolving *re, const struct sl_reference *r)
+{
+    struct sl_slice id = id_of(r);
+    size_t i = (size_t)sl_labeller_hash(re->labeller, r->type, id) & re->listed_mask;
+    for (; re->listed[i].used; i = (i + 1) & re->listed_mask)
+        if (re->listed[i].type == r->type && sl_slice_eq(re->listed[i].name, id))
+            return;
+    re->listed[i] = (struct absent){.type = r->type, .name = id, .used = true};
+    re->missing[re->missing_count++] = r->target;
+}
+
+static void link_reference(const struct sl_labeller *labeller, const struct labelled *from, struct sl_reference *r)
+{
+    struct labelled *found = find(labeller, from, r);
+    if (!found)
+        return;
+    r->item = &found->item;
+    if (r->patient && found->item.type == SL_R4_Patient)
+        r->kind = SL_REF_SUBJECT;
+}
+
+/* A URL or URN among the patients may turn out to be a group, a device, a practitioner. */
+static void drop_others(const struct sl_labeller *labeller, struct sl_item *item)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < item->patient_count; i++) {
+        const struct labelled *known = sl_labeller_lookup(labeller, 0, item->patients[i]);
+        if (!known || known->item.type == SL_R4_Patient)
+            item->patients[kept++] = item->patients[i];
+    }
+    item->patient_count = kept;
+}
+
+/* A first pass counts what may be lacked, so that the tables are made once. */
+static size_t link_items(struct resolving *re)
+{
+    size_t lacked = 0;
+    for (struct labelled *from = re->labeller->first; from; from = of(from->item.next)) {
+        bool urls = false;
+        for (uint32_t i = 0; i < from->item.reference_count; i++) {
+            struct sl_reference *r = &from->item.references[i];
+            if (!r->item)
+                link_reference(re->labeller, from, r);
+            urls |= r->patient && r->item && r->item->type != SL_R4_Patient;
+            lacked += !r->item && is_needed(re->labeller, from, r);
+        }
+        if (urls)
+            drop_others(re->labeller, &from->item);
+    }
+    return lacked;
+}
+
+static enum sl_status judge_lacked(struct resolving *re, size_t lacked)
+{
+    size_t slots = 16;
+    while (slots < lacked * 2)
+        slots *= 2;
+    re->listed_mask = slots - 1;
+    re->listed = sl_arena_array(re->arena, slots, sizeof *re->listed);
+    re->missing = sl_arena_raw(re->arena, lacked, sizeof *re->missing);
+    if (!re->listed || !re->missing)
+        return SL_NO_MEMORY;
+    for (struct labelled *from = re->labeller->first; from; from = of(from->item.next))
+        for (uint32_t i = 0; i < from->item.reference_count; i++) {
+            struct sl_reference *r = &from->item.references[i];
+            if (r->item || !is_needed(re->labeller, from, r))
+                continue;
+            const struct absent *absent = sl_labeller_is_absent(re->labeller, r->type, id_of(r));
+            if (!absent)
+                list_missing(re, r);
+            if (!absent || !absent->asked)
+                from->item.unlabelled = absent ? "reference-not-asked" : "reference-pending";
+        }
+    return SL_OK;
+}
+
+static void reset_items(struct resolving *re)
+{
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+        item->item.classes = item->base_classes;
+        item->item.reasons = item->base_reasons;
+        item->item.unlabelled = item->base_unlabelled;
+        item->item.source = SL_SOURCE_UNKNOWN;
+        item->item.program = item->item.custodian = (struct sl_slice){NULL, 0};
+        item->item.parts = NULL;
+        item->item.part_count = 0;
+        item->candidate = item->base_candidate;
+        item->reaches_program = item->reaches_unknown = item->reaches_not = false;
+    }
+}
+
+/* ---- 2. Sources ---- */
+
+static void reach_program(struct labelled *item, struct sl_slice program)
+{
+    if (item->reaches_program)
+        return;
+    item->reaches_program = true;
+    item->item.program = program;
+}
+
+/* What the table says of a directory entry by its own names. */
+static bool is_named_itself(const struct sl_labeller *labeller, const struct labelled *item, enum sl_source *out)
+{
+    return sl_programs_names(labeller->programs, item->item.type, item->item.id, out) ||
+           sl_programs_names_uri(labeller->programs, item->item.full_url, out);
+}
+
+static struct sl_slice own_name(struct resolving *re, const struct labelled *item)
+{
+    struct sl_slice type = sl_r4_node_name(item->item.type);
+    if (!item->item.id.len)
+        return item->item.full_url;
+    return sl_arena_printf(re->arena, "%.*s/%.*s", SL_FMT(type), SL_FMT(item->item.id));
+}
+
+static void add_edges(struct resolving *re, struct edges *edges, struct labelled *from, const struct sl_reference *r)
+{
+    for (struct labelled *to = of(r->item); to; to = next_same(r, to))
+        if (to != from)
+            edges->list[edges->count++] = (struct edge){from, to};
+    (void)re;
+}
+
+/* One origin reference of a directory entry: what it is part of. */
+static void follow_lead(struct resolving *re, struct labelled *from, const struct sl_reference *r)
+{
+    enum sl_source source;
+    if (is_named(re->labeller, r, &source)) {
+        if (source == SL_SOURCE_PROGRAM)
+            reach_program(from, r->target);
+    } else if (r->item) {
+        add_edges(re, &re->lead, from, r);
+    } else {
+        from->reaches_unknown = true;
+    }
+    if (r->type == SL_R4_Organization && !from->item.custodian.len)
+        from->item.custodian = r->target;
+}
+
+static void start_directory(struct resolving *re, struct labelled *item)
+{
+    enum sl_source source;
+    if (item->item.type == SL_R4_Organization)
+        item->item.custodian = own_name(re, item);
+    if (is_named_itself(re->labeller, item, &source)) {
+        if (source == SL_SOURCE_PROGRAM)
+            reach_program(item, own_name(re, item));
+        item->reaches_not = source == SL_SOURCE_NOT;
+        return; /* named: what it is part of says no more */
+    }
+    for (uint32_t i = 0; i < item->item.reference_count; i++)
+        if (item->item.references[i].kind == SL_REF_ORIGIN)
+            follow_lead(re, item, &item->item.references[i]);
+}
+
+static bool pass_lead(const struct edge *e)
+{
+    bool changed = false;
+    if (e->to->reaches_program && !e->from->reaches_program) {
+        reach_program(e->from, e->to->item.program);
+        changed = true;
+    }
+    if (e->to->reaches_unknown && !e->from->reaches_unknown)
+        changed = e->from->reaches_unknown = true;
+    if (e->to->item.custodian.len && !e->from->item.custodian.len) {
+        e->from->item.custodian = e->to->item.custodian;
+        changed = true;
+    }
+    return changed;
+}
+
+/* True: nothing changes any more. */
+static bool settle(const struct edges *edges, bool (*pass)(const struct edge *edge))
+{
+    bool changed = edges->count > 0;
+    for (unsigned round = 0; changed && round < PASSES; round++) {
+        changed = false;
+        for (size_t i = 0; i < edges->count; i++)
+            changed |= pass(&edges->list[round % 2 ? i : edges->count - 1 - i]);
+    }
+    return !changed;
+}
+
+/* A person or a device tells nothing of the program; what leads nowhere in a closed table is none. */
+static void finish_directory(struct resolving *re, struct labelled *item, bool settled)
+{
+    if (item->reaches_program)
+        item->item.source = SL_SOURCE_PROGRAM;
+    else if (item->reaches_not || (sl_programs_type(item->item.type) && settled && !item->reaches_unknown &&
+                                   sl_programs_closed(re->labeller->programs)))
+        item->item.source = SL_SOURCE_NOT;
+}
+
+static void note_source(struct labelled *item, enum sl_source source, struct sl_slice program)
+{
+    if (source == SL_SOURCE_PROGRAM)
+        reach_program(item, program);
+    item->reaches_not |= source == SL_SOURCE_NOT;
+}
+
+/* One origin reference of a record. */
+static void follow_origin(struct resolving *re, struct labelled *from, const struct sl_reference *r)
+{
+    enum sl_source source;
+    if (r->type == SL_R4_Organization && !from->item.custodian.len)
+        from->item.custodian = r->target;
+    if (is_named(re->labeller, r, &source))
+        note_source(from, source, r->target);
+    if (!r->item)
+        return;
+    if (!is_directory(r->item->type)) {
+        add_edges(re, &re->made, from, r);
+        return;
+    }
+    for (struct labelled *to = of(r->item); to; to = next_same(r, to)) {
+        note_source(from, to->item.source, r->target);
+        if (to->item.custodian.len && !from->item.custodian.len)
+            from->item.custodian = to->item.custodian;
+    }
+}
+
+static void start_record(struct resolving *re, struct labelled *item)
+{
+    enum sl_source source;
+    if (sl_programs_names_uri(re->labeller->programs, item->item.source_uri, &source))
+        note_source(item, source, item->item.source_uri);
+    for (uint32_t i = 0; i < item->item.reference_count; i++)
+        if (item->item.references[i].kind == SL_REF_ORIGIN)
+            follow_origin(re, item, &item->item.references[i]);
+    if (item->item.container && !is_directory(item->item.container->type)) /* who made the container made this */
+        re->made.list[re->made.count++] = (struct edge){item, of(item->item.container)};
+}
+
+static bool pass_made(const struct edge *e)
+{
+    bool changed = pass_lead(e);
+    if (e->to->reaches_not && !e->from->reaches_not)
+        changed = e->from->reaches_not = true;
+    return changed;
+}
+
+static void find_sources(struct resolving *re)
+{
+    struct labelled *first = re->labeller->first;
+    for (struct labelled *item = first; item; item = of(item->item.next))
+        if (is_directory(item->item.type))
+            start_directory(re, item);
+    bool settled = settle(&re->lead, pass_lead);
+    for (struct labelled *item = first; item; item = of(item->item.next))
+        if (is_directory(item->item.type))
+            finish_directory(re, item, settled);
+    for (struct labelled *item = first; item; item = of(item->item.next))
+        if (!is_directory(item->item.type))
+            start_record(re, item);
+    settled = settle(&re->made, pass_made);
+    for (struct labelled *item = first; item; item = of(item->item.next))
+        if (!is_directory(item->item.type)) {
+            item->item.source = item->reaches_program ? SL_SOURCE_PROGRAM
+                                : item->reaches_not && settled ? SL_SOURCE_NOT : SL_SOURCE_UNKNOWN;
+            if (!settled && !item->item.unlabelled)
+                item->item.unlabelled = "chain-too-long";
+        }
+}
+
+/* ---- 3. Classes ---- */
+
+/* Medication, Substance and their like say what, not who: whoever points at them has a source, they have none. */
+static bool earns_by_candidate(const struct labelled *item)
+{
+    return item->candidate && item->item.source == SL_SOURCE_UNKNOWN &&
+           !(sl_r4_facts(item->item.type) & (SL_R4_BY_ROUTE | SL_R4_DIRECTORY));
+}
+
+static void earn_by_source(struct resolving *re, struct labelled *item)
+{
+    const struct sl_earning *e = re->earning;
+    bool program = item->item.source == SL_SOURCE_PROGRAM && !is_directory(item->item.type);
+    const struct sl_classes *classes = program ? &e->program : &e->unknown_candidate;
+    if ((!program && !earns_by_candidate(item)) || sl_classes_empty(classes))
+        return;
+    sl_classes_join(&item->item.classes, classes);
+    sl_reason_push(re->arena, &item->item.reasons, classes, program ? SL_WHY_ORIGIN : SL_WHY_UNKNOWN_ORIGIN, 0,
+        item->item.program);
+}
+
+/* A defining reference that names no record here: nobody knows what the item is. */
+static void follow_defining(struct resolving *re, struct labelled *from, const struct sl_reference *r)
+{
+    if (r->item) {
+        add_edges(re, &re->defined, from, r);
+        return;
+    }
+    const struct absent *absent = r->type ? sl_labeller_is_absent(re->labeller, r->type, id_of(r)) : NULL;
+    if (r->type && (!absent || !absent->asked))
+        return; /* unlabelled already: see judge_lacked */
+    sl_classes_join(&from->item.classes, &re->earning->unclassified);
+    sl_reason_push(re->arena, &from->item.reasons, &re->earning->unclassified, SL_WHY_UNCLASSIFIED, r->span, r->target);
+}
+
+static bool pass_defined(const struct edge *e)
+{
+    bool changed = false;
+    if (!sl_classes_within(&e->to->item.classes, &e->from->item.classes)) {
+        sl_classes_join(&e->from->item.classes, &e->to->item.classes);
+        changed = true;
+    }
+    if (e->to->candidate && !e->from->candidate)
+        changed = e->from->candidate = true;
+    if (e->to->item.unlabelled && !e->from->item.unlabelled) {
+        e->from->item.unlabelled = "reference-unlabelled";
+        changed = true;
+    }
+    return changed;
+}
+
+/* The targets' classes as reasons: what the item would not have without them. */
+static void give_reasons(struct resolving *re)
+{
+    for (size_t i = 0; i < re->defined.count; i++) {
+        const struct edge *e = &re->defined.list[i];
+        const struct sl_reason *own = e->from->item.reasons;
+        struct sl_classes had = {{0}};
+        for (; own; own = own->next)
+            sl_classes_join(&had, &own->classes);
+        if (!sl_classes_within(&e->to->item.classes, &had))
+            sl_reason_push(re->arena, &e->from->item.reasons, &e->to->item.classes, SL_WHY_REFERENCE, 0, own_name(re, e->to));
+    }
+}
+
+/* A candidate code that came by a defining reference makes Part 2 of a record whose source is unknown; and that class
+ * goes along defining references in turn. */
+static bool earn_late(struct resolving *re)
+{
+    bool changed = false;
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+        if (item->candidate == item->base_candidate || !earns_by_candidate(item) ||
+            sl_classes_within(&re->earning->unknown_candidate, &item->item.classes))
+            continue;
+        earn_by_source(re, item);
+        changed = true;
+    }
+    return changed;
+}
+
+static void find_classes(struct resolving *re)
+{
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+        earn_by_source(re, item);
+        for (uint32_t i = 0; i < item->item.reference_count; i++)
+            if (item->item.references[i].kind == SL_REF_DEFINING)
+                follow_defining(re, item, &item->item.references[i]);
+    }
+    bool settled = settle(&re->defined, pass_defined);
+    if (earn_late(re))
+        settled &= settle(&re->defined, pass_defined);
+    for (size_t i = 0; i < re->defined.count && !settled; i++)
+        if (!re->defined.list[i].from->item.unlabelled)
+            re->defined.list[i].from->item.unlabelled = "chain-too-long";
+    give_reasons(re);
+}
+
+/* ---- 4. Parts ---- */
+
+static void add_piece(struct resolving *re, struct piece piece)
+{
+    if (re->piece_count == re->piece_limit) {
+        size_t limit = re->piece_limit ? re->piece_limit * 2 : 64;
+        struct piece *pieces = sl_arena_raw(re->arena, limit, sizeof *pieces);
+        if (!pieces)
+            return;
+        if (re->piece_count)
+            memcpy(pieces, re->pieces, re->piece_count * sizeof *pieces);
+        re->pieces = pieces;
+        re->piece_limit = limit;
+    }
+    re->pieces[re->piece_count++] = piece;
+}
+
+static void add_evidence(struct resolving *re, const struct labelled *item)
+{
+    const struct sl_classes *unknown = &re->earning->unknown_candidate;
+    for (const struct evidence *e = item->evidence; e; e = e->next) {
+        add_piece(re, (struct piece){e->part, e->span, e->classes, e->why, e->detail});
+        if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) && !sl_classes_empty(unknown))
+            add_piece(re, (struct piece){e->part, e->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail});
+    }
+}
+
+/* A mention gives its element what its target is, where the item is not that already. Of a directory, only whether it is
+ * a program. */
+static void add_mention(struct resolving *re, const struct labelled *item, const struct sl_reference *r)
+{
+    enum sl_source source = SL_SOURCE_UNKNOWN;
+    struct sl_classes classes = {{0}};
+    if (is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM)
+        classes = re->earning->program;
+    for (const struct labelled *to = of(r->item); to; to = next_same(r, to)) {
+        if (!is_directory(to->item.type))
+            sl_classes_join(&classes, &to->item.classes);
+        else if (to->item.source == SL_SOURCE_PROGRAM)
+            sl_classes_join(&classes, &re->earning->program);
+    }
+    if (!sl_classes_within(&classes, &item->item.classes))
+        add_piece(re, (struct piece){r->element, r->span, classes, SL_WHY_REFERENCE, r->target});
+}
+
+static int order_pieces(const void *a, const void *b)
+{
+    const struct piece *x = a, *y = b;
+    if (x->part != y->part)
+        return x->part < y->part ? -1 : 1;
+    if (x->span != y->span)
+        return x->span < y->span ? -1 : 1;
+    return (int)x->why - (int)y->why;
+}
+
+static void make_parts(struct resolving *re, struct sl_item *item)
+{
+    if (!re->piece_count)
+        return;
+    qsort(re->pieces, re->piece_count, sizeof *re->pieces, order_pieces);
+    item->parts = sl_arena_array(re->arena, re->piece_count, sizeof *item->parts);
+    if (!item->parts)
+        return;
+    for (size_t i = 0; i < re->piece_count; i++) {
+        const struct piece *p = &re->pieces[i];
+        if (!item->part_count || item->parts[item->part_count - 1].span != p->part)
+            item->parts[item->part_count++] = (struct sl_part){.span = p->part};
+        struct sl_part *part = &item->parts[item->part_count - 1];
+        sl_classes_join(&part->classes, &p->classes);
+        sl_reason_push(re->arena, &part->reasons, &p->classes, p->why, p->span, p->detail);
+    }
+}
+
+static void find_parts(struct resolving *re)
+{
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+        if (item->item.context || is_directory(item->item.type))
+            continue;
+        re->piece_count = 0;
+        add_evidence(re, item);
+        for (uint32_t i = 0; i < item->item.reference_count; i++)
+            if (item->item.references[i].kind == SL_REF_MENTION)
+                add_mention(re, item, &item->item.references[i]);
+        make_parts(re, &item->item);
+    }
+}
+
+/* ---- All of it ---- */
+
+/* Each reference gives as many edges as there are items of its name, each container one. */
+static enum sl_status make_edges(struct resolving *re)
+{
+    size_t lead = 0, made = 0, defined = 0;
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+        made++;
+        for (uint32_t i = 0; i < item->item.reference_count; i++) {
+            const struct sl_reference *r = &item->item.references[i];
+            size_t count = 0;
+            if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING)
+                for (const struct labelled *to = of(r->item); to; to = next_same(r, to))
+                    count++;
+            *(r->kind == SL_REF_DEFINING ? &defined : is_directory(item->item.type) ? &lead : &made) += count;
+        }
+    }
+    re->lead.list = sl_arena_raw(re->arena, lead, sizeof *re->lead.list);
+    re->made.list = sl_arena_raw(re->arena, made, sizeof *re->made.list);
+    re->defined.list = sl_arena_raw(re->arena, defined, sizeof *re->defined.list);
+    return re->lead.list && re->made.list && re->defined.list ? SL_OK : SL_NO_MEMORY;
+}
+
+enum sl_status sl_labeller_resolve(struct sl_labeller *labeller, struct sl_slice **missing, size_t *count)
+{
+    struct resolving re = {.labeller = labeller, .arena = labeller->arena, .earning = labeller->earning};
+    *missing = NULL;
+    *count = 0;
+    reset_items(&re);
+    size_t lacked = link_items(&re);
+    if (lacked)
+        SL_TRY(judge_lacked(&re, lacked));
+    SL_TRY(make_edges(&re));
+    find_sources(&re);
+    find_classes(&re);
+    find_parts(&re);
+    if (sl_arena_failed(labeller->arena))
+        return SL_NO_MEMORY;
+    *missing = re.missing;
+    *count = re.missing_count;
+    return SL_OK;
+}

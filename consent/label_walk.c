@@ -1,0 +1,746 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Phase 1 of labelling: what a resource tells by itself. One walk over its spans, with the R4 table as automaton: each
+ * object has a node, each member an element of it. This loop sees every value that Sluice releases and decides how fast
+ * Sluice is, so nothing is allocated for a span and no strings are compared but those of codings and references. Concepts,
+ * codings and references that hold nothing unusual are read on the spot; everything else gets a frame on an explicit stack.
+ *
+ * What R4 does not know is noted as unknown and not looked into: a property of no such name, a value of the wrong JSON
+ * shape (an object for a primitive, an array where nothing repeats, a single value where something does). It is always cut.
+ */
+#include "labelling.h"
+
+/* What a frame hands down to the values within it. */
+enum {
+    FRAME_ARRAY = 1,    /* its values are entries of `element`; node and self are those of the object that has the array */
+    FRAME_SIBLING = 2,  /* the '_' half of a primitive */
+    FRAME_DEFINES = 4,  /* within something that says what the resource is */
+    FRAME_READ = 8,     /* a concept whose codings are looked up already */
+    FRAME_TEXT = 16,    /* within free text that is noted already */
+    FRAME_EXTENSION = 32 /* an Extension: what stands in it is cut with it */
+};
+
+struct frame {
+    uint32_t end;  /* the span after the last one within */
+    uint32_t self; /* the object */
+    uint32_t cut;  /* what to cut for something in it that cannot be cut by itself */
+    sl_r4_node node;
+    uint16_t flags;
+    const struct sl_r4_element *element; /* of the value; NULL at the root */
+};
+
+struct vector {
+    void *items;
+    uint32_t count, capacity;
+};
+
+struct nested {
+    uint32_t span;
+    struct labelled *owner;
+    bool scoped;
+};
+
+/* Kept from one resource to the next, so that vectors grow once. */
+struct walk_scratch {
+    struct frame stack[STACK_DEPTH];
+    struct vector references, unknown, texts, patients, authors, nested;
+};
+
+struct walk {
+    struct sl_labeller *labeller;
+    struct sl_arena *arena;
+    const struct sl_earning *earning;
+    struct walk_scratch *scratch;
+    struct labelled *item;
+    const struct sl_doc *doc;
+    const struct sl_span *spans;
+    struct frame *top;
+    bool whole;           /* released whole or not at all: evidence anywhere classifies it */
+    bool scoped;          /* this resource is contained: nothing is contained in it */
+    bool ai;              /* AIAST in meta.security */
+    bool unnamed_patient; /* a patient by identifier or display alone */
+    bool too_deep;
+    uint32_t modifier;    /* the span of a modifierExtension */
+    uint32_t status, doc_status, rules; /* root members; 0: none */
+};
+
+static void *vector_add(struct walk *w, struct vector *v, size_t size)
+{
+    if (v->count == v->capacity) {
+        uint32_t capacity = v->capacity ? v->capacity * 2 : 32;
+        void *items = sl_arena_raw(w->arena, capacity, size);
+        if (!items)
+            return NULL;
+        if (v->count)
+            memcpy(items, v->items, v->count * size);
+        v->items = items;
+        v->capacity = capacity;
+    }
+    return (char *)v->items + v->count++ * size;
+}
+
+static void add_span(struct walk *w, struct vector *v, uint32_t span)
+{
+    uint32_t *slot = vector_add(w, v, sizeof span);
+    if (slot)
+        *slot = span;
+}
+
+static void add_slice(struct walk *w, struct vector *v, struct sl_slice slice)
+{
+    struct sl_slice *slot = vector_add(w, v, sizeof slice);
+    if (slot)
+        *slot = slice;
+}
+
+/* Ends the list of the resource just read: its items, in the arena for good. */
+static void *vector_take(struct walk *w, struct vector *v, size_t size, uint32_t *count)
+{
+    *count = v->count;
+    v->count = 0;
+    if (*count == 0)
+        return NULL;
+    void *items = sl_arena_raw(w->arena, *count, size);
+    if (items)
+        memcpy(items, v->items, *count * size);
+    return items;
+}
+
+/* A string's value; nearly always straight from the text. */
+static inline struct sl_slice text_of(struct walk *w, uint32_t i)
+{
+    if (i == 0)
+        return (struct sl_slice){NULL, 0};
+    return w->spans[i].flags & SL_SPAN_ESCAPED ? sl_span_string(w->doc, i, w->arena) : sl_span_raw(w->doc, i);
+}
+
+static inline struct frame *push(struct walk *w, uint32_t i, sl_r4_node node, const struct sl_r4_element *element, uint16_t flags,
+    uint32_t cut)
+{
+    if (w->top == w->scratch->stack + STACK_DEPTH - 1) {
+        w->too_deep = true;
+        return NULL;
+    }
+    struct frame *f = ++w->top;
+    *f = (struct frame){.end = w->spans[i].next, .self = i, .cut = cut, .node = node, .flags = flags, .element = element};
+    return f;
+}
+
+static uint32_t skip_unknown(struct walk *w, uint32_t i)
+{
+    add_span(w, &w->scratch->unknown, i);
+    return w->spans[i].next;
+}
+
+/* ---- Evidence ---- */
+
+struct find {
+    uint32_t cut, span;
+    enum sl_why why;
+    bool whole, candidate;
+    struct sl_slice detail;
+};
+
+static void earn(struct walk *w, const struct find *find, const struct sl_classes *classes)
+{
+    struct labelled *item = w->item;
+    if (sl_classes_empty(classes))
+        return;
+    if (find->whole || find->cut == item->item.span) {
+        sl_classes_join(&item->base_classes, classes);
+        item->base_candidate |= find->candidate;
+        sl_reason_push(w->arena, &item->base_reasons, classes, find->why, find->span, find->detail);
+        return;
+    }
+    struct evidence *e = sl_arena_raw(w->arena, 1, sizeof *e);
+    if (!e)
+        return;
+    *e = (struct evidence){.part = find->cut, .span = find->span, .classes = *classes, .why = find->why,
+        .candidate = find->candidate, .detail = find->detail, .next = item->evidence};
+    item->evidence = e;
+}
+
+static void earn_text(struct walk *w, uint32_t span, uint32_t cut)
+{
+    add_span(w, &w->scratch->texts, span);
+    earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_TEXT}, &w->earning->text);
+}
+
+/* Where a value stands: whether it classifies the whole, and what is cut for it. */
+struct place {
+    const struct sl_r4_element *element;
+    uint32_t cut;
+    uint16_t flags; /* of the frame around it, and FRAME_DEFINES if its element says so */
+};
+
+static bool is_note(const struct walk *w, const struct sl_r4_element *element)
+{
+    return (w->item->item.type == SL_R4_DocumentReference || w->item->item.type == SL_R4_Composition) && element &&
+           element->parent == w->item->item.type && (element->name == SL_NAME_type || element->name == SL_NAME_category);
+}
+
+/* A label of meta.security, or of an inline label: classes by the policy's table. */
+static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_slice system, struct sl_slice code)
+{
+    const struct sl_earning *e = w->earning;
+    sl_system number = sl_terminology_system(e->terminology, system);
+    w->ai |= number == w->labeller->system_value && number > SL_SYSTEM_UNKNOWN && sl_slice_eq(code, SL_LIT("AIAST"));
+    for (size_t i = 0; i < e->security_count; i++) {
+        const struct sl_security_rule *rule = &e->security[i];
+        bool same = number > SL_SYSTEM_UNKNOWN ? number == w->labeller->security_systems[i] : sl_slice_eq(system, rule->system);
+        if (same && sl_slice_eq(code, rule->code))
+            earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_SECURITY, .detail = rule->code}, &rule->classes);
+    }
+}
+
+/* Looks one code up. True: somebody knows it. */
+static bool read_code(struct walk *w, const struct place *place, uint32_t span, struct sl_slice system, struct sl_slice code)
+{
+    const struct sl_earning *e = w->earning;
+    struct sl_code_hit hits[SL_CODE_HITS];
+    sl_system number = sl_terminology_system(e->terminology, system);
+    size_t count = sl_terminology_find_in(e->terminology, number, code, hits, SL_CODE_HITS);
+    for (size_t i = 0; i < count; i++) {
+        const struct sl_category *category = sl_terminology_category(e->terminology, hits[i].category);
+        struct find find = {.cut = place->cut, .span = span, .detail = category->id,
+            .whole = w->whole || place->flags & FRAME_DEFINES,
+            .candidate = !hits[i].weak && category->part2 == SL_CANDIDATE_YES,
+            .why = is_note(w, place->element) ? SL_WHY_NOTE_TYPE : SL_WHY_CODE};
+        earn(w, &find, hits[i].weak ? &e->weak_by_category[hits[i].category] : &e->by_category[hits[i].category]);
+    }
+    return count || sl_terminology_knows(e->terminology, number, code);
+}
+
+/* Reads a Coding. *plain is cleared if it holds more than a walk by frames would find nothing in. */
+static bool read_coding(struct walk *w, const struct place *place, uint32_t i, bool *plain)
+{
+    const struct sl_span *spans = w->spans;
+    uint32_t system = 0, code = 0;
+    for (uint32_t c = i + 1; c < spans[i].next; c = spans[c].next) {
+        bool string = spans[c].type == SL_SPAN_STRING && !(spans[c].flags & SL_SPAN_SIBLING);
+        if (spans[c].name == SL_NAME_system && string)
+            system = c;
+        else if (spans[c].name == SL_NAME_code && string)
+            code = c;
+        else if (!string || (spans[c].name != SL_NAME_display && spans[c].name != SL_NAME_version))
+            *plain = false;
+    }
+    if (code == 0)
+        return false;
+    if (place->element->parent == SL_R4_Meta && place->element->name == SL_NAME_security) {
+        read_label(w, i, w->item->item.span, text_of(w, system), text_of(w, code));
+        return true;
+    }
+    return read_code(w, place, i, text_of(w, system), text_of(w, code));
+}
+
+/* Must somebody know what stands here? What the resource is, yes; what it is filed under, no. */
+static bool must_be_known(const struct sl_r4_element *e)
+{
+    return (e->flags & (SL_R4_CODED | SL_R4_DEFINES)) == (SL_R4_CODED | SL_R4_DEFINES) && e->name != SL_NAME_category;
+}
+
+static void earn_unclassified(struct walk *w, uint32_t span)
+{
+    earn(w, &(struct find){.whole = true, .span = span, .why = SL_WHY_UNCLASSIFIED}, &w->earning->unclassified);
+}
+
+static uint32_t visit_concept(struct walk *w, uint32_t i, const struct place *place)
+{
+    const struct sl_span *spans = w->spans;
+    const struct sl_r4_element *e = place->element;
+    bool plain = true, known = false, coded = false;
+    for (uint32_t c = i + 1; c < spans[i].next; c = spans[c].next) {
+        if (spans[c].name == SL_NAME_coding && spans[c].type == SL_SPAN_ARRAY && !(spans[c].flags & SL_SPAN_SIBLING)) {
+            for (uint32_t k = c + 1; k < spans[c].next; k = spans[k].next) {
+                if (spans[k].type == SL_SPAN_OBJECT)
+                    known |= read_coding(w, place, k, &plain);
+                else
+                    plain = false;
+                coded = true;
+            }
+        } else if (spans[c].name != SL_NAME_text || spans[c].type != SL_SPAN_STRING || spans[c].flags & SL_SPAN_SIBLING) {
+            plain = false;
+        }
+    }
+    /* An observation's value in words alone is common and says less than its code; any other concept must be coded. */
+    if (!known && must_be_known(e) && (coded || e->name != SL_NAME_valueCodeableConcept))
+        earn_unclassified(w, i);
+    if (plain)
+        return spans[i].next;
+    push(w, i, SL_R4_CodeableConcept, e, place->flags | FRAME_READ, place->cut);
+    return w->too_deep ? spans[i].next : i + 1;
+}
+
+static uint32_t visit_coding(struct walk *w, uint32_t i, const struct place *place)
+{
+    bool plain = true, read = w->top->flags & FRAME_READ && w->top->node == SL_R4_CodeableConcept;
+    if (!read && !read_coding(w, place, i, &plain) && must_be_known(place->element))
+        earn_unclassified(w, i);
+    if (plain && !read)
+        return w->spans[i].next;
+    push(w, i, SL_R4_Coding, place->element, place->flags, place->cut);
+    return w->too_deep ? w->spans[i].next : i + 1;
+}
+
+/* ---- References ---- */
+
+static void add_patient(struct walk *w, const struct sl_reference *r, struct sl_slice written)
+{
+    if (r->type == SL_R4_Patient || (r->target.len && r->type == 0 && r->target.ptr[0] != '#'))
+        add_slice(w, &w->scratch->patients, r->target);
+    else if (sl_slice_starts(written, SL_LIT("Patient?")))
+        add_slice(w, &w->scratch->patients, written); /* somebody; no directive of his will be found */
+    else if (r->target.len == 0 || r->target.ptr[0] == '#')
+        w->unnamed_patient = true;
+}
+
+static void add_reference(struct walk *w, const struct place *place, uint32_t i, uint32_t text)
+{
+    const struct sl_r4_element *e = place->element;
+    struct sl_slice written = text_of(w, text);
+    struct target target = sl_target_read(w->labeller, written, w->item->base);
+    struct sl_reference *r = vector_add(w, &w->scratch->references, sizeof *r);
+    if (!r)
+        return;
+    *r = (struct sl_reference){.span = i, .element = place->cut, .type = target.type, .target = target.text,
+        .patient = e->flags & SL_R4_PATIENT,
+        .kind = e->reference != SL_REF_NONE ? (enum sl_r4_reference)e->reference : SL_REF_MENTION};
+    if (r->patient && r->type == SL_R4_Patient)
+        r->kind = SL_REF_SUBJECT; /* whatever else it would be: see sluice/r4.h */
+    if (r->patient)
+        add_patient(w, r, written);
+    if (e->flags & SL_R4_AUTHOR && r->target.len)
+        add_slice(w, &w->scratch->authors, r->target);
+}
+
+static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *place)
+{
+    const struct sl_span *spans = w->spans;
+    uint32_t text = 0;
+    bool plain = true;
+    for (uint32_t c = i + 1; c < spans[i].next; c = spans[c].next) {
+        bool string = spans[c].type == SL_SPAN_STRING && !(spans[c].flags & SL_SPAN_SIBLING);
+        if (string && spans[c].name == SL_NAME_reference)
+            text = c;
+        else if (!string || (spans[c].name != SL_NAME_display && spans[c].name != SL_NAME_type))
+            plain = false;
+    }
+    add_reference(w, place, i, text);
+    if (plain)
+        return spans[i].next;
+    push(w, i, SL_R4_Reference, place->element, place->flags, place->cut);
+    return w->too_deep ? spans[i].next : i + 1;
+}
+
+/* ---- Other values worth a look ---- */
+
+static bool starts_any_case(struct sl_slice text, struct sl_slice start)
+{
+    for (size_t i = 0; i < start.len; i++)
+        if (i >= text.len || (text.ptr[i] | 0x20) != (start.ptr[i] | 0x20))
+            return false;
+    return true;
+}
+
+/* Can its words be read by a machine as text? */
+static bool is_text_type(struct sl_slice type)
+{
+    static const char *const starts[] = {"text/", "application/xml", "application/json", "application/rtf",
+        "application/xhtml+xml", "application/hl7-cda+xml", "application/cda+xml", "application/fhir+"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (starts_any_case(type, sl_slice_of(starts[i])))
+            return true;
+    return false;
+}
+
+static void earn_attachment(struct walk *w, uint32_t span, uint32_t cut, struct sl_slice content_type)
+{
+    bool text = is_text_type(content_type);
+    earn(w, &(struct find){.cut = cut, .span = span, .why = text ? SL_WHY_TEXT : SL_WHY_UNREAD},
+        text ? &w->earning->text : &w->earning->unread);
+}
+
+static void read_attachment(struct walk *w, uint32_t i, const struct place *place)
+{
+    bool content = sl_span_member(w->doc, i, SL_NAME_data) || sl_span_member(w->doc, i, SL_NAME_url);
+    if (content) /* else there is nothing to read */
+        earn_attachment(w, i, place->cut, text_of(w, sl_span_member(w->doc, i, SL_NAME_contentType)));
+}
+
+static void note_date(struct sl_slice *slot, struct sl_slice date)
+{
+    if (!slot->len)
+        *slot = date;
+}
+
+static void read_period(struct walk *w, uint32_t i)
+{
+    note_date(&w->item->item.date_from, text_of(w, sl_span_member(w->doc, i, SL_NAME_start)));
+    note_date(&w->item->item.date_to, text_of(w, sl_span_member(w->doc, i, SL_NAME_end)));
+}
+
+/* The span of the value a '_' half belongs to, where there is one: an inline label on a primitive is about both. */
+static uint32_t other_half(const struct walk *w, const struct frame *f)
+{
+    const struct frame *array = (f - 1)->flags & FRAME_ARRAY ? f - 1 : NULL;
+    uint32_t owner = (f - 1)->self, main = sl_span_member(w->doc, owner, f->element->name);
+    if (!main || !array)
+        return main ? main : f->self;
+    uint32_t half = sl_span_sibling(w->doc, owner, f->element->name);
+    uint32_t entry = main + 1;
+    for (uint32_t c = half + 1; c < f->self && entry < w->spans[main].next; c = w->spans[c].next)
+        entry = w->spans[entry].next;
+    return w->spans[main].type == SL_SPAN_ARRAY && entry < w->spans[main].next ? entry : f->self;
+}
+
+/* DS4P's inline label: classes for what the extension stands on. */
+static void read_inline_label(struct walk *w, uint32_t i)
+{
+    struct sl_slice url = SL_LIT("http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label");
+    uint32_t at = sl_span_member(w->doc, i, SL_NAME_url);
+    if (!at || !sl_span_is(w->doc, at, url))
+        return;
+    uint32_t coding = sl_span_member(w->doc, i, SL_NAME_valueCoding);
+    if (!coding || w->spans[coding].type != SL_SPAN_OBJECT)
+        return;
+    const struct frame *holder = w->top->flags & FRAME_ARRAY ? w->top - 1 : w->top;
+    uint32_t cut = holder->flags & FRAME_SIBLING ? other_half(w, holder) : holder->self;
+    read_label(w, coding, cut, text_of(w, sl_span_member(w->doc, coding, SL_NAME_system)),
+        text_of(w, sl_span_member(w->doc, coding, SL_NAME_code)));
+}
+
+static uint32_t visit_nested(struct walk *w, uint32_t i, const struct sl_r4_element *e)
+{
+    struct nested *nested = w->scoped ? NULL : vector_add(w, &w->scratch->nested, sizeof *nested);
+    if (!nested)
+        return skip_unknown(w, i); /* contained resources contain none */
+    *nested = (struct nested){.span = i, .owner = w->item, .scoped = e->name == SL_NAME_contained};
+    return w->spans[i].next;
+}
+
+/* ---- The walk ---- */
+
+static uint32_t visit_object(struct walk *w, uint32_t i, const struct sl_r4_element *e)
+{
+    const struct frame *f = w->top;
+    uint32_t cut = f->flags & (FRAME_EXTENSION | FRAME_READ) ? f->cut : e->flags & SL_R4_PART ? f->self : i;
+    struct place place = {e, cut, f->flags & (FRAME_DEFINES | FRAME_TEXT)};
+    if (e->flags & SL_R4_DEFINES)
+        place.flags |= FRAME_DEFINES;
+    if (e->flags & SL_R4_RESOURCE)
+        return visit_nested(w, i, e);
+    switch (e->node) {
+    case SL_R4_CodeableConcept:
+        return visit_concept(w, i, &place);
+    case SL_R4_Coding:
+        return visit_coding(w, i, &place);
+    case SL_R4_Reference:
+        return visit_reference(w, i, &place);
+    case SL_R4_Extension:
+        place.cut = i;
+        place.flags |= FRAME_EXTENSION;
+        read_inline_label(w, i);
+        break;
+    default:
+        break;
+    }
+    if (e->flags & SL_R4_TEXT && !(place.flags & FRAME_TEXT)) {
+        earn_text(w, i, place.cut);
+        place.flags |= FRAME_TEXT;
+    }
+    if (e->flags & SL_R4_ATTACHMENT)
+        read_attachment(w, i, &place);
+    if (e->flags & SL_R4_DATE && e->node == SL_R4_Period)
+        read_period(w, i);
+    push(w, i, e->node, e, place.flags, place.cut);
+    return w->too_deep ? w->spans[i].next : i + 1;
+}
+
+static void visit_scalar(struct walk *w, uint32_t i, const struct sl_r4_element *e)
+{
+    const struct frame *f = w->top;
+    uint32_t cut = f->flags & FRAME_EXTENSION ? f->cut : i;
+    if (w->spans[i].type == SL_SPAN_NULL)
+        return;
+    if (e->flags & SL_R4_TEXT && !(f->flags & FRAME_TEXT))
+        earn_text(w, i, cut);
+    if (e->flags & SL_R4_DATE) {
+        note_date(&w->item->item.date_from, text_of(w, i));
+        note_date(&w->item->item.date_to, text_of(w, i));
+    }
+    if (e->flags & SL_R4_ATTACHMENT) /* a Binary is its data */
+        earn_attachment(w, i, w->item->item.span, text_of(w, sl_span_member(w->doc, w->item->item.span, SL_NAME_contentType)));
+    if (e->flags & SL_R4_CODED) {
+        struct place place = {e, cut, (f->flags | (e->flags & SL_R4_DEFINES ? FRAME_DEFINES : 0)) & FRAME_DEFINES};
+        read_code(w, &place, i, (struct sl_slice){NULL, 0}, text_of(w, i));
+    }
+}
+
+/* The '_' half of a primitive: an Element, or an array of them and nulls beside an array of primitives. */
+static uint32_t visit_half(struct walk *w, uint32_t i, const struct sl_r4_element *e)
+{
+    const struct frame *f = w->top;
+    bool in_array = f->flags & FRAME_ARRAY, array = w->spans[i].type == SL_SPAN_ARRAY;
+    if (in_array && w->spans[i].type == SL_SPAN_NULL)
+        return i + 1;
+    if (!(e->flags & SL_R4_PRIMITIVE) || (in_array ? array : array != ((e->flags & SL_R4_MANY) != 0)))
+        return skip_unknown(w, i);
+    if (array)
+        push(w, i, f->node, e, (f->flags & FRAME_DEFINES) | FRAME_ARRAY | FRAME_SIBLING, f->cut);
+    else if (w->spans[i].type == SL_SPAN_OBJECT)
+        push(w, i, SL_R4_Element, e, (f->flags & FRAME_DEFINES) | FRAME_SIBLING, i);
+    else
+        return skip_unknown(w, i);
+    if (array && !w->too_deep)
+        w->top->self = f->self;
+    return w->too_deep ? w->spans[i].next : i + 1;
+}
+
+static uint32_t visit_array(struct walk *w, uint32_t i, const struct sl_r4_element *e)
+{
+    const struct frame *f = w->top;
+    if (e->name == SL_NAME_modifierExtension)
+        w->modifier = i;
+    if (!push(w, i, f->node, e, (f->flags & ~FRAME_SIBLING) | FRAME_ARRAY, f->cut))
+        return w->spans[i].next;
+    w->top->self = f->self;
+    return i + 1;
+}
+
+static inline bool is_single(const struct sl_span *s, const struct sl_r4_element *e, bool in_array)
+{
+    if (!(e->flags & SL_R4_PRIMITIVE))
+        return s->type == SL_SPAN_OBJECT;
+    return s->type >= SL_SPAN_STRING && (s->type != SL_SPAN_NULL || in_array);
+}
+
+#define WATCHED (SL_R4_TEXT | SL_R4_DATE | SL_R4_ATTACHMENT | SL_R4_CODED)
+
+static inline uint32_t visit(struct walk *w, uint32_t i)
+{
+    const struct frame *f = w->top;
+    const struct sl_span *s = &w->spans[i];
+    bool in_array = f->flags & FRAME_ARRAY;
+    const struct sl_r4_element *e = in_array ? f->element : sl_r4_element(f->node, s->name);
+    if (!e)
+        return s->name == SL_NAME_resourceType && f == w->scratch->stack ? s->next : skip_unknown(w, i);
+    if (s->flags & SL_SPAN_SIBLING || (in_array && f->flags & FRAME_SIBLING))
+        return visit_half(w, i, e);
+    if (!in_array && e->flags & SL_R4_MANY)
+        return s->type == SL_SPAN_ARRAY ? visit_array(w, i, e) : skip_unknown(w, i);
+    if (!is_single(s, e, in_array))
+        return skip_unknown(w, i);
+    if (!(e->flags & SL_R4_PRIMITIVE))
+        return visit_object(w, i, e);
+    if (e->flags & WATCHED)
+        visit_scalar(w, i, e);
+    return i + 1;
+}
+
+static void walk_members(struct walk *w)
+{
+    struct sl_item *item = &w->item->item;
+    uint32_t end = w->spans[item->span].next;
+    w->top = w->scratch->stack;
+    *w->top = (struct frame){.end = end, .self = item->span, .cut = item->span, .node = item->type};
+    for (uint32_t i = item->span + 1; i < end;) {
+        while (i >= w->top->end)
+            w->top--;
+        i = visit(w, i);
+    }
+}
+
+/* ---- Before and after ---- */
+
+static void read_meta(struct walk *w, uint32_t meta)
+{
+    struct sl_item *item = &w->item->item;
+    for (uint32_t c = meta + 1; c < w->spans[meta].next; c = w->spans[c].next) {
+        if (w->spans[c].flags & SL_SPAN_SIBLING)
+            continue;
+        if (w->spans[c].name == SL_NAME_versionId)
+            item->version = text_of(w, c);
+        else if (w->spans[c].name == SL_NAME_source)
+            item->source_uri = text_of(w, c);
+    }
+}
+
+/* FHIR's id type, but for its length: real servers have longer ones, and underscores. */
+static bool is_id(struct sl_slice id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        unsigned char c = (unsigned char)id.ptr[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z', digit = c >= '0' && c <= '9';
+        if (!letter && !digit && c != '-' && c != '.' && c != '_')
+            return false;
+    }
+    return id.len > 0 && id.len <= 128;
+}
+
+/* Who the resource is; why it cannot be labelled, if so. */
+static const char *read_root(struct walk *w)
+{
+    struct sl_item *item = &w->item->item;
+    uint32_t type = 0, id = 0;
+    if (w->spans[item->span].type != SL_SPAN_OBJECT)
+        return "not-a-resource";
+    for (uint32_t c = item->span + 1; c < w->spans[item->span].next; c = w->spans[c].next) {
+        if (w->spans[c].flags & SL_SPAN_SIBLING)
+            continue;
+        switch (w->spans[c].name) {
+        case SL_NAME_resourceType: type = c; break;
+        case SL_NAME_id: id = c; break;
+        case SL_NAME_meta: read_meta(w, c); break;
+        case SL_NAME_implicitRules: w->rules = c; break;
+        case SL_NAME_status: w->status = c; break;
+        case SL_NAME_docStatus: w->doc_status = c; break;
+        default: break;
+        }
+    }
+    item->type = sl_labeller_type(w->labeller, text_of(w, type));
+    if (!item->type)
+        return "unknown-type";
+    if (!id)
+        return NULL;
+    item->id = text_of(w, id);
+    if (is_id(item->id))
+        return NULL;
+    item->id = (struct sl_slice){NULL, 0};
+    return "bad-id";
+}
+
+/* What stands in front of "/Type/id" in the entry's fullUrl. */
+static struct sl_slice base_of(const struct sl_item *item)
+{
+    struct sl_slice type = sl_r4_node_name(item->type), url = item->full_url;
+    size_t tail = type.len + item->id.len + 2;
+    if (!item->id.len || url.len <= tail)
+        return (struct sl_slice){NULL, 0};
+    const char *at = url.ptr + url.len - tail;
+    if (at[0] != '/' || memcmp(at + 1, type.ptr, type.len) != 0 || at[type.len + 1] != '/' ||
+        memcmp(at + type.len + 2, item->id.ptr, item->id.len) != 0)
+        return (struct sl_slice){NULL, 0};
+    return (struct sl_slice){url.ptr, url.len - tail};
+}
+
+static bool is_word(struct walk *w, uint32_t span, const char *const *words)
+{
+    for (; *words; words++)
+        if (sl_span_is(w->doc, span, sl_slice_of(*words)))
+            return true;
+    return false;
+}
+
+/* AI wrote it: a draft until somebody has signed, which the status of the document says where there is one. */
+static void judge_draft(struct walk *w)
+{
+    static const char *const done[] = {"final", "amended", "corrected", "appended", "completed", NULL};
+    uint32_t status = w->doc_status ? w->doc_status : w->status;
+    if (!w->ai || (status && is_word(w, status, done)))
+        return;
+    earn(w, &(struct find){.whole = true, .span = status, .why = SL_WHY_DRAFT, .detail = SL_LIT("AIAST")}, &w->earning->draft);
+}
+
+static const char *judge_modifiers(struct walk *w)
+{
+    if (w->modifier) {
+        earn(w, &(struct find){.whole = true, .span = w->modifier, .why = SL_WHY_MODIFIER}, &w->earning->unclassified);
+        return "modifier-extension";
+    }
+    return w->rules ? "implicit-rules" : w->too_deep ? "too-deep" : NULL;
+}
+
+/* The reason that every resource of a type has: made once, shared as the end of many lists. */
+static void earn_type(struct walk *w)
+{
+    struct labelled *item = w->item;
+    sl_r4_node type = item->item.type;
+    const struct sl_classes *classes = &w->earning->by_type[type];
+    if (type == 0 || sl_classes_empty(classes)) {
+        earn_unclassified(w, 0);
+        return;
+    }
+    const struct sl_reason **shared = &w->labeller->type_reasons[type];
+    if (!*shared)
+        sl_reason_push(w->arena, shared, classes, SL_WHY_TYPE, 0, sl_r4_node_name(type));
+    item->base_reasons = *shared;
+    item->base_classes = *classes;
+}
+
+static void take_lists(struct walk *w)
+{
+    struct sl_item *item = &w->item->item;
+    struct walk_scratch *s = w->scratch;
+    if (item->type == SL_R4_Patient) {
+        if (item->id.len)
+            add_slice(w, &s->patients, sl_arena_printf(w->arena, "Patient/%.*s", SL_FMT(item->id)));
+        else if (item->full_url.len)
+            add_slice(w, &s->patients, item->full_url);
+        w->unnamed_patient |= s->patients.count == 0;
+    }
+    if (w->unnamed_patient && s->patients.count == 0)
+        add_slice(w, &s->patients, SL_LIT("?"));
+    item->references = vector_take(w, &s->references, sizeof *item->references, &item->reference_count);
+    item->unknown = vector_take(w, &s->unknown, sizeof *item->unknown, &item->unknown_count);
+    item->texts = vector_take(w, &s->texts, sizeof *item->texts, &item->text_count);
+    item->patients = vector_take(w, &s->patients, sizeof *item->patients, &item->patient_count);
+    item->authors = vector_take(w, &s->authors, sizeof *item->authors, &item->author_count);
+}
+
+static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *item)
+{
+    struct walk w = {.labeller = labeller, .arena = labeller->arena, .earning = labeller->earning, .item = item,
+        .scratch = labeller->scratch, .doc = item->item.doc, .spans = item->item.doc->spans, .scoped = item->scoped};
+    const char *why = read_root(&w);
+    earn_type(&w);
+    if (!sl_labeller_enter(labeller, item))
+        return SL_NO_MEMORY;
+    if (!item->item.container)
+        item->base = base_of(&item->item);
+    if (!why && item->item.type == SL_R4_Bundle)
+        why = "nested-bundle";
+    if (item->item.type && item->item.type != SL_R4_Bundle) {
+        unsigned facts = sl_r4_facts(item->item.type);
+        w.whole = facts & SL_R4_WHOLE;
+        walk_members(&w);
+        judge_draft(&w);
+        const char *modified = judge_modifiers(&w);
+        why = why ? why : modified;
+        take_lists(&w);
+    }
+    item->base_unlabelled = item->item.unlabelled = why;
+    item->item.classes = item->base_classes;
+    item->item.reasons = item->base_reasons;
+    return sl_arena_failed(labeller->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+/* The resources within, first in first out: those within one that is within another come later. */
+static enum sl_status walk_nested(struct sl_labeller *labeller, const struct nested *nested)
+{
+    struct labelled *owner = nested->owner;
+    struct labelled *item = sl_labeller_append(labeller, owner->item.doc, nested->span);
+    if (!item)
+        return SL_NO_MEMORY;
+    item->item.container = &owner->item;
+    item->item.context = owner->item.context;
+    item->base = owner->base;
+    item->scoped = nested->scoped;
+    return walk_one(labeller, item);
+}
+
+enum sl_status sl_label_walk(struct sl_labeller *labeller, struct labelled *item)
+{
+    if (!labeller->scratch)
+        labeller->scratch = sl_arena_alloc(labeller->arena, sizeof *labeller->scratch);
+    if (!labeller->scratch)
+        return SL_NO_MEMORY;
+    struct vector *nested = &labeller->scratch->nested;
+    nested->count = 0;
+    SL_TRY(walk_one(labeller, item));
+    for (uint32_t i = 0; i < nested->count; i++) {
+        struct nested one = ((const struct nested *)nested->items)[i]; /* the vector may move */
+        SL_TRY(walk_nested(labeller, &one));
+    }
+    return SL_OK;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the labeller: what label.c (the labeller and its index), label_walk.c (phase 1: one walk over each resource) and
+ * label_resolve.c (phase 2: what references bring) share. Only these three include it, and label_print.c for paths.
+ */
+#ifndef SLUICE_CONSENT_LABELLING_H
+#define SLUICE_CONSENT_LABELLING_H
+
+#include "earning.h"
+#include "programs.h"
+#include "sluice/label.h"
+
+/* What phase 1 found to classify one element. Whole resources collect theirs in `base` at once. */
+struct evidence {
+    uint32_t part;             /* the span to cut */
+    uint32_t span;             /* of the evidence itself */
+    struct sl_classes classes;
+    enum sl_why why;
+    bool candidate;            /* a Part 2 candidate code, strong: Part 2 where the source is unknown */
+    struct sl_slice detail;
+    struct evidence *next;
+};
+
+/* An item with what only the labeller needs. The item comes first: a pointer to one is a pointer to the other. */
+struct labelled {
+    struct sl_item item;
+    struct sl_slice base;              /* of full_url, in front of "/Type/id"; relative and absolute references meet here */
+    struct sl_classes base_classes;    /* what phase 1 found */
+    const struct sl_reason *base_reasons;
+    const char *base_unlabelled;
+    struct evidence *evidence;
+    struct labelled *same_id, *same_url; /* another item of the same name: a version, a copy in the context */
+    bool scoped;                       /* contained: known by "#id" in its container alone */
+    bool base_candidate;
+    /* Worked out anew by each resolve. */
+    bool candidate;
+    bool reaches_program, reaches_unknown, reaches_not; /* by origin references, over any number of steps */
+};
+
+struct slot {
+    uint64_t hash;
+    struct labelled *item;
+};
+
+struct absent {
+    sl_r4_node type;
+    struct sl_slice name;
+    bool used, asked;
+};
+
+#define TYPE_CACHE 64u
+#define STACK_DEPTH 132u /* containers within containers; deeper resources are not labelled */
+
+struct walk_scratch;
+
+struct sl_labeller {
+    struct sl_arena *arena;
+    const struct sl_earning *earning;
+    const struct sl_programs *programs;
+    uint64_t seed;
+    struct labelled *first, *last;
+    uint32_t count;
+    struct slot *index; /* open addressing over the names of items */
+    size_t index_mask, index_count;
+    struct absent *absent;
+    size_t absent_mask, absent_count;
+    sl_r4_node type_cache[TYPE_CACHE];
+    const struct sl_reason **type_reasons; /* by node: the reason every resource of a type has */
+    sl_system *security_systems;           /* of earning->security, by place */
+    sl_system system_value;                /* v3-ObservationValue */
+    struct walk_scratch *scratch;
+};
+
+/* ---- label.c ---- */
+
+/* What a reference's text names. type: of "Type/id" (name: the id; text: "Type/id"); 0: name is a URL, URN or "#id". */
+struct target {
+    sl_r4_node type;
+    struct sl_slice name, text;
+    bool scoped; /* "#id" */
+};
+/* base: of the referring item. Empty name: it names no record. */
+struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base);
+/* The node of a resource type by name, by way of a small cache; 0: none. */
+sl_r4_node sl_labeller_type(struct sl_labeller *labeller, struct sl_slice name);
+/* The item so named; more of the same name follow at same_id (for type and id) or same_url. */
+struct labelled *sl_labeller_lookup(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name);
+struct labelled *sl_labeller_contained(const struct sl_labeller *labeller, const struct sl_item *container, struct sl_slice id);
+const struct absent *sl_labeller_is_absent(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name);
+/* The hash of a name in the labeller's tables. */
+uint64_t sl_labeller_hash(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name);
+/* A new item at the end of the list; NULL if memory ran out. */
+struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root);
+/* Enters the item under its names. False: no memory. */
+bool sl_labeller_enter(struct sl_labeller *labeller, struct labelled *item);
+
+/* A reason in front of a list. Memory that ran out shows at the arena. */
+void sl_reason_push(struct sl_arena *arena, const struct sl_reason **list, const struct sl_classes *classes, enum sl_why why,
+    uint32_t span, struct sl_slice detail);
+
+static inline bool sl_classes_within(const struct sl_classes *few, const struct sl_classes *many)
+{
+    uint64_t beyond = 0;
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
+        beyond |= few->word[i] & ~many->word[i];
+    return beyond == 0;
+}
+
+/* ---- label_walk.c ---- */
+
+/* Labels the resource of `item` as far as it tells by itself, and those within it, which become items of their own. */
+SL_MUST_CHECK enum sl_status sl_label_walk(struct sl_labeller *labeller, struct labelled *item);
+
+/* As sl_labeller_new, without a policy: for tests, and for whoever earns by other means. */
+struct sl_labeller *sl_labeller_new_earning(struct sl_arena *arena, const struct sl_earning *earning,
+    const struct sl_programs *programs);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a ledger record contains: one JSON text, compact, members in a fixed order, ids and codes and no record content.
+ * Of a search the names of its parameters and the values that are ids; any other value (a name, a date of birth, a code)
+ * stands there as a keyed mark: equal values can be told equal, and nobody without the key can try values against it.
+ *
+ * 42 CFR 2.51(c) wants four things of an emergency disclosure: the clinician and affiliation, the discloser, date and
+ * time, the nature of the emergency. They stand in `emergency` and `time`.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "exchange.h"
+
+#define ITEMS_LIMIT ((size_t)64 * 1024 * 1024)
+#define RULES_LIMIT 32u
+
+/* ---- Writing JSON ---- */
+
+static void text(struct sl_buffer *out, struct sl_slice value)
+{
+    sl_buffer_json_string(out, value);
+}
+
+/* "name":"value", with a comma before it unless it is the first of its object. */
+static void member(struct sl_buffer *out, const char *name, struct sl_slice value)
+{
+    if (out->len && out->ptr[out->len - 1] != '{')
+        sl_buffer_add(out, SL_LIT(","));
+    sl_buffer_printf(out, "\"%s\":", name);
+    text(out, value);
+}
+
+/* As member, left out where there is nothing to say. */
+static void optional(struct sl_buffer *out, const char *name, struct sl_slice value)
+{
+    if (value.len)
+        member(out, name, value);
+}
+
+static void list(struct sl_buffer *out, const char *name, const struct sl_slice *values, size_t count)
+{
+    sl_buffer_printf(out, ",\"%s\":[", name);
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            sl_buffer_add(out, SL_LIT(","));
+        text(out, values[i]);
+    }
+    sl_buffer_add(out, SL_LIT("]"));
+}
+
+static void classes(struct sl_buffer *out, const struct sl_policy *policy, const struct sl_classes *set)
+{
+    bool first = true;
+    sl_buffer_add(out, SL_LIT(",\"classes\":["));
+    for (unsigned bit = sl_classes_next(set, 0); bit < SL_CLASS_LIMIT; bit = sl_classes_next(set, bit + 1)) {
+        const struct sl_class *class = sl_policy_class(policy, bit);
+        if (!class)
+            continue;
+        if (!first)
+            sl_buffer_add(out, SL_LIT(","));
+        text(out, class->id);
+        first = false;
+    }
+    sl_buffer_add(out, SL_LIT("]"));
+}
+
+static void begin_item(struct sl_buffer *out, const struct sl_item *item)
+{
+    if (!out->limit)
+        sl_buffer_init(out, ITEMS_LIMIT);
+    if (out->len)
+        sl_buffer_add(out, SL_LIT(","));
+    sl_buffer_printf(out, "{\"item\":\"%.*s/%.*s\"", SL_FMT(sl_r4_node_name(item->type)), SL_FMT(item->id));
+}
+
+/* ---- Items ---- */
+
+void sl_account_clear(struct sl_account *account)
+{
+    sl_buffer_fini(&account->released);
+    sl_buffer_fini(&account->withheld);
+    *account = (struct sl_account){0};
+}
+
+void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withheld)
+{
+    struct sl_buffer *out = &x->account.withheld;
+    const struct sl_cause *cause = &withheld->cause;
+    const struct sl_class *class = sl_policy_class(x->policy, cause->class_bit);
+    begin_item(out, withheld->item);
+    optional(out, "path", withheld->path);
+    optional(out, "why", sl_slice_of(cause->why));
+    if (class)
+        optional(out, "class", class->id);
+    if (cause->rule)
+        optional(out, "rule", cause->rule->id);
+    optional(out, "directive", cause->directive);
+    optional(out, "unlabelled", sl_slice_of(withheld->item->unlabelled));
+    sl_buffer_add(out, SL_LIT("}"));
+    x->account.withheld_count += !withheld->path.len;
+}
+
+void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found)
+{
+    struct sl_buffer *out = &x->account.withheld;
+    begin_item(out, found->item);
+    member(out, "why", SL_LIT("no-match-after-cuts"));
+    sl_buffer_add(out, SL_LIT("}"));
+    x->account.withheld_count++;
+}
+
+enum sl_status sl_account_released(struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release)
+{
+    struct sl_buffer *out = &x->account.released;
+    const struct sl_rule_view *rules[RULES_LIMIT];
+    struct sl_slice patients, names[RULES_LIMIT];
+    SL_TRY(sl_pass_patients(found->pass, found->item, &patients));
+    size_t count = sl_ruling_rules(found->item->ruling, found->item, rules, RULES_LIMIT);
+    for (size_t i = 0; i < count && i < RULES_LIMIT; i++)
+        names[i] = rules[i]->id;
+    begin_item(out, found->item);
+    optional(out, "version", found->item->version);
+    optional(out, "patient", patients);
+    classes(out, x->policy, &found->item->classes);
+    list(out, "rules", names, count < RULES_LIMIT ? count : RULES_LIMIT);
+    optional(out, "consent", release->consent);
+    if (release->notice)
+        sl_buffer_add(out, SL_LIT(",\"duties\":[\"notice\"]"));
+    sl_buffer_add(out, SL_LIT("}"));
+    x->account.released_count++;
+    return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
+}
+
+/* ---- The record ---- */
+
+static void instant(char out[32], int64_t seconds)
+{
+    time_t when = (time_t)seconds;
+    struct tm tm;
+    if (!gmtime_r(&when, &tm) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        strcpy(out, "unknown");
+}
+
+static void exchange_id(const struct sl_exchange *x, char out[40])
+{
+    const unsigned char *b = x->state->gateway->boot;
+    snprintf(out, 40, "%02x%02x%02x%02x%02x%02x%02x%02x-%" PRIx64, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], x->number);
+}
+
+static void recipient(struct sl_buffer *out, const struct sl_exchange *x)
+{
+    const struct sl_recipient *r = &x->caller.recipient;
+    sl_buffer_add(out, SL_LIT(",\"recipient\":{"));
+    if (x->caller.known) {
+        member(out, "issuer", x->caller.issuer);
+        member(out, "client", r->client);
+        optional(out, "user", r->user);
+        optional(out, "reference", r->user_reference);
+        optional(out, "name", r->user_name);
+        optional(out, "organization", r->organization);
+        optional(out, "organization-name", r->organization_name);
+        optional(out, "token", x->caller.token_id);
+        member(out, "purpose", r->purpose);
+        list(out, "roles", r->roles, r->role_count);
+        list(out, "kinds", r->kinds, r->kind_count);
+    }
+    sl_buffer_add(out, SL_LIT("}"));
+}
+
+/* The parties the recipient was found to be: the same for every ruling of an exchange but for relationships, so the
+ * union over what was decided. */
+void sl_account_parties(struct sl_exchange *x, const struct sl_ruling *ruling)
+{
+    size_t count = 0;
+    const struct sl_slice *some = ruling ? sl_ruling_parties(ruling, &count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = 0;
+        while (at < x->party_count && !sl_slice_eq(x->parties[at], some[i]))
+            at++;
+        if (at == x->party_count && at < SL_ACCOUNT_PARTIES)
+            x->parties[x->party_count++] = some[i]; /* the policy's, which the exchange holds */
+    }
+}
+
+/* A value that is an id stands in the clear: whose record it was is what an accounting of disclosures is about. */
+static bool is_reference(const struct sl_search_param *param, struct sl_slice value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.ptr[i] <= 0x20 || value.ptr[i] > 0x7e)
+            return false;
+    return sl_slice_eq(param->name, SL_LIT("_id")) || param->param->type == SL_PARAM_REFERENCE;
+}
+
+static enum sl_status search_values(struct sl_buffer *out, const struct sl_exchange *x, const struct sl_search_param *param)
+{
+    for (size_t i = 0; i < param->value_count; i++) {
+        unsigned char mark[32];
+        if (i)
+            sl_buffer_add(out, SL_LIT(","));
+        if (is_reference(param, param->values[i].text)) {
+            text(out, param->values[i].text);
+            continue;
+        }
+        SL_TRY(sl_seal_mark(x->state->gateway->sealer, param->values[i].text, mark));
+        sl_buffer_add(out, SL_LIT("\"#"));
+        for (unsigned j = 0; j < 16; j++)
+            sl_buffer_printf(out, "%02x", mark[j]);
+        sl_buffer_add(out, SL_LIT("\""));
+    }
+    return SL_OK;
+}
+
+static enum sl_status interaction(struct sl_buffer *out, const struct sl_exchange *x)
+{
+    const struct sl_interaction *in = &x->interaction;
+    sl_buffer_add(out, SL_LIT(",\"interaction\":{"));
+    member(out, "kind", sl_interaction_name(in->kind));
+    optional(out, "type", in->type_name);
+    optional(out, "id", in->id);
+    optional(out, "compartment", in->compartment);
+    if (in->kind == SL_SEARCH) {
+        sl_buffer_add(out, SL_LIT(",\"parameters\":["));
+        for (size_t i = 0; i < in->search.param_count; i++) {
+            const struct sl_search_param *param = &in->search.params[i];
+            sl_buffer_add(out, i ? SL_LIT(",{") : SL_LIT("{"));
+            member(out, "name", param->name);
+            optional(out, "modifier", param->modifier);
+            sl_buffer_add(out, SL_LIT(",\"values\":["));
+            SL_TRY(search_values(out, x, param));
+            sl_buffer_add(out, SL_LIT("]}"));
+        }
+        sl_buffer_printf(out, "],\"includes\":%zu,\"first\":%s", in->search.include_count, x->first_page ? "true" : "false");
+    }
+    sl_buffer_add(out, SL_LIT("}"));
+    return SL_OK;
+}
+
+static void emergency(struct sl_buffer *out, const struct sl_exchange *x)
+{
+    const struct sl_emergency *e = x->caller.recipient.emergency;
+    if (!e)
+        return;
+    sl_buffer_add(out, SL_LIT(",\"emergency\":{"));
+    member(out, "clinician", e->clinician);
+    member(out, "affiliation", e->affiliation);
+    member(out, "discloser", e->discloser);
+    member(out, "nature", e->nature);
+    sl_buffer_add(out, SL_LIT(",\"consent-unobtainable\":true}"));
+}
+
+static void items(struct sl_buffer *out, const char *name, const struct sl_buffer *from)
+{
+    sl_buffer_printf(out, ",\"%s\":[", name);
+    sl_buffer_add(out, sl_buffer_slice(from));
+    sl_buffer_add(out, SL_LIT("]"));
+}
+
+enum sl_status sl_account_write(struct sl_exchange *x)
+{
+    struct sl_buffer *out = &x->record;
+    char time[32], id[40];
+    if (!out->limit)
+        sl_buffer_init(out, 2 * ITEMS_LIMIT);
+    sl_buffer_clear(out);
+    instant(time, x->now);
+    exchange_id(x, id);
+    sl_buffer_add(out, SL_LIT("{\"v\":1"));
+    member(out, "time", sl_slice_of(time));
+    member(out, "exchange", sl_slice_of(id));
+    member(out, "node", x->state->gateway->config->node);
+    sl_buffer_printf(out, ",\"generation\":%" PRIu64, x->generation);
+    optional(out, "policy", x->policy ? sl_policy_digest(x->policy) : (struct sl_slice){NULL, 0});
+    recipient(out, x);
+    list(out, "parties", x->parties, x->party_count);
+    member(out, "peer", sl_conn_peer(x->conn));
+    SL_TRY(interaction(out, x));
+    sl_buffer_printf(out, ",\"status\":%d", sl_status_http(x->status));
+    member(out, "outcome", sl_slice_of(sl_status_name(x->status)));
+    optional(out, "why", x->status == SL_OK ? (struct sl_slice){NULL, 0} : sl_slice_of(x->why));
+    emergency(out, x);
+    items(out, "released", &x->account.released);
+    items(out, "withheld", &x->account.withheld);
+    sl_buffer_add(out, SL_LIT("}"));
+    bool failed = sl_buffer_failed(out) || sl_buffer_failed(&x->account.released) || sl_buffer_failed(&x->account.withheld);
+    return failed ? SL_LIMIT : SL_OK;
+}
+
+/* A word of a client's making, for a log of one line an exchange: nothing that could end or forge a line. */
+static void safe_word(struct sl_slice word, char out[65])
+{
+    size_t len = 0;
+    for (size_t i = 0; i < word.len && len < 64; i++)
+        out[len++] = word.ptr[i] > 0x20 && word.ptr[i] < 0x7f && word.ptr[i] != '"' ? word.ptr[i] : '?';
+    if (!len)
+        out[len++] = '-';
+    out[len] = '\0';
+}
+
+void sl_account_log(const struct sl_exchange *x)
+{
+    char time[32], id[40], client[65];
+    struct timespec now;
+    if (!x->state->gateway->config->log)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t taken = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - x->started;
+    instant(time, x->now);
+    exchange_id(x, id);
+    safe_word(x->caller.recipient.client, client);
+    fprintf(stderr, "%s %s client=%s purpose=%.*s %.*s %.*s status=%d %s why=%s released=%zu withheld=%zu ms=%" PRIu64 ".%03u\n",
+        time, id, client, SL_FMT(x->caller.recipient.purpose.len ? x->caller.recipient.purpose : SL_LIT("-")),
+        SL_FMT(sl_interaction_name(x->interaction.kind)),
+        SL_FMT(x->interaction.type_name.len ? x->interaction.type_name : SL_LIT("-")), sl_status_http(x->status),
+        sl_status_name(x->status), x->status != SL_OK && x->why ? x->why : "-", x->account.released_count,
+        x->account.withheld_count, taken / 1000, (unsigned)(taken % 1000));
+}

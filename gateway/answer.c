@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The response, whole, in memory: see exchange.h. A Bundle is ours: nothing of the upstream's envelope is in it.
+ *
+ * What is said here is a function of what is released: `total` stands there if and only if the first page holds all
+ * released matches; `next` if and only if there is one more of them; the notice of 42 CFR 2.32 if and only if something
+ * released rests on written consent; the standing sentence always.
+ */
+#include "bookmark.h"
+#include "outcome.h"
+
+#define LIT(text) sl_blocks_add(out, SL_LIT(text))
+
+static void add_header(struct sl_exchange *x, struct sl_slice name, struct sl_slice value)
+{
+    SL_ASSERT(x->response.header_count < sizeof x->headers / sizeof *x->headers);
+    x->headers[x->response.header_count++] = (struct sl_header){name, value};
+}
+
+static void begin(struct sl_exchange *x, enum sl_status status)
+{
+    x->body = (struct sl_blocks){.arena = x->arena};
+    x->response = (struct sl_response){.status = sl_status_http(status), .headers = x->headers, .body = &x->body,
+        .head_only = x->request && x->request->method == SL_HEAD, .close = x->close};
+    add_header(x, SL_LIT("Content-Type"), SL_LIT("application/fhir+json; charset=utf-8"));
+    add_header(x, SL_LIT("Cache-Control"), SL_LIT("no-store"));
+}
+
+void sl_answer_outcome(struct sl_exchange *x)
+{
+    begin(x, x->status);
+    if (x->status == SL_UNAUTHENTICATED) /* RFC 6750, 3: no error code where no token was given */
+        add_header(x, SL_LIT("WWW-Authenticate"), x->why && strcmp(x->why, "token-missing") != 0
+            ? SL_LIT("Bearer realm=\"sluice\", error=\"invalid_token\"") : SL_LIT("Bearer realm=\"sluice\""));
+    if (x->status == SL_METHOD)
+        add_header(x, SL_LIT("Allow"), SL_LIT("GET, HEAD, POST"));
+    if (sl_status_http(x->status) == 503)
+        add_header(x, SL_LIT("Retry-After"), SL_LIT("5"));
+    sl_outcome_write(x->status, x->detail, &x->body);
+}
+
+/* ---- Which includes ---- */
+
+/* Does the view of `from` lead to `to` through the parameter, after all cuts? */
+static bool leads(struct sl_exchange *x, const struct sl_found *from, struct sl_slice param, const struct sl_found *to)
+{
+    struct sl_slice type = sl_r4_node_name(to->entry->type);
+    const struct sl_search_value value = {.text = sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(type), SL_FMT(to->entry->id)),
+        .system = type, .code = to->entry->id, .has_system = true, .prefix = "eq"};
+    const struct sl_search_param one = {.param = sl_r4_param_find(from->entry->type, param), .name = param,
+        .values = &value, .value_count = 1};
+    return value.text.ptr && one.param &&
+        sl_search_match_param(&one, &from->page->doc, from->entry->root, from->page->edits);
+}
+
+/* Does any reference that is left point at it? A cheap question before the exact one. */
+static bool points_at(const struct sl_found *from, const struct sl_found *to)
+{
+    struct sl_slice type = sl_r4_node_name(to->entry->type);
+    for (uint32_t i = 0; i < from->item->reference_count; i++) {
+        const struct sl_reference *reference = &from->item->references[i];
+        struct sl_slice target = reference->target;
+        if (target.len == type.len + 1 + to->entry->id.len && sl_slice_starts(target, type) && target.ptr[type.len] == '/' &&
+            sl_slice_eq(sl_slice_from(target, type.len + 1), to->entry->id) &&
+            !sl_edit_is_cut(from->page->edits, reference->span))
+            return true;
+    }
+    return false;
+}
+
+static bool included_by(struct sl_exchange *x, const struct sl_include *include, const struct sl_found *match,
+    const struct sl_found *candidate)
+{
+    const struct sl_found *from = include->reverse ? candidate : match, *to = include->reverse ? match : candidate;
+    return sl_slice_eq(include->source, sl_r4_node_name(from->entry->type)) &&
+        (!include->target.len || sl_slice_eq(include->target, sl_r4_node_name(to->entry->type))) &&
+        points_at(from, to) && leads(x, from, include->param, to);
+}
+
+static bool is_linked(struct sl_exchange *x, const struct sl_found *candidate)
+{
+    const struct sl_search *search = &x->interaction.search;
+    if (x->interaction.kind == SL_EVERYTHING)
+        return true; /* asked for because a released view points at it */
+    for (const struct sl_round *round = x->rounds; round; round = round->next)
+        for (const struct sl_found *match = round->first; match; match = match->next)
+            for (size_t i = 0; match->match && match->released && i < search->include_count; i++)
+                if (included_by(x, &search->includes[i], match, candidate))
+                    return true;
+    return false;
+}
+
+/* Has an earlier entry of the answer the same name? Upstreams repeat includes from page to page. */
+static bool is_repeated(const struct sl_exchange *x, const struct sl_found *one)
+{
+    for (const struct sl_round *round = x->rounds; round; round = round->next)
+        for (const struct sl_found *other = round->first; other; other = other->next) {
+            if (other == one)
+                return false;
+            if (other->released && (other->match || other->linked) && other->entry->type == one->entry->type &&
+                sl_slice_eq(other->entry->id, one->entry->id))
+                return true;
+        }
+    return false;
+}
+
+static void link_includes(struct sl_exchange *x)
+{
+    for (struct sl_round *round = x->rounds; round; round = round->next)
+        for (struct sl_found *one = round->first; one; one = one->next)
+            if (one->released && !one->match)
+                one->linked = !is_repeated(x, one) && is_linked(x, one);
+}
+
+/* ---- Entries ---- */
+
+#define STATEMENTS 64u
+
+struct notice { /* what of the Bundle depends on what is in it */
+    char confidentiality;
+    bool due;
+    struct sl_slice statements[STATEMENTS]; /* short statement and scope of each consent relied on, each once */
+    size_t statement_count;
+};
+
+/* standards.md 5.2: V > R > N > M > L > U; a Bundle has the highest of its entries. */
+static unsigned rank(char confidentiality)
+{
+    static const char order[] = "ULMNRV";
+    const char *at = confidentiality ? strchr(order, confidentiality) : NULL;
+    return at ? (unsigned)(at - order) + 1 : 0;
+}
+
+static enum sl_status raise_notice(struct notice *notice, const struct sl_release *release)
+{
+    if (rank(release->confidentiality) > rank(notice->confidentiality))
+        notice->confidentiality = release->confidentiality;
+    if (!release->notice)
+        return SL_OK;
+    notice->due = true;
+    for (size_t i = 0; i < notice->statement_count; i++)
+        if (sl_slice_eq(notice->statements[i], release->statement))
+            return SL_OK;
+    if (notice->statement_count == STATEMENTS)
+        return SL_LIMIT;
+    if (release->statement.len)
+        notice->statements[notice->statement_count++] = release->statement;
+    return SL_OK;
+}
+
+/* The release of one item: into the ledger's record, and into what the Bundle says of itself. */
+static enum sl_status disclose(struct sl_exchange *x, const struct sl_found *found, struct notice *notice)
+{
+    struct sl_release release = {0};
+    SL_TRY(sl_ruling_release(found->item->ruling, found->item, x->arena, &release));
+    SL_TRY(raise_notice(notice, &release));
+    return sl_account_released(x, found, &release);
+}
+
+static void add_json(struct sl_exchange *x, struct sl_slice text)
+{
+    struct sl_buffer buffer;
+    sl_buffer_init(&buffer, (size_t)1 << 20);
+    sl_buffer_json_string(&buffer, text);
+    if (sl_buffer_failed(&buffer))
+        x->body.failed = true;
+    else
+        sl_blocks_add(&x->body, sl_buffer_slice(&buffer));
+    sl_buffer_fini(&buffer);
+}
+
+static enum sl_status add_entry(struct sl_exchange *x, const struct sl_found *found)
+{
+    struct sl_blocks *out = &x->body;
+    LIT("{\"fullUrl\":\"");
+    sl_blocks_add(out, x->state->gateway->config->url);
+    LIT("/");
+    sl_blocks_add(out, sl_r4_node_name(found->entry->type));
+    LIT("/");
+    sl_blocks_add(out, found->entry->id);
+    LIT("\",\"resource\":");
+    SL_TRY(sl_edit_gather(found->page->edits, found->entry->root, out));
+    sl_blocks_add(out, found->match ? SL_LIT(",\"search\":{\"mode\":\"match\"}},") : SL_LIT(",\"search\":{\"mode\":\"include\"}},"));
+    return out->failed ? SL_NO_MEMORY : SL_OK;
+}
+
+static enum sl_status add_entries(struct sl_exchange *x, bool matches, struct notice *notice)
+{
+    for (const struct sl_round *round = x->rounds; round; round = round->next)
+        for (const struct sl_found *found = round->first; found; found = found->next) {
+            if (!found->released || found->match != matches || (!matches && !found->linked))
+                continue;
+            SL_TRY(disclose(x, found, notice));
+            SL_TRY(add_entry(x, found));
+        }
+    return SL_OK;
+}
+
+/* ---- The envelope ---- */
+
+/* One mark as it stands on a resource's meta as well: DS4P extension-display. */
+static void add_display(struct sl_exchange *x, struct sl_slice text)
+{
+    struct sl_blocks *out = &x->body;
+    LIT("{\"url\":\"http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-display\","
+        "\"valueAnnotation\":{\"text\":");
+    add_json(x, text);
+    LIT("}}");
+}
+
+/* 42 CFR 2.32: the statement, and the scope of the consent, accompany what is disclosed on written consent. Counted in no
+ * total. */
+static void add_notice(struct sl_exchange *x, const struct notice *notice)
+{
+    struct sl_blocks *out = &x->body;
+    LIT("{\"fullUrl\":\"urn:uuid:8a2c3b64-5b0f-4c0e-9d55-0f2d7e6b2320\",\"resource\":{\"resourceType\":\"Basic\","
+        "\"id\":\"part-2-notice\",\"meta\":{\"extension\":[");
+    add_display(x, sl_policy_notice(x->policy));
+    for (size_t i = 0; i < notice->statement_count; i++) {
+        LIT(",");
+        add_display(x, notice->statements[i]);
+    }
+    LIT("]},\"code\":{\"text\":\"Notice of 42 CFR 2.32\"}},\"search\":{\"mode\":\"include\"}},");
+}
+
+static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice query, struct sl_slice cursor)
+{
+    const struct sl_interaction *i = &x->interaction;
+    struct sl_slice url;
+    if (i->kind == SL_EVERYTHING)
+        url = sl_arena_printf(x->arena, "%.*s/Patient/%.*s/$everything", SL_FMT(x->state->gateway->config->url), SL_FMT(i->id));
+    else
+        url = sl_arena_printf(x->arena, "%.*s/%.*s%s%.*s%s%.*s%s%.*s", SL_FMT(x->state->gateway->config->url),
+            SL_FMT(i->compartment), i->compartment.len ? "/" : "", SL_FMT(i->type_name), query.len || cursor.len ? "?" : "",
+            SL_FMT(query), !cursor.len ? "" : query.len ? "&_cursor=" : "_cursor=", SL_FMT(cursor));
+    struct sl_blocks *out = &x->body;
+    LIT("{\"relation\":\"");
+    sl_blocks_add(out, sl_slice_of(relation));
+    LIT("\",\"url\":");
+    add_json(x, url);
+    LIT("}");
+}
+
+static bool has_next(const struct sl_exchange *x)
+{
+    return x->interaction.kind == SL_SEARCH && x->gathered > x->wanted;
+}
+
+static enum sl_status add_links(struct sl_exchange *x)
+{
+    struct sl_blocks *out = &x->body;
+    struct sl_slice query = {NULL, 0}, cursor;
+    if (x->interaction.kind == SL_SEARCH)
+        SL_TRY(sl_bookmark_query(x, &query));
+    LIT("\"link\":[");
+    add_url(x, "self", query, x->interaction.search.cursor);
+    if (has_next(x)) {
+        SL_TRY(sl_bookmark_write(x, &x->following, &cursor));
+        LIT(",");
+        add_url(x, "next", query, cursor);
+    }
+    LIT("],");
+    return SL_OK;
+}
+
+/* A Bundle's own label: the Confidentiality code alone (standards.md 5.2), and only what its entries have. */
+static void add_meta(struct sl_exchange *x, const struct notice *notice)
+{
+    if (!notice->confidentiality)
+        return;
+    struct sl_slice meta = sl_arena_printf(x->arena, ",\"meta\":{\"security\":[{\"system\":"
+        "\"http://terminology.hl7.org/CodeSystem/v3-Confidentiality\",\"code\":\"%c\"}]}", notice->confidentiality);
+    sl_blocks_add(&x->body, meta);
+}
+
+/* Is the number of all released matches known, and on this page? */
+static bool has_total(const struct sl_exchange *x)
+{
+    return x->first_page && !has_next(x) && !sl_slice_eq(x->interaction.search.total, SL_LIT("none"));
+}
+
+/* Members in the order in which they become known; JSON and FHIR leave it free. */
+static enum sl_status answer_bundle(struct sl_exchange *x)
+{
+    struct sl_blocks *out = &x->body;
+    struct notice notice = {0};
+    LIT("{\"resourceType\":\"Bundle\",\"type\":\"searchset\",");
+    if (has_total(x))
+        sl_blocks_add(out, sl_arena_printf(x->arena, "\"total\":%zu,", x->gathered));
+    SL_TRY(add_links(x));
+    LIT("\"entry\":[");
+    link_includes(x);
+    SL_TRY(add_entries(x, true, &notice));
+    SL_TRY(add_entries(x, false, &notice));
+    if (notice.due)
+        add_notice(x, &notice);
+    LIT("{\"fullUrl\":\"urn:uuid:8a2c3b64-5b0f-4c0e-9d55-0f2d7e6b2321\",\"resource\":");
+    sl_outcome_standing(out);
+    LIT(",\"search\":{\"mode\":\"outcome\"}}]");
+    add_meta(x, &notice);
+    LIT("}");
+    return SL_OK;
+}
+
+/* ---- One resource ---- */
+
+static const struct sl_found *the_one(const struct sl_exchange *x)
+{
+    const struct sl_found *found = x->rounds ? x->rounds->first : NULL;
+    return found && found->released && found->entry->type == x->interaction.type &&
+        sl_slice_eq(found->entry->id, x->interaction.id) ? found : NULL;
+}
+
+static enum sl_status answer_read(struct sl_exchange *x)
+{
+    struct notice notice = {0};
+    const struct sl_found *found = the_one(x);
+    if (!found)
+        return SL_NOT_FOUND; /* withheld or absent: the same bytes */
+    SL_TRY(disclose(x, found, &notice));
+    return sl_edit_gather(found->page->edits, found->entry->root, &x->body);
+}
+
+enum sl_status sl_answer(struct sl_exchange *x)
+{
+    enum sl_status status = SL_OK;
+    begin(x, SL_OK);
+    switch (x->interaction.kind) {
+    case SL_METADATA:
+        sl_blocks_add(&x->body, x->state->gateway->metadata);
+        break;
+    case SL_READ:
+        status = answer_read(x);
+        break;
+    case SL_EVERYTHING:
+        status = the_one(x) ? answer_bundle(x) : SL_NOT_FOUND;
+        break;
+    case SL_SEARCH:
+        status = answer_bundle(x);
+        break;
+    case SL_INTERACTION_NONE:
+        status = SL_NOT_SUPPORTED;
+        break;
+    }
+    if (status == SL_OK && (x->body.failed || sl_arena_failed(x->arena)))
+        status = SL_NO_MEMORY;
+    return status;
+}

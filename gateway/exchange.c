@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of one request, top to bottom: a table of steps (steps.def), the steps, and one small dispatcher.
+ *
+ * Read first: the steps below, in their order. What they work on is in exchange.h; one pass (fetch to segment) is round.c,
+ * what to fetch plan.c, the response answer.c, the ledger record account.c.
+ *
+ * Two things hold throughout. Nothing is sent before the ledger has it: `send` comes after `account`, and no other place
+ * answers. And a failure is whole: a step that fails drops everything that was being made, and what goes out is the fixed
+ * answer of its status, never a thinner result.
+ */
+#include "exchange.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "bookmark.h"
+
+#define MAGIC 0x51ce9a7eu
+#define TURN_US 1000u           /* how long one exchange may hold its worker before others get a turn */
+#define BASE_WEIGHT ((size_t)64 * 1024) /* of the process's budget, for an exchange as such */
+#define ATTEMPTS 8u             /* decided again, policy or directives changing meanwhile; then 503 */
+
+/* ---- accept: under a policy in force, or not at all ---- */
+
+static enum sl_step_result step_accept(struct sl_exchange *x)
+{
+    if (sl_worker_state_refresh(x->state) != SL_OK)
+        return sl_exchange_fail(x, SL_UNAVAILABLE, "no-policy");
+    sl_policy_unref(x->policy);
+    x->policy = sl_policy_ref(x->state->policy);
+    x->generation = x->state->generation;
+    x->store_version = x->state->store_version;
+    return SL_STEP_DONE;
+}
+
+/* ---- identify: token, registry, purpose, emergency statement ---- */
+
+static enum sl_step_result step_identify(struct sl_exchange *x)
+{
+    enum sl_status status = sl_identify(x->state->identifier, x->request, x->now, x->arena, &x->caller);
+    return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, x->caller.why ? x->caller.why : "identify");
+}
+
+/* ---- route: path, method, headers ---- */
+
+/* Whoever is nobody learns nothing but metadata, not even which paths there are. */
+static enum sl_step_result step_route(struct sl_exchange *x)
+{
+    const char *why = NULL;
+    enum sl_status status = sl_route(x->state->gateway->config, x->request, x->arena, &x->interaction, &why);
+    if (!x->caller.known && (status != SL_OK || x->interaction.kind != SL_METADATA))
+        return sl_exchange_fail(x, SL_UNAUTHENTICATED, "token-missing");
+    return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, why);
+}
+
+/* ---- read: parameters of query and body, once the body is there ---- */
+
+static enum sl_step_result step_read(struct sl_exchange *x)
+{
+    struct sl_issues issues = {.arena = x->arena};
+    enum sl_status status = sl_route_query(x->request, x->arena, &issues, &x->interaction);
+    if (status != SL_OK && issues.first)
+        x->detail = issues.first->text; /* about the request's own words */
+    return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "parameters");
+}
+
+/* ---- admit: scopes and policy may refuse the whole ---- */
+
+static enum sl_step_result step_admit(struct sl_exchange *x)
+{
+    unsigned action = x->interaction.kind == SL_SEARCH ? SL_MAY_SEARCH : SL_MAY_READ;
+    bool patient_only;
+    if (!sl_caller_may(&x->caller, x->interaction.type, action, &patient_only))
+        return sl_exchange_fail(x, SL_FORBIDDEN, "scope");
+    enum sl_status status = sl_admit(x->policy, &x->caller.recipient);
+    return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "policy");
+}
+
+/* ---- compile: what to fetch; rulings are made for each set of patients as they turn up (consent/pass.c) ---- */
+
+static size_t page_size(const struct sl_exchange *x)
+{
+    const struct sl_config *config = x->state->gateway->config;
+    size_t asked = x->interaction.search.count ? x->interaction.search.count : config->page_default;
+    return asked < config->page_limit ? asked : config->page_limit;
+}
+
+static enum sl_step_result step_compile(struct sl_exchange *x)
+{
+    x->at = x->following = (struct sl_position){0};
+    x->rows = x->gathered = 0;
+    x->exhausted = false;
+    x->wanted = page_size(x);
+    x->first_page = !x->interaction.search.cursor.len;
+    enum sl_status status = sl_plan(x);
+    if (status == SL_OK && !x->first_page)
+        status = sl_bookmark_read(x, x->interaction.search.cursor);
+    x->exhausted = x->at.errand >= x->errand_count;
+    return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "plan");
+}
+
+/* ---- fetch, label, decide, segment: one pass, as often as it takes ---- */
+
+static enum sl_step_result step_fetch(struct sl_exchange *x)
+{
+    return sl_round_fetch(x);
+}
+
+static enum sl_step_result step_label(struct sl_exchange *x)
+{
+    return sl_round_label(x);
+}
+
+static enum sl_step_result step_decide(struct sl_exchange *x)
+{
+    return sl_round_decide(x);
+}
+
+static enum sl_step_result step_segment(struct sl_exchange *x)
+{
+    return sl_round_segment(x);
+}
+
+/* ---- answer: whole, in memory ---- */
+
+static enum sl_step_result step_answer(struct sl_exchange *x)
+{
+    if (x->status == SL_OK) {
+        enum sl_status status = sl_answer(x);
+        if (status != SL_OK)
+            return sl_exchange_fail(x, status, status == SL_NOT_FOUND ? "not-released" : "answer");
+        return SL_STEP_DONE;
+    }
+    sl_answer_outcome(x);
+    return SL_STEP_DONE;
+}
+
+/* ---- account: durable before the first byte leaves ---- */
+
+/* On the ledger's thread: only tells the worker's loop. */
+static void appended(struct sl_append *append, enum sl_status status, uint64_t sequence)
+{
+    struct sl_exchange *x = append->context;
+    (void)sequence;
+    x->appended = status;
+    sl_worker_post(x->worker, &x->wake);
+}
+
+/* Back to where policy and directives are taken up. Refusals stand as they are: they released nothing. */
+static enum sl_step_result decide_again(struct sl_exchange *x)
+{
+    if (++x->attempts == ATTEMPTS)
+        return sl_exchange_fail(x, SL_UNAVAILABLE, "unsettled");
+    sl_rounds_drop(x);
+    sl_account_clear(&x->account);
+    x->party_count = 0;
+    enum sl_step_result result = step_accept(x);
+    if (result == SL_STEP_DONE)
+        x->step = SL_AT_admit;
+    return result == SL_STEP_DONE ? SL_STEP_AGAIN : result;
+}
+
+static enum sl_step_result step_account(struct sl_exchange *x)
+{
+    if (x->appending) {
+        x->appending = false;
+        if (x->appended == SL_OK)
+            return SL_STEP_DONE;
+        return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger");
+    }
+    if (x->status == SL_OK && x->interaction.kind != SL_METADATA &&
+        sl_store_version(x->state->gateway->store) != x->store_version)
+        return decide_again(x);
+    if (sl_account_write(x) != SL_OK)
+        return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger-record");
+    x->append = (struct sl_append){.record = sl_buffer_slice(&x->record), .done = appended, .context = x};
+    if (sl_ledger_append(x->state->gateway->ledger, &x->append) != SL_OK)
+        return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger");
+    x->appending = true;
+    x->outstanding++;
+    return SL_STEP_WAIT;
+}
+
+/* ---- send: the only place that answers ---- */
+
+static enum sl_step_result step_send(struct sl_exchange *x)
+{
+    sl_account_log(x);
+    /* Memory ran out for even the fixed answer: without a body it is still that answer. */
+    if (x->body.failed)
+        x->response.body = NULL;
+    return SL_STEP_DONE;
+}
+
+/* ---- The table and its dispatcher ---- */
+
+static const struct {
+    const char *name;
+    enum sl_step_result (*run)(struct sl_exchange *x);
+    bool records;
+} steps[] = {
+#define SL_STEP(name, records) {#name, step_##name, records},
+#include "steps.def"
+#undef SL_STEP
+};
+
+static struct sl_exchange *exchange_of(void *context)
+{
+    struct sl_exchange *x = context;
+    SL_ASSERT(x && x->magic == MAGIC);
+    return x;
+}
+
+static uint64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+bool sl_exchange_tired(const struct sl_exchange *x)
+{
+    return clock_us() - x->turn > TURN_US;
+}
+
+bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes)
+{
+    if (!sl_gateway_reserve(x->state->gateway, bytes))
+        return false;
+    *account += bytes;
+    return true;
+}
+
+/* Everything that was being made goes; what is left is a status, and the note of what was withheld. What fails in
+ * `account` cannot be accounted for: the fixed answer goes out, with which nothing is disclosed. */
+enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status status, const char *why)
+{
+    SL_ASSERT(status != SL_OK);
+    x->status = status;
+    x->why = why;
+    sl_rounds_drop(x);
+    sl_buffer_fini(&x->account.released);
+    x->account.released_count = 0;
+    bool accounting = x->step >= SL_AT_account;
+    if (accounting)
+        sl_answer_outcome(x);
+    x->step = accounting ? SL_AT_send : SL_AT_answer;
+    return SL_STEP_FAIL;
+}
+
+static bool is_skipped(const struct sl_exchange *x)
+{
+    return steps[x->step].records && x->interaction.kind == SL_METADATA;
+}
+
+static void go_on(struct sl_exchange *x)
+{
+    if (x->step == SL_AT_segment && x->interaction.kind != SL_METADATA && sl_round_more(x))
+        x->step = SL_AT_fetch;
+    else
+        x->step++;
+}
+
+/* Goes on in a later turn of the loop. */
+static void schedule(struct sl_exchange *x)
+{
+    x->scheduled = true;
+    sl_worker_post(x->worker, &x->later);
+}
+
+/* Runs steps until one waits. May free the exchange (a sent answer may end it), so nothing may touch it afterwards. */
+static void run(struct sl_exchange *x)
+{
+    x->turn = clock_us();
+    while (x->step < SL_AT_END) {
+        if (x->step > SL_AT_route && !x->body_ready && x->status == SL_OK)
+            return; /* sl_exchange_start goes on */
+        enum sl_step_result result = is_skipped(x) ? SL_STEP_DONE : steps[x->step].run(x);
+        if (result == SL_STEP_DONE)
+            go_on(x);
+        if (result == SL_STEP_WAIT)
+            return;
+        if (result == SL_STEP_AGAIN) {
+            schedule(x);
+            return;
+        }
+    }
+    sl_conn_respond(x->conn, &x->response);
+}
+
+static void destroy(struct sl_exchange *x)
+{
+    sl_rounds_drop(x);
+    sl_account_clear(&x->account);
+    sl_buffer_fini(&x->record);
+    sl_policy_unref(x->policy);
+    sl_gateway_release(x->state->gateway, x->reserved);
+    struct sl_arena *arena = x->arena;
+    x->magic = 0;
+    free(x);
+    sl_arena_free(arena);
+}
+
+/* Something that was under way has come back. */
+static void resume(struct sl_exchange *x)
+{
+    if (!x->cancelled) {
+        if (x->outstanding == 0)
+            run(x);
+        return;
+    }
+    if (x->outstanding == 0 && !x->scheduled) {
+        x->state->lingering--;
+        destroy(x);
+    }
+}
+
+static void run_later(struct sl_task *task)
+{
+    struct sl_exchange *x = exchange_of(task->context);
+    x->scheduled = false;
+    resume(x);
+}
+
+static void woken(struct sl_task *task)
+{
+    struct sl_exchange *x = exchange_of(task->context);
+    x->outstanding--;
+    resume(x);
+}
+
+static void answered(struct sl_ask *ask)
+{
+    struct sl_exchange *x = exchange_of(ask->context);
+    x->outstanding--;
+    resume(x);
+}
+
+void sl_exchange_ask(struct sl_exchange *x, struct sl_ask *ask)
+{
+    ask->done = answered;
+    ask->context = x;
+    sl_upstream_ask(x->state->upstream, ask);
+    if (!ask->finished)
+        x->outstanding++;
+}
+
+/* ---- What the connection calls (http.h) ---- */
+
+struct sl_exchange *sl_exchange_new(struct sl_worker *worker, struct sl_conn *conn)
+{
+    struct sl_worker_state *state = sl_worker_state(worker);
+    struct timespec now;
+    if (!sl_gateway_reserve(state->gateway, BASE_WEIGHT))
+        return NULL;
+    struct sl_exchange *x = calloc(1, sizeof *x);
+    struct sl_arena *arena = x ? sl_arena_new(state->gateway->config->exchange_memory) : NULL;
+    if (!arena) {
+        free(x);
+        sl_gateway_release(state->gateway, BASE_WEIGHT);
+        return NULL;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    *x = (struct sl_exchange){.magic = MAGIC, .worker = worker, .state = state, .conn = conn, .arena = arena,
+        .reserved = BASE_WEIGHT, .now = now.tv_sec, .started = clock_us(), .turn = clock_us(),
+        .number = atomic_fetch_add(&state->gateway->exchanges, 1)};
+    x->wake = (struct sl_task){.call = woken, .context = x};
+    x->later = (struct sl_task){.call = run_later, .context = x};
+    return x;
+}
+
+struct sl_arena *sl_exchange_arena(struct sl_exchange *x)
+{
+    return x->arena;
+}
+
+enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *request)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    x->now = now.tv_sec;
+    x->request = request;
+    x->turn = clock_us();
+    while (x->step <= SL_AT_route && x->status == SL_OK)
+        if (steps[x->step].run(x) == SL_STEP_DONE)
+            x->step++;
+    if (x->status == SL_OK)
+        return SL_OK;
+    /* The refusal answers by itself, in a later turn: its answer may free the exchange, and the caller still holds it. */
+    enum sl_status status = x->status;
+    x->close = request->has_body; /* a body that nobody reads cannot be told from the next request */
+    x->body_ready = true;
+    schedule(x);
+    return status;
+}
+
+void sl_exchange_start(struct sl_exchange *x)
+{
+    x->body_ready = true;
+    run(x);
+}
+
+void sl_exchange_malformed(struct sl_exchange *x, enum sl_status status)
+{
+    x->close = x->body_ready = true;
+    x->status = status;
+    x->why = "malformed";
+    x->step = SL_AT_answer;
+    if (x->scheduled)
+        return; /* it is being refused already */
+    run(x);
+}
+
+void sl_exchange_cancel(struct sl_exchange *x)
+{
+    x->cancelled = true;
+    x->state->lingering++;
+    sl_rounds_drop(x); /* withdraws what was asked; an append to the ledger cannot be withdrawn */
+    resume(x);
+}
+
+void sl_exchange_free(struct sl_exchange *x)
+{
+    SL_ASSERT(!x->outstanding && !x->scheduled);
+    destroy(x);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one request and its answer consist of, for the files that make up the exchange: exchange.c (the steps and their
+ * dispatcher), plan.c (what to fetch), round.c (one pass), answer.c (the response), account.c (the ledger record).
+ * What the connection calls is in http.h.
+ */
+#ifndef SLUICE_GATEWAY_EXCHANGE_H
+#define SLUICE_GATEWAY_EXCHANGE_H
+
+#include "fetch.h"
+#include "http.h"
+#include "identify.h"
+#include "route.h"
+#include "sluice/pass.h"
+#include "state.h"
+
+/* What a step says. DONE: the next one. WAIT: something is under way and will call back. AGAIN: it has had its millisecond,
+ * and goes on in a later turn of the loop. FAIL: exchange->status says why. */
+enum sl_step_result { SL_STEP_DONE = 1, SL_STEP_WAIT, SL_STEP_AGAIN, SL_STEP_FAIL };
+
+enum sl_step {
+#define SL_STEP(name, records) SL_AT_##name,
+#include "steps.def"
+#undef SL_STEP
+    SL_AT_END
+};
+
+/* One thing to fetch; a search may be several (a compartment is the union of its parameters). */
+struct sl_errand {
+    enum sl_ask_kind kind;
+    struct sl_slice type, id;
+    const struct sl_search *search;
+    struct sl_slice *ids;
+    size_t id_count;
+};
+
+/* A place in the whole of what the errands give. */
+struct sl_position {
+    uint32_t errand;
+    uint32_t skip;            /* matches from that place on that have been dealt with */
+    struct sl_slice upstream; /* the upstream's own position; empty: the first page of the errand */
+};
+
+/* A resource that was fetched to be answered with. */
+struct sl_found {
+    const struct sl_entry *entry;
+    struct sl_fetched *page;
+    struct sl_item *item;
+    struct sl_pass *pass;
+    struct sl_position position; /* of a match */
+    bool released;               /* by decision, and still what was asked for */
+    bool match;                  /* else an include */
+    bool linked;                 /* of an include: a released match leads to it */
+    struct sl_found *next;
+};
+
+/* One pass: what one fetch brought. */
+struct sl_round {
+    struct sl_arena *arena;
+    size_t reserved;              /* of the process's budget */
+    struct sl_pass *pass;
+    struct sl_ask ask;            /* kind NONE: none under way */
+    struct sl_position asked;     /* where the ask stands */
+    struct sl_fetched *pages;
+    struct sl_found *first, *last;
+    struct sl_ask *contexts;      /* what the labels need */
+    size_t context_count;
+    unsigned label_rounds;
+    struct sl_segment_report report;
+    struct sl_found *at;          /* how far segment has come */
+    bool includes_only;           /* everything in it is an include (the second pass of $everything) */
+    struct sl_round *next;
+};
+
+#define SL_ACCOUNT_PARTIES 64u
+
+/* What the ledger will say, gathered while the exchange runs. JSON, without the brackets. */
+struct sl_account {
+    struct sl_buffer released, withheld;
+    size_t released_count, withheld_count;
+};
+
+struct sl_exchange {
+    uint32_t magic;
+    struct sl_worker *worker;
+    struct sl_worker_state *state;
+    struct sl_conn *conn;
+    struct sl_arena *arena;
+    size_t reserved;
+    const struct sl_request *request; /* NULL: malformed */
+    uint64_t number;                  /* of this process; with gateway->boot it is the exchange's id */
+    int64_t now;                      /* seconds since the epoch, when the head was complete */
+    uint64_t started, turn;           /* monotonic microseconds: of the exchange, of this turn */
+
+    enum sl_step step;
+    bool body_ready, cancelled, scheduled, close;
+    unsigned outstanding;             /* asks and appends that will call back */
+    enum sl_status status;
+    const char *why;                  /* of a refusal: a literal, for the operator */
+    struct sl_slice detail;           /* about the client's own request, for the client */
+
+    struct sl_caller caller;
+    struct sl_interaction interaction;
+    struct sl_policy *policy;         /* a reference; kept until account */
+    uint64_t generation, store_version;
+    unsigned attempts;                /* times it has been decided, policy or directives changing meanwhile */
+
+    const struct sl_errand *errands;
+    size_t errand_count;
+    struct sl_position at;            /* what the next ask asks for */
+    size_t wanted;                    /* matches on this page */
+    uint64_t rows;                    /* fetched so far */
+    bool first_page, exhausted;
+    struct sl_round *rounds, *last_round, *round; /* kept ones; the one under way */
+    size_t gathered;                  /* released matches so far: one more than wanted says that there is a next page */
+    struct sl_position following;     /* of that one more */
+
+    struct sl_account account;
+    struct sl_slice parties[SL_ACCOUNT_PARTIES]; /* that the recipient was found to be */
+    size_t party_count;
+    struct sl_buffer record;
+    struct sl_append append;
+    enum sl_status appended;
+    bool appending;
+    struct sl_task wake, later;       /* the ledger has answered; another turn */
+    struct sl_blocks body;
+    struct sl_response response;
+    struct sl_header headers[8];
+};
+
+/* ---- plan.c ---- */
+
+/* What this interaction fetches. SL_NOT_SUPPORTED: not in the compartment. */
+SL_MUST_CHECK enum sl_status sl_plan(struct sl_exchange *x);
+/* The second pass of $everything: what the released ones point at that belongs to them or to the directory. */
+SL_MUST_CHECK enum sl_status sl_plan_routes(struct sl_exchange *x);
+
+/* ---- round.c: fetch, label, decide, segment ---- */
+
+SL_MUST_CHECK enum sl_step_result sl_round_fetch(struct sl_exchange *x);
+SL_MUST_CHECK enum sl_step_result sl_round_label(struct sl_exchange *x);
+SL_MUST_CHECK enum sl_step_result sl_round_decide(struct sl_exchange *x);
+SL_MUST_CHECK enum sl_step_result sl_round_segment(struct sl_exchange *x);
+/* Is another pass needed? */
+bool sl_round_more(const struct sl_exchange *x);
+void sl_rounds_drop(struct sl_exchange *x);
+
+/* ---- answer.c ---- */
+
+SL_MUST_CHECK enum sl_status sl_answer(struct sl_exchange *x);
+/* In place of whatever was being made: the fixed answer of a status. Needs no memory but a small block. */
+void sl_answer_outcome(struct sl_exchange *x);
+
+/* ---- account.c ---- */
+
+void sl_account_clear(struct sl_account *account);
+void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withheld);
+void sl_account_parties(struct sl_exchange *x, const struct sl_ruling *ruling);
+void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found);
+SL_MUST_CHECK enum sl_status sl_account_released(struct sl_exchange *x, const struct sl_found *found,
+    const struct sl_release *release);
+/* The whole record, into x->record. */
+SL_MUST_CHECK enum sl_status sl_account_write(struct sl_exchange *x);
+/* One line on standard error: ids and codes only. */
+void sl_account_log(const struct sl_exchange *x);
+
+/* ---- exchange.c, for the others ---- */
+
+/* Notes why, and gives FAIL. */
+enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status status, const char *why);
+/* Asks the upstream; the exchange is resumed when every ask under way has been answered. */
+void sl_exchange_ask(struct sl_exchange *x, struct sl_ask *ask);
+/* Has this turn had its millisecond? */
+bool sl_exchange_tired(const struct sl_exchange *x);
+/* Takes from the process's budget in the exchange's name. */
+SL_MUST_CHECK bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading an upstream's answer: see fetch.h. */
+#include "fetch.h"
+
+#include "route.h"
+
+static enum sl_status fail(struct sl_ask *ask, const char *why)
+{
+    ask->why = why;
+    return SL_UPSTREAM;
+}
+
+/* An object with a resourceType that R4 knows and an id. */
+static bool read_resource(const struct sl_doc *doc, uint32_t root, struct sl_entry *out)
+{
+    if (doc->spans[root].type != SL_SPAN_OBJECT)
+        return false;
+    uint32_t type = sl_span_member(doc, root, SL_NAME_resourceType), id = sl_span_member(doc, root, SL_NAME_id);
+    out->root = root;
+    out->type = type ? sl_r4_resource(sl_span_raw(doc, type)) : 0;
+    out->id = id ? sl_span_raw(doc, id) : (struct sl_slice){NULL, 0};
+    return out->type && sl_is_id(out->id);
+}
+
+static bool is_one_of(struct sl_slice id, const struct sl_slice *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sl_slice_eq(id, ids[i]))
+            return true;
+    return false;
+}
+
+static enum sl_status read_single(struct sl_ask *ask, struct sl_fetched *out)
+{
+    out->entries = sl_arena_array(ask->arena, 1, sizeof *out->entries);
+    if (!out->entries)
+        return SL_NO_MEMORY;
+    struct sl_entry *entry = out->entries;
+    if (!read_resource(&out->doc, 0, entry) || entry->type != sl_r4_resource(ask->type) || !sl_slice_eq(entry->id, ask->id))
+        return fail(ask, "upstream-not-the-resource");
+    entry->match = true;
+    out->count = out->matches = 1;
+    return SL_OK;
+}
+
+/* An OperationOutcome among the results may say that they are not complete: then they are not an answer. */
+static bool tells_of_failure(const struct sl_doc *doc, uint32_t outcome)
+{
+    uint32_t issues = sl_span_member(doc, outcome, SL_NAME_issue);
+    if (!issues || doc->spans[issues].type != SL_SPAN_ARRAY)
+        return true;
+    for (uint32_t i = issues + 1; i < doc->spans[issues].next; i = doc->spans[i].next) {
+        uint32_t severity = doc->spans[i].type == SL_SPAN_OBJECT ? sl_span_member(doc, i, SL_NAME_severity) : 0;
+        if (!severity || sl_span_is(doc, severity, SL_LIT("error")) || sl_span_is(doc, severity, SL_LIT("fatal")))
+            return true;
+    }
+    return false;
+}
+
+/* Bundle.entry.search.mode; without it a resource of the type asked for is a match. */
+static bool is_match(const struct sl_doc *doc, uint32_t entry, bool of_type)
+{
+    uint32_t search = sl_span_member(doc, entry, SL_NAME_search);
+    uint32_t mode = search && doc->spans[search].type == SL_SPAN_OBJECT ? sl_span_member(doc, search, SL_NAME_mode) : 0;
+    return mode ? sl_span_is(doc, mode, SL_LIT("match")) : of_type;
+}
+
+static enum sl_status read_entry(struct sl_ask *ask, struct sl_fetched *out, uint32_t at)
+{
+    const struct sl_doc *doc = &out->doc;
+    uint32_t resource = doc->spans[at].type == SL_SPAN_OBJECT ? sl_span_member(doc, at, SL_NAME_resource) : 0;
+    if (!resource || doc->spans[resource].type != SL_SPAN_OBJECT)
+        return fail(ask, "upstream-entry");
+    uint32_t type = sl_span_member(doc, resource, SL_NAME_resourceType);
+    if (type && sl_span_is(doc, type, SL_LIT("OperationOutcome")))
+        return tells_of_failure(doc, resource) ? fail(ask, "upstream-outcome") : SL_OK;
+    struct sl_entry *entry = &out->entries[out->count];
+    if (!read_resource(doc, resource, entry))
+        return fail(ask, "upstream-entry");
+    bool of_type = entry->type == sl_r4_resource(ask->type);
+    entry->match = is_match(doc, at, of_type);
+    if (entry->match && !of_type)
+        return fail(ask, "upstream-not-the-type");
+    /* A server that ignores _id would send everything: what was not asked for is not context. */
+    if (ask->kind == SL_ASK_IDS && !is_one_of(entry->id, ask->ids, ask->id_count))
+        return fail(ask, "upstream-not-the-ids");
+    out->matches += entry->match;
+    out->count++;
+    return SL_OK;
+}
+
+/* The `next` link, already made relative: one that still has a scheme leads somewhere else, and is not followed. */
+static enum sl_status read_next(struct sl_ask *ask, struct sl_fetched *out)
+{
+    const struct sl_doc *doc = &out->doc;
+    uint32_t links = sl_span_member(doc, 0, SL_NAME_link);
+    if (!links || doc->spans[links].type != SL_SPAN_ARRAY)
+        return SL_OK;
+    for (uint32_t i = links + 1; i < doc->spans[links].next; i = doc->spans[i].next) {
+        if (doc->spans[i].type != SL_SPAN_OBJECT)
+            return fail(ask, "upstream-link");
+        uint32_t relation = sl_span_member(doc, i, SL_NAME_relation), url = sl_span_member(doc, i, SL_NAME_url);
+        if (!relation || !sl_span_is(doc, relation, SL_LIT("next")))
+            continue;
+        struct sl_slice text = url ? sl_span_string(doc, url, ask->arena) : (struct sl_slice){NULL, 0};
+        if (!text.len || memmem(text.ptr, text.len, "://", 3) || sl_slice_starts(text, SL_LIT("/")))
+            return fail(ask, "upstream-link");
+        out->next = text;
+    }
+    return SL_OK;
+}
+
+static enum sl_status read_bundle(struct sl_ask *ask, struct sl_fetched *out)
+{
+    const struct sl_doc *doc = &out->doc;
+    if (doc->spans[0].type != SL_SPAN_OBJECT)
+        return fail(ask, "upstream-not-a-bundle");
+    uint32_t resource = sl_span_member(doc, 0, SL_NAME_resourceType), type = sl_span_member(doc, 0, SL_NAME_type);
+    uint32_t entries = sl_span_member(doc, 0, SL_NAME_entry);
+    if (!resource || !sl_span_is(doc, resource, SL_LIT("Bundle")) || !type || !sl_span_is(doc, type, SL_LIT("searchset")) ||
+        (entries && doc->spans[entries].type != SL_SPAN_ARRAY))
+        return fail(ask, "upstream-not-a-bundle");
+    size_t count = 0;
+    for (uint32_t i = entries + 1; entries && i < doc->spans[entries].next; i = doc->spans[i].next)
+        count++;
+    out->entries = sl_arena_array(ask->arena, count + 1, sizeof *out->entries);
+    if (!out->entries)
+        return SL_NO_MEMORY;
+    for (uint32_t i = entries + 1; entries && i < doc->spans[entries].next; i = doc->spans[i].next)
+        SL_TRY(read_entry(ask, out, i));
+    out->next = ask->next;
+    return ask->next_in_text ? read_next(ask, out) : SL_OK;
+}
+
+enum sl_status sl_fetch_read(struct sl_ask *ask, struct sl_fetched **out)
+{
+    SL_ASSERT(ask->finished && ask->status == SL_OK);
+    struct sl_fetched *fetched = sl_arena_alloc(ask->arena, sizeof *fetched);
+    *out = fetched;
+    if (!fetched)
+        return SL_NO_MEMORY;
+    enum sl_status status = sl_doc_parse(ask->arena, ask->text, NULL, &fetched->doc, NULL);
+    if (status != SL_OK)
+        return status == SL_NO_MEMORY ? status : fail(ask, "upstream-not-json");
+    SL_TRY(ask->kind == SL_ASK_READ ? read_single(ask, fetched) : read_bundle(ask, fetched));
+    fetched->edits = sl_edits_new(ask->arena, &fetched->doc);
+    return fetched->edits && !sl_arena_failed(ask->arena) ? SL_OK : SL_NO_MEMORY;
+}

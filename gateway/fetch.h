@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an upstream's answer says: the text of an ask read into resources. Strict: what is not a JSON resource of the type
+ * asked for, or a searchset of such, is a failure of the upstream and answers the whole request 503.
+ */
+#ifndef SLUICE_GATEWAY_FETCH_H
+#define SLUICE_GATEWAY_FETCH_H
+
+#include "sluice/edit.h"
+#include "sluice/r4.h"
+#include "sluice/span.h"
+#include "upstream.h"
+
+struct sl_entry {
+    uint32_t root;           /* span of the resource */
+    bool match;              /* else an include */
+    sl_r4_node type;
+    struct sl_slice id;      /* as in the text: ids hold no escapes */
+};
+
+/* One answer, read. Lives in the ask's arena. */
+struct sl_fetched {
+    struct sl_doc doc;
+    struct sl_edits *edits;  /* over doc: the cuts and labels of all its entries */
+    struct sl_entry *entries;
+    size_t count;
+    size_t matches;
+    struct sl_slice next;    /* position of the following page; empty: none */
+    struct sl_fetched *following; /* for lists */
+};
+
+/* Reads a finished ask whose status is SL_OK. SL_UPSTREAM with ask->why set; SL_NO_MEMORY. */
+SL_MUST_CHECK enum sl_status sl_fetch_read(struct sl_ask *ask, struct sl_fetched **out);
+
+#endif

@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From token, registry and headers to one recipient: see identify.h.
+ *
+ * Order: token (whose, whose key, when, for whom), claims, registry, purpose of use, emergency statement. Each step can
+ * only refuse or add what is proved; the recipient begins as nobody.
+ */
+#include "identify.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "jose.h"
+#include "registry.h"
+#include "seal.h"
+#include "sluice/span.h"
+#include "sluice/yaml.h"
+
+#define CACHE_SLOTS 512u        /* verified tokens remembered by a worker */
+#define CACHED_LIMIT 8192u      /* bytes of claims of one of them */
+#define CLAIM_WORDS 64u         /* entries of a list in a claim */
+#define SCOPE_LIMIT 256u
+#define KEYS_FILE_LIMIT ((size_t)256 * 1024)
+
+struct issuer {
+    const struct sl_config_issuer *config;
+    struct sl_keys *keys;
+};
+
+/* A token whose signature has been verified: its hash and its claims. Times are judged anew for each request. */
+struct cached {
+    unsigned char hash[32];
+    char *claims; /* heap; NULL: an empty slot */
+    size_t len;
+    size_t issuer;
+};
+
+struct sl_identifier {
+    const struct sl_config *config;
+    struct sl_registry *registry;
+    struct issuer *issuers;
+    size_t issuer_count;
+    struct cached cache[CACHE_SLOTS];
+};
+
+/* What one call works on. */
+struct work {
+    struct sl_identifier *identifier;
+    const struct sl_request *request;
+    int64_t now;
+    struct sl_arena *arena;
+    struct sl_caller *out;
+    struct sl_doc claims;
+    const struct sl_registered_client *client;
+    const struct sl_registered_user *user;
+};
+
+static const struct sl_doc_limits claim_limits = {.bytes = 64 * 1024, .spans = 4096, .depth = 16};
+
+/* ---- Opening ---- */
+
+static enum sl_status load_issuer(const struct sl_config_issuer *config, struct sl_issues *issues, struct issuer *out)
+{
+    out->config = config;
+    struct sl_slice json;
+    struct sl_arena *arena = sl_arena_new(2 * KEYS_FILE_LIMIT);
+    if (!arena)
+        return SL_NO_MEMORY;
+    enum sl_status status = sl_file_read(arena, config->keys.ptr, KEYS_FILE_LIMIT, &json);
+    if (status == SL_OK)
+        status = sl_keys_read(json, issues, &out->keys);
+    if (status != SL_OK)
+        sl_issue_add(issues, SL_GRADE_ERROR, "issuer-keys", "The keys of issuer %.*s cannot be used: %.*s.",
+            SL_FMT(config->name), SL_FMT(config->keys));
+    sl_arena_free(arena);
+    return status;
+}
+
+enum sl_status sl_identifier_new(const struct sl_config *config, struct sl_issues *issues, struct sl_identifier **out)
+{
+    *out = NULL;
+    struct sl_identifier *identifier = calloc(1, sizeof *identifier);
+    if (!identifier)
+        return SL_NO_MEMORY;
+    identifier->config = config;
+    identifier->issuers = calloc(config->issuer_count + 1, sizeof *identifier->issuers);
+    enum sl_status status = identifier->issuers ? SL_OK : SL_NO_MEMORY;
+    for (size_t i = 0; status == SL_OK && i < config->issuer_count; i++)
+        status = load_issuer(&config->issuers[i], issues, &identifier->issuers[identifier->issuer_count++]);
+    if (status == SL_OK)
+        status = sl_registry_load(config->registry.ptr, config->issuer_count == 1, issues, &identifier->registry);
+    if (status != SL_OK) {
+        sl_identifier_free(identifier);
+        return status;
+    }
+    *out = identifier;
+    return SL_OK;
+}
+
+void sl_identifier_free(struct sl_identifier *identifier)
+{
+    if (!identifier)
+        return;
+    for (size_t i = 0; i < CACHE_SLOTS; i++)
+        free(identifier->cache[i].claims);
+    for (size_t i = 0; i < identifier->issuer_count; i++)
+        sl_keys_free(identifier->issuers[i].keys);
+    free(identifier->issuers);
+    sl_registry_free(identifier->registry);
+    free(identifier);
+}
+
+/* ---- Refusals: one place that names the cause for the operator's log ---- */
+
+static enum sl_status refuse(struct work *work, enum sl_status status, const char *why)
+{
+    work->out->why = why;
+    return status;
+}
+
+static enum sl_status bad_token(struct work *work, const char *why)
+{
+    return refuse(work, SL_UNAUTHENTICATED, why);
+}
+
+/* ---- Claims ---- */
+
+static uint32_t claim(const struct work *work, const char *key)
+{
+    return sl_span_member_key(&work->claims, 0, sl_slice_of(key));
+}
+
+/* A text claim; absent: empty. *good becomes false if it is there and is no text. */
+static struct sl_slice text_claim(const struct work *work, uint32_t at, bool *good)
+{
+    if (!at)
+        return (struct sl_slice){NULL, 0};
+    if (work->claims.spans[at].type != SL_SPAN_STRING)
+        *good = false;
+    return sl_span_string(&work->claims, at, work->arena);
+}
+
+/* A text or a list of texts. */
+static struct sl_words words_claim(const struct work *work, uint32_t at, bool *good)
+{
+    struct sl_words none = {NULL, 0};
+    if (!at)
+        return none;
+    struct sl_slice *words = sl_arena_array(work->arena, CLAIM_WORDS, sizeof *words);
+    size_t count = 0;
+    if (!words)
+        return none;
+    if (work->claims.spans[at].type != SL_SPAN_ARRAY) {
+        words[0] = text_claim(work, at, good);
+        return (struct sl_words){words, words[0].len ? 1 : 0};
+    }
+    for (uint32_t i = at + 1; i < work->claims.spans[at].next; i = work->claims.spans[i].next) {
+        if (count == CLAIM_WORDS || work->claims.spans[i].type != SL_SPAN_STRING)
+            *good = false;
+        else
+            words[count++] = sl_span_string(&work->claims, i, work->arena);
+    }
+    return (struct sl_words){words, count};
+}
+
+/* RFC 7519, 2, NumericDate: seconds, perhaps with a fraction, which is dropped. No sign, no exponent. */
+static bool date_claim(const struct work *work, uint32_t at, int64_t *out)
+{
+    struct sl_slice text = sl_span_text(&work->claims, at);
+    if (work->claims.spans[at].type != SL_SPAN_NUMBER)
+        return false;
+    int64_t value = 0;
+    size_t i = 0;
+    for (; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++) {
+        if (i > 14)
+            return false;
+        value = value * 10 + (text.ptr[i] - '0');
+    }
+    if (i == 0)
+        return false;
+    if (i < text.len && text.ptr[i] == '.')
+        for (i++; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9';)
+            i++;
+    *out = value;
+    return i == text.len;
+}
+
+/* ---- The token ---- */
+
+/* RFC 6750, 2.1: one header, "Bearer", one space, the token. */
+static enum sl_status find_token(struct work *work, struct sl_slice *token)
+{
+    size_t count = 0;
+    struct sl_slice header = sl_request_header(work->request, SL_LIT("authorization"), &count);
+    *token = (struct sl_slice){NULL, 0};
+    if (count == 0)
+        return SL_OK;
+    if (count > 1 || header.len < 8 || strncasecmp(header.ptr, "Bearer ", 7) != 0)
+        return bad_token(work, "token-scheme");
+    *token = sl_slice_from(header, 7);
+    return SL_OK;
+}
+
+static enum sl_status parse_claims(struct work *work, struct sl_slice json)
+{
+    if (sl_doc_parse(work->arena, json, &claim_limits, &work->claims, NULL) == SL_OK &&
+        work->claims.spans[0].type == SL_SPAN_OBJECT)
+        return SL_OK;
+    return sl_arena_failed(work->arena) ? SL_NO_MEMORY : bad_token(work, "token-claims-syntax");
+}
+
+/* Whose keys to ask is read from claims that nobody has verified yet, and used for nothing else. */
+static enum sl_status verify_fresh(struct work *work, struct sl_slice token, size_t *issuer, struct sl_slice *claims)
+{
+    struct sl_slice peeked;
+    bool good = true;
+    if (sl_jws_peek(token, work->arena, &peeked) != SL_OK)
+        return bad_token(work, "token-form");
+    SL_TRY(parse_claims(work, peeked));
+    struct sl_slice iss = text_claim(work, claim(work, "iss"), &good);
+    struct sl_identifier *all = work->identifier;
+    for (*issuer = 0; *issuer < all->issuer_count; (*issuer)++)
+        if (iss.len && sl_slice_eq(all->issuers[*issuer].config->name, iss))
+            break;
+    if (*issuer == all->issuer_count)
+        return bad_token(work, "token-issuer");
+    const struct issuer *row = &all->issuers[*issuer];
+    return sl_jws_verify(row->keys, row->config->algorithms, token, work->arena, claims, &work->out->why);
+}
+
+static void remember(struct cached *slot, const unsigned char hash[32], size_t issuer, struct sl_slice claims)
+{
+    if (claims.len > CACHED_LIMIT)
+        return;
+    char *copy = malloc(claims.len);
+    if (!copy)
+        return;
+    memcpy(copy, claims.ptr, claims.len);
+    free(slot->claims);
+    *slot = (struct cached){.claims = copy, .len = claims.len, .issuer = issuer};
+    memcpy(slot->hash, hash, 32);
+}
+
+/* Verifies the token, or finds that this very token has been verified before. */
+static enum sl_status verify_token(struct work *work, struct sl_slice token)
+{
+    unsigned char hash[32];
+    SL_TRY(sl_sha256(token, hash));
+    struct cached *slot = &work->identifier->cache[(hash[0] | (size_t)hash[1] << 8) % CACHE_SLOTS];
+    size_t issuer = slot->issuer;
+    struct sl_slice claims = {slot->claims, slot->len};
+    if (!slot->claims || memcmp(slot->hash, hash, 32) != 0) {
+        SL_TRY(verify_fresh(work, token, &issuer, &claims));
+        remember(slot, hash, issuer, claims);
+    } else {
+        claims = sl_arena_copy(work->arena, claims); /* the slot may be taken by another token while we run */
+    }
+    work->out->issuer = work->identifier->issuers[issuer].config->name;
+    return parse_claims(work, claims);
+}
+
+/* RFC 7519, 4.1.3 to 4.1.5; RFC 9068, 4: exp is required, nbf and iat hold where they are given. */
+static enum sl_status check_times(struct work *work)
+{
+    int64_t leeway = (int64_t)work->identifier->config->leeway, exp = 0, nbf = 0, iat = 0;
+    uint32_t at_exp = claim(work, "exp"), at_nbf = claim(work, "nbf"), at_iat = claim(work, "iat");
+    if (!at_exp || !date_claim(work, at_exp, &exp) || exp + leeway <= work->now)
+        return bad_token(work, "token-expired");
+    if (at_nbf && (!date_claim(work, at_nbf, &nbf) || nbf - leeway > work->now))
+        return bad_token(work, "token-not-yet");
+    if (at_iat && (!date_claim(work, at_iat, &iat) || iat - leeway > work->now))
+        return bad_token(work, "token-not-yet");
+    return SL_OK;
+}
+
+static enum sl_status check_audience(struct work *work)
+{
+    bool good = true;
+    struct sl_words audience = words_claim(work, claim(work, "aud"), &good);
+    if (!good || !sl_words_have(&audience, work->identifier->config->audience))
+        return bad_token(work, "token-audience");
+    /* A token bound to a key (RFC 7800) is worth nothing without proof of that key, which is not taken here. */
+    return claim(work, "cnf") ? bad_token(work, "token-bound") : SL_OK;
+}
+
+/* ---- Scopes ---- */
+
+static unsigned action_of(char letter)
+{
+    static const char letters[] = "cruds";
+    const char *at = memchr(letters, letter, 5);
+    return at ? 1u << (at - letters) : 0;
+}
+
+/* "rs": letters of "cruds", each once, in that order; or a v1 word. */
+static bool read_actions(struct sl_slice text, unsigned *actions)
+{
+    static const struct {
+        struct sl_slice word;
+        unsigned actions;
+    } v1[] = {
+        {{"read", 4}, SL_MAY_READ | SL_MAY_SEARCH},
+        {{"write", 5}, SL_MAY_CREATE | SL_MAY_UPDATE | SL_MAY_DELETE},
+        {{"*", 1}, SL_MAY_CREATE | SL_MAY_READ | SL_MAY_UPDATE | SL_MAY_DELETE | SL_MAY_SEARCH},
+    };
+    for (size_t i = 0; i < sizeof v1 / sizeof *v1; i++)
+        if (sl_slice_eq(text, v1[i].word)) {
+            *actions = v1[i].actions;
+            return true;
+        }
+    *actions = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned action = action_of(text.ptr[i]);
+        if (action <= *actions) /* not a letter, twice, or out of order: bits grow along "cruds" */
+            return false;
+        *actions |= action;
+    }
+    return text.len > 0;
+}
+
+/* "patient/Observation.rs": level, slash, type or *, dot, actions. */
+static bool read_scope(struct sl_slice text, struct sl_scope *out)
+{
+    static const struct {
+        struct sl_slice prefix;
+        enum sl_scope_level level;
+    } levels[] = {{{"patient/", 8}, SL_SCOPE_PATIENT}, {{"user/", 5}, SL_SCOPE_USER}, {{"system/", 7}, SL_SCOPE_SYSTEM}};
+    for (size_t i = 0; i < 3; i++) {
+        if (!sl_slice_starts(text, levels[i].prefix))
+            continue;
+        struct sl_slice rest = sl_slice_from(text, levels[i].prefix.len);
+        const char *dot = rest.len ? memchr(rest.ptr, '.', rest.len) : NULL;
+        if (!dot)
+            return false;
+        struct sl_slice type = {rest.ptr, (size_t)(dot - rest.ptr)};
+        out->level = levels[i].level;
+        out->type = sl_slice_eq(type, SL_LIT("*")) ? 0 : sl_r4_resource(type);
+        return (out->type || sl_slice_eq(type, SL_LIT("*"))) &&
+            read_actions(sl_slice_from(rest, type.len + 1), &out->actions);
+    }
+    out->level = SL_SCOPE_NONE; /* openid, launch/patient, offline_access: not about resources */
+    return true;
+}
+
+enum sl_status sl_scopes_read(struct sl_slice text, struct sl_arena *arena, const struct sl_scope **out, size_t *count)
+{
+    struct sl_scope *scopes = sl_arena_array(arena, SCOPE_LIMIT, sizeof *scopes);
+    *out = scopes;
+    *count = 0;
+    if (!scopes)
+        return SL_NO_MEMORY;
+    while (text.len) {
+        const char *space = memchr(text.ptr, ' ', text.len);
+        struct sl_slice word = {text.ptr, space ? (size_t)(space - text.ptr) : text.len};
+        text = sl_slice_from(text, word.len + 1);
+        if (!word.len)
+            continue;
+        struct sl_scope scope = {0};
+        if (!read_scope(word, &scope) || *count == SCOPE_LIMIT)
+            return SL_UNAUTHENTICATED;
+        if (scope.level != SL_SCOPE_NONE)
+            scopes[(*count)++] = scope;
+    }
+    return SL_OK;
+}
+
+bool sl_caller_may(const struct sl_caller *caller, sl_r4_node type, unsigned action, bool *patient_only)
+{
+    bool may = false;
+    *patient_only = true;
+    for (size_t i = 0; i < caller->scope_count; i++) {
+        const struct sl_scope *scope = &caller->scopes[i];
+        if ((scope->type && scope->type != type) || (scope->actions & action) != action)
+            continue;
+        if (scope->level == SL_SCOPE_PATIENT && !caller->patient.len)
+            continue; /* a patient scope without a patient in context is for nobody */
+        may = true;
+        *patient_only = *patient_only && scope->level == SL_SCOPE_PATIENT;
+    }
+    return may;
+}
+
+/* ---- Claims to recipient ---- */
+
+/* "Practitioner/x" out of a relative reference, or a URL of our own endpoint; anyone else's URL proves nothing here. */
+static struct sl_slice own_reference(const struct work *work, struct sl_slice text)
+{
+    struct sl_slice base = work->identifier->config->url;
+    if (sl_slice_starts(text, base) && text.len > base.len + 1 && text.ptr[base.len] == '/')
+        text = sl_slice_from(text, base.len + 1);
+    const char *slash = text.len ? memchr(text.ptr, '/', text.len) : NULL;
+    if (!slash || !sl_r4_resource((struct sl_slice){text.ptr, (size_t)(slash - text.ptr)}))
+        return (struct sl_slice){NULL, 0};
+    struct sl_slice id = sl_slice_from(text, (size_t)(slash - text.ptr) + 1);
+    return id.len && !memchr(id.ptr, '/', id.len) ? text : (struct sl_slice){NULL, 0};
+}
+
+static enum sl_status read_who(struct work *work)
+{
+    struct sl_recipient *r = &work->out->recipient;
+    bool good = true;
+    struct sl_slice id = text_claim(work, claim(work, "client_id"), &good);
+    struct sl_slice azp = text_claim(work, claim(work, "azp"), &good);
+    r->user = text_claim(work, claim(work, "sub"), &good);
+    if (id.len && azp.len && !sl_slice_eq(id, azp))
+        return bad_token(work, "token-client");
+    r->client = id.len ? id : azp.len ? azp : r->user;
+    r->user_reference = own_reference(work, text_claim(work, claim(work, "fhirUser"), &good));
+    r->user_name = text_claim(work, claim(work, "name"), &good);
+    work->out->token_id = text_claim(work, claim(work, "jti"), &good);
+    struct sl_slice patient = text_claim(work, claim(work, "patient"), &good);
+    if (patient.len)
+        work->out->patient = own_reference(work, sl_arena_printf(work->arena, "Patient/%.*s", SL_FMT(patient)));
+    if (!good || !r->client.len || (patient.len && !work->out->patient.len))
+        return bad_token(work, "token-claims");
+    return SL_OK;
+}
+
+static enum sl_status read_scopes(struct work *work)
+{
+    bool good = true;
+    struct sl_slice text = text_claim(work, claim(work, "scope"), &good);
+    if (!good)
+        return bad_token(work, "token-scope");
+    enum sl_status status = sl_scopes_read(text, work->arena, &work->out->scopes, &work->out->scope_count);
+    return status == SL_UNAUTHENTICATED ? bad_token(work, "token-scope") : status;
+}
+
+/* The UDAP extension object (hl7-b2b), 0 if there is none. */
+static uint32_t extension(const struct work *work)
+{
+    uint32_t all = claim(work, "extensions");
+    uint32_t b2b = all ? sl_span_member_key(&work->claims, all, SL_LIT("hl7-b2b")) : 0;
+    return b2b && work->claims.spans[b2b].type == SL_SPAN_OBJECT ? b2b : 0;
+}
+
+static uint32_t extension_member(const struct work *work, const char *key)
+{
+    uint32_t b2b = extension(work);
+    return b2b ? sl_span_member_key(&work->claims, b2b, sl_slice_of(key)) : 0;
+}
+
+/* The registry's word on the organization stands before the token's; without a registry entry the issuer vouches. */
+static enum sl_status read_organization(struct work *work)
+{
+    struct sl_recipient *r = &work->out->recipient;
+    bool good = true;
+    r->organization = text_claim(work, extension_member(work, "organization_id"), &good);
+    r->organization_name = text_claim(work, extension_member(work, "organization_name"), &good);
+    if (work->client && work->client->organization.len) {
+        r->organization = work->client->organization;
+        r->organization_name = work->client->organization_name;
+    }
+    if (work->user && work->user->reference.len)
+        r->user_reference = work->user->reference;
+    if (work->user && work->user->name.len)
+        r->user_name = work->user->name;
+    return good ? SL_OK : bad_token(work, "token-claims");
+}
+
+/* Roles: the client's own, the user's, and those claimed by the token that the registry lets this client claim. */
+static enum sl_status read_roles(struct work *work)
+{
+    static const struct sl_words none = {NULL, 0};
+    bool good = true;
+    struct sl_words claimed = words_claim(work, extension_member(work, "subject_role"), &good);
+    const struct sl_registered_client *client = work->client;
+    const struct sl_words *own = client ? &client->roles : &none, *users = work->user ? &work->user->roles : &none;
+    struct sl_slice *roles = sl_arena_array(work->arena, own->count + users->count + claimed.count + 1, sizeof *roles);
+    if (!good || !roles)
+        return good ? SL_NO_MEMORY : bad_token(work, "token-claims");
+    size_t count = 0;
+    for (size_t i = 0; i < own->count; i++)
+        roles[count++] = own->words[i];
+    for (size_t i = 0; i < users->count; i++)
+        roles[count++] = users->words[i];
+    for (size_t i = 0; client && i < claimed.count; i++)
+        if (sl_words_have(&client->token_roles, claimed.words[i]))
+            roles[count++] = claimed.words[i];
+    work->out->recipient.roles = roles;
+    work->out->recipient.role_count = count;
+    work->out->recipient.kinds = client ? client->kinds.words : NULL;
+    work->out->recipient.kind_count = client ? client->kinds.count : 0;
+    return SL_OK;
+}
+
+static void relate(struct sl_relationship *list, size_t *count, const char *kind, struct sl_slice patient,
+    enum sl_voucher voucher)
+{
+    list[(*count)++] = (struct sl_relationship){sl_slice_of(kind), patient, voucher};
+}
+
+/* Treating by the registry's panels; the launch context is the token's word: one's own, if the user is that patient. */
+static enum sl_status read_relationships(struct work *work)
+{
+    struct sl_recipient *r = &work->out->recipient;
+    const struct sl_words none = {NULL, 0};
+    const struct sl_words client = work->client ? work->client->treats : none, user = work->user ? work->user->treats : none;
+    struct sl_relationship *list = sl_arena_array(work->arena, client.count + user.count + 3, sizeof *list);
+    if (!list)
+        return SL_NO_MEMORY;
+    size_t count = 0;
+    for (size_t i = 0; i < client.count; i++)
+        relate(list, &count, "treating", client.words[i], SL_BY_REGISTRY);
+    for (size_t i = 0; i < user.count; i++)
+        relate(list, &count, "treating", user.words[i], SL_BY_REGISTRY);
+    struct sl_slice self = sl_slice_starts(r->user_reference, SL_LIT("Patient/")) ? r->user_reference
+        : sl_slice_starts(r->user, SL_LIT("Patient/")) ? r->user : (struct sl_slice){NULL, 0};
+    if (self.len)
+        relate(list, &count, "self", self, SL_BY_TOKEN);
+    else if (work->out->patient.len)
+        relate(list, &count, "treating", work->out->patient, SL_BY_TOKEN);
+    r->relationships = list;
+    r->relationship_count = count;
+    return SL_OK;
+}
+
+/* ---- Purpose of use ---- */
+
+/* The purposes this caller may choose from: the token's, bounded by the registry's; or the registry's. */
+static enum sl_status read_purposes(struct work *work, struct sl_words *out)
+{
+    bool good = true;
+    struct sl_words claimed = words_claim(work, extension_member(work, "purpose_of_use"), &good);
+    const struct sl_words none = {NULL, 0}, *bound = work->client ? &work->client->purposes : &none;
+    if (!good)
+        return bad_token(work, "token-purpose");
+    if (!claimed.count) {
+        *out = *bound;
+        return SL_OK;
+    }
+    struct sl_slice *codes = sl_arena_array(work->arena, claimed.count, sizeof *codes);
+    if (!codes)
+        return SL_NO_MEMORY;
+    size_t count = 0;
+    for (size_t i = 0; i < claimed.count; i++) {
+        struct sl_slice code = sl_purpose_find(claimed.words[i]);
+        struct sl_words so_far = {codes, count};
+        if (code.len && (!bound->count || sl_words_have(bound, code)) && !sl_words_have(&so_far, code))
+            codes[count++] = code;
+    }
+    *out = (struct sl_words){codes, count};
+    return SL_OK;
+}
+
+/* Exactly one purpose, or the one that Sluice-Purpose picks from among several. */
+static enum sl_status choose_purpose(struct work *work)
+{
+    struct sl_words allowed;
+    size_t count = 0;
+    struct sl_slice pick = sl_request_header(work->request, SL_LIT("sluice-purpose"), &count);
+    SL_TRY(read_purposes(work, &allowed));
+    if (count > 1 || (count == 1 && !pick.len))
+        return refuse(work, SL_BAD_PARAMETER, "purpose-header");
+    if (count == 1) {
+        struct sl_slice code = sl_purpose_find(pick);
+        if (!code.len || !sl_words_have(&allowed, code))
+            return refuse(work, SL_FORBIDDEN, "purpose-not-allowed");
+        work->out->recipient.purpose = code;
+        return SL_OK;
+    }
+    if (allowed.count != 1)
+        return refuse(work, SL_FORBIDDEN, allowed.count ? "purpose-not-chosen" : "purpose-missing");
+    work->out->recipient.purpose = allowed.words[0];
+    return SL_OK;
+}
+
+/* ---- Breaking the glass ---- */
+
+static bool read_string(struct sl_slice *text, struct sl_arena *arena, struct sl_slice *out)
+{
+    char *copy = sl_arena_raw(arena, text->len + 1, 1);
+    size_t len = 0, i = 1;
+    if (!copy || !text->len || text->ptr[0] != '"')
+        return false;
+    for (; i < text->len && text->ptr[i] != '"'; i++) {
+        if (text->ptr[i] == '\\' && (++i == text->len || (text->ptr[i] != '"' && text->ptr[i] != '\\')))
+            return false;
+        if (text->ptr[i] < 0x20 || text->ptr[i] > 0x7e)
+            return false;
+        copy[len++] = text->ptr[i];
+    }
+    if (i == text->len)
+        return false;
+    *text = sl_slice_from(*text, i + 1);
+    *out = (struct sl_slice){copy, len};
+    return true;
+}
+
+static struct sl_slice read_name(struct sl_slice *text)
+{
+    size_t len = 0;
+    while (len < text->len && ((text->ptr[len] >= 'a' && text->ptr[len] <= 'z') || (len && text->ptr[len] == '-')))
+        len++;
+    struct sl_slice name = {text->ptr, len};
+    *text = sl_slice_from(*text, len);
+    return name;
+}
+
+/* One member of the dictionary. Each stands there once; a name that is not ours is a mistake somebody should see. */
+static bool read_member(struct sl_slice *text, struct sl_arena *arena, struct sl_emergency *out)
+{
+    struct sl_slice name = read_name(text);
+    if (sl_slice_eq(name, SL_LIT("consent-unobtainable"))) {
+        bool again = out->consent_unobtainable;
+        if (sl_slice_starts(*text, SL_LIT("=?1")))
+            *text = sl_slice_from(*text, 3);
+        out->consent_unobtainable = true; /* RFC 8941, 3.2: a bare key is true */
+        return !again && (!text->len || text->ptr[0] != '=');
+    }
+    const struct {
+        struct sl_slice name, *field;
+    } members[] = {{SL_LIT("clinician"), &out->clinician}, {SL_LIT("affiliation"), &out->affiliation},
+        {SL_LIT("discloser"), &out->discloser}, {SL_LIT("nature"), &out->nature}};
+    for (size_t i = 0; i < 4; i++) {
+        if (!sl_slice_eq(name, members[i].name))
+            continue;
+        if (members[i].field->ptr || !text->len || text->ptr[0] != '=')
+            return false;
+        *text = sl_slice_from(*text, 1);
+        return read_string(text, arena, members[i].field);
+    }
+    return false;
+}
+
+static void skip_blanks(struct sl_slice *text)
+{
+    while (text->len && (text->ptr[0] == ' ' || text->ptr[0] == '\t'))
+        *text = sl_slice_from(*text, 1);
+}
+
+enum sl_status sl_emergency_read(struct sl_slice header, struct sl_arena *arena, struct sl_emergency *out)
+{
+    *out = (struct sl_emergency){0};
+    skip_blanks(&header);
+    while (header.len) {
+        if (!read_member(&header, arena, out))
+            return SL_EMERGENCY_INCOMPLETE;
+        skip_blanks(&header);
+        if (!header.len)
+            break;
+        if (header.ptr[0] != ',')
+            return SL_EMERGENCY_INCOMPLETE;
+        header = sl_slice_from(header, 1);
+        skip_blanks(&header);
+        if (!header.len) /* a comma at the end */
+            return SL_EMERGENCY_INCOMPLETE;
+    }
+    return sl_emergency_complete(out) ? SL_OK : SL_EMERGENCY_INCOMPLETE;
+}
+
+/* The statement and an emergency purpose come together or not at all: the same answer, whatever is there. */
+static enum sl_status read_emergency(struct work *work)
+{
+    struct sl_recipient *r = &work->out->recipient;
+    bool urgent = sl_slice_eq(r->purpose, SL_LIT("ETREAT")) || sl_slice_eq(r->purpose, SL_LIT("BTG"));
+    size_t count = 0;
+    struct sl_slice header = sl_request_header(work->request, SL_LIT("sluice-emergency"), &count);
+    if (!urgent && !count)
+        return SL_OK;
+    struct sl_emergency *statement = sl_arena_alloc(work->arena, sizeof *statement);
+    if (!statement)
+        return SL_NO_MEMORY;
+    if (!urgent || count != 1 || sl_emergency_read(header, work->arena, statement) != SL_OK)
+        return refuse(work, SL_EMERGENCY_INCOMPLETE, "emergency-incomplete");
+    r->emergency = statement;
+    return SL_OK;
+}
+
+static enum sl_status identify(struct work *work, struct sl_slice token)
+{
+    SL_TRY(verify_token(work, token));
+    SL_TRY(check_times(work));
+    SL_TRY(check_audience(work));
+    SL_TRY(read_who(work));
+    SL_TRY(read_scopes(work));
+    struct sl_caller *out = work->out;
+    work->client = sl_registry_client(work->identifier->registry, out->issuer, out->recipient.client);
+    work->user = work->client ? sl_registry_user(work->client, out->recipient.user) : NULL;
+    SL_TRY(read_organization(work));
+    SL_TRY(read_roles(work));
+    SL_TRY(read_relationships(work));
+    out->known = true;
+    SL_TRY(choose_purpose(work));
+    return read_emergency(work);
+}
+
+enum sl_status sl_identify(struct sl_identifier *identifier, const struct sl_request *request, int64_t now,
+    struct sl_arena *arena, struct sl_caller *out)
+{
+    *out = (struct sl_caller){0};
+    struct work work = {.identifier = identifier, .request = request, .now = now, .arena = arena, .out = out};
+    struct sl_slice token;
+    SL_TRY(find_token(&work, &token));
+    if (!token.ptr)
+        return SL_OK;
+    enum sl_status status = identify(&work, token);
+    return sl_arena_failed(arena) ? SL_NO_MEMORY : status;
+}

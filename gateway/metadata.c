@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CapabilityStatement: see metadata.h. The same bytes for everyone and always. Types readable by route alone have no
+ * interaction of their own, and say so by having none.
+ */
+#include "metadata.h"
+
+#include "outcome.h"
+#include "sluice/r4.h"
+
+static const char *param_type(enum sl_r4_param_type type)
+{
+    static const char *const names[] = {"", "number", "date", "string", "token", "reference", "composite", "quantity", "uri",
+        "special"};
+    return names[type];
+}
+
+/* Composite and special parameters are refused (search.c), so they are not among what is served. */
+static bool is_served(const struct sl_r4_param *param)
+{
+    return param->type != SL_PARAM_NONE && param->type != SL_PARAM_COMPOSITE && param->type != SL_PARAM_SPECIAL;
+}
+
+static void add_params(struct sl_buffer *out, sl_r4_node type)
+{
+    size_t count = 0;
+    const struct sl_r4_param *params = sl_r4_params(type, &count);
+    sl_buffer_printf(out, ",\"searchParam\":[{\"name\":\"_id\",\"type\":\"token\"},{\"name\":\"_lastUpdated\",\"type\":\"date\"}");
+    for (size_t i = 0; i < count; i++)
+        if (is_served(&params[i]) && params[i].name[0] != '_')
+            sl_buffer_printf(out, ",{\"name\":\"%s\",\"type\":\"%s\"}", params[i].name, param_type(params[i].type));
+    sl_buffer_add(out, SL_LIT("]"));
+}
+
+static void add_resource(struct sl_buffer *out, sl_r4_node type, bool first)
+{
+    struct sl_slice name = sl_r4_node_name(type);
+    sl_buffer_printf(out, "%s{\"type\":\"%.*s\",\"interaction\":[{\"code\":\"read\"},{\"code\":\"search-type\"}],"
+        "\"versioning\":\"no-version\",\"readHistory\":false,\"updateCreate\":false", first ? "" : ",", SL_FMT(name));
+    add_params(out, type);
+    if (type == SL_R4_Patient)
+        sl_buffer_printf(out, ",\"operation\":[{\"name\":\"everything\","
+            "\"definition\":\"http://hl7.org/fhir/OperationDefinition/Patient-everything\"}]");
+    sl_buffer_add(out, SL_LIT("}"));
+}
+
+static void add_head(struct sl_buffer *out, const struct sl_config *config)
+{
+    sl_buffer_printf(out, "{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\",\"date\":\"2026-11-22\",\"kind\":"
+        "\"instance\",\"software\":{\"name\":\"Sluice\"},\"implementation\":{\"description\":");
+    sl_buffer_json_string(out, sl_standing_sentence);
+    sl_buffer_add(out, SL_LIT(",\"url\":"));
+    sl_buffer_json_string(out, config->url);
+    sl_buffer_printf(out, "},\"fhirVersion\":\"4.0.1\",\"format\":[\"application/fhir+json\"],\"rest\":[{\"mode\":\"server\","
+        "\"documentation\":");
+    sl_buffer_json_string(out, sl_standing_sentence);
+    sl_buffer_printf(out, ",\"security\":{\"service\":[{\"coding\":[{\"system\":"
+        "\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"OAuth\"}]}],\"description\":"
+        "\"A bearer token of a configured issuer; Sluice-Purpose picks one of its purposes of use; breaking the glass needs "
+        "Sluice-Emergency (42 CFR 2.51).\"},\"resource\":[");
+}
+
+enum sl_status sl_metadata_write(const struct sl_config *config, struct sl_buffer *out)
+{
+    bool first = true;
+    add_head(out, config);
+    for (sl_r4_node type = 1; type < SL_R4_NODES; type++) {
+        if (!sl_r4_is_resource(type) || (sl_r4_facts(type) & SL_R4_BY_ROUTE) || !sl_r4_params(type, &(size_t){0}))
+            continue;
+        add_resource(out, type, first);
+        first = false;
+    }
+    sl_buffer_add(out, SL_LIT("]}]}"));
+    return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass: fetch, label, decide, segment; see exchange.h. Each function is a step's work and can be entered again: what it
+ * waits for is in the round.
+ *
+ * A pass that released nothing gives its memory back at once; what it withheld has been noted for the ledger by then. So
+ * a page that has to be refilled through thousands of withheld records costs time (bounded by limits.rows), not memory.
+ */
+#include "exchange.h"
+
+#define LABEL_ROUNDS 4u    /* fetches of what labels lack; design: a few at most */
+#define REFILL_COUNT 100u  /* rows asked for once a page needs refilling */
+#define WEIGHT 12u         /* bytes a pass may need for each byte of an answer: text, spans, items, cuts, output */
+
+static enum sl_step_result fail(struct sl_exchange *x, enum sl_status status, const char *why)
+{
+    return sl_exchange_fail(x, status, why);
+}
+
+/* ---- Beginning and ending ---- */
+
+static enum sl_status directives_of(void *context, struct sl_slice patient, struct sl_arena *arena,
+    struct sl_directives *out)
+{
+    const struct sl_exchange *x = context;
+    return sl_directives_of(x->state->gateway->store, patient, arena, out);
+}
+
+static void cancel(struct sl_exchange *x, struct sl_ask *ask)
+{
+    if (ask->kind == SL_ASK_NONE || ask->finished)
+        return;
+    sl_upstream_cancel(x->state->upstream, ask);
+    x->outstanding--;
+}
+
+static void free_round(struct sl_exchange *x, struct sl_round *round)
+{
+    cancel(x, &round->ask);
+    for (size_t i = 0; i < round->context_count; i++)
+        cancel(x, &round->contexts[i]);
+    sl_gateway_release(x->state->gateway, round->reserved);
+    sl_arena_free(round->arena); /* the round itself lives there */
+}
+
+static struct sl_round *new_round(struct sl_exchange *x)
+{
+    struct sl_arena *arena = sl_arena_new(x->state->gateway->config->exchange_memory);
+    struct sl_round *round = arena ? sl_arena_alloc(arena, sizeof *round) : NULL;
+    const struct sl_pass_options options = {.policy = x->policy, .programs = x->state->gateway->programs,
+        .recipient = &x->caller.recipient, .now = x->now, .directives = directives_of, .context = x};
+    if (round) {
+        round->arena = arena;
+        round->pass = sl_pass_new(arena, &options);
+    }
+    if (round && round->pass)
+        return round;
+    sl_arena_free(arena);
+    return NULL;
+}
+
+void sl_rounds_drop(struct sl_exchange *x)
+{
+    if (x->round)
+        free_round(x, x->round);
+    while (x->rounds) {
+        struct sl_round *next = x->rounds->next;
+        free_round(x, x->rounds);
+        x->rounds = next;
+    }
+    x->round = x->last_round = NULL;
+}
+
+/* ---- Fetch ---- */
+
+/* Puts the errand at hand as a question. False: there is none left. */
+static bool make_question(struct sl_exchange *x, struct sl_round *round)
+{
+    if (x->exhausted || x->at.errand >= x->errand_count)
+        return false;
+    const struct sl_errand *errand = &x->errands[x->at.errand];
+    size_t count = x->rows == 0 ? x->wanted + 1 : x->wanted + 1 > REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
+    if (x->interaction.kind == SL_EVERYTHING)
+        count = 500;
+    round->asked = x->at;
+    round->ask = (struct sl_ask){.kind = errand->kind, .type = errand->type, .id = errand->id, .search = errand->search,
+        .position = x->at.upstream, .count = count, .ids = errand->ids, .id_count = errand->id_count, .arena = round->arena};
+    return true;
+}
+
+/* On to the next page of this errand, or to the next errand. */
+static enum sl_status advance(struct sl_exchange *x, const struct sl_fetched *page)
+{
+    /* What was still to be skipped may reach beyond this page: positions count over pages of any size. */
+    uint32_t skip = x->at.skip > page->matches ? x->at.skip - (uint32_t)page->matches : 0;
+    if (!page->next.len) {
+        x->at = (struct sl_position){.errand = x->at.errand + 1};
+        x->exhausted = x->at.errand >= x->errand_count;
+        return SL_OK;
+    }
+    x->at = (struct sl_position){.errand = x->at.errand, .skip = skip, .upstream = sl_arena_copy(x->arena, page->next)};
+    return x->at.upstream.ptr ? SL_OK : SL_NO_MEMORY;
+}
+
+static struct sl_slice name_of(struct sl_round *round, const struct sl_entry *entry)
+{
+    return sl_arena_printf(round->arena, "%.*s/%.*s", SL_FMT(sl_r4_node_name(entry->type)), SL_FMT(entry->id));
+}
+
+/* A resource becomes an item of the pass, unless it is there already (two parameters of a compartment found it). */
+static enum sl_status add_entry(struct sl_exchange *x, struct sl_round *round, struct sl_fetched *page,
+    const struct sl_entry *entry, struct sl_position position)
+{
+    struct sl_slice name = name_of(round, entry);
+    struct sl_item *item = NULL;
+    if (!name.ptr)
+        return SL_NO_MEMORY;
+    if (sl_labeller_find(sl_pass_labeller(round->pass), name))
+        return SL_OK;
+    SL_TRY(sl_pass_add(round->pass, &page->doc, entry->root, (struct sl_slice){NULL, 0}, false, &item));
+    struct sl_found *found = sl_arena_alloc(round->arena, sizeof *found);
+    if (!found)
+        return SL_NO_MEMORY;
+    *found = (struct sl_found){.entry = entry, .page = page, .item = item, .pass = round->pass, .position = position,
+        .match = entry->match && !round->includes_only};
+    if (round->last)
+        round->last->next = found;
+    else
+        round->first = found;
+    round->last = found;
+    (void)x;
+    return SL_OK;
+}
+
+static enum sl_status add_page(struct sl_exchange *x, struct sl_round *round, struct sl_fetched *page)
+{
+    uint32_t matches = 0;
+    for (size_t i = 0; i < page->count; i++) {
+        const struct sl_entry *entry = &page->entries[i];
+        struct sl_position position = round->asked;
+        position.skip = matches;
+        if (entry->match && matches++ < round->asked.skip)
+            continue; /* dealt with on an earlier page */
+        SL_TRY(add_entry(x, round, page, entry, position));
+    }
+    page->following = round->pages;
+    round->pages = page;
+    return SL_OK;
+}
+
+static enum sl_status take_page(struct sl_exchange *x, struct sl_round *round)
+{
+    struct sl_ask *ask = &round->ask;
+    struct sl_fetched *page;
+    x->why = ask->why;
+    if (ask->status != SL_OK)
+        return ask->status == SL_NOT_FOUND ? SL_NOT_FOUND : SL_UPSTREAM;
+    if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
+        return SL_UNAVAILABLE;
+    enum sl_status status = sl_fetch_read(ask, &page);
+    x->why = ask->why;
+    SL_TRY(status);
+    x->rows += page->count;
+    if (x->rows > x->state->gateway->config->rows)
+        return SL_WORK_LIMIT;
+    SL_TRY(add_page(x, round, page));
+    return advance(x, page);
+}
+
+enum sl_step_result sl_round_fetch(struct sl_exchange *x)
+{
+    if (!x->round) {
+        x->round = new_round(x);
+        if (!x->round)
+            return fail(x, SL_NO_MEMORY, "memory");
+        x->round->includes_only = x->interaction.kind == SL_EVERYTHING && x->rounds;
+    }
+    struct sl_round *round = x->round;
+    for (;;) {
+        if (round->ask.kind == SL_ASK_NONE) {
+            if (!make_question(x, round))
+                return SL_STEP_DONE;
+            sl_exchange_ask(x, &round->ask);
+        }
+        if (!round->ask.finished)
+            return SL_STEP_WAIT;
+        enum sl_status status = take_page(x, round);
+        if (status != SL_OK)
+            return fail(x, status, x->why ? x->why : "fetch");
+        round->ask.kind = SL_ASK_NONE;
+        if (x->interaction.kind != SL_EVERYTHING)
+            return SL_STEP_DONE; /* a search is one page a pass; everything is labelled together */
+        if (sl_exchange_tired(x))
+            return SL_STEP_AGAIN;
+    }
+}
+
+/* ---- Label ---- */
+
+/* Splits "Type/id"; false: it names no record that could be asked for. */
+static bool split_reference(struct sl_slice reference, struct sl_slice *type, struct sl_slice *id)
+{
+    const char *slash = reference.len ? memchr(reference.ptr, '/', reference.len) : NULL;
+    if (!slash)
+        return false;
+    *type = (struct sl_slice){reference.ptr, (size_t)(slash - reference.ptr)};
+    *id = sl_slice_from(reference, type->len + 1);
+    return sl_r4_resource(*type) && sl_is_id(*id);
+}
+
+/* The question that this reference joins: one of its type with room, or a new one. */
+static struct sl_ask *question_for(struct sl_round *round, struct sl_slice type)
+{
+    for (size_t i = 0; i < round->context_count; i++) {
+        struct sl_ask *ask = &round->contexts[i];
+        if (sl_slice_eq(ask->type, type) && ask->id_count < SL_ASK_IDS_LIMIT)
+            return ask;
+    }
+    struct sl_slice *ids = sl_arena_array(round->arena, SL_ASK_IDS_LIMIT, sizeof *ids);
+    struct sl_ask *ask = &round->contexts[round->context_count];
+    if (!ids)
+        return NULL;
+    *ask = (struct sl_ask){.kind = SL_ASK_IDS, .type = type, .ids = ids, .count = SL_ASK_IDS_LIMIT, .arena = round->arena};
+    round->context_count++;
+    return ask;
+}
+
+/* What the labels lack, asked for together: Type?_id=a,b,c. What names no record is an unknown source, and known so. */
+static enum sl_status ask_for(struct sl_exchange *x, struct sl_round *round, const struct sl_slice *missing, size_t count)
+{
+    struct sl_labeller *labeller = sl_pass_labeller(round->pass);
+    round->context_count = 0;
+    round->contexts = sl_arena_array(round->arena, count, sizeof *round->contexts);
+    if (!round->contexts)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        struct sl_slice type, id;
+        if (!split_reference(missing[i], &type, &id)) {
+            SL_TRY(sl_labeller_absent(labeller, missing[i], true));
+            continue;
+        }
+        struct sl_ask *ask = question_for(round, type);
+        if (!ask)
+            return SL_NO_MEMORY;
+        ask->ids[ask->id_count++] = id;
+    }
+    for (size_t i = 0; i < round->context_count; i++)
+        sl_exchange_ask(x, &round->contexts[i]);
+    return SL_OK;
+}
+
+/* One answer's resources become context; ids that are not among them are not there. */
+static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask)
+{
+    struct sl_labeller *labeller = sl_pass_labeller(round->pass);
+    struct sl_fetched *page;
+    struct sl_item *item;
+    x->why = ask->why;
+    if (ask->status != SL_OK)
+        return SL_UPSTREAM;
+    if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
+        return SL_UNAVAILABLE;
+    enum sl_status status = sl_fetch_read(ask, &page);
+    x->why = ask->why;
+    SL_TRY(status);
+    for (size_t i = 0; i < page->count; i++) {
+        struct sl_slice name = name_of(round, &page->entries[i]);
+        if (!name.ptr)
+            return SL_NO_MEMORY;
+        if (!sl_labeller_find(labeller, name))
+            SL_TRY(sl_pass_add(round->pass, &page->doc, page->entries[i].root, (struct sl_slice){NULL, 0}, true, &item));
+    }
+    for (size_t i = 0; i < ask->id_count; i++) {
+        struct sl_slice name = sl_arena_printf(round->arena, "%.*s/%.*s", SL_FMT(ask->type), SL_FMT(ask->ids[i]));
+        if (!name.ptr)
+            return SL_NO_MEMORY;
+        if (!sl_labeller_find(labeller, name))
+            SL_TRY(sl_labeller_absent(labeller, name, true));
+    }
+    return SL_OK;
+}
+
+/* What is still lacking after the last round could not be asked: an unknown label, and the item is withheld. */
+static enum sl_status give_up(struct sl_round *round, const struct sl_slice *missing, size_t count)
+{
+    struct sl_slice *rest;
+    size_t left;
+    for (size_t i = 0; i < count; i++)
+        SL_TRY(sl_labeller_absent(sl_pass_labeller(round->pass), missing[i], false));
+    return sl_pass_label(round->pass, &rest, &left);
+}
+
+enum sl_step_result sl_round_label(struct sl_exchange *x)
+{
+    struct sl_round *round = x->round;
+    for (;;) {
+        for (size_t i = 0; i < round->context_count; i++)
+            if (!round->contexts[i].finished)
+                return SL_STEP_WAIT;
+        enum sl_status status = SL_OK;
+        x->why = "label";
+        for (size_t i = 0; status == SL_OK && i < round->context_count; i++)
+            status = take_context(x, round, &round->contexts[i]);
+        round->context_count = 0;
+        struct sl_slice *missing = NULL;
+        size_t count = 0;
+        if (status == SL_OK)
+            status = sl_pass_label(round->pass, &missing, &count);
+        if (status == SL_OK && count && round->label_rounds == LABEL_ROUNDS) {
+            status = give_up(round, missing, count);
+            count = 0;
+        }
+        if (status == SL_OK && count) {
+            round->label_rounds++;
+            status = ask_for(x, round, missing, count);
+        }
+        if (status != SL_OK)
+            return fail(x, status, x->why ? x->why : "label");
+        if (!count)
+            return SL_STEP_DONE;
+    }
+}
+
+/* ---- Decide ---- */
+
+/* Scopes are an upper bound: an item beyond them is withheld like any other, and references to it go. */
+static bool in_scope(const struct sl_exchange *x, const struct sl_item *item, struct sl_slice patients)
+{
+    bool patient_only, search_only;
+    bool may = sl_caller_may(&x->caller, item->type, SL_MAY_READ, &patient_only);
+    bool may_search = sl_caller_may(&x->caller, item->type, SL_MAY_SEARCH, &search_only);
+    if (!may && !may_search)
+        return false;
+    if ((may && !patient_only) || (may_search && !search_only))
+        return true;
+    return !patients.len ? (sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE)) != 0
+        : sl_slice_eq(patients, x->caller.patient);
+}
+
+/* Every person an item is about must be one we can look up directives for: "Patient/x", and nothing else. */
+static bool are_patients(struct sl_slice patients)
+{
+    while (patients.len) {
+        const char *space = memchr(patients.ptr, ' ', patients.len);
+        struct sl_slice one = {patients.ptr, space ? (size_t)(space - patients.ptr) : patients.len};
+        if (!sl_slice_starts(one, SL_LIT("Patient/")) || !sl_is_id(sl_slice_from(one, 8)))
+            return false;
+        patients = sl_slice_from(patients, one.len + 1);
+    }
+    return true;
+}
+
+static enum sl_status bound(struct sl_exchange *x, struct sl_round *round)
+{
+    for (struct sl_item *item = sl_labeller_items(sl_pass_labeller(round->pass)); item; item = item->next) {
+        struct sl_slice patients;
+        if (item->container || item->unlabelled)
+            continue;
+        SL_TRY(sl_pass_patients(round->pass, item, &patients));
+        if (!are_patients(patients))
+            item->unlabelled = "patient-unknown";
+        else if (!in_scope(x, item, patients))
+            item->unlabelled = "outside-scope";
+    }
+    return SL_OK;
+}
+
+enum sl_step_result sl_round_decide(struct sl_exchange *x)
+{
+    enum sl_status status = bound(x, x->round);
+    if (status == SL_OK)
+        status = sl_pass_decide(x->round->pass, &x->round->report);
+    if (status == SL_OK && sl_arena_failed(x->round->arena))
+        status = SL_NO_MEMORY;
+    x->round->at = x->round->first;
+    return status == SL_OK ? SL_STEP_DONE : fail(x, status, "decide");
+}
+
+/* ---- Segment ---- */
+
+/* Of several errands (a compartment's parameters) the first that a released view matches is the one it belongs to: so
+ * that nothing is answered twice, and what was cut plays no part. */
+static bool belongs(const struct sl_exchange *x, const struct sl_found *found)
+{
+    if (x->interaction.kind == SL_READ)
+        return true;
+    for (uint32_t i = 0; i < x->errand_count; i++) {
+        const struct sl_errand *errand = &x->errands[i];
+        if (!sl_slice_eq(errand->type, sl_r4_node_name(found->entry->type)))
+            continue;
+        bool matches = errand->kind == SL_ASK_READ ? sl_slice_eq(errand->id, found->entry->id)
+            : sl_search_match(errand->search, &found->page->doc, found->entry->root, found->page->edits);
+        if (matches)
+            return x->interaction.kind == SL_EVERYTHING || i == found->position.errand;
+    }
+    return false;
+}
+
+static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct sl_found *found)
+{
+    const struct sl_item *item = found->item;
+    if (!item || !item->verdict || item->verdict->decision != SL_RELEASED)
+        return SL_OK;
+    SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
+    found->released = !found->match || belongs(x, found);
+    if (!found->released)
+        sl_account_unmatched(x, found);
+    return SL_OK;
+}
+
+/* A released match: on the page, or the one more that says there is a next page. */
+static void count_match(struct sl_exchange *x, struct sl_found *found)
+{
+    if (!found->match || !found->released)
+        return;
+    if (x->interaction.kind == SL_SEARCH && x->gathered == x->wanted) {
+        found->released = false; /* not disclosed: the next page begins with it */
+        x->following = found->position;
+        x->following.upstream = sl_arena_copy(x->arena, found->position.upstream);
+    }
+    x->gathered++;
+}
+
+static bool is_full(const struct sl_exchange *x)
+{
+    return x->interaction.kind == SL_SEARCH && x->gathered > x->wanted;
+}
+
+/* Notes what was withheld, and keeps the round if anything of it may be answered. */
+static void end_round(struct sl_exchange *x, struct sl_round *round)
+{
+    bool any = false;
+    for (const struct sl_withheld *one = round->report.first; one; one = one->next)
+        if (!one->item->context)
+            sl_account_withheld(x, one);
+    const struct sl_ruling *last = NULL;
+    for (const struct sl_found *found = round->first; found; found = found->next) {
+        any = any || found->released;
+        if (found->item && found->item->ruling != last)
+            sl_account_parties(x, last = found->item->ruling);
+    }
+    x->round = NULL;
+    if (!any && x->interaction.kind == SL_SEARCH) {
+        free_round(x, round);
+        return;
+    }
+    if (x->last_round)
+        x->last_round->next = round;
+    else
+        x->rounds = round;
+    x->last_round = round;
+}
+
+enum sl_step_result sl_round_segment(struct sl_exchange *x)
+{
+    struct sl_round *round = x->round;
+    for (; round->at; round->at = round->at->next) {
+        if (round->at->match && is_full(x))
+            continue; /* beyond the page; includes may still stand behind */
+        enum sl_status status = cut(x, round, round->at);
+        if (status != SL_OK)
+            return fail(x, status, "segment");
+        count_match(x, round->at);
+        if (sl_exchange_tired(x)) {
+            round->at = round->at->next;
+            return SL_STEP_AGAIN;
+        }
+    }
+    if (sl_arena_failed(round->arena) || sl_arena_failed(x->arena))
+        return fail(x, SL_NO_MEMORY, "segment");
+    end_round(x, round);
+    if (x->interaction.kind == SL_EVERYTHING && x->rounds == x->last_round) {
+        enum sl_status status = sl_plan_routes(x);
+        if (status != SL_OK)
+            return fail(x, status, "routes");
+    }
+    return SL_STEP_DONE;
+}
+
+bool sl_round_more(const struct sl_exchange *x)
+{
+    return !x->exhausted && !is_full(x);
+}

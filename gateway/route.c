@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of what is served: see route.h. */
+#include "route.h"
+
+#include <strings.h>
+
+#define MAX_SEGMENTS 4u
+#define M(method) (1u << (method))
+
+/* Segments: a word stands for itself, "T" for a resource type, "I" for an id. */
+static const struct route {
+    const char *segments[MAX_SEGMENTS];
+    unsigned methods;
+    enum sl_interaction_kind kind;
+    bool compartment, form;
+} routes[] = {
+    {{"metadata"}, M(SL_GET) | M(SL_HEAD), SL_METADATA, false, false},
+    {{"T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, false, false},
+    {{"T", "_search"}, M(SL_POST), SL_SEARCH, false, true},
+    {{"T", "I"}, M(SL_GET) | M(SL_HEAD), SL_READ, false, false},
+    {{"Patient", "I", "$everything"}, M(SL_GET) | M(SL_HEAD), SL_EVERYTHING, false, false},
+    {{"Patient", "I", "T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, true, false},
+    {{"Patient", "I", "T", "_search"}, M(SL_POST), SL_SEARCH, true, true},
+};
+
+/* Headers that would change what a request means. Those not here (X-Forwarded-For, User-Agent, Prefer, Range, …) are not
+ * acted upon: each may be ignored by RFC 9110 or RFC 7240 without changing the meaning of the answer. If-None-Match and
+ * If-Modified-Since among them: there are no validators here, so the full answer is the right one. */
+static const struct refused_header {
+    struct sl_slice name;
+    enum sl_status status;
+    const char *why;
+} refused_headers[] = {
+    {{"x-http-method-override", 22}, SL_BAD_PARAMETER, "header-method-override"}, /* another method than the one judged */
+    {{"x-http-method", 13}, SL_BAD_PARAMETER, "header-method-override"},
+    {{"x-method-override", 17}, SL_BAD_PARAMETER, "header-method-override"},
+    {{"if-match", 8}, SL_BAD_PARAMETER, "header-if-match"},             /* must fail where nothing matches; nothing can */
+    {{"if-unmodified-since", 19}, SL_BAD_PARAMETER, "header-if-unmodified-since"},
+    {{"if-none-exist", 13}, SL_BAD_PARAMETER, "header-if-none-exist"},  /* conditional create */
+    {{"content-encoding", 16}, SL_MEDIA_TYPE, "header-content-encoding"},
+};
+
+struct sl_slice sl_interaction_name(enum sl_interaction_kind kind)
+{
+    static const struct sl_slice names[] = {{"none", 4}, {"metadata", 8}, {"read", 4}, {"search", 6}, {"everything", 10}};
+    return names[kind];
+}
+
+bool sl_is_id(struct sl_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        if (!good)
+            return false;
+    }
+    return text.len >= 1 && text.len <= 64;
+}
+
+static int hex_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Percent-decodes; ptr NULL if it is malformed. What it decodes to is judged by whoever asked. */
+static struct sl_slice decode(struct sl_slice text, bool plus, struct sl_arena *arena)
+{
+    char *out = sl_arena_raw(arena, text.len + 1, 1);
+    size_t len = 0;
+    for (size_t i = 0; out && i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '%') {
+            int high = i + 2 < text.len ? hex_of(text.ptr[i + 1]) : -1, low = i + 2 < text.len ? hex_of(text.ptr[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return (struct sl_slice){NULL, 0};
+            c = (char)(high << 4 | low);
+            i += 2;
+        } else if (plus && c == '+') {
+            c = ' ';
+        }
+        out[len++] = c;
+    }
+    return (struct sl_slice){out, len};
+}
+
+/* ---- The path ---- */
+
+/* Everything after the base, split at slashes; no empty segment, none that needs encoding. False: not a path of ours. */
+static bool split_path(struct sl_slice path, struct sl_slice base, struct sl_arena *arena, struct sl_slice *segments,
+    size_t *count)
+{
+    *count = 0;
+    if (!sl_slice_starts(path, base))
+        return false;
+    path = sl_slice_from(path, base.len);
+    while (path.len) {
+        if (path.ptr[0] != '/' || *count == MAX_SEGMENTS)
+            return false;
+        path = sl_slice_from(path, 1);
+        const char *slash = path.len ? memchr(path.ptr, '/', path.len) : NULL;
+        struct sl_slice raw = {path.ptr, slash ? (size_t)(slash - path.ptr) : path.len};
+        struct sl_slice segment = decode(raw, false, arena);
+        bool special = segment.len && (segment.ptr[0] == '$' || segment.ptr[0] == '_');
+        if (!sl_is_id(special ? sl_slice_from(segment, 1) : segment))
+            return false; /* encoded slashes, "..", NUL and the like end here */
+        segments[(*count)++] = segment;
+        path = sl_slice_from(path, raw.len);
+    }
+    return *count > 0;
+}
+
+static bool fits(const struct route *route, const struct sl_slice *segments, size_t count)
+{
+    for (size_t i = 0; i < MAX_SEGMENTS; i++) {
+        const char *want = route->segments[i];
+        if (!want || i >= count)
+            return !want && i >= count;
+        bool good = strcmp(want, "T") == 0 ? sl_r4_resource(segments[i]) != 0
+            : strcmp(want, "I") == 0 ? sl_is_id(segments[i]) : sl_slice_eq(segments[i], sl_slice_of(want));
+        if (!good)
+            return false;
+    }
+    return count <= MAX_SEGMENTS;
+}
+
+static void fill(const struct route *route, const struct sl_slice *segments, struct sl_arena *arena,
+    struct sl_interaction *out)
+{
+    out->kind = route->kind;
+    out->form = route->form;
+    if (route->kind == SL_METADATA)
+        return;
+    struct sl_slice type = segments[route->compartment ? 2 : 0];
+    out->type = sl_r4_resource(type);
+    out->type_name = sl_r4_node_name(out->type);
+    if (route->compartment)
+        out->compartment = sl_arena_printf(arena, "Patient/%.*s", SL_FMT(segments[1]));
+    else if (route->segments[1] && strcmp(route->segments[1], "I") == 0)
+        out->id = segments[1];
+}
+
+/* A path may be known and the method not: that is told apart, since it says nothing about any record. */
+static enum sl_status find_route(const struct sl_config *config, const struct sl_request *request, struct sl_arena *arena,
+    struct sl_interaction *out, const char **why)
+{
+    struct sl_slice segments[MAX_SEGMENTS];
+    size_t count;
+    bool known = false;
+    if (!split_path(request->path, config->base, arena, segments, &count)) {
+        *why = "path-unknown";
+        return SL_NOT_SUPPORTED;
+    }
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        if (!fits(&routes[i], segments, count))
+            continue;
+        known = true;
+        if (request->method < 32 && (routes[i].methods & M(request->method))) {
+            fill(&routes[i], segments, arena, out);
+            return SL_OK;
+        }
+    }
+    *why = known ? "method" : "path-unknown";
+    return known ? SL_METHOD : SL_NOT_SUPPORTED;
+}
+
+/* ---- Formats ---- */
+
+static struct sl_slice trim(struct sl_slice text)
+{
+    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
+        text = sl_slice_from(text, 1);
+    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+/* Takes what stands before `mark` off the front, trimmed. */
+static struct sl_slice take_until(struct sl_slice *text, char mark)
+{
+    const char *at = text->len ? memchr(text->ptr, mark, text->len) : NULL;
+    struct sl_slice part = {text->ptr, at ? (size_t)(at - text->ptr) : text->len};
+    *text = sl_slice_from(*text, part.len + 1);
+    return trim(part);
+}
+
+static bool same_word(struct sl_slice text, struct sl_slice word)
+{
+    return text.len == word.len && strncasecmp(text.ptr, word.ptr, word.len) == 0;
+}
+
+static bool is_json(struct sl_slice media)
+{
+    static const struct sl_slice known[] = {{"application/fhir+json", 21}, {"application/json", 16}, {"text/json", 9}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (same_word(media, known[i]))
+            return true;
+    return false;
+}
+
+/* Of the parameters of a media range: is it excluded (q=0), or of another FHIR version than ours? */
+static bool excludes(struct sl_slice parameters)
+{
+    while (parameters.len) {
+        struct sl_slice one = take_until(&parameters, ';');
+        struct sl_slice name = take_until(&one, '=');
+        if (same_word(name, SL_LIT("q")) && one.len && one.ptr[0] == '0' && strspn(one.ptr + 1, ".0") >= one.len - 1)
+            return true;
+        if (same_word(name, SL_LIT("fhirVersion")) && !sl_slice_eq(trim(one), SL_LIT("4.0")))
+            return true;
+    }
+    return false;
+}
+
+/* RFC 9110, 12.5.1: no Accept is any type. */
+static bool accepts_json(struct sl_slice accept)
+{
+    if (!trim(accept).len)
+        return true;
+    while (accept.len) {
+        struct sl_slice range = take_until(&accept, ',');
+        struct sl_slice media = take_until(&range, ';');
+        bool any = sl_slice_eq(media, SL_LIT("*/*")) || same_word(media, SL_LIT("application/*"));
+        if ((any || is_json(media)) && !excludes(range))
+            return true;
+    }
+    return false;
+}
+
+static bool is_json_format(struct sl_slice format)
+{
+    struct sl_slice rest = format;
+    struct sl_slice media = take_until(&rest, ';');
+    return same_word(media, SL_LIT("json")) || is_json(media) || same_word(media, SL_LIT("application/fhir json"));
+}
+
+static enum sl_status check_headers(const struct sl_request *request, const struct sl_interaction *interaction,
+    const char **why)
+{
+    for (size_t i = 0; i < sizeof refused_headers / sizeof *refused_headers; i++) {
+        size_t count = 0;
+        (void)sl_request_header(request, refused_headers[i].name, &count);
+        *why = refused_headers[i].why;
+        if (count)
+            return refused_headers[i].status;
+    }
+    *why = "content-type";
+    size_t count = 0;
+    struct sl_slice type = sl_request_header(request, SL_LIT("content-type"), &count);
+    if (interaction->form) {
+        struct sl_slice media = take_until(&type, ';');
+        if (count != 1 || !same_word(media, SL_LIT("application/x-www-form-urlencoded")))
+            return SL_MEDIA_TYPE;
+    } else if (request->has_body && (request->content_length || request->chunked)) {
+        return SL_BAD_SYNTAX; /* RFC 9110, 9.3.1: content in a GET has no meaning, and may be somebody else's request */
+    }
+    return SL_OK;
+}
+
+/* ---- General parameters ---- */
+
+/* Takes _format and _pretty out of the query. The rest is the search's. `_pretty` is about white space alone: it is
+ * accepted, and answers are compact. */
+static enum sl_status take_general(struct sl_slice query, struct sl_arena *arena, struct sl_slice *rest,
+    struct sl_slice *format)
+{
+    char *out = sl_arena_raw(arena, query.len + 1, 1);
+    size_t len = 0;
+    if (!out)
+        return SL_NO_MEMORY;
+    while (query.len) {
+        const char *amp = memchr(query.ptr, '&', query.len);
+        struct sl_slice pair = {query.ptr, amp ? (size_t)(amp - query.ptr) : query.len};
+        query = sl_slice_from(query, pair.len + 1);
+        const char *equals = pair.len ? memchr(pair.ptr, '=', pair.len) : NULL;
+        struct sl_slice name = decode((struct sl_slice){pair.ptr, equals ? (size_t)(equals - pair.ptr) : pair.len}, true, arena);
+        struct sl_slice value = equals ? decode(sl_slice_from(pair, (size_t)(equals - pair.ptr) + 1), true, arena)
+            : (struct sl_slice){"", 0};
+        if (!name.ptr || !value.ptr)
+            return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
+        if (sl_slice_eq(name, SL_LIT("_format"))) {
+            if (format->ptr)
+                return SL_BAD_PARAMETER;
+            *format = value;
+        } else if (!sl_slice_eq(name, SL_LIT("_pretty")) && pair.len) {
+            if (len)
+                out[len++] = '&';
+            memcpy(out + len, pair.ptr, pair.len);
+            len += pair.len;
+        }
+    }
+    *rest = (struct sl_slice){out, len};
+    return SL_OK;
+}
+
+static enum sl_status check_format(const struct sl_request *request, struct sl_slice format, const char **why)
+{
+    *why = "format";
+    if (format.ptr) /* http.html, 3.2.0.1.10: _format stands before Accept */
+        return is_json_format(format) ? SL_OK : SL_NOT_ACCEPTABLE;
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct sl_header *header = &request->headers[i];
+        if (same_word(header->name, SL_LIT("accept")) && accepts_json(header->value))
+            return SL_OK;
+    }
+    return sl_request_header(request, SL_LIT("accept"), NULL).ptr ? SL_NOT_ACCEPTABLE : SL_OK;
+}
+
+enum sl_status sl_route(const struct sl_config *config, const struct sl_request *request, struct sl_arena *arena,
+    struct sl_interaction *out, const char **why)
+{
+    struct sl_slice format = {NULL, 0};
+    *out = (struct sl_interaction){0};
+    struct sl_interaction found = {0};
+    SL_TRY(find_route(config, request, arena, &found, why));
+    SL_TRY(check_headers(request, &found, why));
+    *why = "parameter";
+    SL_TRY(take_general(request->query, arena, &found.query, &format));
+    SL_TRY(check_format(request, format, why));
+    /* A read and metadata have no parameters of their own. */
+    *why = "parameter";
+    if (found.kind != SL_SEARCH && found.query.len)
+        return SL_BAD_PARAMETER;
+    *out = found;
+    *why = NULL;
+    return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+enum sl_status sl_route_query(const struct sl_request *request, struct sl_arena *arena, struct sl_issues *issues,
+    struct sl_interaction *interaction)
+{
+    if (interaction->kind != SL_SEARCH)
+        return SL_OK;
+    struct sl_slice form = {NULL, 0}, format = {NULL, 0};
+    if (interaction->form)
+        SL_TRY(take_general(request->body, arena, &form, &format));
+    if (format.ptr && !is_json_format(format))
+        return SL_NOT_ACCEPTABLE;
+    struct sl_search *search = &interaction->search;
+    SL_TRY(sl_search_read(arena, interaction->type, interaction->query, form, issues, search));
+    /* Views of a view are not served yet; refused, since an answer with more than was asked for is not the answer. */
+    bool partial = search->summary.len && !sl_slice_eq(search->summary, SL_LIT("false"));
+    if (partial || search->elements.len) {
+        sl_issue_add(issues, SL_GRADE_ERROR, "unsupported-parameter", "_summary and _elements are not supported.");
+        return SL_BAD_PARAMETER;
+    }
+    return SL_OK;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a request to one interaction, by tables: which paths there are, which headers change meaning, which general
+ * parameters are known. What is not in a table is refused, never dropped: a dropped parameter is a wider search.
+ */
+#ifndef SLUICE_GATEWAY_ROUTE_H
+#define SLUICE_GATEWAY_ROUTE_H
+
+#include "config.h"
+#include "http.h"
+#include "sluice/search.h"
+
+enum sl_interaction_kind { SL_INTERACTION_NONE, SL_METADATA, SL_READ, SL_SEARCH, SL_EVERYTHING };
+
+struct sl_interaction {
+    enum sl_interaction_kind kind;
+    bool form;                   /* POST _search: the body holds parameters */
+    sl_r4_node type;
+    struct sl_slice type_name;   /* "Condition"; empty for metadata */
+    struct sl_slice id;          /* read, everything; the patient's id of a compartment search is in `compartment` */
+    struct sl_slice compartment; /* "Patient/x" of Patient/x/Type; empty otherwise */
+    struct sl_slice query;       /* what is left of it for the search, without general parameters */
+    struct sl_search search;     /* after sl_route_query */
+};
+
+/* "metadata", "read", "search", "everything", "none": for ledger and log. */
+struct sl_slice sl_interaction_name(enum sl_interaction_kind kind);
+
+/* Judges method, path, headers and general parameters. SL_NOT_SUPPORTED, SL_METHOD, SL_NOT_ACCEPTABLE, SL_MEDIA_TYPE,
+ * SL_BAD_PARAMETER, SL_BAD_SYNTAX. *why is a literal for operators. */
+SL_MUST_CHECK enum sl_status sl_route(const struct sl_config *config, const struct sl_request *request,
+    struct sl_arena *arena, struct sl_interaction *out, const char **why);
+
+/* With the body there: reads the parameters. Issues say which was refused. */
+SL_MUST_CHECK enum sl_status sl_route_query(const struct sl_request *request, struct sl_arena *arena,
+    struct sl_issues *issues, struct sl_interaction *interaction);
+
+/* A FHIR id: 1 to 64 letters, digits, '-' and '.'. */
+bool sl_is_id(struct sl_slice text);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening what exchanges share: see state.h. */
+#include "state.h"
+
+#include <stdlib.h>
+
+#include "cli.h"
+#include "metadata.h"
+#include "sluice/yaml.h"
+#include "upstream.h"
+
+#define SHELF_SLOTS 4096u
+#define METADATA_LIMIT ((size_t)4 * 1024 * 1024)
+#define TOKEN_LIMIT ((size_t)16 * 1024)
+#define POLICY_ARENA ((size_t)64 * 1024 * 1024)
+
+static enum sl_status complain(struct sl_issues *issues, enum sl_status status, const char *what, struct sl_slice path)
+{
+    if (status != SL_OK)
+        sl_issue_add(issues, SL_GRADE_ERROR, "not-opened", "%s cannot be used: %.*s (%s).", what, SL_FMT(path),
+            sl_status_name(status));
+    return status;
+}
+
+/* ---- The gateway ---- */
+
+static enum sl_status open_metadata(struct sl_gateway *gateway)
+{
+    struct sl_buffer text;
+    sl_buffer_init(&text, METADATA_LIMIT);
+    enum sl_status status = sl_metadata_write(gateway->config, &text);
+    gateway->metadata = status == SL_OK ? sl_arena_copy(gateway->config->arena, sl_buffer_slice(&text))
+        : (struct sl_slice){NULL, 0};
+    sl_buffer_fini(&text);
+    return gateway->metadata.ptr ? SL_OK : SL_NO_MEMORY;
+}
+
+/* The first line of the file; it must be there and not be empty if it was configured. */
+static enum sl_status read_token(struct sl_gateway *gateway)
+{
+    struct sl_slice path = gateway->config->upstream_token, text;
+    if (!path.len)
+        return SL_OK;
+    SL_TRY(sl_file_read(gateway->config->arena, path.ptr, TOKEN_LIMIT, &text));
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] > 0x20 && text.ptr[len] < 0x7f)
+        len++;
+    gateway->upstream_token = (struct sl_slice){text.ptr, len};
+    return len ? SL_OK : SL_INVALID;
+}
+
+static enum sl_status open_upstream(struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    const struct sl_config *c = gateway->config;
+    if (c->records.len)
+        return complain(issues, sl_records_open(c->records.ptr, false, issues, &gateway->records), "The records store", c->records);
+    return complain(issues, read_token(gateway), "The upstream's token", c->upstream_token);
+}
+
+/* Is there a generation in force that compiles? Asked before anything listens. */
+static enum sl_status check_policy(struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    struct sl_policy *policy = NULL;
+    uint64_t generation;
+    enum sl_status status = sl_policy_in_force(gateway->store, issues, &generation, &policy);
+    sl_policy_unref(policy);
+    if (status == SL_MISSING)
+        sl_issue_add(issues, SL_GRADE_ERROR, "no-policy", "No policy has been activated in %.*s: sluice policy activate.",
+            SL_FMT(gateway->config->policy_store));
+    return status;
+}
+
+static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    const struct sl_config *c = gateway->config;
+    SL_TRY(sl_random(gateway->boot, sizeof gateway->boot));
+    SL_TRY(complain(issues, sl_cli_policy_store(c->policy_store.ptr, false, issues, &gateway->store), "The policy store",
+        c->policy_store));
+    SL_TRY(check_policy(gateway, issues));
+    SL_TRY(complain(issues, sl_programs_load(c->programs.ptr, issues, &gateway->programs), "The programs file", c->programs));
+    SL_TRY(complain(issues, sl_sealer_new(c->cursor_key.ptr, &gateway->sealer), "The key file of page links", c->cursor_key));
+    SL_TRY(open_upstream(gateway, issues));
+    gateway->shelf = sl_shelf_new(SHELF_SLOTS);
+    if (!gateway->shelf)
+        return SL_NO_MEMORY;
+    SL_TRY(open_metadata(gateway));
+    const struct sl_ledger_options ledger = {.directory = c->ledger.ptr, .segment_bytes = c->ledger_segment};
+    return complain(issues, sl_ledger_open(&ledger, issues, &gateway->ledger), "The ledger", c->ledger);
+}
+
+enum sl_status sl_gateway_open(const struct sl_config *config, struct sl_issues *issues, struct sl_gateway **out)
+{
+    *out = NULL;
+    struct sl_gateway *gateway = calloc(1, sizeof *gateway);
+    if (!gateway)
+        return SL_NO_MEMORY;
+    gateway->config = config;
+    enum sl_status status = open_all(gateway, issues);
+    if (status != SL_OK) {
+        sl_gateway_close(gateway);
+        return status;
+    }
+    *out = gateway;
+    return SL_OK;
+}
+
+void sl_gateway_close(struct sl_gateway *gateway)
+{
+    if (!gateway)
+        return;
+    if (gateway->ledger)
+        sl_ledger_close(gateway->ledger);
+    sl_shelf_free(gateway->shelf);
+    if (gateway->records)
+        sl_records_close(gateway->records);
+    sl_sealer_free(gateway->sealer);
+    sl_programs_unref(gateway->programs);
+    if (gateway->store)
+        sl_store_close(gateway->store);
+    free(gateway);
+}
+
+bool sl_gateway_reserve(struct sl_gateway *gateway, size_t bytes)
+{
+    size_t held = atomic_fetch_add_explicit(&gateway->memory, bytes, memory_order_relaxed);
+    if (bytes <= gateway->config->memory && held <= gateway->config->memory - bytes)
+        return true;
+    atomic_fetch_sub_explicit(&gateway->memory, bytes, memory_order_relaxed);
+    return false;
+}
+
+void sl_gateway_release(struct sl_gateway *gateway, size_t bytes)
+{
+    size_t held = atomic_fetch_sub_explicit(&gateway->memory, bytes, memory_order_relaxed);
+    SL_ASSERT(held >= bytes);
+}
+
+/* ---- A worker's state ---- */
+
+enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct event_base *base, struct sl_issues *issues,
+    struct sl_worker_state **out)
+{
+    *out = NULL;
+    struct sl_worker_state *state = calloc(1, sizeof *state);
+    if (!state)
+        return SL_NO_MEMORY;
+    state->gateway = gateway;
+    state->upstream = gateway->records ? sl_upstream_records_new(gateway->records)
+        : sl_upstream_http_new(gateway->config, gateway->upstream_token, base);
+    enum sl_status status = state->upstream ? sl_identifier_new(gateway->config, issues, &state->identifier) : SL_NO_MEMORY;
+    if (status == SL_OK)
+        status = sl_worker_state_refresh(state);
+    if (status != SL_OK) {
+        sl_worker_state_free(state);
+        return status;
+    }
+    *out = state;
+    return SL_OK;
+}
+
+void sl_worker_state_free(struct sl_worker_state *state)
+{
+    if (!state)
+        return;
+    sl_upstream_free(state->upstream);
+    sl_identifier_free(state->identifier);
+    sl_policy_unref(state->policy);
+    free(state);
+}
+
+/* The number of the generation in force, without compiling it: most changes of the store are directives. */
+static enum sl_status number_in_force(struct sl_store *store, struct sl_arena *arena, uint64_t *number)
+{
+    struct sl_generation *list;
+    size_t count;
+    SL_TRY(sl_policy_generations(store, arena, &list, &count));
+    for (size_t i = 0; i < count; i++)
+        if (list[i].in_force) {
+            *number = list[i].number;
+            return SL_OK;
+        }
+    return SL_MISSING;
+}
+
+static enum sl_status take_up(struct sl_worker_state *state, struct sl_arena *arena)
+{
+    struct sl_issues issues = {.arena = arena};
+    struct sl_policy *policy = NULL;
+    uint64_t number = 0;
+    SL_TRY(number_in_force(state->gateway->store, arena, &number));
+    if (state->policy && number == state->generation)
+        return SL_OK;
+    SL_TRY(sl_policy_in_force(state->gateway->store, &issues, &number, &policy));
+    sl_policy_unref(state->policy);
+    state->policy = policy;
+    state->generation = number;
+    return SL_OK;
+}
+
+enum sl_status sl_worker_state_refresh(struct sl_worker_state *state)
+{
+    /* The version is read first: what changes while the policy is being read is then seen as a change once more. */
+    uint64_t version = sl_store_version(state->gateway->store);
+    if (state->policy && version == state->store_version)
+        return SL_OK;
+    struct sl_arena *arena = sl_arena_new(POLICY_ARENA);
+    enum sl_status status = arena ? take_up(state, arena) : SL_NO_MEMORY;
+    sl_arena_free(arena);
+    if (status != SL_OK) {
+        /* A superseded generation is no permission either. */
+        sl_policy_unref(state->policy);
+        state->policy = NULL;
+        fprintf(stderr, "sluice: the policy in force cannot be read: %s\n", sl_status_name(status));
+        return SL_STORE;
+    }
+    state->store_version = version;
+    return SL_OK;
+}

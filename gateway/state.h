@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What exchanges share: the gateway (one a process, immutable but for two counters) and the state of a worker (its
+ * policy reference, keys and upstream connections; touched by its own thread alone).
+ */
+#ifndef SLUICE_GATEWAY_STATE_H
+#define SLUICE_GATEWAY_STATE_H
+
+#include <stdatomic.h>
+
+#include "config.h"
+#include "http.h"
+#include "identify.h"
+#include "records.h"
+#include "seal.h"
+#include "shelf.h"
+#include "sluice/label.h"
+#include "sluice/ledger.h"
+#include "sluice/policy.h"
+#include "sluice/store.h"
+
+struct sl_upstream;
+
+struct sl_gateway {
+    const struct sl_config *config;
+    struct sl_store *store;        /* the `policy` store: generations and directives */
+    struct sl_programs *programs;
+    struct sl_ledger *ledger;
+    struct sl_records *records;    /* NULL: the upstream is a server */
+    struct sl_sealer *sealer;
+    struct sl_shelf *shelf;        /* upstream page links too long for a sealed cursor */
+    struct sl_slice metadata;      /* the CapabilityStatement */
+    struct sl_slice upstream_token;/* empty if none */
+    unsigned char boot[8];         /* random: exchange ids of two runs differ */
+    atomic_uint_fast64_t exchanges;
+    atomic_size_t memory;          /* bytes that exchanges hold together, see sl_gateway_reserve */
+};
+
+/* Opens everything the configuration names. SL_INVALID, SL_IO, … with issues; never without a policy in force. */
+SL_MUST_CHECK enum sl_status sl_gateway_open(const struct sl_config *config, struct sl_issues *issues,
+    struct sl_gateway **out);
+/* Waits for the ledger's queue. After the workers have stopped. */
+void sl_gateway_close(struct sl_gateway *gateway);
+
+/* Takes bytes from the process's budget; false: none left, and nothing taken. */
+SL_MUST_CHECK bool sl_gateway_reserve(struct sl_gateway *gateway, size_t bytes);
+void sl_gateway_release(struct sl_gateway *gateway, size_t bytes);
+
+struct sl_worker_state {
+    struct sl_gateway *gateway;
+    struct sl_identifier *identifier;
+    struct sl_upstream *upstream;
+    struct sl_policy *policy;   /* NULL: the generation in force could not be read, and everything is 503 */
+    uint64_t generation;
+    uint64_t store_version;     /* of the store when `policy` was read */
+    size_t lingering;           /* cancelled exchanges that have not ended yet */
+};
+
+/* On the worker's own thread. base: its loop, for upstream connections. */
+SL_MUST_CHECK enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct event_base *base,
+    struct sl_issues *issues, struct sl_worker_state **out);
+void sl_worker_state_free(struct sl_worker_state *state);
+
+/* If the policy store has changed since, takes up the generation in force. Cheap when it has not. SL_STORE: there is no
+ * policy to answer under. */
+SL_MUST_CHECK enum sl_status sl_worker_state_refresh(struct sl_worker_state *state);
+
+#endif

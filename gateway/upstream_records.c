@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The embedded store as an upstream: reads are page-cache reads, so every question is answered at once. A position is the
+ * decimal offset of the next match.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "upstream.h"
+
+struct embedded {
+    struct sl_upstream head;
+    struct sl_records *records;
+};
+
+/* Blocks into one run of bytes: a document is parsed over contiguous text. */
+static enum sl_status flatten(const struct sl_blocks *blocks, struct sl_arena *arena, struct sl_slice *out)
+{
+    if (blocks->failed)
+        return SL_NO_MEMORY;
+    if (blocks->first && !blocks->first->next) {
+        *out = (struct sl_slice){blocks->first->ptr, blocks->first->len};
+        return SL_OK;
+    }
+    char *text = sl_arena_raw(arena, blocks->total + 1, 1);
+    size_t at = 0;
+    if (!text)
+        return SL_NO_MEMORY;
+    for (const struct sl_block *block = blocks->first; block; block = block->next) {
+        memcpy(text + at, block->ptr, block->len);
+        at += block->len;
+    }
+    *out = (struct sl_slice){text, at};
+    return SL_OK;
+}
+
+static bool read_offset(struct sl_slice text, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(*out, 10u, out) ||
+            __builtin_add_overflow(*out, (uint64_t)(text.ptr[i] - '0'), out))
+            return false;
+    }
+    return true;
+}
+
+static enum sl_status ask_page(struct sl_records *records, struct sl_ask *ask)
+{
+    uint64_t offset, next = 0;
+    struct sl_blocks blocks = {.arena = ask->arena};
+    if (!read_offset(ask->position, &offset))
+        return SL_INVALID;
+    SL_TRY(sl_records_search(records, ask->arena, ask->search, offset, ask->count, &blocks, &next));
+    if (next)
+        ask->next = sl_arena_printf(ask->arena, "%" PRIu64, next);
+    return flatten(&blocks, ask->arena, &ask->text);
+}
+
+/* As a server would answer Type?_id=a,b,c: those that are there. */
+static enum sl_status ask_ids(struct sl_records *records, struct sl_ask *ask)
+{
+    struct sl_blocks blocks = {.arena = ask->arena};
+    bool first = true;
+    sl_blocks_add(&blocks, SL_LIT("{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"entry\":["));
+    for (size_t i = 0; i < ask->id_count; i++) {
+        struct sl_slice text;
+        enum sl_status status = sl_records_read(records, ask->arena, ask->type, ask->ids[i], &text);
+        if (status == SL_NOT_FOUND)
+            continue;
+        SL_TRY(status);
+        sl_blocks_add(&blocks, first ? SL_LIT("{\"resource\":") : SL_LIT(",{\"resource\":"));
+        sl_blocks_add(&blocks, text);
+        sl_blocks_add(&blocks, SL_LIT("}"));
+        first = false;
+    }
+    sl_blocks_add(&blocks, SL_LIT("]}"));
+    return flatten(&blocks, ask->arena, &ask->text);
+}
+
+static void ask_records(struct sl_upstream *upstream, struct sl_ask *ask)
+{
+    struct sl_records *records = ((struct embedded *)upstream)->records;
+    switch (ask->kind) {
+    case SL_ASK_READ:
+        ask->status = sl_records_read(records, ask->arena, ask->type, ask->id, &ask->text);
+        break;
+    case SL_ASK_PAGE:
+        ask->status = ask_page(records, ask);
+        break;
+    case SL_ASK_IDS:
+        ask->status = ask_ids(records, ask);
+        break;
+    case SL_ASK_NONE:
+        break;
+    }
+    ask->why = ask->status == SL_OK || ask->status == SL_NOT_FOUND ? NULL : "records";
+    ask->finished = true;
+}
+
+static void cancel_records(struct sl_upstream *upstream, struct sl_ask *ask)
+{
+    (void)upstream; /* nothing is ever under way */
+    (void)ask;
+}
+
+static void free_records(struct sl_upstream *upstream)
+{
+    free(upstream);
+}
+
+struct sl_upstream *sl_upstream_records_new(struct sl_records *records)
+{
+    static const struct sl_upstream_kind kind = {ask_records, cancel_records, free_records};
+    struct embedded *embedded = calloc(1, sizeof *embedded);
+    if (!embedded)
+        return NULL;
+    embedded->head.kind = &kind;
+    embedded->records = records;
+    return &embedded->head;
+}
