@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the scenarios share: a house with a gateway of its own, over loopback, in a folder of its own.
+
+A scenario is a script that takes --sluice and exits 0 if everything it expected was so. No sleeps but for polling.
+"""
+import argparse
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SHARED = os.path.join(os.path.dirname(ROOT), "shared")
+ISSUER = "https://issuer.example"
+
+REGISTRY = """clients:
+  - id: ward
+    organization: Organization/lakeside-primary
+    kinds: [covered-entity]
+    roles: [physician]
+    treats: ["*"]
+    purposes: [TREAT, ETREAT]
+  - id: desk
+    roles: [front-desk]
+    purposes: [PATADMIN]
+  - id: plan
+    kinds: [health-plan]
+    purposes: [HPAYMT]
+  - id: exchange
+    kinds: [hie-partner]
+    purposes: [TREAT]
+  - id: agent
+    kinds: [ai-agent]
+    purposes: [TREAT]
+  - id: study
+    kinds: [research]
+    purposes: [HRESCH]
+"""
+CALLERS = {"ward": "TREAT", "desk": "PATADMIN", "plan": "HPAYMT", "exchange": "TREAT", "agent": "TREAT", "study": "HRESCH"}
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class House:
+    """Keys, stores, a policy in force, and a gateway once start() is called."""
+
+    def __init__(self, sluice, records=None, consents=None, upstream=None, tls=False, extra="", policies=None):
+        self.sluice = os.path.abspath(sluice)
+        self.folder = tempfile.mkdtemp(prefix="sluice-house-")
+        self.port = free_port()
+        self.tls = tls
+        self.base = f"{'https' if tls else 'http'}://localhost:{self.port}/fhir"
+        self.server = None
+        self.log = None
+        self.failures = 0
+        source = f"  url: {upstream}" if upstream else "  records: records"
+        secure = "  certificate: server.pem\n  key: server-key.pem\n" if tls else "  plain: yes\n"
+        self.write("registry.yaml", REGISTRY)
+        self.write("programs.yaml", open(os.path.join(ROOT, "demo", "clinic.py")).read().split('PROGRAMS_YAML = """')[1].split('"""')[0])
+        self.write("sluice.yaml", f"""server:
+  listen: 127.0.0.1:{self.port}
+  url: {self.base}
+  workers: 2
+{secure}upstream:
+{source}
+identity:
+  audience: {self.base}
+  registry: registry.yaml
+  issuers:
+    - issuer: {ISSUER}
+      keys: issuer.jwks
+      algorithms: [ES256]
+policy:
+  store: policy
+  programs: programs.yaml
+ledger:
+  directory: ledger
+{extra}""")
+        if tls:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                            "3", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
+                            self.at("server-key.pem"), "-out", self.at("server.pem")], check=True, capture_output=True)
+        self.write("issuer.jwks", self.run("token", "keygen", "--key", self.at("issuer.pem"), "--algorithm", "ES256"))
+        self.run("policy", "activate", policies or os.path.join(ROOT, "consent", "policies"), "--store", self.at("policy"),
+                 "--author", "scenario")
+        if records:
+            self.run("records", "import", "--store", self.at("records"), *records)
+        elif not upstream:
+            self.write("empty.ndjson", '{"resourceType":"Organization","id":"lakeside-primary"}\n')
+            self.run("records", "import", "--store", self.at("records"), self.at("empty.ndjson"))
+        if consents:
+            self.run("consent", "import", "--store", self.at("policy"), *consents)
+        self.tokens = {name: self.token(name, purpose) for name, purpose in CALLERS.items()}
+
+    def at(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, text):
+        with open(self.at(name), "w") as out:
+            out.write(text)
+
+    def run(self, *words, expect=0, **more):
+        done = subprocess.run([self.sluice, *words], capture_output=True, text=True, **more)
+        if expect is not None and done.returncode != expect:
+            raise AssertionError(f"sluice {' '.join(words)} gave {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def token(self, client, purpose):
+        return self.run("token", "issue", "--key", self.at("issuer.pem"), "--issuer", ISSUER, "--audience", self.base,
+                        "--client", client, "--purpose", purpose).strip()
+
+    def start(self, **more):
+        self.log = open(self.at("log"), "wb")
+        self.server = subprocess.Popen([self.sluice, "serve", "--config", self.at("sluice.yaml")], stderr=self.log, stdout=self.log, **more)
+        for _ in range(400):
+            if self.server.poll() is not None:
+                raise AssertionError("the gateway did not start:\n" + self.logged())
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError("the gateway does not listen")
+
+    def logged(self):
+        with open(self.at("log"), errors="replace") as log:
+            return log.read()
+
+    def alive(self):
+        return self.server.poll() is None
+
+    def stop(self):
+        """SIGTERM; gives the exit status. A sanitizer's report is a failure."""
+        self.server.send_signal(signal.SIGTERM)
+        try:
+            status = self.server.wait(30)
+        except subprocess.TimeoutExpired:
+            self.server.kill()
+            status = "it did not stop"
+        self.expect("the gateway stops cleanly", status == 0 and "Sanitizer" not in self.logged(), f"{status}\n{self.logged()[-3000:]}")
+
+    def close(self):
+        if self.server and self.server.poll() is None:
+            self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- Asking ----
+
+    def connect(self, timeout=20):
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout)
+        if self.tls:
+            context = ssl.create_default_context(cafile=self.at("server.pem"))
+            sock = context.wrap_socket(sock, server_hostname="localhost")
+        return sock
+
+    def raw(self, data, timeout=20):
+        """Sends bytes, gives everything that comes until the other side closes or `timeout`."""
+        with self.connect(timeout) as sock:
+            sock.sendall(data)
+            out = b""
+            try:
+                while True:
+                    more = sock.recv(65536)
+                    if not more:
+                        return out
+                    out += more
+            except (socket.timeout, ConnectionResetError):
+                return out
+
+    def ask(self, path, caller="ward", method="GET", headers=(), body=b""):
+        """One request on a connection of its own: status, headers as one text, body."""
+        token = self.tokens.get(caller, caller)
+        lines = [f"{method} /fhir/{path} HTTP/1.1", "Host: localhost", "Connection: close"]
+        if token:
+            lines.append(f"Authorization: Bearer {token}")
+        if body:
+            lines += [f"Content-Length: {len(body)}"]
+        lines += list(headers)
+        answer = self.raw("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        head, _, text = answer.partition(b"\r\n\r\n")
+        if not head:
+            return 0, "", b""
+        return int(head.split(b" ", 2)[1]), head.decode(), text
+
+    def ids(self, path, caller="ward", **more):
+        status, _, body = self.ask(path, caller, **more)
+        if status != 200:
+            return status
+        return sorted(e["resource"]["id"] for e in json.loads(body).get("entry", []) if e["search"]["mode"] == "match")
+
+    # ---- Expecting ----
+
+    def expect(self, what, true, detail=""):
+        if true:
+            print(f"  ok: {what}")
+        else:
+            self.failures += 1
+            print(f"  FAILED: {what} {detail}")
+
+    def ledger(self):
+        """Every record; verified first."""
+        self.run("ledger", "verify", self.at("ledger"))
+        return [json.loads(line)["record"] for line in self.run("ledger", "show", self.at("ledger")).splitlines()]
+
+
+class Upstream:
+    """A FHIR server that answers as the scenario says: `answer(path, handler)` sends what it likes."""
+
+    def __init__(self, answer):
+        self.port = free_port()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                outer.asked.append(self.path)
+                answer(self.path, self)
+
+            do_POST = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self.asked = []
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.port}/fhir"
+
+
+def send(handler, text, status=200, kind="application/fhir+json", length=None, headers=()):
+    data = text if isinstance(text, bytes) else text.encode()
+    handler.send_response(status)
+    handler.send_header("Content-Type", kind)
+    handler.send_header("Content-Length", str(len(data) if length is None else length))
+    for name, value in headers:
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+def clinic(folder, *words):
+    subprocess.run([sys.executable, os.path.join(ROOT, "demo", "clinic.py"), "--out", folder, *words], check=True)
+    return [os.path.join(folder, "records.ndjson")], [os.path.join(folder, "consents.ndjson")]
+
+
+def main(scenario):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sluice", required=True)
+    args = parser.parse_args()
+    print(f"== {os.path.basename(sys.argv[0])}: {scenario.__doc__.strip()}")
+    with tempfile.TemporaryDirectory(prefix="sluice-scenario-") as folder:
+        failures = scenario(args.sluice, folder)
+    sys.exit(1 if failures else 0)
