@@ -43,6 +43,21 @@ sl_r4_node sl_labeller_type(struct sl_labeller *labeller, struct sl_slice name)
     return node;
 }
 
+sl_system sl_labeller_system(struct sl_labeller *labeller, struct sl_slice system)
+{
+    uint64_t tail;
+    if (system.len < sizeof tail)
+        return sl_terminology_system(labeller->earning->terminology, system);
+    memcpy(&tail, system.ptr + system.len - sizeof tail, sizeof tail); /* systems differ at their ends */
+    struct system_cached *cached =
+        &labeller->system_cache[sl_hash_fold(tail ^ system.len, 0x9e3779b97f4a7c15u) & (SYSTEM_CACHE - 1)];
+    if (!sl_slice_eq(cached->text, system)) {
+        cached->number = sl_terminology_system(labeller->earning->terminology, system);
+        cached->text = system;
+    }
+    return cached->number;
+}
+
 static bool is_id(struct sl_slice id)
 {
     for (size_t i = 0; i < id.len; i++) {

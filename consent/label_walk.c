@@ -183,7 +183,7 @@ static bool is_note(const struct walk *w, const struct sl_r4_element *element)
 static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_slice system, struct sl_slice code)
 {
     const struct sl_earning *e = w->earning;
-    sl_system number = sl_terminology_system(e->terminology, system);
+    sl_system number = sl_labeller_system(w->labeller, system);
     w->ai |= number == w->labeller->system_value && number > SL_SYSTEM_UNKNOWN && sl_slice_eq(code, SL_LIT("AIAST"));
     for (size_t i = 0; i < e->security_count; i++) {
         const struct sl_security_rule *rule = &e->security[i];
@@ -198,7 +198,7 @@ static bool read_code(struct walk *w, const struct place *place, uint32_t span, 
 {
     const struct sl_earning *e = w->earning;
     struct sl_code_hit hits[SL_CODE_HITS];
-    sl_system number = sl_terminology_system(e->terminology, system);
+    sl_system number = sl_labeller_system(w->labeller, system);
     size_t count = sl_terminology_find_in(e->terminology, number, code, hits, SL_CODE_HITS);
     for (size_t i = 0; i < count; i++) {
         const struct sl_category *category = sl_terminology_category(e->terminology, hits[i].category);
@@ -234,10 +234,27 @@ static bool read_coding(struct walk *w, const struct place *place, uint32_t i, b
     return read_code(w, place, i, text_of(w, system), text_of(w, code));
 }
 
-/* Must somebody know what stands here? What the resource is, yes; what it is filed under, no. */
-static bool must_be_known(const struct sl_r4_element *e)
+/* Where words alone do not do: what a thing is must be coded. */
+static bool must_be_coded(const struct walk *w, const struct sl_r4_element *e)
 {
-    return (e->flags & (SL_R4_CODED | SL_R4_DEFINES)) == (SL_R4_CODED | SL_R4_DEFINES) && e->name != SL_NAME_category;
+    switch (e->name) {
+    case SL_NAME_code:
+    case SL_NAME_medicationCodeableConcept:
+    case SL_NAME_vaccineCode:
+    case SL_NAME_diagnosisCodeableConcept:
+    case SL_NAME_procedureCodeableConcept:
+    case SL_NAME_productOrService:
+        return e->flags & SL_R4_DEFINES;
+    default:
+        return is_note(w, e) && e->name == SL_NAME_type;
+    }
+}
+
+/* Must a code that stands here be known to somebody? Where it says what the resource is; not what it is filed under, and
+ * of a claim not how it is paid. */
+static bool must_be_known(const struct walk *w, const struct sl_r4_element *e)
+{
+    return e->flags & SL_R4_DEFINES && e->name != SL_NAME_category && (!w->whole || must_be_coded(w, e));
 }
 
 static void earn_unclassified(struct walk *w, uint32_t span)
@@ -263,8 +280,7 @@ static uint32_t visit_concept(struct walk *w, uint32_t i, const struct place *pl
             plain = false;
         }
     }
-    /* An observation's value in words alone is common and says less than its code; any other concept must be coded. */
-    if (!known && must_be_known(e) && (coded || e->name != SL_NAME_valueCodeableConcept))
+    if (!known && (coded ? must_be_known(w, e) : must_be_coded(w, e)))
         earn_unclassified(w, i);
     if (plain)
         return spans[i].next;
@@ -275,7 +291,7 @@ static uint32_t visit_concept(struct walk *w, uint32_t i, const struct place *pl
 static uint32_t visit_coding(struct walk *w, uint32_t i, const struct place *place)
 {
     bool plain = true, read = w->top->flags & FRAME_READ && w->top->node == SL_R4_CodeableConcept;
-    if (!read && !read_coding(w, place, i, &plain) && must_be_known(place->element))
+    if (!read && !read_coding(w, place, i, &plain) && must_be_known(w, place->element))
         earn_unclassified(w, i);
     if (plain && !read)
         return w->spans[i].next;

@@ -49,6 +49,7 @@ struct absent {
 };
 
 #define TYPE_CACHE 64u
+#define SYSTEM_CACHE 128u /* a power of two */
 #define STACK_DEPTH 132u /* containers within containers; deeper resources are not labelled */
 
 struct walk_scratch;
@@ -65,6 +66,10 @@ struct sl_labeller {
     struct absent *absent;
     size_t absent_mask, absent_count;
     sl_r4_node type_cache[TYPE_CACHE];
+    struct system_cached {
+        struct sl_slice text; /* of a document, which lives as long as the labeller's items */
+        sl_system number;
+    } system_cache[SYSTEM_CACHE];
     const struct sl_reason **type_reasons; /* by node: the reason every resource of a type has */
     sl_system *security_systems;           /* of earning->security, by place */
     sl_system system_value;                /* v3-ObservationValue */
@@ -83,6 +88,9 @@ struct target {
 struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base);
 /* The node of a resource type by name, by way of a small cache; 0: none. */
 sl_r4_node sl_labeller_type(struct sl_labeller *labeller, struct sl_slice name);
+/* The number of a code system, as sl_terminology_system, by way of a small cache: a Bundle names a few systems often.
+ * The text must live as long as the labeller. */
+sl_system sl_labeller_system(struct sl_labeller *labeller, struct sl_slice system);
 /* The item so named; more of the same name follow at same_id (for type and id) or same_url. */
 struct labelled *sl_labeller_lookup(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name);
 struct labelled *sl_labeller_contained(const struct sl_labeller *labeller, const struct sl_item *container, struct sl_slice id);

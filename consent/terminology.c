@@ -26,6 +26,7 @@ struct system {
     struct sl_slice name;
     enum form form;
     bool claims;              /* a code of another claims system may stand here */
+    bool has_codes;
     uint32_t prefix_lengths;  /* bit n: there are prefixes of n bytes */
     uint32_t file_line;
 };
@@ -203,6 +204,8 @@ static size_t find_here(const struct sl_terminology *t, sl_system system, struct
 {
     char buffer[CODE_LENGTH];
     const struct system *s = &t->systems[system];
+    if (!s->has_codes)
+        return 0;
     struct sl_slice normal = {buffer, normal_code(s->form, code, buffer)};
     if (normal.len == 0)
         return 0;
@@ -470,6 +473,7 @@ static bool put_row(struct sl_terminology *t, const struct row *row)
     for (unsigned categories = 0; *end != NONE; end = &t->rows[*end].next)
         if (t->rows[*end].category == row->category || ++categories == SL_CODE_HITS)
             return false;
+    t->systems[row->system].has_codes = true;
     t->rows[t->row_count] = *row;
     *end = t->row_count++;
     return true;

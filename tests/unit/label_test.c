@@ -155,6 +155,12 @@ static const struct {
     {"one known coding is enough", "{\"resourceType\":\"Condition\",\"code\":{\"coding\":[{\"system\":\"http://example.org/l\","
         "\"code\":\"7\"},{\"system\":\"http://snomed.info/sct\",\"code\":\"38341003\"}]}}", "o", "", NULL},
     {"unknown codes elsewhere earn nothing", "{\"resourceType\":\"Encounter\",\"reasonCode\":[" LOCAL("7") "]}", "o", "", NULL},
+    {"so must a claim's lines be", "{\"resourceType\":\"Claim\",\"item\":[{\"sequence\":1,\"productOrService\":" LOCAL("7") "}]}", "ox", "", NULL},
+    {"but not how it is paid", "{\"resourceType\":\"Claim\",\"priority\":" LOCAL("7") ",\"payee\":{\"type\":" LOCAL("7") "}}", "o", "", NULL},
+    {"nor what a thing is filed under", "{\"resourceType\":\"Condition\",\"category\":[" LOCAL("7") "],\"code\":" ICD("I10") "}", "o", "", NULL},
+    {"a visit's type in words", "{\"resourceType\":\"Encounter\",\"type\":[{\"text\":\"Office visit\"}]}", "o", "", NULL},
+    {"a visit's type of an unknown code", "{\"resourceType\":\"Encounter\",\"type\":[" LOCAL("7") "]}", "ox", "", NULL},
+    {"a note's type in words", "{\"resourceType\":\"DocumentReference\",\"type\":{\"text\":\"Progress note\"}}", "ox", "", NULL},
     {"a value in words", "{\"resourceType\":\"Observation\",\"code\":" LOINC("8480-6") ",\"valueCodeableConcept\":{\"text\":\"high\"}}",
         "o", "", NULL},
     {"a value of an unknown code", "{\"resourceType\":\"Observation\",\"code\":" LOINC("8480-6") ",\"valueCodeableConcept\":" LOCAL("h") "}",

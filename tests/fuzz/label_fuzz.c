@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any bytes as a resource, or as an array of resources of which every other one is context: labelling ends, stays within
+ * its arena, and keeps what its header promises. What is not labelled says why; parts are in order and within their item.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "../unit/earning_fixture.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct earning_fixture shared;
+
+static void prepare(void)
+{
+    static bool ready;
+    if (!ready && !earning_setup(&shared))
+        abort();
+    ready = true;
+}
+
+static void check_item(const struct sl_item *item)
+{
+    const struct sl_span *spans = item->doc->spans;
+    if (!item->unlabelled && sl_classes_empty(&item->classes))
+        abort();
+    for (uint32_t i = 0; i < item->part_count; i++) {
+        const struct sl_part *part = &item->parts[i];
+        if (part->span <= item->span || part->span >= spans[item->span].next || sl_classes_empty(&part->classes) || !part->reasons)
+            abort();
+        if (i && part[-1].span >= part->span)
+            abort();
+    }
+    for (uint32_t i = 0; i < item->unknown_count; i++)
+        if (item->unknown[i] <= item->span || item->unknown[i] >= spans[item->span].next)
+            abort();
+    struct sl_classes had = {{0}};
+    for (const struct sl_reason *r = item->reasons; r; r = r->next)
+        sl_classes_join(&had, &r->classes);
+    if (!sl_classes_within(&item->classes, &had))
+        abort(); /* every class has its reason */
+}
+
+static bool add_all(struct sl_labeller *labeller, const struct sl_doc *doc)
+{
+    struct sl_item *item;
+    if (doc->spans[0].type != SL_SPAN_ARRAY)
+        return sl_labeller_add(labeller, doc, 0, SL_LIT("http://a.example.org/Patient/p"), false, &item) == SL_OK;
+    bool context = false;
+    for (uint32_t c = 1; c < doc->spans[0].next; c = doc->spans[c].next, context = !context)
+        if (sl_labeller_add(labeller, doc, c, SL_LIT("urn:uuid:1"), context, &item) != SL_OK)
+            return false;
+    return true;
+}
+
+static void label(struct sl_arena *arena, const struct sl_doc *doc, const struct sl_programs *programs)
+{
+    struct sl_labeller *labeller = sl_labeller_new_earning(arena, &shared.earning, programs);
+    struct sl_slice *missing = NULL;
+    size_t count = 1;
+    if (!labeller || !add_all(labeller, doc))
+        return;
+    for (unsigned round = 0; round < 3 && count; round++) {
+        if (sl_labeller_resolve(labeller, &missing, &count) != SL_OK)
+            return;
+        for (size_t i = 0; i < count; i++)
+            if (sl_labeller_absent(labeller, missing[i], i % 4 != 3) != SL_OK)
+                return;
+    }
+    if (count)
+        abort(); /* what was told absent is not lacked again */
+    for (const struct sl_item *item = sl_labeller_items(labeller); item; item = item->next)
+        check_item(item);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    prepare();
+    struct sl_arena *arena = sl_arena_new((size_t)64 << 20);
+    struct sl_programs *programs = sl_programs_new(true);
+    struct sl_doc doc;
+    if (!arena || !programs || sl_programs_add(programs, SL_LIT("Organization/o"), SL_SOURCE_PROGRAM) != SL_OK)
+        abort();
+    if (sl_doc_parse(arena, (struct sl_slice){(const char *)data, size}, NULL, &doc, NULL) == SL_OK)
+        label(arena, &doc, programs);
+    sl_programs_unref(programs);
+    sl_arena_free(arena);
+    return 0;
+}
