@@ -518,7 +518,7 @@ static void references(void **state)
             REF("Condition/htn") "," REF("Condition/hiv") "],\"encounter\":" REF("Encounter/out") "}", "o",
             "MedicationRequest.reasonReference[1]=oh"},
         {"a program that is mentioned", "{\"resourceType\":\"CareTeam\",\"participant\":[{\"member\":" REF("Organization/clinic")
-            "},{\"member\":" REF("Location/ward") "},{\"member\":" REF("Practitioner/d") "}]}", "o", "CareTeam.participant[1].member=p"},
+            "},{\"member\":" REF("Location/ward") "},{\"member\":" REF("Practitioner/d") "}]}", "o", "CareTeam.participant[1]=p"},
         {"named in the table and not here", "{\"resourceType\":\"Patient\",\"id\":\"p\",\"generalPractitioner\":["
             REF("Organization/elsewhere") "]}", "o", "Patient.generalPractitioner[0]=p"},
         {"through an encounter only its origin passes", "{\"resourceType\":\"Observation\",\"code\":" LOINC("8480-6") ",\"encounter\":"
