@@ -61,6 +61,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 
 static bool set_protocol(SSL_CTX *context)
 {
+    char groups[] = GROUPS; /* OpenSSL's macro wants it writable */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     /* Buffers go back as soon as they are empty: idle connections hold none. */
@@ -71,7 +72,7 @@ static bool set_protocol(SSL_CTX *context)
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) && SSL_CTX_set_num_tickets(context, 1) &&
-           SSL_CTX_set_cipher_list(context, CIPHERS_1_2) && SSL_CTX_set1_groups_list(context, GROUPS);
+           SSL_CTX_set_cipher_list(context, CIPHERS_1_2) && SSL_CTX_set1_groups_list(context, groups);
 }
 
 /* Asked for, not demanded: who must show one is policy. One that is shown must be good, and is checked at each

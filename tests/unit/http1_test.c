@@ -761,7 +761,7 @@ static void agrees_with_llhttp(void **state)
     for (size_t i = 0; i < COUNT(files); i++) {
         struct judgement judgement = {.file = files[i]};
         char path[4096];
-        size_t len;
+        size_t len = 0;
         snprintf(path, sizeof path, "%s%s", LLHTTP, files[i]);
         char *text = read_file(path, &len);
         if (!text) {
