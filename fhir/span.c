@@ -8,10 +8,8 @@ const struct sl_doc_limits sl_doc_limits_default = {32u << 20, 4u << 20, 64};
 
 #define MOST_BYTES 0xfffffff0u
 
-typedef void (*scanner)(struct sl_scan *scan);
-
-static enum sl_status parse(struct sl_arena *arena, struct sl_slice text, const struct sl_doc_limits *limits,
-    scanner run, struct sl_doc *out, struct sl_doc_error *error)
+static enum sl_status parse(const struct sl_scanner *scanner, struct sl_arena *arena, struct sl_slice text,
+    const struct sl_doc_limits *limits, struct sl_doc *out, struct sl_doc_error *error)
 {
     if (text.len > limits->bytes || text.len > MOST_BYTES) {
         *error = (struct sl_doc_error){limits->bytes < MOST_BYTES ? limits->bytes : MOST_BYTES, "too many bytes"};
@@ -21,21 +19,21 @@ static enum sl_status parse(struct sl_arena *arena, struct sl_slice text, const 
     scan.blocks = sl_arena_raw(arena, (text.len + SL_SCAN_BYTES - 1) / SL_SCAN_BYTES, sizeof *scan.blocks);
     if (!scan.blocks)
         return SL_NO_MEMORY;
-    run(&scan);
+    scanner->scan(&scan);
     size_t good = text.len;
     if (scan.stopped || scan.in_string) {
         good = sl_scan_locate(&scan, &error->why);
         error->offset = good;
     }
-    return sl_span_build(arena, &scan, good, limits, out, error);
+    return sl_span_build(arena, &scan, scanner, good, limits, out, error);
 }
 
-static enum sl_status parse_with(struct sl_arena *arena, struct sl_slice text, const struct sl_doc_limits *limits,
-    scanner run, struct sl_doc *out, struct sl_doc_error *error)
+enum sl_status sl_doc_parse_with(const struct sl_scanner *scanner, struct sl_arena *arena, struct sl_slice text,
+    const struct sl_doc_limits *limits, struct sl_doc *out, struct sl_doc_error *error)
 {
     struct sl_doc_error fault = {0, "out of memory"};
     *out = (struct sl_doc){0};
-    enum sl_status status = parse(arena, text, limits ? limits : &sl_doc_limits_default, run, out, &fault);
+    enum sl_status status = parse(scanner, arena, text, limits ? limits : &sl_doc_limits_default, out, &fault);
     if (error)
         *error = status == SL_OK ? (struct sl_doc_error){0} : fault;
     return status;
@@ -44,13 +42,13 @@ static enum sl_status parse_with(struct sl_arena *arena, struct sl_slice text, c
 enum sl_status sl_doc_parse_portable(struct sl_arena *arena, struct sl_slice text, const struct sl_doc_limits *limits,
     struct sl_doc *out, struct sl_doc_error *error)
 {
-    return parse_with(arena, text, limits, sl_scan_portable, out, error);
+    return sl_doc_parse_with(&sl_scanner_portable, arena, text, limits, out, error);
 }
 
 enum sl_status sl_doc_parse(struct sl_arena *arena, struct sl_slice text, const struct sl_doc_limits *limits,
     struct sl_doc *out, struct sl_doc_error *error)
 {
-    return parse_with(arena, text, limits, sl_scan_portable, out, error);
+    return sl_doc_parse_with(sl_scanner_at(0), arena, text, limits, out, error);
 }
 
 static bool is_space(char c)

@@ -41,7 +41,8 @@ struct build {
     const uint32_t *place, *place_end;
     struct sl_doc_error *error;
     bool ended;                 /* the text ran out: what lies beyond `good` may be the cause */
-    uint32_t places[WINDOW * SL_SCAN_BYTES];
+    uint32_t *(*find_places)(const struct sl_scan_block *block, uint32_t count, uint32_t base, uint32_t *to);
+    uint32_t places[(WINDOW + 1) * SL_SCAN_BYTES];
 };
 
 static enum sl_status refuse(struct build *b, size_t offset, const char *why)
@@ -69,11 +70,8 @@ static bool refill(struct build *b)
     b->place = to;
     while (b->block < b->block_count && to == b->places) {
         uint32_t stop = b->block + WINDOW < b->block_count ? b->block + WINDOW : b->block_count;
-        for (; b->block < stop; b->block++) {
-            uint32_t base = b->block * SL_SCAN_BYTES;
-            for (uint64_t bits = b->blocks[b->block].starts; bits; bits &= bits - 1)
-                *to++ = base + (uint32_t)__builtin_ctzll(bits);
-        }
+        to = b->find_places(b->blocks + b->block, stop - b->block, b->block * SL_SCAN_BYTES, to);
+        b->block = stop;
     }
     /* What the scanner found fault with, and all after it, is not there. */
     while (to > b->places && to[-1] >= b->good)
@@ -362,13 +360,14 @@ static enum sl_status allocate(struct build *b, const struct sl_scan *scan, cons
     return SL_OK;
 }
 
-enum sl_status sl_span_build(struct sl_arena *arena, const struct sl_scan *scan, size_t good,
-    const struct sl_doc_limits *limits, struct sl_doc *out, struct sl_doc_error *error)
+enum sl_status sl_span_build(struct sl_arena *arena, const struct sl_scan *scan, const struct sl_scanner *scanner,
+    size_t good, const struct sl_doc_limits *limits, struct sl_doc *out, struct sl_doc_error *error)
 {
     struct sl_doc_error fault;
     struct build b;
     memset(&b, 0, offsetof(struct build, places));
     b.arena = arena;
+    b.find_places = scanner->places;
     b.blocks = scan->blocks;
     b.block_count = scan->count;
     b.good = (uint32_t)good;

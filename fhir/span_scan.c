@@ -85,7 +85,7 @@ static bool check_utf8(struct sl_slice text, size_t *from, size_t to)
     return true;
 }
 
-void sl_scan_portable(struct sl_scan *scan)
+static void scan_portable(struct sl_scan *scan)
 {
     size_t checked = 0;
     for (size_t at = 0; at < scan->text.len && !scan->stopped; at += SL_SCAN_BYTES) {
@@ -109,6 +109,23 @@ void sl_scan_portable(struct sl_scan *scan)
         scan->stopped = !good;
     }
 }
+
+static uint32_t *places_portable(const struct sl_scan_block *block, uint32_t count, uint32_t base, uint32_t *to)
+{
+    for (; count; count--, block++, base += SL_SCAN_BYTES)
+        for (uint64_t bits = block->starts; bits; bits &= bits - 1)
+            *to++ = base + (uint32_t)__builtin_ctzll(bits);
+    return to;
+}
+
+const struct sl_scanner sl_scanner_portable = {"portable", scan_portable, places_portable};
+
+#if !defined(__x86_64__)
+const struct sl_scanner *sl_scanner_at(unsigned i)
+{
+    return i == 0 ? &sl_scanner_portable : NULL;
+}
+#endif
 
 /* Plain and slow, and run once at most: only for texts already refused. */
 size_t sl_scan_locate(const struct sl_scan *scan, const char **why)

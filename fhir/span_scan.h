@@ -40,12 +40,18 @@ struct sl_scan_masks {
     uint64_t backslash, quote, comma, colon, open, close, space, control;
 };
 
-/* Scans all of scan->text, or until it must stop. */
-void sl_scan_portable(struct sl_scan *scan);
-#if defined(__x86_64__)
-void sl_scan_avx2(struct sl_scan *scan);
-bool sl_scan_has_avx2(void);
-#endif
+struct sl_scanner {
+    const char *name;
+    /* Scans all of scan->text, or until it must stop. */
+    void (*scan)(struct sl_scan *scan);
+    /* Writes the places that `count` blocks hold, `base` being that of the first, and gives the end of what it wrote. There
+     * is room for one place a byte and SL_SCAN_BYTES more. */
+    uint32_t *(*places)(const struct sl_scan_block *block, uint32_t count, uint32_t base, uint32_t *to);
+};
+extern const struct sl_scanner sl_scanner_portable;
+
+/* The scanners that this machine can run, the fastest first, the portable one last; NULL beyond it. */
+const struct sl_scanner *sl_scanner_at(unsigned i);
 
 /* The length of the UTF-8 sequence that begins at p, with `left` bytes there; 0 if there is none (RFC 3629, table 3-7
  * of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF). */
