@@ -8,21 +8,16 @@
 #include "sluice/r4.h"
 
 #define WINDOW 64u      /* blocks turned from bits into places at a time: 4 KiB of text */
-#define FRAME_KEYS 16u  /* known keys compared as they come; objects with more are checked when they close */
+#define SEEN_WORDS 8u   /* of a filter of the keys of an object */
 
-_Static_assert(SL_NAMES < 0x8000, "a name and the bit of its '_' sibling share 16 bits");
-typedef uint16_t keys_vector __attribute__((vector_size(2 * FRAME_KEYS)));
-typedef uint64_t wide_vector __attribute__((vector_size(2 * FRAME_KEYS)));
-
-/* An open container. `keys` holds name * 2 + sibling of the members so far; 0 where there is none. */
+/* An open container. The filter has a bit for each key so far; where two keys fall on one bit the object is checked when it
+ * closes. With 512 bits and neighbouring numbers for names that is rare, unless there is cause. */
 struct frame {
-    union {
-        keys_vector vector;
-        uint16_t each[FRAME_KEYS];
-    } keys;
-    uint32_t span, known, unknown;
+    uint64_t seen[SEEN_WORDS];
+    uint32_t span;
     char closer;
     bool paired; /* a member's key begins with '_' */
+    bool suspect;
 };
 
 struct build {
@@ -200,16 +195,12 @@ static enum sl_status open_container(struct build *b, const struct sl_span *key,
     uint32_t parent = b->frame->span;
     if ((size_t)(b->frame - b->frames) >= b->depth_limit)
         return refuse_limit(b, at, "nested too deep");
-    frame->keys.vector = (keys_vector){0};
-    frame->span = b->count;
-    frame->known = frame->unknown = 0;
-    frame->paired = false;
-    frame->closer = object ? '}' : ']';
+    *frame = (struct frame){.span = b->count, .closer = object ? '}' : ']'};
     b->frame = frame;
     return add_span(b, key, object ? SL_SPAN_OBJECT : SL_SPAN_ARRAY, at, at + 1, parent);
 }
 
-/* Keys that were not compared as they came are compared now. */
+/* The filter cannot tell whether the keys of this object are all different: they are compared. */
 static enum sl_status check_keys(struct build *b, uint32_t object)
 {
     uint32_t twin = 0;
@@ -232,29 +223,19 @@ static enum sl_status close_container(struct build *b, uint32_t at)
     b->spans[frame->span].next = b->count;
     b->spans[frame->span].flags |= frame->paired ? SL_SPAN_PAIRED : 0;
     b->frame = frame - 1;
-    if (frame->unknown > 1 || frame->known > FRAME_KEYS)
+    if (__builtin_expect(frame->suspect, 0))
         return check_keys(b, frame->span);
     return SL_OK;
 }
 
-/* Notes the key in its object; false if a member has it already, as far as is known before the object closes. */
-static inline bool note_key(struct frame *frame, uint16_t name, bool sibling)
+/* Notes the key in its object's filter. Unknown names share two bits: the second one of them makes the object suspect. */
+static inline void note_key(struct frame *frame, uint32_t name, uint32_t sibling)
 {
+    uint32_t bit = name ^ sibling << 8;
+    uint64_t *word = &frame->seen[bit / 64 % SEEN_WORDS];
+    frame->suspect |= *word >> bit % 64 & 1;
+    *word |= 1ull << bit % 64;
     frame->paired |= sibling;
-    if (!name) {
-        frame->unknown++;
-        return true;
-    }
-    uint16_t code = (uint16_t)(name << 1 | sibling);
-    if (frame->known >= FRAME_KEYS) {
-        frame->known++;
-        return true;
-    }
-    wide_vector same = (wide_vector)(frame->keys.vector == code);
-    if (same[0] | same[1] | same[2] | same[3])
-        return false;
-    frame->keys.each[frame->known++] = code;
-    return true;
 }
 
 /* The key at `at`, its colon, and the place of its value. */
@@ -275,8 +256,7 @@ static enum sl_status read_key(struct build *b, uint32_t at, struct sl_span *key
     bool sibling = length > 0 && name[0] == '_';
     key->name = sl_name_find(name + sibling, length - sibling);
     key->flags = sibling ? SL_SPAN_MEMBER | SL_SPAN_SIBLING : SL_SPAN_MEMBER;
-    if (!note_key(b->frame, key->name, sibling))
-        return refuse(b, at, "a duplicate key");
+    note_key(b->frame, key->name, sibling);
     NEXT(b, value);
     return SL_OK;
 }
@@ -350,12 +330,9 @@ static enum sl_status allocate(struct build *b, const struct sl_scan *scan, cons
     uint64_t frames = scan->opens < limits->depth ? scan->opens : limits->depth;
     b->spans = sl_arena_raw(b->arena, b->capacity, sizeof *b->spans);
     b->parents = sl_arena_raw(b->arena, b->capacity, sizeof *b->parents);
-    char *memory = sl_arena_raw(b->arena, frames + 2, sizeof *b->frames);
-    if (!b->spans || !b->parents || !memory)
+    b->frame = b->frames = sl_arena_raw(b->arena, frames + 1, sizeof *b->frames);
+    if (!b->spans || !b->parents || !b->frames)
         return SL_NO_MEMORY;
-    /* The arena aligns to 16 bytes, a vector wants its own size: the spare frame is for that. */
-    memory += -(uintptr_t)memory & (_Alignof(struct frame) - 1);
-    b->frame = b->frames = (struct frame *)(void *)memory;
     b->frames[0].span = 0;
     return SL_OK;
 }
