@@ -349,7 +349,7 @@ struct compact {
     struct sl_slice signed_part;                /* header '.' payload */
 };
 
-/* RFC 7515, 7.1: three parts, exactly two dots. A payload may not be empty: claims never are. */
+/* RFC 7515, 7.1: three parts, exactly two dots. */
 static bool split(struct sl_slice token, struct compact *out)
 {
     if (token.len == 0 || token.len > TOKEN_LIMIT)
@@ -365,7 +365,7 @@ static bool split(struct sl_slice token, struct compact *out)
     out->payload = (struct sl_slice){rest.ptr, (size_t)(second - rest.ptr)};
     out->signature = sl_slice_from(rest, out->payload.len + 1);
     out->signed_part = (struct sl_slice){token.ptr, (size_t)(second - token.ptr)};
-    return out->header.len && out->payload.len && out->signature.len &&
+    return out->header.len && out->signature.len &&
         !memchr(out->signature.ptr, '.', out->signature.len);
 }
 
