@@ -255,13 +255,25 @@ struct tally {
     size_t taken, refused, unsupported;
 };
 
-/* Valid by Wycheproof and refused by us, each for a reason that is ours: what the test's key or header asks for is not
- * served here. Anything else that differs fails. */
-static bool is_unsupported(const struct sl_doc *doc, uint32_t key)
+/* Does the header ask for another algorithm than the key is for? RFC 7517, 4.4 lets a key say what it is for, and then it
+ * is for nothing else; Wycheproof takes two of RFC 7520's figures under a key that says otherwise. */
+static bool is_other_algorithm(struct sl_slice jws, struct sl_slice key_alg)
+{
+    const char *dot = memchr(jws.ptr, '.', jws.len);
+    struct sl_slice header;
+    struct sl_doc doc;
+    if (!dot || sl_base64url_decode((struct sl_slice){jws.ptr, (size_t)(dot - jws.ptr)}, arena, &header) != SL_OK ||
+        sl_doc_parse(arena, header, NULL, &doc, NULL) != SL_OK)
+        return false;
+    return !sl_span_is(&doc, get(&doc, 0, "alg"), key_alg);
+}
+
+/* Valid by Wycheproof and refused by us, each for a reason that is ours. Anything else that differs fails. */
+static bool is_unsupported(const struct sl_doc *doc, uint32_t key, struct sl_slice jws)
 {
     uint32_t alg = get(doc, key, "alg"), kty = get(doc, key, "kty");
     return sl_span_is(doc, kty, SL_LIT("oct")) || /* HMAC */
-        (alg && sl_algorithm_find(sl_span_raw(doc, alg)) == SL_ALGORITHM_NONE); /* "ES521" is no algorithm */
+        (alg && is_other_algorithm(jws, sl_span_raw(doc, alg)));
 }
 
 static void run_group(const struct sl_doc *doc, uint32_t group, struct tally *tally)
@@ -276,7 +288,7 @@ static void run_group(const struct sl_doc *doc, uint32_t group, struct tally *ta
         bool valid = sl_span_is(doc, get(doc, test, "result"), SL_LIT("valid"));
         bool taken = usable && verify(keys, ALL_ALGORITHMS, jws, &payload) == SL_OK;
         struct sl_slice id = sl_span_text(doc, get(doc, test, "tcId"));
-        if (valid && !taken && is_unsupported(doc, key)) {
+        if (valid && !taken && is_unsupported(doc, key, jws)) {
             tally->unsupported++;
             continue;
         }
@@ -305,7 +317,7 @@ static void wycheproof(void **state)
     uint32_t groups = get(&doc, 0, "testGroups");
     for (uint32_t group = groups + 1; group < doc.spans[groups].next; group = doc.spans[group].next)
         run_group(&doc, group, &tally);
-    print_message("wycheproof JWS: %zu taken, %zu refused, %zu valid but not served here (HMAC, \"ES521\")\n", tally.taken,
+    print_message("wycheproof JWS: %zu taken, %zu refused, %zu valid but not served here (HMAC, a key for another algorithm)\n", tally.taken,
         tally.refused, tally.unsupported);
     assert_true(tally.taken >= 20 && tally.refused >= 300);
 }

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sluice serve: opens what the configuration names, starts the server, and waits for signals. */
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "listener.h"
+#include "state.h"
+
+#define DRAIN_MS 30000u
+
+/* What the workers' start needs, and where it says what went wrong. */
+struct serving {
+    struct sl_gateway *gateway;
+    const struct sl_config *config;
+    char host[INET6_ADDRSTRLEN + 1];
+    struct sl_listen listen;
+    struct sl_server_options options;
+};
+
+/* "127.0.0.1:8443", "[::1]:8443" */
+static bool read_address(struct sl_slice text, struct serving *out)
+{
+    const char *colon = memrchr(text.ptr, ':', text.len);
+    if (!colon)
+        return false;
+    struct sl_slice host = {text.ptr, (size_t)(colon - text.ptr)};
+    if (host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
+        host = (struct sl_slice){host.ptr + 1, host.len - 2};
+    char *end;
+    unsigned long port = strtoul(colon + 1, &end, 10);
+    if (host.len == 0 || host.len >= sizeof out->host || end == colon + 1 || *end || port > 65535)
+        return false;
+    memcpy(out->host, host.ptr, host.len);
+    out->host[host.len] = '\0';
+    out->listen = (struct sl_listen){out->host, (uint16_t)port};
+    return true;
+}
+
+static struct sl_worker_state *start_worker(struct sl_worker *worker, void *context)
+{
+    struct serving *serving = context;
+    struct sl_worker_state *state = NULL;
+    struct sl_issues issues = {.arena = sl_arena_new((size_t)16 * 1024 * 1024)};
+    enum sl_status status = issues.arena
+        ? sl_worker_state_new(serving->gateway, sl_worker_base(worker), &issues, &state) : SL_NO_MEMORY;
+    if (status != SL_OK)
+        (void)sl_cli_failed("a worker cannot start", status, issues.arena ? &issues : NULL);
+    sl_arena_free(issues.arena);
+    return state;
+}
+
+static void stop_worker(struct sl_worker_state *state)
+{
+    sl_worker_state_free(state);
+}
+
+static size_t busy(const struct sl_worker_state *state)
+{
+    return state->lingering;
+}
+
+static bool set_options(struct serving *serving)
+{
+    const struct sl_config *c = serving->config;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct sl_server_options *o = &serving->options;
+    *o = sl_server_defaults;
+    if (!read_address(c->listen, serving)) {
+        fprintf(stderr, "sluice: server.listen is no address and port: %.*s\n", SL_FMT(c->listen));
+        return false;
+    }
+    o->listen = &serving->listen;
+    o->listen_count = 1;
+    if (!c->plain) {
+        o->tls.certificates = c->certificate.ptr;
+        o->tls.key = c->key.ptr;
+    }
+    o->workers = c->workers ? (unsigned)c->workers : processors > 0 ? (unsigned)processors : 1;
+    o->limits.body = c->request_body;
+    o->max_connections = (size_t)c->connections;
+    o->max_per_peer = (size_t)c->connections_peer;
+    o->worker_start = start_worker;
+    o->worker_stop = stop_worker;
+    o->worker_busy = busy;
+    o->context = serving;
+    return true;
+}
+
+/* SIGHUP takes up certificates; SIGTERM and SIGINT drain and end. */
+static void wait_for_signals(struct sl_server *server, struct sl_issues *issues, const sigset_t *signals)
+{
+    for (;;) {
+        int signal = 0;
+        if (sigwait(signals, &signal) != 0)
+            continue;
+        if (signal != SIGHUP)
+            break;
+        enum sl_status status = sl_server_reload(server, issues);
+        fprintf(stderr, "sluice: certificates %s\n", status == SL_OK ? "taken up again" : "could not be read; the old ones stay");
+    }
+    if (!sl_server_drain(server, DRAIN_MS))
+        fprintf(stderr, "sluice: some connections were still open after %u ms\n", DRAIN_MS);
+}
+
+static int serve(struct serving *serving, struct sl_issues *issues, const sigset_t *signals)
+{
+    struct sl_server *server = NULL;
+    enum sl_status status = set_options(serving) ? sl_server_new(&serving->options, issues, &server) : SL_INVALID;
+    if (status == SL_OK)
+        status = sl_server_start(server, issues);
+    if (status == SL_OK) {
+        fprintf(stderr, "sluice: serving %.*s on %s port %u with %u workers\n", SL_FMT(serving->config->url), serving->host,
+            sl_server_port(server, 0), serving->options.workers);
+        wait_for_signals(server, issues, signals);
+    }
+    sl_server_free(server);
+    return status == SL_OK ? 0 : sl_cli_failed("cannot serve", status, issues);
+}
+
+static int run(const char *path, struct sl_issues *issues)
+{
+    struct serving serving = {0};
+    struct sl_config *config = NULL;
+    sigset_t signals;
+    /* Blocked before any thread is made, so that every thread blocks them and sigwait gets them. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    enum sl_status status = sl_config_load(path, issues, &config);
+    if (status != SL_OK)
+        return sl_cli_failed(path, status, issues);
+    serving.config = config;
+    status = sl_gateway_open(config, issues, &serving.gateway);
+    int result = status == SL_OK ? serve(&serving, issues, &signals) : sl_cli_failed("cannot open", status, issues);
+    sl_gateway_close(serving.gateway);
+    sl_config_free(config);
+    return result;
+}
+
+int sl_cmd_serve(int argc, char **argv)
+{
+    static const struct sl_option options[] = {
+        {"config", SL_OPTION_ONE, "FILE", "the configuration, YAML", false},
+        {"keys", SL_OPTION_FLAG, NULL, "print every key of the configuration with its default, and end", false},
+    };
+    struct sl_arena *arena = sl_arena_new((size_t)256 * 1024 * 1024);
+    struct sl_issues issues = {.arena = arena};
+    struct sl_cli cli;
+    int status = 1;
+    if (!arena)
+        return 1;
+    if (sl_cli_read(arena, argc, argv, "serve --config FILE", options, sizeof options / sizeof *options, &cli, &status)) {
+        status = 2;
+        if (sl_cli_given(&cli, "keys")) {
+            sl_config_help(stdout);
+            status = 0;
+        } else if (sl_cli_value(&cli, "config")) {
+            status = run(sl_cli_value(&cli, "config"), &issues);
+        } else {
+            fprintf(stderr, "usage: sluice serve --config FILE\n");
+        }
+    }
+    sl_arena_free(arena);
+    return status;
+}
