@@ -54,6 +54,7 @@ static enum sl_status open_upstream(struct sl_gateway *gateway, struct sl_issues
     const struct sl_config *c = gateway->config;
     if (c->records.len)
         return complain(issues, sl_records_open(c->records.ptr, false, issues, &gateway->records), "The records store", c->records);
+    sl_upstream_http_init();
     return complain(issues, read_token(gateway), "The upstream's token", c->upstream_token);
 }
 

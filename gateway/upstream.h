@@ -59,6 +59,8 @@ struct event_base;
 struct sl_upstream *sl_upstream_records_new(struct sl_records *records);
 /* Over HTTP, on the loop. `token` may be empty. */
 struct sl_upstream *sl_upstream_http_new(const struct sl_config *config, struct sl_slice token, struct event_base *base);
+/* Once in a process, before any thread is made. */
+void sl_upstream_http_init(void);
 void sl_upstream_free(struct sl_upstream *upstream);
 
 /* Asks. Afterwards either ask->finished, or `done` will be called in a later turn of the loop. */
