@@ -214,7 +214,7 @@ static void add_notice(struct sl_exchange *x, const struct notice *notice)
 {
     struct sl_blocks *out = &x->body;
     LIT("{\"fullUrl\":\"urn:uuid:8a2c3b64-5b0f-4c0e-9d55-0f2d7e6b2320\",\"resource\":{\"resourceType\":\"Basic\","
-        "\"id\":\"part-2-notice\",\"meta\":{\"extension\":[");
+        "\"meta\":{\"extension\":[");
     add_display(x, sl_policy_notice(x->policy));
     for (size_t i = 0; i < notice->statement_count; i++) {
         LIT(",");
