@@ -132,7 +132,8 @@ int main(int argc, char **argv)
     }
     printf("ledger: one sync a record        %9.0f records/s   1.0\n", one);
     printf("ledger: %d producers that wait   %9.0f records/s %5.1f times that\n", PRODUCERS, waiting, waiting / one);
-    printf("ledger: %d each under way of %d  %9.0f records/s %5.1f times that\n", UNDER_WAY, PRODUCERS, ahead, ahead / one);
+    printf("ledger: %d each under way of %d  %9.0f records/s %5.1f times that\n", UNDER_WAY, PRODUCERS, ahead,
+        ahead / one);
     printf("ledger: verify, tree and all     %9.0f records/s (%.2f GB/s)\n", (double)state.size / verified,
         (double)state.bytes / verified / 1e9);
     return 0;

@@ -225,8 +225,8 @@ static void note_failure(struct sl_ledger *ledger, int error)
 }
 
 /* Calls back from `first` up to `end`, which stays. An append may be gone once its callback ran. */
-static void finish(struct sl_ledger *ledger, struct sl_append *first, struct sl_append *end, enum sl_status status,
-    uint64_t sequence)
+static void finish(
+    struct sl_ledger *ledger, struct sl_append *first, struct sl_append *end, enum sl_status status, uint64_t sequence)
 {
     while (first != end) {
         struct sl_append *next = first->next;
@@ -313,7 +313,8 @@ static void note_cut(struct sl_walk *walk, const struct sl_scan *scan)
 }
 
 /* Goes on in the segment that the scan has read to its end. */
-static enum sl_status resume_segment(struct sl_ledger *ledger, struct sl_walk *walk, struct sl_scan *scan, enum sl_tail tail)
+static enum sl_status resume_segment(
+    struct sl_ledger *ledger, struct sl_walk *walk, struct sl_scan *scan, enum sl_tail tail)
 {
     char name[SL_SEGMENT_NAME];
     sl_segment_name(scan->first, name);
@@ -334,7 +335,8 @@ static enum sl_status resume_segment(struct sl_ledger *ledger, struct sl_walk *w
 }
 
 /* Earlier segments are looked at by header and size; the last one is read whole. */
-static enum sl_status recover_segments(struct sl_ledger *ledger, struct sl_walk *walk, const uint64_t *firsts, size_t count)
+static enum sl_status recover_segments(
+    struct sl_ledger *ledger, struct sl_walk *walk, const uint64_t *firsts, size_t count)
 {
     enum sl_status status = SL_OK;
     for (size_t i = 0; i < count && status == SL_OK; i++) {

@@ -3,8 +3,8 @@
  * The ledger's files, as bytes. docs/ledger.md says the same for a third party who writes a verifier of their own.
  *
  * A directory holds segments, NNNNNNNNNNNNNNNN.ledger, named by the sequence number of their first record in 16
- * hexadecimal digits; `lock`, which the writing process holds; and, after a clean close, `head`: a line with the format,
- * one with the number of records and one with the tree head in hexadecimal.
+ * hexadecimal digits; `lock`, which the writing process holds; and, after a clean close, `head`: a line with the
+ * format, one with the number of records and one with the tree head in hexadecimal.
  *
  * All integers are little-endian. A segment begins with a header of 4096 bytes, durable before its first record:
  *
@@ -87,9 +87,10 @@ struct sl_hasher {
 SL_MUST_CHECK bool sl_hasher_init(struct sl_hasher *hasher);
 void sl_hasher_fini(struct sl_hasher *hasher);
 
-SL_MUST_CHECK enum sl_status sl_frontier_add(struct sl_frontier *frontier, struct sl_hasher *hasher, struct sl_slice record);
-SL_MUST_CHECK enum sl_status sl_frontier_root(const struct sl_frontier *frontier, struct sl_hasher *hasher,
-    unsigned char root[SL_LEDGER_HASH]);
+SL_MUST_CHECK enum sl_status sl_frontier_add(
+    struct sl_frontier *frontier, struct sl_hasher *hasher, struct sl_slice record);
+SL_MUST_CHECK enum sl_status sl_frontier_root(
+    const struct sl_frontier *frontier, struct sl_hasher *hasher, unsigned char root[SL_LEDGER_HASH]);
 
 /* ---- Segments ---- */
 
@@ -98,7 +99,8 @@ void sl_segment_encode(const struct sl_frontier *frontier, unsigned char header[
 SL_MUST_CHECK bool sl_segment_decode(const unsigned char header[SL_LEDGER_HEADER], struct sl_frontier *frontier);
 
 /* Fills in a frame but for the record's bytes, which follow it. */
-void sl_frame_encode(struct sl_slice record, uint64_t sequence, uint32_t in_group, unsigned char frame[SL_LEDGER_FRAME]);
+void sl_frame_encode(
+    struct sl_slice record, uint64_t sequence, uint32_t in_group, unsigned char frame[SL_LEDGER_FRAME]);
 
 /* The first sequence numbers of the segments, ascending; malloc'd, caller frees. SL_IO, SL_NO_MEMORY. */
 SL_MUST_CHECK enum sl_status sl_segments_list(int directory, uint64_t **firsts, size_t *count);
@@ -115,12 +117,12 @@ enum sl_tail {
 /* Reads one segment, frame by frame. */
 struct sl_scan {
     int fd;
-    uint64_t first, sequence;       /* the segment's first record; the next frame's */
-    uint64_t size;                  /* of the file */
-    uint64_t offset;                /* of the next frame */
-    uint64_t group;                 /* where the group of the last frame began */
-    struct sl_frontier header;      /* as the header says */
-    unsigned char *buffer;          /* file bytes [base, base + held) */
+    uint64_t first, sequence;  /* the segment's first record; the next frame's */
+    uint64_t size;             /* of the file */
+    uint64_t offset;           /* of the next frame */
+    uint64_t group;            /* where the group of the last frame began */
+    struct sl_frontier header; /* as the header says */
+    unsigned char *buffer;     /* file bytes [base, base + held) */
     uint64_t base;
     size_t held, capacity;
 };
@@ -151,14 +153,14 @@ SL_MUST_CHECK enum sl_status sl_head_write(int directory, const struct sl_head *
 struct sl_walk {
     int directory;
     struct sl_issues *issues;
-    bool tree;                    /* hash every record and compare with headers and head */
+    bool tree; /* hash every record and compare with headers and head */
     struct sl_frontier frontier;
     struct sl_hasher hasher;
     struct sl_head head;
-    uint64_t from;                /* the first record to visit */
+    uint64_t from;                                                           /* the first record to visit */
     bool (*visit)(void *context, uint64_t sequence, struct sl_slice record); /* NULL: none */
     void *context;
-    bool begun, stopped;          /* a segment was read; visit gave false */
+    bool begun, stopped; /* a segment was read; visit gave false */
 };
 
 /* Opens the directory and reads the head; ended by sl_walk_fini in any case. */
@@ -166,8 +168,8 @@ SL_MUST_CHECK enum sl_status sl_walk_init(struct sl_walk *walk, const char *dire
 void sl_walk_fini(struct sl_walk *walk);
 /* Reads one segment to its end. Only the last may have a torn tail. SL_CORRUPT with an issue. The scan, which the
  * caller zeroes before and ends after, is left at the end. */
-SL_MUST_CHECK enum sl_status sl_walk_segment(struct sl_walk *walk, struct sl_scan *scan, uint64_t first, bool last,
-    enum sl_tail *tail);
+SL_MUST_CHECK enum sl_status sl_walk_segment(
+    struct sl_walk *walk, struct sl_scan *scan, uint64_t first, bool last, enum sl_tail *tail);
 /* After the last one: does the head name records that are not there? */
 SL_MUST_CHECK enum sl_status sl_walk_end(const struct sl_walk *walk);
 

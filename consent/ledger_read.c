@@ -103,7 +103,8 @@ static enum sl_status judge_tail(struct sl_walk *walk, struct sl_scan *scan, boo
     return SL_OK;
 }
 
-enum sl_status sl_walk_segment(struct sl_walk *walk, struct sl_scan *scan, uint64_t first, bool last, enum sl_tail *tail)
+enum sl_status sl_walk_segment(
+    struct sl_walk *walk, struct sl_scan *scan, uint64_t first, bool last, enum sl_tail *tail)
 {
     SL_TRY(begin_segment(walk, scan, first));
     *tail = SL_TAIL_GREW;
@@ -145,7 +146,8 @@ static void note_torn(struct sl_walk *walk, const struct sl_scan *scan)
         "An incomplete group stands at the end: it is being written, or will be cut at the next start");
 }
 
-static enum sl_status walk_all(struct sl_walk *walk, const uint64_t *firsts, size_t count, struct sl_ledger_state *state)
+static enum sl_status walk_all(
+    struct sl_walk *walk, const uint64_t *firsts, size_t count, struct sl_ledger_state *state)
 {
     /* Where reading begins at a record, the segments before its own are skipped. */
     size_t i = 0;

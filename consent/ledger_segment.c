@@ -200,8 +200,8 @@ void sl_scan_fini(struct sl_scan *scan)
 }
 
 /* The frame at an offset; SL_MISSING if no whole frame is there. */
-static enum sl_status frame_at(struct sl_scan *scan, uint64_t offset, struct sl_slice *record, uint64_t *sequence,
-    uint32_t *in_group)
+static enum sl_status frame_at(
+    struct sl_scan *scan, uint64_t offset, struct sl_slice *record, uint64_t *sequence, uint32_t *in_group)
 {
     struct sl_slice frame;
     SL_TRY(hold(scan, offset, SL_LEDGER_FRAME, &frame));

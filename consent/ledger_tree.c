@@ -46,8 +46,8 @@ enum sl_status sl_frontier_add(struct sl_frontier *frontier, struct sl_hasher *h
     return SL_OK;
 }
 
-enum sl_status sl_frontier_root(const struct sl_frontier *frontier, struct sl_hasher *hasher,
-    unsigned char root[SL_LEDGER_HASH])
+enum sl_status sl_frontier_root(
+    const struct sl_frontier *frontier, struct sl_hasher *hasher, unsigned char root[SL_LEDGER_HASH])
 {
     bool begun = false;
     for (unsigned level = 0; level < 64; level++) {

@@ -281,8 +281,8 @@ static void place(struct sl_cursor *cursor, struct sl_slice from)
     cursor->from = (MDB_val){from.len, cursor->key};
 }
 
-enum sl_status sl_cursor_open(struct sl_txn *txn, unsigned table, struct sl_slice from, struct sl_slice prefix,
-    struct sl_cursor **out)
+enum sl_status sl_cursor_open(
+    struct sl_txn *txn, unsigned table, struct sl_slice from, struct sl_slice prefix, struct sl_cursor **out)
 {
     *out = NULL;
     if (prefix.len > SL_STORE_PREFIX)

@@ -2,8 +2,8 @@
 /*
  * A patient's directives: FHIR R4 Consent resources. Each gives one verdict for an item: permit, deny or silent.
  * Any deny beats any permit (decide.h). A later Consent of the same category, grantor, discloser and recipients
- * supersedes. An unreadable permit is silent; an unreadable deny denies with the unreadable criterion dropped.
- * (design.md, Policy; standards.md 6.1)
+ * supersedes. An unreadable permit is silent; an unreadable deny denies with the unreadable criterion dropped. Of how
+ * the criteria of a Consent are met, and what its nested provisions come to, docs/consent.md tells.
  */
 #ifndef SLUICE_DIRECTIVE_H
 #define SLUICE_DIRECTIVE_H
@@ -24,8 +24,9 @@ struct sl_directives {
 
 enum sl_consent_verdict { SL_CONSENT_SILENT = 0x3311, SL_CONSENT_PERMIT = 0x5522, SL_CONSENT_DENY = 0xcc44 };
 
-/* Reads one Consent into the list (arena-owned; copies what it keeps). What is wrong or missing goes to issues; a
- * Consent that is no Consent is SL_INVALID. */
+/* Reads one Consent into the list (arena-owned; copies what it keeps). What is wrong or missing goes to issues: of
+ * grade warning where it only narrows what the Consent can permit ("consent-incomplete", "consent-unreadable",
+ * "consent-no-effect"). A Consent that is no Consent is SL_INVALID, and nothing is added. */
 SL_MUST_CHECK enum sl_status sl_directive_read(struct sl_arena *arena, const struct sl_doc *doc, uint32_t root,
     struct sl_issues *issues, struct sl_directives *list);
 
@@ -33,14 +34,17 @@ SL_MUST_CHECK enum sl_status sl_directive_read(struct sl_arena *arena, const str
 void sl_directives_join(struct sl_directives *list, struct sl_directives *more);
 
 /* Those of a list that are about a person ("Patient/x"), as a list of their own. */
-SL_MUST_CHECK enum sl_status sl_directives_about(const struct sl_directives *list, struct sl_slice patient,
-    struct sl_arena *arena, struct sl_directives *out);
+SL_MUST_CHECK enum sl_status sl_directives_about(
+    const struct sl_directives *list, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
 
-/* Drops what a later Consent supersedes, and what is not active at `now`. */
+/* Drops what a later Consent supersedes, what another version of the same Consent (same id) replaces, and what is not
+ * active at `now`: before it begins, after its end, or in any other status. A later one that is not in force any more,
+ * or not understood in every part, ends what an earlier one permits, and leaves what it denies. */
 void sl_directives_settle(struct sl_directives *list, int64_t now);
 
-/* The verdict of one directive for an item, this recipient, purpose and instant. `labels` are the security labels the
- * policy puts on the item's classes (for provision.securityLabel). */
+/* The verdict of one directive for an item, this recipient, purpose and instant. `classes` are those of the policy that
+ * the item has; the labels that the policy puts on them are what provision.securityLabel is held against. item NULL:
+ * whatever the item. It does not ask whether the directive is about one of the item's patients: the caller does. */
 enum sl_consent_verdict sl_directive_judge(const struct sl_directive *directive, const struct sl_policy *policy,
     const struct sl_recipient *recipient, const struct sl_item *item, const struct sl_classes *classes, int64_t now);
 
@@ -49,7 +53,7 @@ bool sl_directive_concerns(const struct sl_directive *directive, const struct sl
 /* Does its verdict depend on the item (discloser, class, code, label, time, instance, author)? */
 bool sl_directive_by_item(const struct sl_directive *directive);
 
-/* Does it count as the kind (policy `consents:`)? */
+/* Does it count as the kind (policy `consents:`)? By its form alone; the verdict is sl_directive_judge's business. */
 bool sl_directive_is_kind(const struct sl_directive *directive, const struct sl_consent_kind *kind);
 
 struct sl_slice sl_directive_id(const struct sl_directive *directive);      /* "Consent/x" */
@@ -62,11 +66,13 @@ struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct 
 /* ---- In the `policy` store, by person ---- */
 
 struct sl_store;
-/* Stores one Consent under its patient; the same id replaces. SL_INVALID with issues if it cannot be one. */
-SL_MUST_CHECK enum sl_status sl_directives_import(struct sl_store *store, const struct sl_doc *doc, uint32_t root,
-    struct sl_issues *issues);
-/* Everything stored for a person ("Patient/x"). None is SL_OK with an empty list; a store that fails is an error. */
-SL_MUST_CHECK enum sl_status sl_directives_of(struct sl_store *store, struct sl_slice patient, struct sl_arena *arena,
-    struct sl_directives *out);
+/* Stores one Consent under its patient; the same id replaces, also where it was another patient's before. SL_INVALID
+ * with issues if it cannot be one, or has no id. */
+SL_MUST_CHECK enum sl_status sl_directives_import(
+    struct sl_store *store, const struct sl_doc *doc, uint32_t root, struct sl_issues *issues);
+/* Everything stored for a person ("Patient/x"), not settled. None is SL_OK with an empty list; a store that fails, or
+ * holds one that cannot be read, is an error. */
+SL_MUST_CHECK enum sl_status sl_directives_of(
+    struct sl_store *store, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
 
 #endif

@@ -30,8 +30,8 @@ struct sl_ledger_options {
 /* Opens (creates) and recovers; takes a lock on the directory: one process writes (SL_UNAVAILABLE for a second). Reads
  * the header of every segment and the last segment whole; sl_ledger_verify reads all. A torn tail that was cut is an
  * issue of grade note, and no failure. SL_CORRUPT, SL_IO, SL_NO_MEMORY. */
-SL_MUST_CHECK enum sl_status sl_ledger_open(const struct sl_ledger_options *options, struct sl_issues *issues,
-    struct sl_ledger **out);
+SL_MUST_CHECK enum sl_status sl_ledger_open(
+    const struct sl_ledger_options *options, struct sl_issues *issues, struct sl_ledger **out);
 /* Waits for what is queued, and notes the tree head beside the segments, so that a later cut is found out. Nothing may
  * be appended from here on. NULL is fine. */
 void sl_ledger_close(struct sl_ledger *ledger);
@@ -48,7 +48,8 @@ struct sl_append {
  * segment, SL_UNAVAILABLE if too much waits, SL_IO once a write has failed. done may free the append. */
 SL_MUST_CHECK enum sl_status sl_ledger_append(struct sl_ledger *ledger, struct sl_append *append);
 /* For commands: appends and waits until it is durable. Never from `done`. */
-SL_MUST_CHECK enum sl_status sl_ledger_append_wait(struct sl_ledger *ledger, struct sl_slice record, uint64_t *sequence);
+SL_MUST_CHECK enum sl_status sl_ledger_append_wait(
+    struct sl_ledger *ledger, struct sl_slice record, uint64_t *sequence);
 
 struct sl_ledger_state {
     uint64_t size;            /* records */
@@ -61,7 +62,8 @@ void sl_ledger_state(struct sl_ledger *ledger, struct sl_ledger_state *out);
 /* Reads every segment and record without the lock, also while a gateway writes; checks frames, sequence, each segment's
  * frontier and the head. SL_CORRUPT with issues that name file and offset; SL_MISSING where there is no ledger. What is
  * torn at the very end is a note: it is being written, or will be cut at the next open. */
-SL_MUST_CHECK enum sl_status sl_ledger_verify(const char *directory, struct sl_issues *issues, struct sl_ledger_state *out);
+SL_MUST_CHECK enum sl_status sl_ledger_verify(
+    const char *directory, struct sl_issues *issues, struct sl_ledger_state *out);
 
 /* Calls visit for each record from `first` on, until it gives false. Frames are checked, the tree is not. */
 SL_MUST_CHECK enum sl_status sl_ledger_read(const char *directory, uint64_t first, struct sl_issues *issues,

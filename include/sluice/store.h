@@ -21,8 +21,8 @@
 #include "sluice/status.h"
 
 #define SL_STORE_PUTS 1000u
-#define SL_STORE_TABLES 16u  /* most tables in an environment */
-#define SL_STORE_PREFIX 97u  /* longest prefix a cursor takes: what is kept of a long key */
+#define SL_STORE_TABLES 16u /* most tables in an environment */
+#define SL_STORE_PREFIX 97u /* longest prefix a cursor takes: what is kept of a long key */
 
 /* The tables of the `policy` environment, for sl_store_open, and their indexes. */
 extern const char *const sl_policy_tables[];
@@ -45,11 +45,12 @@ SL_MUST_CHECK enum sl_status sl_txn_begin(struct sl_store *store, bool write, st
 /* Durable when it gives SL_OK; the transaction is gone either way. After a put or delete that failed with SL_STORE,
  * nothing of it is kept and this gives SL_STORE; after SL_LIMIT what was put before is kept. */
 SL_MUST_CHECK enum sl_status sl_txn_commit(struct sl_txn *txn);
-void sl_txn_abort(struct sl_txn *txn);                          /* NULL is fine */
+void sl_txn_abort(struct sl_txn *txn); /* NULL is fine */
 
 /* table: index into the names given at open. SL_MISSING. The value is valid until the transaction ends or, in a write
  * transaction, until its next put or delete. */
-SL_MUST_CHECK enum sl_status sl_txn_get(struct sl_txn *txn, unsigned table, struct sl_slice key, struct sl_slice *value);
+SL_MUST_CHECK enum sl_status sl_txn_get(
+    struct sl_txn *txn, unsigned table, struct sl_slice key, struct sl_slice *value);
 SL_MUST_CHECK enum sl_status sl_txn_put(struct sl_txn *txn, unsigned table, struct sl_slice key, struct sl_slice value);
 /* SL_MISSING if there is no such key. */
 SL_MUST_CHECK enum sl_status sl_txn_delete(struct sl_txn *txn, unsigned table, struct sl_slice key);
@@ -57,8 +58,8 @@ SL_MUST_CHECK enum sl_status sl_txn_delete(struct sl_txn *txn, unsigned table, s
 /* Walks the keys >= from, in byte order, while they start with `prefix` (at most SL_STORE_PREFIX bytes: SL_LIMIT).
  * Keys are compared and given as they are stored; `from` is one that a cursor gave, any key of at most 128 bytes, or
  * empty (the beginning of the prefix). A cursor is closed before its transaction ends. */
-SL_MUST_CHECK enum sl_status sl_cursor_open(struct sl_txn *txn, unsigned table, struct sl_slice from,
-    struct sl_slice prefix, struct sl_cursor **out);
+SL_MUST_CHECK enum sl_status sl_cursor_open(
+    struct sl_txn *txn, unsigned table, struct sl_slice from, struct sl_slice prefix, struct sl_cursor **out);
 /* SL_MISSING at the end. */
 SL_MUST_CHECK enum sl_status sl_cursor_next(struct sl_cursor *cursor, struct sl_slice *key, struct sl_slice *value);
 void sl_cursor_close(struct sl_cursor *cursor);

@@ -262,7 +262,8 @@ static void test_tree_vectors(void **state)
         {SL_LIT("\x20\x21"), "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"},
         {SL_LIT("\x30\x31"), "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4"},
         {SL_LIT("\x40\x41\x42\x43"), "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef"},
-        {SL_LIT("\x50\x51\x52\x53\x54\x55\x56\x57"), "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"},
+        {SL_LIT("\x50\x51\x52\x53\x54\x55\x56\x57"),
+            "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"},
         {SL_LIT("\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f"),
             "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"},
     };
@@ -454,8 +455,8 @@ static enum sl_status queue(struct sl_ledger *ledger)
 {
     struct waiting *waiting = calloc(1, sizeof *waiting);
     memset(waiting->text, 'w', sizeof waiting->text);
-    waiting->append = (struct sl_append){
-        .record = {waiting->text, sizeof waiting->text}, .done = count_done, .context = waiting};
+    waiting->append =
+        (struct sl_append){.record = {waiting->text, sizeof waiting->text}, .done = count_done, .context = waiting};
     enum sl_status status = sl_ledger_append(ledger, &waiting->append);
     if (status != SL_OK)
         free(waiting);

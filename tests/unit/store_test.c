@@ -252,8 +252,8 @@ static void test_version_across_processes(void **state)
         struct sl_store *other;
         struct sl_txn *txn;
         if (sl_store_open(f->directory, tables, (size_t)4 << 20, true, NULL, &other) != SL_OK ||
-            sl_txn_begin(other, true, &txn) != SL_OK ||
-            sl_txn_put(txn, 0, SL_LIT("k"), SL_LIT("new")) != SL_OK || sl_txn_commit(txn) != SL_OK)
+            sl_txn_begin(other, true, &txn) != SL_OK || sl_txn_put(txn, 0, SL_LIT("k"), SL_LIT("new")) != SL_OK ||
+            sl_txn_commit(txn) != SL_OK)
             _exit(1);
         _exit(0);
     }

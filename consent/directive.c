@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A list of directives: which of them stand, what kind each counts as, and what is said of each. Reading is
+ * directive_read.c, judging directive_judge.c, storing directive_store.c.
+ */
+#include "directive_model.h"
+
+#include <time.h>
+
+#include "sluice/buffer.h"
+
+/* ---- Lists ---- */
+
+void sl_directives_join(struct sl_directives *list, struct sl_directives *more)
+{
+    if (!more->first)
+        return;
+    if (list->last)
+        list->last->next = more->first;
+    else
+        list->first = more->first;
+    list->last = more->last;
+    list->count += more->count;
+    *more = (struct sl_directives){0};
+}
+
+static void append(struct sl_directives *list, struct sl_directive *directive)
+{
+    struct sl_directives one = {directive, directive, 1};
+    directive->next = NULL;
+    sl_directives_join(list, &one);
+}
+
+enum sl_status sl_directives_about(
+    const struct sl_directives *list, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
+{
+    *out = (struct sl_directives){0};
+    for (const struct sl_directive *d = list->first; d; d = d->next) {
+        if (!sl_slice_eq(d->patient, patient))
+            continue;
+        struct sl_directive *copy = sl_arena_alloc(arena, sizeof *copy);
+        if (!copy)
+            return SL_NO_MEMORY;
+        *copy = *d;
+        append(out, copy);
+    }
+    return SL_OK;
+}
+
+/* ---- Which stand ---- */
+
+static bool readable(const struct sl_directive *d)
+{
+    bool all = !d->unreadable && d->scope_known && !d->unverified;
+    for (uint32_t i = 0; i < d->provision_count; i++)
+        all = all && sl_provision_readable(&d->provisions[i]);
+    return all;
+}
+
+static bool begun(const struct sl_directive *d, int64_t now)
+{
+    const struct sl_moment *start = &d->provisions[0].period.start;
+    return d->date.there && d->date.begin <= now && !(start->there && start->begin > now);
+}
+
+static bool over(const struct sl_directive *d, int64_t now)
+{
+    return d->provisions[0].period.there && sl_match_now(&d->provisions[0].period, now) == SL_UNMET;
+}
+
+static bool later(const struct sl_directive *d, const struct sl_directive *than)
+{
+    return d->date.there && than->date.there && d->date.begin >= than->date.end;
+}
+
+/*
+ * "A later Consent of the same category, grantor, discloser and recipients supersedes." One that is in force and
+ * understood takes the whole place of the earlier one. One that was in force once, or is not understood in every part,
+ * ends what the earlier one permitted, but not what it denied: neither a revocation nor something unreadable may let
+ * more through.
+ */
+static bool supersede(struct sl_directive *earlier, const struct sl_directive *d, int64_t now)
+{
+    bool same = d != earlier && d->matter.len && sl_slice_eq(d->matter, earlier->matter);
+    bool counts = d->status == SL_CONSENT_ACTIVE || d->status == SL_CONSENT_INACTIVE;
+    if (!same || !counts || !d->privacy || d->unverified || !later(d, earlier) || !begun(d, now))
+        return false;
+    if (d->status == SL_CONSENT_ACTIVE && !over(d, now) && readable(d))
+        return true;
+    earlier->no_permit = true;
+    return false;
+}
+
+/* Two versions of one Consent: the one updated later stands, or else the one that was read later. */
+static bool outdated(const struct sl_directive *d, const struct sl_directive *other, bool other_is_behind)
+{
+    bool same = d != other && d->id.len > sizeof "Consent/" - 1 && sl_slice_eq(d->id, other->id) &&
+                sl_slice_eq(d->patient, other->patient);
+    if (!same)
+        return false;
+    if (d->updated.there && other->updated.there && d->updated.begin != other->updated.begin)
+        return d->updated.begin < other->updated.begin;
+    return other_is_behind;
+}
+
+static bool keep(const struct sl_directives *list, struct sl_directive *d, int64_t now)
+{
+    bool stands = d->status == SL_CONSENT_ACTIVE && !over(d, now) && !(d->scope_known && !d->privacy) &&
+                  !(d->date.there && d->date.begin > now);
+    for (const struct sl_directive *other = list->first; other && stands; other = other->next)
+        stands = !supersede(d, other, now);
+    return stands;
+}
+
+static void drop_outdated(struct sl_directives *list)
+{
+    struct sl_directives kept = {0};
+    for (struct sl_directive *d = list->first, *next; d; d = next) {
+        next = d->next;
+        if (!d->outdated)
+            append(&kept, d);
+    }
+    *list = kept;
+}
+
+static bool find_newer(const struct sl_directives *list, const struct sl_directive *d)
+{
+    bool behind = false;
+    for (const struct sl_directive *other = list->first; other; other = other->next) {
+        if (outdated(d, other, behind))
+            return true;
+        behind = behind || other == d;
+    }
+    return false;
+}
+
+/* Versions go first: an old one of a Consent must not supersede anything. */
+void sl_directives_settle(struct sl_directives *list, int64_t now)
+{
+    for (struct sl_directive *d = list->first; d; d = d->next)
+        d->outdated = find_newer(list, d);
+    drop_outdated(list);
+    for (struct sl_directive *d = list->first; d; d = d->next)
+        d->outdated = !keep(list, d, now);
+    drop_outdated(list);
+}
+
+/* ---- Kinds ---- */
+
+static bool names_coding(const struct sl_values *values, const struct sl_coding *coding)
+{
+    for (uint32_t i = 0; i < values->count; i++)
+        if (!values->value[i].unreadable && sl_slice_eq(values->value[i].code, coding->code) &&
+            sl_slice_eq(values->value[i].system, coding->system))
+            return true;
+    return false;
+}
+
+static bool has_category(const struct sl_directive *d, const struct sl_consent_kind *kind)
+{
+    bool any = kind->category_count == 0;
+    for (size_t i = 0; i < kind->category_count; i++)
+        any = any || names_coding(&d->categories, &kind->categories[i]);
+    return any;
+}
+
+static bool has_policy(const struct sl_directive *d, const struct sl_consent_kind *kind)
+{
+    bool any = kind->policy_rule_count == 0;
+    for (size_t i = 0; i < kind->policy_rule_count; i++) {
+        const struct sl_coding *rule = &kind->policy_rules[i];
+        any = any || names_coding(rule->system.len ? &d->policy_rules : &d->policy_uris, rule);
+    }
+    return any;
+}
+
+/* Where the root permits, it says what for and until when; else each permit in it does for itself. */
+static bool permits(const struct sl_directive *d, uint32_t i)
+{
+    if (d->provisions[0].type == SL_PROVISION_PERMIT)
+        return i == 0;
+    return d->provisions[i].type == SL_PROVISION_PERMIT;
+}
+
+static bool permits_purpose(const struct sl_directive *d, struct sl_slice purpose)
+{
+    for (uint32_t i = 0; i < d->provision_count; i++)
+        for (uint32_t v = 0; permits(d, i) && v < d->provisions[i].purposes.count; v++) {
+            const struct sl_value *value = &d->provisions[i].purposes.value[v];
+            if (!value->unreadable && (purpose.len == 0 || sl_purpose_within(purpose, value->code)))
+                return true;
+        }
+    return false;
+}
+
+static bool has_expiry(const struct sl_directive *d)
+{
+    bool any = false, all = true;
+    for (uint32_t i = 0; i < d->provision_count; i++) {
+        const struct sl_moment *end = &d->provisions[i].period.end;
+        any = any || permits(d, i);
+        all = all && (!permits(d, i) || end->there);
+    }
+    return d->provisions[0].period.end.there || (any && all);
+}
+
+bool sl_directive_is_kind(const struct sl_directive *directive, const struct sl_consent_kind *kind)
+{
+    if (!has_category(directive, kind) || !has_policy(directive, kind))
+        return false;
+    for (size_t i = 0; i < kind->purpose_count; i++)
+        if (!permits_purpose(directive, kind->purposes[i]))
+            return false;
+    if (kind->needs_purpose && !permits_purpose(directive, (struct sl_slice){NULL, 0}))
+        return false;
+    return !kind->needs_expiry || has_expiry(directive);
+}
+
+/* ---- What is said of one ---- */
+
+struct sl_slice sl_directive_id(const struct sl_directive *directive)
+{
+    return directive->id;
+}
+
+struct sl_slice sl_directive_patient(const struct sl_directive *directive)
+{
+    return directive->patient;
+}
+
+const struct sl_directive *sl_directive_next(const struct sl_directive *directive)
+{
+    return directive->next;
+}
+
+#define NAME_LIMIT 100u /* bytes of a name in the scope */
+#define NAMES_LIMIT 20u /* names of one kind in it */
+
+/* The words of the Consent for somebody, or the reference; control characters become spaces. */
+static void add_name(struct sl_buffer *out, const struct sl_value *value)
+{
+    struct sl_slice name = value->display.len ? value->display : value->code;
+    size_t len = name.len < NAME_LIMIT ? name.len : NAME_LIMIT;
+    while (len && len < name.len && ((unsigned char)name.ptr[len] & 0xc0) == 0x80)
+        len--; /* not in the middle of a character */
+    for (size_t i = 0; i < len; i++)
+        sl_buffer_add(out,
+            (unsigned char)name.ptr[i] < ' ' || name.ptr[i] == 0x7f ? SL_LIT(" ") : (struct sl_slice){name.ptr + i, 1});
+}
+
+struct naming {
+    struct sl_buffer *out;
+    const char *before; /* what stands before the first */
+    unsigned count;
+};
+
+static void add_next(struct naming *naming, const struct sl_value *value)
+{
+    if (naming->count++ >= NAMES_LIMIT)
+        return;
+    sl_buffer_printf(naming->out, "%s", naming->count == 1 ? naming->before : ", ");
+    add_name(naming->out, value);
+}
+
+static void add_actors(const struct sl_directive *d, enum sl_role role, struct naming *naming)
+{
+    for (uint32_t i = 0; i < d->provision_count; i++)
+        for (uint32_t v = 0; d->provisions[i].type == SL_PROVISION_PERMIT && v < d->provisions[i].actors.count; v++)
+            if (d->provisions[i].actors.value[v].kind == role)
+                add_next(naming, &d->provisions[i].actors.value[v]);
+}
+
+static void add_disclosers(const struct sl_directive *d, struct sl_buffer *out)
+{
+    struct naming naming = {out, "", 0};
+    for (uint32_t i = 0; i < d->organizations.count; i++)
+        add_next(&naming, &d->organizations.value[i]);
+    if (naming.count == 0)
+        add_actors(d, SL_ROLE_DISCLOSER, &naming);
+    if (naming.count == 0)
+        sl_buffer_add(out, SL_LIT("The holder of the records"));
+}
+
+static void add_purposes(const struct sl_directive *d, struct sl_buffer *out)
+{
+    static const struct {
+        const char *code, *words;
+    } names[] = {{"TREAT", "treatment"}, {"HPAYMT", "payment"}, {"HOPERAT", "health care operations"},
+        {"HRESCH", "research"}, {"ETREAT", "emergency treatment"}, {"PATRQT", "the patient's request"},
+        {"HMARKT", "marketing"}};
+    unsigned count = 0;
+    for (uint32_t i = 0; i < d->provision_count; i++)
+        for (uint32_t v = 0; permits(d, i) && v < d->provisions[i].purposes.count; v++) {
+            struct sl_slice code = d->provisions[i].purposes.value[v].code;
+            for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+                if (sl_slice_eq(code, sl_slice_of(names[k].code)))
+                    code = sl_slice_of(names[k].words);
+            if (code.len && count < NAMES_LIMIT)
+                sl_buffer_printf(out, "%s%.*s", count++ ? ", " : " for ", SL_FMT(code));
+        }
+}
+
+/* The day before the second at which it ends: "2026-12-31". */
+static void add_day(struct sl_buffer *out, const char *before, int64_t seconds)
+{
+    struct tm day;
+    time_t at = (time_t)seconds;
+    char text[32];
+    if (gmtime_r(&at, &day) && strftime(text, sizeof text, "%Y-%m-%d", &day))
+        sl_buffer_printf(out, "%s%s", before, text);
+}
+
+struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct sl_arena *arena)
+{
+    struct sl_buffer out;
+    sl_buffer_init(&out, 16384);
+    add_disclosers(directive, &out);
+    sl_buffer_add(&out, SL_LIT(" may disclose"));
+    struct naming recipients = {&out, " to ", 0};
+    add_actors(directive, SL_ROLE_RECIPIENT, &recipients);
+    add_purposes(directive, &out);
+    const struct sl_moment *end = &directive->provisions[0].period.end;
+    if (end->there)
+        add_day(&out, " until ", end->end - 1);
+    if (directive->date.there)
+        add_day(&out, ", by the consent of ", directive->date.begin);
+    struct sl_slice text = sl_arena_copy(arena, sl_buffer_slice(&out));
+    sl_buffer_fini(&out);
+    return text;
+}
