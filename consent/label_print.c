@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What needs the policy as such: a labeller for it, and labels by the names of its classes (`sluice label`). */
 #include "labelling.h"
+#include "sluice/book.h"
 #include "sluice/buffer.h"
 #include "sluice/path.h"
 
@@ -10,6 +11,11 @@ struct sl_labeller *sl_labeller_new(struct sl_arena *arena, const struct sl_poli
 {
     const struct sl_earning *earning = sl_policy_earning(policy);
     return earning ? sl_labeller_new_earning(arena, earning, programs) : NULL;
+}
+
+enum sl_status sl_label_generation(const struct sl_policy *policy, const struct sl_programs *programs, struct sl_label_generation *out)
+{
+    return sl_label_generation_of(sl_policy_digest(policy), programs, out);
 }
 
 struct printer {

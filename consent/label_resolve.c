@@ -186,6 +186,16 @@ static enum sl_status judge_lacked(struct resolving *re, size_t lacked)
     return SL_OK;
 }
 
+/* An item from the label book is what the book says; nothing more can be followed. */
+static void recall(struct labelled *item)
+{
+    item->reaches_program = item->known_source == SL_SOURCE_PROGRAM;
+    item->reaches_not = item->known_source == SL_SOURCE_NOT;
+    item->reaches_unknown = item->known_source == SL_SOURCE_UNKNOWN;
+    item->item.program = item->known_program;
+    item->item.custodian = item->known_custodian;
+}
+
 static void reset_items(struct resolving *re)
 {
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
@@ -198,6 +208,8 @@ static void reset_items(struct resolving *re)
         item->item.part_count = 0;
         item->candidate = item->base_candidate;
         item->reaches_program = item->reaches_unknown = item->reaches_not = false;
+        if (item->known)
+            recall(item);
     }
 }
 
@@ -253,6 +265,8 @@ static void follow_lead(struct resolving *re, struct labelled *from, const struc
 static void start_directory(struct resolving *re, struct labelled *item)
 {
     enum sl_source source;
+    if (item->known)
+        return;
     if (item->item.type == SL_R4_Organization)
         item->item.custodian = own_name(re, item);
     if (is_named_itself(re->labeller, item, &source)) {
@@ -387,6 +401,8 @@ static bool earns_by_candidate(const struct labelled *item)
 static void earn_by_source(struct resolving *re, struct labelled *item)
 {
     const struct sl_earning *e = re->earning;
+    if (item->known)
+        return; /* its classes hold these already */
     bool program = item->item.source == SL_SOURCE_PROGRAM && !is_directory(item->item.type);
     const struct sl_classes *classes = program ? &e->program : &e->unknown_candidate;
     if ((!program && !earns_by_candidate(item)) || sl_classes_empty(classes))

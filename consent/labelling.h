@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the labeller: what label.c (the labeller and its index), label_walk.c (phase 1: one walk over each resource) and
- * label_resolve.c (phase 2: what references bring) share. Only these three include it, and label_print.c for paths.
+ * label_resolve.c (phase 2: what references bring) share. Only these include it, and book.c and label_print.c.
  */
 #ifndef SLUICE_CONSENT_LABELLING_H
 #define SLUICE_CONSENT_LABELLING_H
@@ -30,6 +30,9 @@ struct labelled {
     const char *base_unlabelled;
     struct evidence *evidence;
     struct labelled *same_id, *same_url; /* another item of the same name: a version, a copy in the context */
+    bool known;                        /* from the label book: no document, and its source is what the book says */
+    enum sl_source known_source;
+    struct sl_slice known_program, known_custodian;
     bool scoped;                       /* contained: known by "#id" in its container alone */
     bool base_candidate;
     /* Worked out anew by each resolve. */

@@ -106,6 +106,14 @@ bool sl_programs_closed(const struct sl_programs *programs)
     return programs && programs->closed;
 }
 
+void sl_programs_each(const struct sl_programs *programs,
+    void (*call)(void *context, sl_r4_node type, struct sl_slice name, enum sl_source source), void *context)
+{
+    for (size_t i = 0; programs && i < programs->capacity; i++)
+        if (programs->entries[i].kind != KIND_FREE)
+            call(context, programs->entries[i].type, programs->entries[i].name, programs->entries[i].source);
+}
+
 static bool grow(struct sl_programs *programs)
 {
     if (programs->count * 2 < programs->capacity)

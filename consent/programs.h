@@ -14,4 +14,8 @@ bool sl_programs_closed(const struct sl_programs *programs);
 /* Is this a type that can be a source, and leads on to others? Organization, Location, HealthcareService, PractitionerRole. */
 bool sl_programs_type(sl_r4_node type);
 
+/* Calls for every name in the table, in no order. type 0: an id of any type, or a URI. */
+void sl_programs_each(const struct sl_programs *programs,
+    void (*call)(void *context, sl_r4_node type, struct sl_slice name, enum sl_source source), void *context);
+
 #endif

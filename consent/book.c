@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The label book: see sluice/book.h. A value is little-endian numbers and length-framed texts; one that cannot be read is
+ * one that is not there, since the book is a cache.
+ */
+#include "sluice/book.h"
+
+#include <endian.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "labelling.h"
+#include "sluice/buffer.h"
+
+#define FORMAT 1u
+#define VALUE_LIMIT ((size_t)256 * 1024)
+#define KEY_LIMIT 4096u
+#define LABEL_RULES "sluice labels 1" /* counted up when the labeller, or the R4 table, judges otherwise than before */
+
+static const char *const tables[] = {"book", NULL};
+
+struct sl_book {
+    struct sl_store *store;
+};
+
+/* ---- Generation ---- */
+
+static enum sl_status digest_parts(const struct sl_slice *parts, size_t count, unsigned char out[32])
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    bool fine = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
+    for (size_t i = 0; i < count && fine; i++) {
+        uint64_t len = htole64(parts[i].len);
+        fine = EVP_DigestUpdate(md, &len, sizeof len) == 1 && EVP_DigestUpdate(md, parts[i].ptr, parts[i].len) == 1;
+    }
+    fine = fine && EVP_DigestFinal_ex(md, out, NULL) == 1;
+    EVP_MD_CTX_free(md);
+    return fine ? SL_OK : SL_CRYPTO;
+}
+
+struct joining {
+    unsigned char sum[32];
+    enum sl_status status;
+};
+
+/* The names of a table in whatever order: the digests of all, added bit by bit. */
+static void join_name(void *context, sl_r4_node type, struct sl_slice name, enum sl_source source)
+{
+    struct joining *joining = context;
+    unsigned char one[32];
+    char kind = (char)('0' + source);
+    struct sl_slice parts[] = {sl_r4_node_name(type), name, {&kind, 1}};
+    if (joining->status == SL_OK)
+        joining->status = digest_parts(parts, 3, one);
+    for (size_t i = 0; i < sizeof one && joining->status == SL_OK; i++)
+        joining->sum[i] ^= one[i];
+}
+
+enum sl_status sl_label_generation_of(struct sl_slice digest, const struct sl_programs *programs, struct sl_label_generation *out)
+{
+    struct joining joining = {.status = SL_OK};
+    char closed = sl_programs_closed(programs) ? '1' : '0';
+    sl_programs_each(programs, join_name, &joining);
+    SL_TRY(joining.status);
+    struct sl_slice parts[] = {SL_LIT(LABEL_RULES), digest, {&closed, 1}, {(const char *)joining.sum, sizeof joining.sum}};
+    return digest_parts(parts, 4, out->digest);
+}
+
+/* ---- What an item contributes, and back ---- */
+
+static bool is_kept(const struct sl_item *item)
+{
+    return item->type && item->id.len && !item->container && !item->unlabelled && item->patient_count <= SL_BOOK_PATIENTS;
+}
+
+static bool derives(const struct sl_reference *r)
+{
+    return r->item && r->item->id.len && (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING);
+}
+
+static struct sl_slice name_of(const struct sl_item *item, struct sl_arena *arena)
+{
+    return sl_arena_printf(arena, "%.*s/%.*s", SL_FMT(sl_r4_node_name(item->type)), SL_FMT(item->id));
+}
+
+static enum sl_status list_derived(const struct sl_item *item, struct sl_arena *arena, struct sl_book_entry *out)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < item->reference_count; i++)
+        count += derives(&item->references[i]) && item->references[i].item->container != item;
+    if (count > SL_BOOK_DERIVED)
+        return SL_MISSING;
+    struct sl_derived *list = sl_arena_array(arena, count, sizeof *list);
+    if (!list)
+        return SL_NO_MEMORY;
+    out->derived = list;
+    for (uint32_t i = 0; i < item->reference_count; i++) {
+        const struct sl_reference *r = &item->references[i];
+        if (derives(r) && r->item->container != item)
+            list[out->derived_count++] = (struct sl_derived){name_of(r->item, arena), r->item->version};
+    }
+    return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+enum sl_status sl_book_entry_of(const struct sl_item *item, struct sl_arena *arena, struct sl_book_entry *out)
+{
+    *out = (struct sl_book_entry){0};
+    if (!is_kept(item))
+        return SL_MISSING;
+    const struct labelled *labelled = (const struct labelled *)item; /* the item is its first member */
+    *out = (struct sl_book_entry){.reference = name_of(item, arena), .version = item->version, .classes = item->classes,
+        .source = item->source, .candidate = labelled->candidate, .program = item->program, .custodian = item->custodian,
+        .patients = item->patients, .patient_count = item->patient_count};
+    return list_derived(item, arena, out);
+}
+
+static bool copy_known(struct sl_arena *arena, const struct sl_book_entry *entry, struct labelled *item)
+{
+    item->item.id = sl_arena_copy(arena, item->item.id);
+    item->item.version = sl_arena_copy(arena, entry->version);
+    item->known_program = sl_arena_copy(arena, entry->program);
+    item->known_custodian = sl_arena_copy(arena, entry->custodian);
+    item->item.patients = sl_arena_array(arena, entry->patient_count, sizeof *item->item.patients);
+    for (uint32_t i = 0; item->item.patients && i < entry->patient_count; i++)
+        item->item.patients[i] = sl_arena_copy(arena, entry->patients[i]);
+    item->item.patient_count = item->item.patients ? entry->patient_count : 0;
+    return !sl_arena_failed(arena);
+}
+
+enum sl_status sl_labeller_know(struct sl_labeller *labeller, const struct sl_book_entry *entry, struct sl_item **out)
+{
+    *out = NULL;
+    struct target target = sl_target_read(labeller, entry->reference, (struct sl_slice){NULL, 0});
+    if (!target.type)
+        return SL_INVALID;
+    struct labelled *item = sl_labeller_append(labeller, NULL, 0);
+    if (!item)
+        return SL_NO_MEMORY;
+    item->item.type = target.type;
+    item->item.id = target.name;
+    item->item.context = true;
+    item->known = true;
+    item->known_source = entry->source;
+    item->base_candidate = entry->candidate;
+    item->base_classes = item->item.classes = entry->classes;
+    sl_reason_push(labeller->arena, &item->base_reasons, &entry->classes, SL_WHY_REFERENCE, 0, SL_LIT("label-book"));
+    item->item.reasons = item->base_reasons;
+    if (!copy_known(labeller->arena, entry, item) || !sl_labeller_enter(labeller, item))
+        return SL_NO_MEMORY;
+    *out = &item->item;
+    return SL_OK;
+}
+
+/* ---- Values ---- */
+
+static void put_number(struct sl_buffer *out, uint64_t number)
+{
+    uint64_t bytes = htole64(number);
+    sl_buffer_add(out, (struct sl_slice){(const char *)&bytes, sizeof bytes});
+}
+
+static void put_text(struct sl_buffer *out, struct sl_slice text)
+{
+    put_number(out, text.len);
+    sl_buffer_add(out, text);
+}
+
+static void write_value(struct sl_buffer *out, const struct sl_label_generation *generation, const struct sl_book_entry *entry,
+    int64_t now)
+{
+    put_number(out, FORMAT);
+    sl_buffer_add(out, (struct sl_slice){(const char *)generation->digest, sizeof generation->digest});
+    put_number(out, (uint64_t)now);
+    put_number(out, (uint64_t)entry->source);
+    put_number(out, entry->candidate);
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
+        put_number(out, entry->classes.word[i]);
+    put_text(out, entry->version);
+    put_text(out, entry->program);
+    put_text(out, entry->custodian);
+    put_number(out, entry->patient_count);
+    for (uint32_t i = 0; i < entry->patient_count; i++)
+        put_text(out, entry->patients[i]);
+    put_number(out, entry->derived_count);
+    for (uint32_t i = 0; i < entry->derived_count; i++) {
+        put_text(out, entry->derived[i].reference);
+        put_text(out, entry->derived[i].version);
+    }
+}
+
+struct reading {
+    struct sl_slice rest;
+    bool failed;
+};
+
+static struct sl_slice take(struct reading *in, size_t len)
+{
+    if (in->failed || in->rest.len < len) {
+        in->failed = true;
+        return (struct sl_slice){NULL, 0};
+    }
+    struct sl_slice bytes = {in->rest.ptr, len};
+    in->rest = sl_slice_from(in->rest, len);
+    return bytes;
+}
+
+static uint64_t take_number(struct reading *in)
+{
+    uint64_t number = 0;
+    struct sl_slice bytes = take(in, sizeof number);
+    if (bytes.len)
+        memcpy(&number, bytes.ptr, sizeof number);
+    return le64toh(number);
+}
+
+static struct sl_slice take_text(struct reading *in, struct sl_arena *arena)
+{
+    uint64_t len = take_number(in);
+    struct sl_slice text = take(in, len > VALUE_LIMIT ? VALUE_LIMIT + 1 : (size_t)len);
+    return in->failed ? text : sl_arena_copy(arena, text);
+}
+
+static uint32_t take_count(struct reading *in, uint64_t limit)
+{
+    uint64_t count = take_number(in);
+    in->failed |= count > limit;
+    return in->failed ? 0 : (uint32_t)count;
+}
+
+static void take_lists(struct reading *in, struct sl_arena *arena, struct sl_book_entry *out)
+{
+    out->patient_count = take_count(in, SL_BOOK_PATIENTS);
+    struct sl_slice *patients = sl_arena_array(arena, out->patient_count, sizeof *patients);
+    for (uint32_t i = 0; patients && i < out->patient_count; i++)
+        patients[i] = take_text(in, arena);
+    out->patients = patients;
+    out->derived_count = take_count(in, SL_BOOK_DERIVED);
+    struct sl_derived *derived = sl_arena_array(arena, out->derived_count, sizeof *derived);
+    for (uint32_t i = 0; derived && i < out->derived_count; i++) {
+        derived[i].reference = take_text(in, arena);
+        derived[i].version = take_text(in, arena);
+    }
+    out->derived = derived;
+}
+
+/* False: no value of this format and generation. Memory that ran out shows at the arena. */
+static bool read_value(struct sl_slice value, const struct sl_label_generation *generation, struct sl_arena *arena,
+    struct sl_book_entry *out)
+{
+    struct reading in = {.rest = value};
+    if (take_number(&in) != FORMAT)
+        return false;
+    struct sl_slice made = take(&in, sizeof generation->digest);
+    if (in.failed || memcmp(made.ptr, generation->digest, made.len) != 0)
+        return false;
+    out->stored = (int64_t)take_number(&in);
+    uint64_t source = take_number(&in), candidate = take_number(&in);
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
+        out->classes.word[i] = take_number(&in);
+    out->version = take_text(&in, arena);
+    out->program = take_text(&in, arena);
+    out->custodian = take_text(&in, arena);
+    take_lists(&in, arena, out);
+    out->source = (enum sl_source)source;
+    out->candidate = candidate != 0;
+    return !in.failed && in.rest.len == 0 && source <= SL_SOURCE_PROGRAM && candidate <= 1 && !sl_classes_empty(&out->classes);
+}
+
+/* ---- The store ---- */
+
+enum sl_status sl_book_open(const char *directory, bool writable, struct sl_issues *issues, struct sl_book **out)
+{
+    *out = NULL;
+    struct sl_book *book = calloc(1, sizeof *book);
+    if (!book)
+        return SL_NO_MEMORY;
+    enum sl_status status = sl_store_open(directory, tables, 0, writable, issues, &book->store);
+    if (status != SL_OK) {
+        free(book);
+        return status;
+    }
+    *out = book;
+    return SL_OK;
+}
+
+void sl_book_close(struct sl_book *book)
+{
+    if (!book)
+        return;
+    sl_store_close(book->store);
+    free(book);
+}
+
+/* "server\0Type/id"; a server's name holds no NUL. */
+static bool make_key(char buffer[KEY_LIMIT], struct sl_slice server, struct sl_slice reference, struct sl_slice *key)
+{
+    if (!reference.len || server.len >= KEY_LIMIT || reference.len >= KEY_LIMIT - server.len || memchr(reference.ptr, 0, reference.len))
+        return false;
+    if (server.len)
+        memcpy(buffer, server.ptr, server.len);
+    buffer[server.len] = '\0';
+    memcpy(buffer + server.len + 1, reference.ptr, reference.len);
+    *key = (struct sl_slice){buffer, server.len + 1 + reference.len};
+    return true;
+}
+
+struct asking {
+    struct sl_txn *txn;
+    const struct sl_label_generation *generation;
+    struct sl_slice server;
+    struct sl_arena *arena;
+};
+
+static enum sl_status look_up(const struct asking *asking, struct sl_slice reference, struct sl_book_entry *out)
+{
+    char buffer[KEY_LIMIT];
+    struct sl_slice key, value;
+    *out = (struct sl_book_entry){0};
+    if (!make_key(buffer, asking->server, reference, &key))
+        return SL_MISSING;
+    SL_TRY(sl_txn_get(asking->txn, 0, key, &value));
+    bool read = read_value(value, asking->generation, asking->arena, out);
+    if (sl_arena_failed(asking->arena))
+        return SL_NO_MEMORY;
+    out->reference = reference;
+    return read ? SL_OK : SL_MISSING;
+}
+
+/* What the entry came from is not known in another version, and not in a newer one. */
+static enum sl_status check_derived(const struct asking *asking, const struct sl_book_entry *entry)
+{
+    for (uint32_t i = 0; i < entry->derived_count; i++) {
+        struct sl_book_entry from;
+        enum sl_status status = look_up(asking, entry->derived[i].reference, &from);
+        if (status == SL_MISSING)
+            continue; /* not kept, or of an older generation: the age of the entry itself bounds what is missed */
+        SL_TRY(status);
+        if (!sl_slice_eq(from.version, entry->derived[i].version))
+            return SL_MISSING;
+    }
+    return SL_OK;
+}
+
+static enum sl_status get_within(const struct asking *asking, struct sl_slice reference, int64_t now, int64_t max_age,
+    struct sl_book_entry *out)
+{
+    int64_t age;
+    SL_TRY(look_up(asking, reference, out));
+    if (__builtin_sub_overflow(now, out->stored, &age) || age < 0 || age >= max_age)
+        return SL_MISSING; /* a clock that went back makes nothing young */
+    return check_derived(asking, out);
+}
+
+enum sl_status sl_book_get(struct sl_book *book, const struct sl_label_generation *generation, struct sl_slice server,
+    struct sl_slice reference, int64_t now, int64_t max_age, struct sl_arena *arena, struct sl_book_entry *out)
+{
+    struct asking asking = {.generation = generation, .server = server, .arena = arena};
+    SL_TRY(sl_txn_begin(book->store, false, &asking.txn));
+    enum sl_status status = get_within(&asking, reference, now, max_age, out);
+    sl_txn_abort(asking.txn);
+    return status;
+}
+
+struct putting {
+    const struct sl_label_generation *generation;
+    struct sl_slice server;
+    int64_t now;
+    struct sl_buffer value;
+};
+
+static enum sl_status put_one(struct sl_txn *txn, struct putting *putting, const struct sl_book_entry *entry)
+{
+    char buffer[KEY_LIMIT];
+    struct sl_slice key;
+    if (entry->patient_count > SL_BOOK_PATIENTS || entry->derived_count > SL_BOOK_DERIVED ||
+        !make_key(buffer, putting->server, entry->reference, &key))
+        return SL_INVALID;
+    sl_buffer_clear(&putting->value);
+    write_value(&putting->value, putting->generation, entry, putting->now);
+    if (sl_buffer_failed(&putting->value))
+        return SL_LIMIT;
+    return sl_txn_put(txn, 0, key, sl_buffer_slice(&putting->value));
+}
+
+static enum sl_status put_some(struct sl_book *book, struct putting *putting, const struct sl_book_entry *entries, size_t count)
+{
+    struct sl_txn *txn;
+    SL_TRY(sl_txn_begin(book->store, true, &txn));
+    for (size_t i = 0; i < count; i++) {
+        enum sl_status status = put_one(txn, putting, &entries[i]);
+        if (status != SL_OK) {
+            sl_txn_abort(txn);
+            return status;
+        }
+    }
+    return sl_txn_commit(txn);
+}
+
+enum sl_status sl_book_put(struct sl_book *book, const struct sl_label_generation *generation, struct sl_slice server,
+    const struct sl_book_entry *entries, size_t count, int64_t now)
+{
+    struct putting putting = {.generation = generation, .server = server, .now = now};
+    enum sl_status status = SL_OK;
+    sl_buffer_init(&putting.value, VALUE_LIMIT);
+    for (size_t at = 0; at < count && status == SL_OK; at += SL_STORE_PUTS)
+        status = put_some(book, &putting, entries + at, count - at < SL_STORE_PUTS ? count - at : SL_STORE_PUTS);
+    sl_buffer_fini(&putting.value);
+    return status;
+}
+
+enum sl_status sl_book_forget(struct sl_book *book, struct sl_slice server, struct sl_slice reference)
+{
+    char buffer[KEY_LIMIT];
+    struct sl_slice key;
+    struct sl_txn *txn;
+    if (!make_key(buffer, server, reference, &key))
+        return SL_INVALID;
+    SL_TRY(sl_txn_begin(book->store, true, &txn));
+    enum sl_status status = sl_txn_delete(txn, 0, key);
+    if (status != SL_OK) {
+        sl_txn_abort(txn);
+        return status == SL_MISSING ? SL_OK : status;
+    }
+    return sl_txn_commit(txn);
+}
