@@ -8,8 +8,11 @@ Writes records.ndjson (FHIR R4), consents.ndjson and programs.yaml. Everything h
 the public code systems, as listed in consent/terminology. Deterministic: the same arguments give the same bytes.
 
 Without --patients: the dozen, written by hand as a list of events each. With it: N patients, each living one of the same
-stories with dates of its own. An id is made of its patient and its event, never counted, so that leaving events out changes
-nothing else: --without-program writes the world in which nobody ever went to the Part 2 programs.
+stories with a name, dates and numbers of its own, drawn from the seed. What an event makes depends on its patient and on
+nothing else, and an id is made of patient and event, never counted: leaving events out changes nothing else.
+
+--without-program writes the world in which nobody ever went to the Part 2 programs: no visit, so no mention of one either, and
+what others wrote about these patients stands without it. All other bytes are the same.
 """
 import argparse
 import base64
@@ -47,15 +50,20 @@ def ref(kind, ident, display=None):
     return out
 
 
+def coding(system, value, display=None):
+    """Without its words where the code system's words are licensed (SNOMED CT)."""
+    out = {"system": system, "code": value}
+    if display and system != SNOMED:
+        out["display"] = display
+    return out
+
+
 def code(system, value, display=None):
-    coding = {"system": system, "code": value}
-    if display:
-        coding["display"] = display
-    return {"coding": [coding]}
+    return {"coding": [coding(system, value, display)]}
 
 
 def concept(text, *codings):
-    return {"coding": [dict(system=s, code=c, display=d) for s, c, d in codings], "text": text}
+    return {"coding": [coding(*c) for c in codings], "text": text}
 
 
 def hl7(system, value):
@@ -89,6 +97,13 @@ def directory():
         yield {"resourceType": "Organization", "id": ident, "active": True, "name": name}
 
 
+def formulary(without_program):
+    """Medications that requests refer to: they belong to whoever's request points at them."""
+    yield {"resourceType": "Medication", "id": "amoxicillin", "status": "active", "code": AMOXICILLIN}
+    if not without_program:
+        yield {"resourceType": "Medication", "id": "buprenorphine", "status": "active", "code": BUPRENORPHINE}
+
+
 def npi(seed):
     return "1" + str(int(hashlib.sha256(seed.encode()).hexdigest(), 16))[:9]
 
@@ -96,11 +111,11 @@ def npi(seed):
 # ---- Events: what happens to a patient at a place. Each gives resources. ----
 
 class Patient:
-    """One person, and the day on which their story starts."""
+    """One person, the day on which their story starts, and whether they ever went to a Part 2 program."""
 
-    def __init__(self, key, given, family, birth, gender, start):
+    def __init__(self, key, given, family, birth, gender, start, program=True, seed=None):
         self.key, self.given, self.family, self.birth, self.gender = key, given, family, birth, gender
-        self.start = start
+        self.start, self.program, self.seed = start, program, seed
 
     def day(self, offset):
         return (self.start + datetime.timedelta(days=offset)).isoformat()
@@ -114,6 +129,10 @@ class Patient:
     def me(self):
         return ref("Patient", self.key)
 
+    def near(self, event, value, spread):
+        """The value itself for the dozen; for drawn patients one near it, the same each time for this patient and event."""
+        return value if self.seed is None else value + draw(self.seed, f"{self.key}/{event}", 2 * spread + 1) - spread
+
 
 def registration(p):
     yield {"resourceType": "Patient", "id": p.key, "active": True,
@@ -123,6 +142,7 @@ def registration(p):
            "name": [{"use": "official", "family": p.family, "given": [p.given]}], "gender": p.gender, "birthDate": p.birth,
            "telecom": [{"system": "phone", "value": "555-0142", "use": "home"}],
            "address": [{"line": ["12 Sample Street"], "city": "Lakeside", "state": "IL", "postalCode": "60602"}],
+           "generalPractitioner": [ref("PractitionerRole", f"{PLACES[PRIMARY][2]}-role", PLACES[PRIMARY][3])],
            "managingOrganization": ref("Organization", HOSPITAL)}
     yield {"resourceType": "Coverage", "id": p.ident("coverage"), "status": "active", "beneficiary": p.me(),
            "subscriberId": f"NW-{p.key}", "payor": [ref("Organization", "northway-health-plan")],
@@ -155,8 +175,11 @@ def condition(p, event, visit, place, offset, what, words=True):
 
 
 def prescription(p, event, visit, place, offset, drug, reason=None, text=None):
+    """drug: a concept, or the id of a Medication."""
+    medication = ({"medicationReference": ref("Medication", drug)} if isinstance(drug, str)
+                  else {"medicationCodeableConcept": drug})
     out = {"resourceType": "MedicationRequest", "id": p.ident(event), "status": "active", "intent": "order",
-           "medicationCodeableConcept": drug, "subject": p.me(), "encounter": ref("Encounter", p.ident(visit)),
+           **medication, "subject": p.me(), "encounter": ref("Encounter", p.ident(visit)),
            "authoredOn": p.day(offset), "requester": ref("PractitionerRole", f"{PLACES[place][2]}-role"),
            "dosageInstruction": [{"text": text or "Take as directed", "timing": {"repeat": {"frequency": 1, "period": 1.0,
                                                                                           "periodUnit": "d"}}}]}
@@ -207,6 +230,17 @@ def instrument(p, event, visit, place, offset, panel, total, items, score):
     yield observation(p, event, visit, place, offset, code(LOINC, panel), None, category="survey", hasMember=members)
 
 
+def form(p, event, visit, place, offset, url, answers, total):
+    """The same as the patient filled it in: item answers, and the total as an item of its own."""
+    items = [{"linkId": f"/{item}", "answer": [{"valueInteger": points}]} for item, points in answers]
+    return {"resourceType": "QuestionnaireResponse", "id": p.ident(event), "status": "completed",
+            "questionnaire": f"http://example.org/fhir/Questionnaire/{url}", "subject": p.me(),
+            "encounter": ref("Encounter", p.ident(visit)), "authored": p.at(offset),
+            "author": ref("Practitioner", PLACES[place][2]),
+            "item": items + [{"linkId": f"/{total[0]}", "answer": [{"valueInteger": total[1]}]}]}
+
+
+AUDIT_C_ITEMS = ("68518-0", "68519-8", "68520-6")
 PHQ9_ITEMS = ("44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8")
 OUD = concept("Opioid use disorder, severe", (ICD10, "F11.20", "Opioid dependence, uncomplicated"))
 DEPRESSION = concept("Recurrent depression, moderate",
@@ -218,6 +252,7 @@ ALCOHOL = concept("Alcohol use disorder", (ICD10, "F10.20", "Alcohol dependence,
 METHADONE = concept("Methadone 10 mg tablet", (RXNORM, "864706", "methadone hydrochloride 10 MG Oral Tablet"))
 BUPRENORPHINE = concept("Buprenorphine 8 mg", (RXNORM, "351265", "buprenorphine 8 MG Sublingual Tablet"))
 NALTREXONE = concept("Naltrexone 50 mg", (RXNORM, "198011", "naltrexone 50 MG Oral Tablet"))
+AMOXICILLIN = concept("Amoxicillin 500 mg", (RXNORM, "308192", "Amoxicillin 500 MG Oral Tablet"))
 LISINOPRIL = concept("Lisinopril 10 mg", (RXNORM, "314076", "lisinopril 10 MG Oral Tablet"))
 METFORMIN = concept("Metformin 500 mg", (RXNORM, "860975", "24 HR Metformin hydrochloride 500 MG Extended Release Oral Tablet"))
 PROGRESS = code(LOINC, "11506-3", "Progress note")
@@ -241,8 +276,10 @@ def primary_care(p):
     yield condition(p, "pc-hypertension", "pc-visit", PRIMARY, 10, HYPERTENSION)
     yield prescription(p, "pc-metformin", "pc-visit", PRIMARY, 10, METFORMIN, "pc-diabetes")
     yield prescription(p, "pc-lisinopril", "pc-visit", PRIMARY, 10, LISINOPRIL, "pc-hypertension")
-    yield blood_pressure(p, "pc-bp", "pc-visit", PRIMARY, 10, 138, 86)
-    a1c = observation(p, "pc-a1c", "pc-visit", PRIMARY, 10, code(LOINC, "4548-4", "Hemoglobin A1c"), Decimal("7.10"), "%")
+    yield blood_pressure(p, "pc-bp", "pc-visit", PRIMARY, 10, p.near("pc-upper", 138, 20), p.near("pc-lower", 86, 12))
+    tenths = p.near("pc-a1c", 71, 15)
+    a1c = observation(p, "pc-a1c", "pc-visit", PRIMARY, 10, code(LOINC, "4548-4", "Hemoglobin A1c"),
+                      Decimal(f"{tenths // 10}.{tenths % 10}0"), "%")
     yield a1c
     yield {"resourceType": "DiagnosticReport", "id": p.ident("pc-report"), "status": "final",
            "category": [hl7("v2-0074", "LAB")], "code": code(LOINC, "4548-4", "Hemoglobin A1c"), "subject": p.me(),
@@ -263,20 +300,31 @@ def primary_care(p):
                {"actor": p.me(), "status": "accepted"},
                {"actor": ref("Practitioner", PLACES[PRIMARY][2]), "status": "accepted"},
                {"actor": ref("Location", f"{PRIMARY}-site"), "status": "accepted"}]}
-    yield claim(p, "pc-claim", "pc-visit", PRIMARY, 12, [DIABETES, HYPERTENSION])
+    yield from billing(p, "pc", "pc-visit", PRIMARY, 12, [DIABETES, HYPERTENSION], VISIT)
 
 
-def claim(p, event, visit, place, offset, diagnoses):
-    return {"resourceType": "Claim", "id": p.ident(event), "status": "active", "type": hl7("claim-type", "professional"),
-            "use": "claim", "patient": p.me(), "created": p.day(offset), "provider": ref("Organization", place),
-            "priority": hl7("processpriority", "normal"),
-            "insurance": [{"sequence": 1, "focal": True, "coverage": ref("Coverage", p.ident("coverage"))}],
-            "diagnosis": [{"sequence": n, "diagnosisCodeableConcept": d} for n, d in enumerate(diagnoses, 1)],
-            "item": [{"sequence": 1, "diagnosisSequence": list(range(1, len(diagnoses) + 1)),
-                      "productOrService": code("http://terminology.hl7.org/CodeSystem/ex-USCLS", "1101"),
-                      "encounter": [ref("Encounter", p.ident(visit))],
-                      "net": {"value": Decimal("120.00"), "currency": "USD"}}],
-            "total": {"value": Decimal("120.00"), "currency": "USD"}}
+VISIT = {"system": "http://terminology.hl7.org/CodeSystem/ex-USCLS", "code": "1101"}
+METHADONE_SERVICE = {"system": "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "code": "H0020"}
+
+
+def billing(p, event, visit, place, offset, diagnoses, service):
+    """A claim, and what the plan answered: parts that are numbered and summed."""
+    amount = {"value": Decimal("120.00"), "currency": "USD"}
+    numbers = list(range(1, len(diagnoses) + 1))
+    both = {"status": "active", "type": hl7("claim-type", "professional"), "use": "claim", "patient": p.me(),
+            "provider": ref("Organization", place),
+            "diagnosis": [{"sequence": n, "diagnosisCodeableConcept": d} for n, d in enumerate(diagnoses, 1)]}
+    coverage = {"focal": True, "coverage": ref("Coverage", p.ident("coverage"))}
+    item = {"sequence": 1, "diagnosisSequence": numbers, "productOrService": {"coding": [service]},
+            "encounter": [ref("Encounter", p.ident(visit))], "net": amount}
+    yield {"resourceType": "Claim", "id": p.ident(f"{event}-claim"), **both, "created": p.day(offset),
+           "priority": hl7("processpriority", "normal"), "insurance": [dict(sequence=1, **coverage)], "item": [item],
+           "total": amount}
+    paid = [{"category": hl7("adjudication", "benefit"), "amount": {"value": Decimal("96.00"), "currency": "USD"}}]
+    yield {"resourceType": "ExplanationOfBenefit", "id": p.ident(f"{event}-eob"), **both, "created": p.day(offset + 9),
+           "insurer": ref("Organization", "northway-health-plan"), "claim": ref("Claim", p.ident(f"{event}-claim")),
+           "outcome": "complete", "insurance": [coverage], "item": [dict(item, adjudication=paid)],
+           "total": [{"category": hl7("adjudication", "submitted"), "amount": amount}]}
 
 
 def opioid_treatment(p):
@@ -294,6 +342,8 @@ def opioid_treatment(p):
                       code(LOINC, "101162-6", "Fentanyl analog in urine"),
                       concept("Not detected", (SNOMED, "260415000", "Not detected")))
     yield from instrument(p, "otp-dast", "otp-intake", HARBOR, 30, "82666-9", "82667-7", [], 7)
+    yield form(p, "otp-dast-form", "otp-intake", HARBOR, 30, "dast-10", [(f"q{n}", int(n < 8)) for n in range(1, 11)],
+               ("82667-7", 7))
     yield {"resourceType": "AllergyIntolerance", "id": p.ident("otp-allergy"),
            "clinicalStatus": hl7("allergyintolerance-clinical", "active"), "criticality": "high",
            "code": concept("Naltrexone", (RXNORM, "7243", "naltrexone")), "patient": p.me(),
@@ -310,22 +360,46 @@ def opioid_treatment(p):
     yield {"resourceType": "Appointment", "id": p.ident("otp-appointment"), "status": "booked", "start": p.at(90, "07:00:00"),
            "end": p.at(90, "07:15:00"), "participant": [{"actor": p.me(), "status": "accepted"},
                                                         {"actor": ref("Location", f"{HARBOR}-site"), "status": "accepted"}]}
-    yield claim(p, "otp-claim", "otp-intake", HARBOR, 40, [OUD])
+    yield from billing(p, "otp", "otp-intake", HARBOR, 40, [OUD], METHADONE_SERVICE)
+
+
+def buprenorphine_treatment(p):
+    """Another course at the program: its medicine is a Medication of its own, which only the request leads to."""
+    yield encounter(p, "bup-visit", HARBOR, 33, reason=OUD, diagnosis="bup-oud")
+    yield condition(p, "bup-oud", "bup-visit", HARBOR, 33, OUD)
+    yield prescription(p, "bup-buprenorphine", "bup-visit", HARBOR, 33, "buprenorphine", "bup-oud", "8 mg daily")
+    yield note(p, "bup-counseling", "bup-visit", HARBOR, 36,
+               code("urn:sluice:note-folder", "sud-counseling", "Counseling notes, kept apart"),
+               "Spoke of his father's drinking.")
 
 
 def mentions_of_program(p):
-    """What the others write about the course: a plan, a team, and a referral that lead to the program's records."""
+    """What primary care writes about the patient, and where it leads to the program's records: parts of ordinary things."""
+    team = [{"member": ref("Practitioner", PLACES[PRIMARY][2], PLACES[PRIMARY][3])}]
+    addresses = [ref("Condition", p.ident("pc-diabetes"))]
+    activity = [{"reference": ref("MedicationRequest", p.ident("pc-metformin"))}]
+    problems = [{"item": ref("Condition", p.ident("pc-diabetes"))}, {"item": ref("Condition", p.ident("pc-hypertension"))}]
+    referral = {"code": code(SNOMED, "3457005", "Patient referral")}
+    words = "Diabetes plan."
+    if p.program:
+        team.append({"member": ref("PractitionerRole", f"{PLACES[HARBOR][2]}-role", PLACES[HARBOR][3])})
+        addresses.append(ref("Condition", p.ident("otp-oud"), "Opioid use disorder"))
+        activity.append({"reference": ref("MedicationRequest", p.ident("otp-methadone"), "Methadone")})
+        problems.insert(1, {"item": ref("Condition", p.ident("otp-oud"), "Opioid use disorder")})
+        referral["performer"] = [ref("Organization", HARBOR, PLACES[HARBOR][0])]
+        words = "Diabetes plan. Also treated with methadone."
     yield {"resourceType": "CareTeam", "id": p.ident("team"), "status": "active", "name": "Care team", "subject": p.me(),
-           "participant": [{"member": ref("Practitioner", PLACES[PRIMARY][2], PLACES[PRIMARY][3])},
-                           {"member": ref("PractitionerRole", f"{PLACES[HARBOR][2]}-role", PLACES[HARBOR][3])}],
-           "managingOrganization": [ref("Organization", PRIMARY)]}
+           "participant": team, "managingOrganization": [ref("Organization", PRIMARY)]}
     yield {"resourceType": "CarePlan", "id": p.ident("pc-plan"), "status": "active", "intent": "plan", "subject": p.me(),
-           "text": narrative("Diabetes plan. Also treated with methadone."),
-           "encounter": ref("Encounter", p.ident("pc-visit")), "author": ref("Practitioner", PLACES[PRIMARY][2]),
-           "category": [code(SNOMED, "734163000", "Care plan")],
-           "addresses": [ref("Condition", p.ident("pc-diabetes")), ref("Condition", p.ident("otp-oud"), "Opioid use disorder")],
-           "activity": [{"reference": ref("MedicationRequest", p.ident("pc-metformin"))},
-                        {"reference": ref("MedicationRequest", p.ident("otp-methadone"), "Methadone")}]}
+           "text": narrative(words), "encounter": ref("Encounter", p.ident("pc-visit")),
+           "author": ref("Practitioner", PLACES[PRIMARY][2]), "category": [code(SNOMED, "734163000", "Care plan")],
+           "addresses": addresses, "activity": activity}
+    yield {"resourceType": "List", "id": p.ident("pc-problems"), "status": "current", "mode": "working",
+           "code": code(LOINC, "11450-4", "Problem list"), "subject": p.me(), "encounter": ref("Encounter", p.ident("pc-visit")),
+           "date": p.at(41), "source": ref("Practitioner", PLACES[PRIMARY][2]), "entry": problems}
+    yield {"resourceType": "ServiceRequest", "id": p.ident("pc-referral"), "status": "active", "intent": "order", **referral,
+           "subject": p.me(), "encounter": ref("Encounter", p.ident("pc-visit")), "authoredOn": p.day(12),
+           "requester": ref("PractitionerRole", f"{PLACES[PRIMARY][2]}-role")}
 
 
 def emergency_visit(p):
@@ -351,7 +425,29 @@ def alcohol_in_primary_care(p):
     yield encounter(p, "pc-alcohol-visit", PRIMARY, 20, reason=ALCOHOL, diagnosis="pc-alcohol")
     yield condition(p, "pc-alcohol", "pc-alcohol-visit", PRIMARY, 20, ALCOHOL)
     yield prescription(p, "pc-naltrexone", "pc-alcohol-visit", PRIMARY, 20, NALTREXONE, "pc-alcohol")
-    yield from instrument(p, "pc-audit", "pc-alcohol-visit", PRIMARY, 20, "72109-2", "75626-2", [], 9)
+    yield from instrument(p, "pc-audit", "pc-alcohol-visit", PRIMARY, 20, "72109-2", "75626-2",
+                          list(zip(AUDIT_C_ITEMS, (3, 3, 3))), 9)
+    yield form(p, "pc-audit-form", "pc-alcohol-visit", PRIMARY, 20, "audit-c", zip(AUDIT_C_ITEMS, (3, 3, 3)), ("75626-2", 9))
+
+
+def low_mood(p):
+    """A minor, whose mother stands beside him."""
+    yield {"resourceType": "RelatedPerson", "id": p.ident("mother"), "active": True, "patient": p.me(),
+           "relationship": [hl7("v3-RoleCode", "MTH")], "name": [{"family": p.family, "given": ["Karin"]}]}
+    yield encounter(p, "mood-visit", PRIMARY, 28, diagnosis="mood")
+    yield condition(p, "mood", "mood-visit", PRIMARY, 28, concept("Depression", (ICD10, "F32.A", "Depression, unspecified")))
+
+
+def sore_throat(p):
+    """Nothing sensitive: a course of an antibiotic, and a letter that lies beside the record."""
+    yield encounter(p, "throat-visit", PRIMARY, 33, reason=concept("Sore throat", (ICD10, "J02.9", "Acute pharyngitis, unspecified")))
+    yield prescription(p, "throat-amoxicillin", "throat-visit", PRIMARY, 33, "amoxicillin")
+    letter = "To whom it may concern: off work for three days."
+    yield {"resourceType": "Binary", "id": p.ident("throat-letter-text"), "contentType": "text/plain",
+           "data": base64.b64encode(letter.encode()).decode()}
+    out = note(p, "throat-letter", "throat-visit", PRIMARY, 33, code(LOINC, "51851-4", "Administrative note"), letter)
+    out["content"] = [{"attachment": {"contentType": "text/plain", "url": f"Binary/{p.ident('throat-letter-text')}"}}]
+    yield out
 
 
 def depression(p):
@@ -361,12 +457,9 @@ def depression(p):
                        concept("Fluoxetine 20 mg", (RXNORM, "310385", "fluoxetine 20 MG Oral Capsule")), "mh-depression")
     points = (2, 2, 1, 2, 1, 2, 1, 0, 1)
     yield from instrument(p, "mh-phq9", "mh-visit", PRIMARY, 25, "44249-1", "44261-6", list(zip(PHQ9_ITEMS, points)), sum(points))
-    yield {"resourceType": "QuestionnaireResponse", "id": p.ident("mh-form"), "status": "completed",
-           "questionnaire": "http://example.org/fhir/Questionnaire/phq-9", "subject": p.me(),
-           "encounter": ref("Encounter", p.ident("mh-visit")), "authored": p.at(25),
-           "author": ref("Practitioner", PLACES[PRIMARY][2]),
-           "item": [{"linkId": f"/{item}", "answer": [{"valueInteger": n}]} for item, n in zip(PHQ9_ITEMS, points)]}
-    yield note(p, "mh-psychotherapy", "mh-visit", PRIMARY, 26, PSYCHOTHERAPY, "Session three: grief, and the brother.",
+    yield form(p, "mh-form", "mh-visit", PRIMARY, 25, "phq-9", zip(PHQ9_ITEMS, points), ("44261-6", sum(points)))
+    yield note(p, "mh-psychotherapy", "mh-visit", PRIMARY, 26, dict(PSYCHOTHERAPY, coding=PSYCHOTHERAPY["coding"] + [
+                   {"system": "urn:sluice:note-folder", "code": "psychotherapy"}]), "Session three: grief, and the brother.",
                meta={"security": [{"system": HL7 + "v3-ActCode", "code": "PSYTHPN"}]})
 
 
@@ -444,7 +537,7 @@ def consent(p, event, *, purposes, status="active", permit=True, actors=(), labe
     return {"resourceType": "Consent", "id": p.ident(event), "status": status,
             "scope": hl7("consentscope", "patient-privacy"), "category": category, "patient": p.me(),
             "dateTime": p.at(1), "performer": [p.me()],
-            "organization": [ref("Organization", HARBOR)] if kind else [ref("Organization", HOSPITAL)],
+            "organization": [ref("Organization", place) for place in ((HARBOR,) if kind else (PRIMARY, HOSPITAL))],
             "sourceReference": {"display": "Signed form on file"},
             "policy": [{"uri": "urn:sluice:form:part2-tpo-2024"}] if kind else [{"uri": "urn:sluice:form:sharing-choices"}],
             "provision": provision}
@@ -473,6 +566,13 @@ def to_the_hospital_only(p):
     return [consent(p, "consent-hospital", purposes=("TREAT",), actors=[ref("Organization", HOSPITAL)], until="2030-12-31")]
 
 
+def tpo_and_counseling_notes(p):
+    """Two forms: the law wants one of its own for counseling notes."""
+    made = consent(p, "consent-notes", purposes=("TREAT",), until="2030-12-31")
+    made["category"] = [code("urn:sluice:consent-form", "sud-counseling-notes")]
+    return tpo(p) + [made]
+
+
 def no_mental_health_to_the_exchange(p):
     return [consent(p, "consent-optout", purposes=TPO, permit=False, label=("MH", "PSY"),
                     actors=[ref("Organization", "river-valley-hie")], kind=None)]
@@ -491,36 +591,60 @@ STORIES = (
     ("gita", "Gita", "Rao", "1968-12-24", "female", (depression, ai_draft), no_consents),
     ("hugo", "Hugo", "Martins", "1982-07-08", "male", (hiv,), no_consents),
     ("ines", "Ines", "Costa", "1993-10-11", "female", (genetics, violence), no_consents),
-    ("jonas", "Jonas", "Weber", "2009-02-14", "male", (detox_stay,), no_consents),
-    ("kei", "Kei", "Tanaka", "1975-04-19", "other", (), no_consents),
+    ("jonas", "Jonas", "Weber", "2009-02-14", "male", (low_mood, detox_stay), no_consents),
+    ("kei", "Kei", "Tanaka", "1975-04-19", "other", (sore_throat,), no_consents),
     ("lena", "Lena", "Novak", "1986-08-28", "female", (alcohol_in_primary_care, loose_ends, ai_draft), no_consents),
+    ("mateo", "Mateo", "Silva", "1991-12-05", "male", (buprenorphine_treatment,), tpo_and_counseling_notes),
 )
-OF_PROGRAM = (opioid_treatment, mentions_of_program, detox_stay)
+OF_PROGRAM = (opioid_treatment, buprenorphine_treatment, detox_stay)
 
 
-def live(story, key, start, without_program):
-    given, family, birth, gender, events, consents = story[1:]
-    p = Patient(key, given, family, birth, gender, start)
-    for event in (registration, primary_care) + events:
-        if not (without_program and event in OF_PROGRAM):
+def live(story, p):
+    """What is in the record, and what the patient signed: in force whether or not the EHR keeps a copy, which the program's
+    consents are only where there is a program."""
+    for event in (registration, primary_care) + story[5]:
+        if p.program or event not in OF_PROGRAM:
             yield from event(p)
-    for made in consents(p):
+    for made in story[6](p):
         yield ("consent", made)
+        if p.program or made["organization"][0] != ref("Organization", HARBOR):
+            yield made
+
+
+def group_session(number, members):
+    """One resource about several patients, counted: those who sat in the same room at the program."""
+    return {"resourceType": "Group", "id": f"harbor-group-{number}", "active": True, "type": "person", "actual": True,
+            "name": "Tuesday group", "quantity": len(members), "managingEntity": ref("Organization", HARBOR),
+            "member": [{"entity": m} for m in members]}
+
+
+GROUP = 8
 
 
 def draw(seed, number, limit):
     return int(hashlib.sha256(f"{seed}/{number}".encode()).hexdigest(), 16) % limit
 
 
-def people(patients, seed):
+GIVEN = ("Ada", "Ben", "Cora", "Dev", "Ella", "Finn", "Gus", "Hana", "Ivo", "Jana", "Kofi", "Lior", "Mina", "Noel", "Olga", "Pia")
+FAMILY = ("Abebe", "Brandt", "Castro", "Dahl", "Eriksen", "Fuchs", "Gupta", "Holm", "Ito", "Jansen", "Khan", "Lopez", "Moreau",
+          "Nagy", "Okoye", "Petrov", "Quinn", "Rossi", "Sato", "Toth")
+
+
+def people(patients, seed, program):
+    """Each patient with the story they live. Names and dates say nothing of the story."""
     first = datetime.date(2026, 1, 5)
     if patients is None:
         for story in STORIES:
-            yield story, story[0], first
+            yield story, Patient(*story[:5], first, program)
         return
     for number in range(patients):
-        story = STORIES[draw(seed, f"story{number}", len(STORIES))]
-        yield story, f"{story[0]}-{number:06d}", first + datetime.timedelta(days=draw(seed, f"day{number}", 200))
+        def pick(what, limit):
+            return draw(seed, f"{what}{number}", limit)
+        story = STORIES[pick("story", len(STORIES))]
+        birth = datetime.date(1940, 1, 1) + datetime.timedelta(days=pick("birth", 25000))
+        yield story, Patient(f"p{number:06d}", GIVEN[pick("given", len(GIVEN))], FAMILY[pick("family", len(FAMILY))],
+                             birth.isoformat(), ("female", "male")[pick("gender", 2)],
+                             first + datetime.timedelta(days=pick("day", 200)), program, seed)
 
 
 # ---- Writing ----
@@ -570,15 +694,22 @@ def main():
     parser.add_argument("--without-program", action="store_true")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
+    program, sat, groups = not args.without_program, [], 0
     with open(f"{args.out}/records.ndjson", "w") as records, open(f"{args.out}/consents.ndjson", "w") as consents:
-        for resource in directory():
+        for resource in (*directory(), *formulary(args.without_program)):
             records.write(line(resource))
-        for story, key, start in people(args.patients, args.seed):
-            for made in live(story, key, start, args.without_program):
-                if isinstance(made, tuple):
-                    consents.write(line(made[1]))
-                else:
-                    records.write(line(made))
+        for story, p in people(args.patients, args.seed, program):
+            for made in live(story, p):
+                (file, made) = (consents, made[1]) if isinstance(made, tuple) else (records, made)
+                file.write(line(made))
+            if program and opioid_treatment in story[5]:
+                sat.append(p.me())
+            if len(sat) == GROUP:
+                groups += 1
+                records.write(line(group_session(groups, sat)))
+                sat = []
+        if sat:
+            records.write(line(group_session(groups + 1, sat)))
     with open(f"{args.out}/programs.yaml", "w") as programs:
         programs.write(PROGRAMS_YAML)
 
