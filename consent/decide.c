@@ -598,8 +598,10 @@ struct sl_verdict sl_decide_part(const struct sl_ruling *ruling, const struct sl
 {
     if (item->unlabelled)
         return withheld(SL_CLASS_LIMIT, NULL, "unlabelled");
-    /* An inline label adds protection and never lowers it (DS4P): consents look at the element as part of the whole. */
-    struct sl_classes judged = item->classes;
+    /* An inline label adds protection and never lowers it (DS4P): consents look at the element as part of the whole. What a
+     * mention lends is the lender's: its discloser, its time. */
+    const struct sl_item *whole = part->lender ? part->lender : item;
+    struct sl_classes judged = whole->classes;
     sl_classes_join(&judged, &part->classes);
-    return judge(ruling, item, &part->classes, &judged);
+    return judge(ruling, whole, &part->classes, &judged);
 }

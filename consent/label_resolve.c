@@ -31,6 +31,7 @@ struct piece { /* of evidence for a part, from either phase */
     struct sl_classes classes;
     enum sl_why why;
     struct sl_slice detail;
+    const struct sl_item *lender; /* of a mention: whose classes they are */
 };
 
 struct resolving {
@@ -509,10 +510,29 @@ static void add_evidence(struct resolving *re, const struct labelled *item)
 {
     const struct sl_classes *unknown = &re->earning->unknown_candidate;
     for (const struct evidence *e = item->evidence; e; e = e->next) {
-        add_piece(re, (struct piece){e->part, e->span, e->classes, e->why, e->detail});
+        add_piece(re, (struct piece){e->part, e->span, e->classes, e->why, e->detail, NULL});
         if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) && !sl_classes_empty(unknown))
-            add_piece(re, (struct piece){e->part, e->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail});
+            add_piece(re, (struct piece){e->part, e->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL});
     }
+}
+
+/* Stands in for a program that the table names and that is not here: what consents look at. */
+static const struct sl_item *named_program(struct resolving *re, const struct sl_reference *r)
+{
+    struct sl_item *item = sl_arena_alloc(re->arena, sizeof *item);
+    if (item)
+        *item = (struct sl_item){.type = r->type, .source = SL_SOURCE_PROGRAM, .program = r->target, .custodian = r->target};
+    return item;
+}
+
+/* The same classes of another program, or another discloser's, are not the item's own: consents tell them apart. */
+static void add_lent(struct resolving *re, const struct labelled *item, const struct sl_reference *r,
+    const struct sl_item *lender, const struct sl_classes *classes)
+{
+    bool own = sl_classes_within(classes, &item->item.classes) &&
+               (!lender || (sl_slice_eq(lender->program, item->item.program) && sl_slice_eq(lender->custodian, item->item.custodian)));
+    if (!own && !sl_classes_empty(classes))
+        add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender});
 }
 
 /* A mention gives its element what its target is, where the item is not that already. Of a directory, only whether it is
@@ -520,17 +540,15 @@ static void add_evidence(struct resolving *re, const struct labelled *item)
 static void add_mention(struct resolving *re, const struct labelled *item, const struct sl_reference *r)
 {
     enum sl_source source = SL_SOURCE_UNKNOWN;
-    struct sl_classes classes = {{0}};
-    if (is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM)
-        classes = re->earning->program;
+    const struct sl_classes none = {{0}};
+    if (!r->item && is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM)
+        add_lent(re, item, r, named_program(re, r), &re->earning->program);
     for (const struct labelled *to = of(r->item); to; to = next_same(r, to)) {
-        if (!is_directory(to->item.type))
-            sl_classes_join(&classes, &to->item.classes);
-        else if (to->item.source == SL_SOURCE_PROGRAM)
-            sl_classes_join(&classes, &re->earning->program);
+        bool program = to->item.source == SL_SOURCE_PROGRAM ||
+                       (is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM);
+        add_lent(re, item, r, &to->item,
+            !is_directory(to->item.type) ? &to->item.classes : program ? &re->earning->program : &none);
     }
-    if (!sl_classes_within(&classes, &item->item.classes))
-        add_piece(re, (struct piece){r->element, r->span, classes, SL_WHY_REFERENCE, r->target});
 }
 
 static int order_pieces(const void *a, const void *b)
@@ -538,6 +556,8 @@ static int order_pieces(const void *a, const void *b)
     const struct piece *x = a, *y = b;
     if (x->part != y->part)
         return x->part < y->part ? -1 : 1;
+    if (x->lender != y->lender)
+        return (uintptr_t)x->lender < (uintptr_t)y->lender ? -1 : 1;
     if (x->span != y->span)
         return x->span < y->span ? -1 : 1;
     return (int)x->why - (int)y->why;
@@ -553,9 +573,11 @@ static void make_parts(struct resolving *re, struct sl_item *item)
         return;
     for (size_t i = 0; i < re->piece_count; i++) {
         const struct piece *p = &re->pieces[i];
-        if (!item->part_count || item->parts[item->part_count - 1].span != p->part)
-            item->parts[item->part_count++] = (struct sl_part){.span = p->part};
-        struct sl_part *part = &item->parts[item->part_count - 1];
+        struct sl_part *part = item->part_count ? &item->parts[item->part_count - 1] : NULL;
+        if (!part || part->span != p->part || part->lender != p->lender) {
+            part = &item->parts[item->part_count++];
+            *part = (struct sl_part){.span = p->part, .lender = p->lender};
+        }
         sl_classes_join(&part->classes, &p->classes);
         sl_reason_push(re->arena, &part->reasons, &p->classes, p->why, p->span, p->detail);
     }

@@ -81,6 +81,8 @@ struct sl_part {
     uint32_t span;
     struct sl_classes classes;
     const struct sl_reason *reasons;
+    const struct sl_item *lender; /* whose classes these are, by a mention: consents look at its discloser, program and time;
+                                     NULL: the item's own. One span may have a part for each lender */
     bool cut;            /* filled in by segment: it is not in what goes out */
 };
 
