@@ -32,6 +32,7 @@ struct piece { /* of evidence for a part, from either phase */
     enum sl_why why;
     struct sl_slice detail;
     const struct sl_item *lender; /* of a mention: whose classes they are */
+    size_t order;                 /* of finding: the last resort of sorting */
 };
 
 struct resolving {
@@ -503,6 +504,7 @@ static void add_piece(struct resolving *re, struct piece piece)
         re->pieces = pieces;
         re->piece_limit = limit;
     }
+    piece.order = re->piece_count;
     re->pieces[re->piece_count++] = piece;
 }
 
@@ -510,9 +512,9 @@ static void add_evidence(struct resolving *re, const struct labelled *item)
 {
     const struct sl_classes *unknown = &re->earning->unknown_candidate;
     for (const struct evidence *e = item->evidence; e; e = e->next) {
-        add_piece(re, (struct piece){e->part, e->span, e->classes, e->why, e->detail, NULL});
+        add_piece(re, (struct piece){e->part, e->span, e->classes, e->why, e->detail, NULL, 0});
         if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) && !sl_classes_empty(unknown))
-            add_piece(re, (struct piece){e->part, e->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL});
+            add_piece(re, (struct piece){e->part, e->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL, 0});
     }
 }
 
@@ -532,7 +534,7 @@ static void add_lent(struct resolving *re, const struct labelled *item, const st
     bool own = sl_classes_within(classes, &item->item.classes) &&
                (!lender || (sl_slice_eq(lender->program, item->item.program) && sl_slice_eq(lender->custodian, item->item.custodian)));
     if (!own && !sl_classes_empty(classes))
-        add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender});
+        add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender, 0});
 }
 
 /* A mention gives its element what its target is, where the item is not that already. Of a directory, only whether it is
@@ -556,11 +558,11 @@ static int order_pieces(const void *a, const void *b)
     const struct piece *x = a, *y = b;
     if (x->part != y->part)
         return x->part < y->part ? -1 : 1;
-    if (x->lender != y->lender)
-        return (uintptr_t)x->lender < (uintptr_t)y->lender ? -1 : 1;
     if (x->span != y->span)
         return x->span < y->span ? -1 : 1;
-    return (int)x->why - (int)y->why;
+    if (x->why != y->why)
+        return (int)x->why - (int)y->why;
+    return x->order < y->order ? -1 : x->order > y->order;
 }
 
 static void make_parts(struct resolving *re, struct sl_item *item)
