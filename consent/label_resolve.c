@@ -527,12 +527,12 @@ static const struct sl_item *named_program(struct resolving *re, const struct sl
     return item;
 }
 
-/* The same classes of another program, or another discloser's, are not the item's own: consents tell them apart. */
+/* The same classes of another program are not the item's own: consents tell disclosers apart. */
 static void add_lent(struct resolving *re, const struct labelled *item, const struct sl_reference *r,
     const struct sl_item *lender, const struct sl_classes *classes)
 {
     bool own = sl_classes_within(classes, &item->item.classes) &&
-               (!lender || (sl_slice_eq(lender->program, item->item.program) && sl_slice_eq(lender->custodian, item->item.custodian)));
+               (!lender || !lender->program.len || sl_slice_eq(lender->program, item->item.program));
     if (!own && !sl_classes_empty(classes))
         add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender, 0});
 }
