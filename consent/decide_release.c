@@ -16,7 +16,8 @@ struct relied {
     struct sl_release *out;
     bool scope, purpose;
     char confidentiality; /* set by a label set instead of the classes */
-    uint32_t kinds;       /* kinds of consent relied on */
+    uint32_t kinds;       /* kinds of consent relied on, for what is being taken */
+    const struct sl_directive *directive; /* the first consent relied on */
 };
 
 static unsigned rank(char confidentiality)
@@ -172,26 +173,53 @@ static enum sl_status write_statement(struct relied *r, const struct sl_directiv
     return r->out->statement.ptr ? SL_OK : SL_NO_MEMORY;
 }
 
+/* What goes of the item itself: its classes, and those of its parts that are not lent. */
 static struct sl_classes classes_that_go(const struct sl_item *item)
 {
     struct sl_classes classes = item->classes;
     for (uint32_t i = 0; i < item->part_count; i++)
-        if (!item->parts[i].cut)
+        if (!item->parts[i].cut && !item->parts[i].lender)
             sl_classes_join(&classes, &item->parts[i].classes);
     return classes;
+}
+
+/* The labels and duties of these classes, as facts of `item` decide. */
+static void take(struct relied *r, const struct sl_item *item, const struct sl_classes *judged, const struct sl_classes *classes)
+{
+    r->item = item;
+    r->classes = *classes;
+    r->state = sl_state_of(r->ruling, item, judged);
+    r->kinds = 0;
+    add_class_labels(r);
+    visit_relied(r->ruling, &r->state, &r->classes, take_duties, r);
+    if (r->kinds && !r->directive)
+        r->directive = consent_relied_on(r);
+}
+
+/* What a mention lends goes out under the rules and the consent that let its lender's record go. */
+static void take_all(struct relied *r, const struct sl_item *item)
+{
+    struct sl_classes own = classes_that_go(item);
+    take(r, item, &own, &own);
+    for (uint32_t i = 0; i < item->part_count; i++) {
+        const struct sl_part *part = &item->parts[i];
+        if (part->cut || !part->lender)
+            continue;
+        struct sl_classes judged = part->lender->classes;
+        sl_classes_join(&judged, &part->classes);
+        take(r, part->lender, &judged, &part->classes);
+    }
 }
 
 enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena,
     struct sl_release *out)
 {
-    struct relied r = {.ruling = ruling, .item = item, .classes = classes_that_go(item), .out = out};
+    struct relied r = {.ruling = ruling, .out = out};
     *out = (struct sl_release){.confidentiality = 'U'};
     out->labels = sl_arena_raw(arena, LABEL_LIMIT, sizeof *out->labels);
     if (!out->labels)
         return SL_NO_MEMORY;
-    r.state = sl_state_of(ruling, item, &r.classes);
-    add_class_labels(&r);
-    visit_relied(ruling, &r.state, &r.classes, take_duties, &r);
+    take_all(&r, item);
     if (r.confidentiality)
         out->confidentiality = r.confidentiality;
     if (r.purpose) {
@@ -199,10 +227,9 @@ enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl
             .code = sl_purpose_find(ruling->recipient.purpose)};
         add_label(out, &purpose);
     }
-    const struct sl_directive *directive = r.kinds ? consent_relied_on(&r) : NULL;
-    if (directive)
-        out->consent = sl_directive_id(directive);
-    return out->notice ? write_statement(&r, directive, arena) : SL_OK;
+    if (r.directive)
+        out->consent = sl_directive_id(r.directive);
+    return out->notice ? write_statement(&r, r.directive, arena) : SL_OK;
 }
 
 struct listing {
@@ -214,16 +241,27 @@ static void list_rule(void *context, const struct sl_rule *rule, const struct sl
 {
     struct listing *l = context;
     (void)line;
+    for (size_t i = 0; i < l->count; i++)
+        if (l->rules[i] == &rule->view)
+            return;
     if (l->count < l->max)
-        l->rules[l->count] = &rule->view;
-    l->count++;
+        l->rules[l->count++] = &rule->view;
 }
 
 size_t sl_ruling_rules(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max)
 {
     struct listing listing = {.rules = rules, .max = max};
-    struct sl_classes classes = classes_that_go(item);
-    struct state state = sl_state_of(ruling, item, &classes);
-    visit_relied(ruling, &state, &classes, list_rule, &listing);
-    return listing.count < max ? listing.count : max;
+    struct sl_classes own = classes_that_go(item);
+    struct state state = sl_state_of(ruling, item, &own);
+    visit_relied(ruling, &state, &own, list_rule, &listing);
+    for (uint32_t i = 0; i < item->part_count; i++) {
+        const struct sl_part *part = &item->parts[i];
+        if (part->cut || !part->lender)
+            continue;
+        struct sl_classes judged = part->lender->classes;
+        sl_classes_join(&judged, &part->classes);
+        state = sl_state_of(ruling, part->lender, &judged);
+        visit_relied(ruling, &state, &part->classes, list_rule, &listing);
+    }
+    return listing.count;
 }

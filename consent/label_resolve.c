@@ -585,6 +585,24 @@ static void make_parts(struct resolving *re, struct sl_item *item)
     }
 }
 
+/* A record that is labelled Part 2 and does not come from a program: what it mentions explains the label, if all of it is one
+ * program's. Then that program's consents speak for it. Otherwise no program is known, and none does. */
+static void explain_label(const struct resolving *re, struct sl_item *item)
+{
+    struct sl_slice program = {NULL, 0};
+    if (item->program.len || !sl_classes_meet(&item->classes, &re->earning->program))
+        return;
+    for (uint32_t i = 0; i < item->part_count; i++) {
+        const struct sl_item *lender = item->parts[i].lender;
+        if (!lender || !lender->program.len)
+            continue;
+        if (program.len && !sl_slice_eq(program, lender->program))
+            return;
+        program = lender->program;
+    }
+    item->program = program;
+}
+
 static void find_parts(struct resolving *re)
 {
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
@@ -596,6 +614,7 @@ static void find_parts(struct resolving *re)
             if (item->item.references[i].kind == SL_REF_MENTION)
                 add_mention(re, item, &item->item.references[i]);
         make_parts(re, &item->item);
+        explain_label(re, &item->item);
     }
 }
 
