@@ -6,6 +6,8 @@
  */
 #include "ruling.h"
 
+#include <stdlib.h>
+
 #define LABEL_LIMIT 96u
 
 struct relied {
@@ -211,6 +213,20 @@ static void take_all(struct relied *r, const struct sl_item *item)
     }
 }
 
+static int order_slices(struct sl_slice a, struct sl_slice b)
+{
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* One order, whatever earned them: what was labelled before and is labelled again reads the same. */
+static int order_labels(const void *a, const void *b)
+{
+    const struct sl_coding *x = a, *y = b;
+    int order = order_slices(x->system, y->system);
+    return order ? order : order_slices(x->code, y->code);
+}
+
 enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena,
     struct sl_release *out)
 {
@@ -227,6 +243,7 @@ enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl
             .code = sl_purpose_find(ruling->recipient.purpose)};
         add_label(out, &purpose);
     }
+    qsort(out->labels, out->label_count, sizeof *out->labels, order_labels);
     if (r.directive)
         out->consent = sl_directive_id(r.directive);
     return out->notice ? write_statement(&r, r.directive, arena) : SL_OK;
