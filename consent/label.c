@@ -244,13 +244,20 @@ struct sl_item *sl_labeller_items(const struct sl_labeller *labeller)
 
 struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_slice reference)
 {
+    struct sl_slice patient = SL_LIT("Patient/"); /* what is asked for most */
     const char *slash = reference.len ? memchr(reference.ptr, '/', reference.len) : NULL;
-    struct labelled *found = reference.len ? sl_labeller_lookup(labeller, 0, reference) : NULL;
-    if (!found && slash) {
+    struct labelled *found = NULL;
+    if (!reference.len)
+        return NULL;
+    if (sl_slice_starts(reference, patient)) {
+        found = sl_labeller_lookup(labeller, SL_R4_Patient, sl_slice_from(reference, patient.len));
+    } else if (slash && !memchr(reference.ptr, ':', reference.len)) {
         size_t at = (size_t)(slash - reference.ptr);
         sl_r4_node type = sl_r4_resource((struct sl_slice){reference.ptr, at});
         found = type ? sl_labeller_lookup(labeller, type, sl_slice_from(reference, at + 1)) : NULL;
     }
+    if (!found)
+        found = sl_labeller_lookup(labeller, 0, reference);
     return found ? &found->item : NULL;
 }
 

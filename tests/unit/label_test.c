@@ -140,7 +140,9 @@ static const struct {
         "Encounter.reasonCode[0]=Sc", NULL},
     {"weak evidence earns what weak evidence earns",
         "{\"resourceType\":\"Condition\",\"code\":" ICD("T40.1X1A") "}", "ow", "", NULL},
-    {"weak evidence is no candidate", "{\"resourceType\":\"Encounter\",\"reasonCode\":[" ICD("K70.30") "]}", "o",
+    {"weak evidence is no candidate, whatever its category", "{\"resourceType\":\"Procedure\",\"code\":{\"coding\":[{\"system\":"
+        "\"http://snomed.info/sct\",\"code\":\"763302001\"}]}}", "ow", "", NULL},
+    {"an element of weak evidence", "{\"resourceType\":\"Encounter\",\"reasonCode\":[" ICD("K70.30") "]}", "o",
         "Encounter.reasonCode[0]=w", NULL},
     {"a claim is whole", "{\"resourceType\":\"Claim\",\"diagnosis\":[{\"sequence\":1,\"diagnosisCodeableConcept\":" ICD("F32.9") "}],"
         "\"item\":[{\"sequence\":1,\"productOrService\":" LOINC("8462-4") "}]}", "om", "", NULL},
@@ -216,6 +218,8 @@ static const struct {
     {"a type that is no string", "{\"resourceType\":7}", "x", "", "unknown-type"},
     {"a data type is no resource", "{\"resourceType\":\"HumanName\"}", "x", "", "unknown-type"},
     {"no object", "[1]", "x", "", "not-a-resource"},
+    {"the other half of an id is no id", "{\"resourceType\":\"Condition\",\"id\":\"a\",\"_id\":{\"id\":\"b/c\"},\"code\":" ICD("I10") "}", "o",
+        "", NULL},
     {"no id can be so", "{\"resourceType\":\"Condition\",\"id\":\"a/b\"}", "o", "", "bad-id"},
     {"an id that is a number", "{\"resourceType\":\"Condition\",\"id\":7}", "o", "", "bad-id"},
     {"a Bundle in a Bundle", "{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\"}}]}", "o", "",
@@ -386,6 +390,22 @@ static void patients(void **state)
     }
 }
 
+/* An element that may name a patient or somebody else: the patient is whom the item is about, whatever else it would be. */
+static void patient_or_other(void **state)
+{
+    (void)state;
+    struct world w = world_new(false);
+    const struct sl_item *item = add(&w, "{\"resourceType\":\"Appointment\",\"participant\":[{\"actor\":" REF("Patient/p") "},{\"actor\":"
+        REF("Practitioner/d") "},{\"actor\":" REF("urn:uuid:p2") "}]}");
+    add_as(&w, "{\"resourceType\":\"Patient\",\"id\":\"p2\"}", "urn:uuid:p2", true);
+    assert_int_equal(item->references[0].kind, SL_REF_SUBJECT);
+    assert_int_equal(item->references[1].kind, SL_REF_ORIGIN);
+    resolve(&w);
+    assert_int_equal(item->references[2].kind, SL_REF_SUBJECT);
+    assert_int_equal(item->patient_count, 2);
+    world_free(&w);
+}
+
 /* ---- Sources ---- */
 
 #define CLINIC "{\"resourceType\":\"Organization\",\"id\":\"clinic\"}"
@@ -401,6 +421,8 @@ static void add_directory(struct world *w)
 {
     static const char *const entries[] = {CLINIC, DETOX, RECOVERY, WARD, SERVICE, ROLE, DOCTOR,
         "{\"resourceType\":\"Organization\",\"id\":\"orphan\",\"partOf\":" REF("Organization/nowhere") "}",
+        "{\"resourceType\":\"Organization\",\"id\":\"child\",\"partOf\":" REF("Organization/orphan") "}",
+        "{\"resourceType\":\"Organization\",\"id\":\"billing\",\"partOf\":" REF("Organization/recovery") "}",
         "{\"resourceType\":\"Organization\",\"id\":\"ring1\",\"partOf\":" REF("Organization/ring2") "}",
         "{\"resourceType\":\"Organization\",\"id\":\"ring2\",\"partOf\":" REF("Organization/ring1") "}",
         "{\"resourceType\":\"Encounter\",\"id\":\"in\",\"serviceProvider\":" REF("Organization/detox") ",\"reasonCode\":[" ICD("F11.20") "]}",
@@ -443,6 +465,8 @@ static void sources(void **state)
             REF("Encounter/none") "}", SL_SOURCE_UNKNOWN, "oSc", "", ""},
         {"an organization whose parent nobody knows", "{\"resourceType\":\"Encounter\",\"serviceProvider\":" REF("Organization/orphan") "}",
             SL_SOURCE_UNKNOWN, "o", "", "Organization/orphan"},
+        {"and a part of it", "{\"resourceType\":\"Encounter\",\"serviceProvider\":" REF("Organization/child") "}", SL_SOURCE_UNKNOWN, "o", "",
+            "Organization/child"},
         {"a ring of organizations", "{\"resourceType\":\"Encounter\",\"serviceProvider\":" REF("Organization/ring1") "}", SL_SOURCE_NOT, "o",
             "", "Organization/ring1"},
         {"a conditional reference names no record", "{\"resourceType\":\"Encounter\",\"serviceProvider\":"
@@ -517,6 +541,8 @@ static void references(void **state)
         {"a reason is a mention", "{\"resourceType\":\"MedicationRequest\",\"medicationCodeableConcept\":" RX("314076") ",\"reasonReference\":["
             REF("Condition/htn") "," REF("Condition/hiv") "],\"encounter\":" REF("Encounter/out") "}", "o",
             "MedicationRequest.reasonReference[1]=oh"},
+        {"a candidate of known source is none", "{\"resourceType\":\"Encounter\",\"serviceProvider\":" REF("Organization/clinic")
+            ",\"reasonCode\":[" ICD("F11.20") "]}", "o", "Encounter.reasonCode[0]=S"},
         {"a program that is mentioned", "{\"resourceType\":\"CareTeam\",\"participant\":[{\"member\":" REF("Organization/clinic")
             "},{\"member\":" REF("Location/ward") "},{\"member\":" REF("Practitioner/d") "}]}", "o", "CareTeam.participant[1]=p"},
         {"named in the table and not here", "{\"resourceType\":\"Patient\",\"id\":\"p\",\"generalPractitioner\":["
@@ -561,6 +587,32 @@ static void references(void **state)
     }
 }
 
+static void reasons_of_references(void **state)
+{
+    (void)state;
+    struct world w = world_new(true);
+    program(&w, "recovery");
+    add_directory(&w);
+    add_as(&w, METHADONE, NULL, true);
+    const struct sl_item *item = add(&w, "{\"resourceType\":\"MedicationRequest\",\"medicationReference\":" REF("Medication/m")
+        ",\"encounter\":" REF("Encounter/in") ",\"performer\":" REF("Location/ward") "}");
+    const struct sl_item *other = add(&w, "{\"resourceType\":\"CarePlan\",\"encounter\":" REF("Encounter/out") ",\"addresses\":["
+        REF("Condition/far") "],\"careTeam\":[" REF("CareTeam/c") "]}");
+    add_as(&w, "{\"resourceType\":\"CareTeam\",\"id\":\"c\",\"managingOrganization\":[" REF("Organization/detox") "]}", NULL, true);
+    resolve(&w);
+    const struct sl_reason *origin = reason_of(item->reasons, PROGRAM), *medication = reason_of(item->reasons, SUD);
+    assert_int_equal(origin->why, SL_WHY_ORIGIN);
+    assert_true(has_text(origin->detail, "Organization/detox"));
+    assert_int_equal(medication->why, SL_WHY_REFERENCE);
+    assert_true(has_text(medication->detail, "Medication/m"));
+    assert_string_equal(parts_of(&w, other), "CarePlan.careTeam[0]=op");
+    const struct sl_reason *mention = reason_of(other->parts[0].reasons, PROGRAM);
+    assert_int_equal(mention->why, SL_WHY_REFERENCE);
+    assert_true(has_text(mention->detail, "CareTeam/c"));
+    assert_string_equal(sl_why_text(mention->why), "reference");
+    world_free(&w);
+}
+
 static void every_form_of_reference(void **state)
 {
     (void)state;
@@ -602,6 +654,9 @@ static void all_of_one_name_count(void **state)
     assert_string_equal(parts_of(&w, item), "Encounter.reasonReference[0]=om Encounter.reasonReference[0]=oh");
     assert_non_null(sl_labeller_find(w.labeller, SL_LIT("Condition/c")));
     assert_null(sl_labeller_find(w.labeller, SL_LIT("Condition/d")));
+    add_as(&w, "{\"resourceType\":\"Patient\",\"id\":\"p\"}", "urn:uuid:9", true);
+    assert_non_null(sl_labeller_find(w.labeller, SL_LIT("Patient/p")));
+    assert_ptr_equal(sl_labeller_find(w.labeller, SL_LIT("urn:uuid:9")), sl_labeller_find(w.labeller, SL_LIT("Patient/p")));
     assert_null(sl_labeller_find(w.labeller, SL_LIT("")));
     world_free(&w);
 }
@@ -863,9 +918,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_alone), cmocka_unit_test(every_class_has_its_reason), cmocka_unit_test(parts_have_reasons),
-        cmocka_unit_test(unknown_properties), cmocka_unit_test(facts_of_an_item), cmocka_unit_test(patients),
+        cmocka_unit_test(unknown_properties), cmocka_unit_test(facts_of_an_item), cmocka_unit_test(patients), cmocka_unit_test(patient_or_other),
         cmocka_unit_test(sources), cmocka_unit_test(open_table_knows_no_others), cmocka_unit_test(directories_are_public),
-        cmocka_unit_test(references), cmocka_unit_test(every_form_of_reference), cmocka_unit_test(all_of_one_name_count),
+        cmocka_unit_test(references), cmocka_unit_test(reasons_of_references), cmocka_unit_test(every_form_of_reference), cmocka_unit_test(all_of_one_name_count),
         cmocka_unit_test(what_is_lacked), cmocka_unit_test(what_could_not_be_asked), cmocka_unit_test(context_only_adds),
         cmocka_unit_test(contained_are_items), cmocka_unit_test(ten_thousand_contained), cmocka_unit_test(chains_are_bounded),
         cmocka_unit_test(deep_nesting), cmocka_unit_test(memory_that_runs_out),
