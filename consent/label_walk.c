@@ -173,13 +173,18 @@ struct place {
     uint16_t flags; /* of the frame around it, and FRAME_DEFINES if its element says so */
 };
 
+/* Where a document or note says what kind it is. */
 static bool is_note(const struct walk *w, const struct sl_r4_element *element)
 {
-    return (w->item->item.type == SL_R4_DocumentReference || w->item->item.type == SL_R4_Composition) && element &&
-           element->parent == w->item->item.type && (element->name == SL_NAME_type || element->name == SL_NAME_category);
+    sl_r4_node type = w->item->item.type;
+    bool document = type == SL_R4_DocumentReference || type == SL_R4_Composition || type == SL_R4_DocumentManifest ||
+                    type == SL_R4_Media || type == SL_R4_Communication || type == SL_R4_ClinicalImpression;
+    return document && element && element->parent == type &&
+           (element->name == SL_NAME_type || element->name == SL_NAME_category || element->name == SL_NAME_code);
 }
 
-/* A label of meta.security, or of an inline label: classes by the policy's table. */
+/* A label of meta.security, of a document's or a Consent's securityLabel, or of an inline label: classes by the policy's
+ * table. */
 static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_slice system, struct sl_slice code)
 {
     const struct sl_earning *e = w->earning;
@@ -193,11 +198,31 @@ static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_sl
     }
 }
 
+/* The kinds of note that are kept apart are told by the type or folder their source gives them, by the policy's own table.
+ * True: it is one of them. */
+static bool read_note_type(struct walk *w, const struct place *place, uint32_t span, struct sl_slice system, struct sl_slice code)
+{
+    const struct sl_earning *e = w->earning;
+    bool known = false;
+    for (size_t i = 0; i < e->note_type_count; i++) {
+        const struct sl_security_rule *rule = &e->note_types[i];
+        if (!sl_slice_eq(code, rule->code) || !sl_slice_eq(system, rule->system))
+            continue;
+        struct find find = {.cut = place->cut, .span = span, .why = SL_WHY_NOTE_TYPE, .detail = rule->code, .whole = true};
+        earn(w, &find, &rule->classes);
+        known = true;
+    }
+    return known;
+}
+
 /* Looks one code up. True: somebody knows it. */
 static bool read_code(struct walk *w, const struct place *place, uint32_t span, struct sl_slice system, struct sl_slice code)
 {
     const struct sl_earning *e = w->earning;
     struct sl_code_hit hits[SL_CODE_HITS];
+    bool note = is_note(w, place->element);
+    if (note && read_note_type(w, place, span, system, code))
+        return true;
     sl_system number = sl_labeller_system(w->labeller, system);
     size_t count = sl_terminology_find_in(e->terminology, number, code, hits, SL_CODE_HITS);
     for (size_t i = 0; i < count; i++) {
@@ -205,7 +230,7 @@ static bool read_code(struct walk *w, const struct place *place, uint32_t span, 
         struct find find = {.cut = place->cut, .span = span, .detail = category->id,
             .whole = w->whole || place->flags & FRAME_DEFINES,
             .candidate = !hits[i].weak && category->part2 == SL_CANDIDATE_YES,
-            .why = is_note(w, place->element) ? SL_WHY_NOTE_TYPE : SL_WHY_CODE};
+            .why = note ? SL_WHY_NOTE_TYPE : SL_WHY_CODE};
         earn(w, &find, hits[i].weak ? &e->weak_by_category[hits[i].category] : &e->by_category[hits[i].category]);
     }
     return count || sl_terminology_knows(e->terminology, number, code);
@@ -227,7 +252,8 @@ static bool read_coding(struct walk *w, const struct place *place, uint32_t i, b
     }
     if (code == 0)
         return false;
-    if (place->element->parent == SL_R4_Meta && place->element->name == SL_NAME_security) {
+    bool meta = place->element->parent == SL_R4_Meta && place->element->name == SL_NAME_security;
+    if (meta || place->element->name == SL_NAME_securityLabel) {
         read_label(w, i, w->item->item.span, text_of(w, system), text_of(w, code));
         return true;
     }
