@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a request to one interaction: what is served, and that everything else is refused, each with its own status. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "outcome.h"
+#include "route.h"
+#include "sluice/span.h"
+
+static struct sl_arena *arena;
+static const struct sl_config config = {.base = {"/fhir", 5}, .url = {"https://g.example/fhir", 22}};
+
+static int set_up(void **state)
+{
+    (void)state;
+    arena = sl_arena_new((size_t)16 * 1024 * 1024);
+    return arena ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    sl_arena_free(arena);
+    return 0;
+}
+
+static struct sl_request request_of(enum sl_method method, const char *target, const struct sl_header *headers, size_t count)
+{
+    struct sl_slice all = sl_slice_of(target);
+    const char *mark = memchr(all.ptr, '?', all.len);
+    struct sl_slice path = {all.ptr, mark ? (size_t)(mark - all.ptr) : all.len};
+    return (struct sl_request){.method = method, .target = all, .path = path, .query = sl_slice_from(all, path.len + 1),
+        .headers = headers, .header_count = count, .keep_alive = true};
+}
+
+static void paths_are_routed(void **state)
+{
+    (void)state;
+    static const struct {
+        enum sl_method method;
+        const char *target;
+        enum sl_status status;
+        enum sl_interaction_kind kind;
+        const char *type, *id, *compartment;
+    } cases[] = {
+        {SL_GET, "/fhir/metadata", SL_OK, SL_METADATA, "", "", ""},
+        {SL_HEAD, "/fhir/metadata", SL_OK, SL_METADATA, "", "", ""},
+        {SL_GET, "/fhir/Patient/a", SL_OK, SL_READ, "Patient", "a", ""},
+        {SL_HEAD, "/fhir/Patient/a", SL_OK, SL_READ, "Patient", "a", ""},
+        {SL_GET, "/fhir/Condition", SL_OK, SL_SEARCH, "Condition", "", ""},
+        {SL_GET, "/fhir/Condition?patient=a", SL_OK, SL_SEARCH, "Condition", "", ""},
+        {SL_GET, "/fhir/Patient/a/Condition", SL_OK, SL_SEARCH, "Condition", "", "Patient/a"},
+        {SL_GET, "/fhir/Patient/a/$everything", SL_OK, SL_EVERYTHING, "Patient", "a", ""},
+        {SL_GET, "/fhir/Patient/a/%24everything", SL_OK, SL_EVERYTHING, "Patient", "a", ""},
+        {SL_GET, "/fhir/P%61tient/a", SL_OK, SL_READ, "Patient", "a", ""},
+        {SL_GET, "/fhir/metadata?_format=json", SL_OK, SL_METADATA, "", "", ""},
+        {SL_GET, "/fhir/Patient/a?_format=application%2Ffhir%2Bjson&_pretty=true", SL_OK, SL_READ, "Patient", "a", ""},
+        {SL_POST, "/fhir/metadata", SL_METHOD, 0, NULL, NULL, NULL},
+        {SL_PUT, "/fhir/Patient/a", SL_METHOD, 0, NULL, NULL, NULL},
+        {SL_DELETE, "/fhir/Patient/a", SL_METHOD, 0, NULL, NULL, NULL},
+        {SL_POST, "/fhir/Patient", SL_METHOD, 0, NULL, NULL, NULL},
+        {SL_METHOD_OTHER, "/fhir/Patient", SL_METHOD, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Condition/_search", SL_METHOD, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhirx/Patient/a", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir//Patient", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Nothing/a", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/patient/a", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a/_history", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a/_history/1", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a/$export", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Encounter/a/$everything", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Encounter/a/Condition", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a%2Fb", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a%00", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a%", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a b", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", SL_NOT_SUPPORTED, 0, NULL, NULL,
+            NULL},
+        {SL_GET, "/fhir/Patient/a?x=1", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a?_elements=name", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a/$everything?_since=2020", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a?_format=json&_format=json", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a?_format=xml", SL_NOT_ACCEPTABLE, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a?_format=", SL_NOT_ACCEPTABLE, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a?_format=%zz", SL_BAD_SYNTAX, 0, NULL, NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_interaction found;
+        const char *why = NULL;
+        struct sl_request request = request_of(cases[i].method, cases[i].target, NULL, 0);
+        enum sl_status status = sl_route(&config, &request, arena, &found, &why);
+        if (status != cases[i].status)
+            print_error("%s: %s\n", cases[i].target, sl_status_name(status));
+        assert_int_equal(status, cases[i].status);
+        assert_int_equal(found.kind, cases[i].kind);
+        assert_true((status == SL_OK) == (why == NULL));
+        if (status != SL_OK)
+            continue;
+        assert_true(sl_slice_eq(found.type_name, sl_slice_of(cases[i].type)));
+        assert_true(sl_slice_eq(found.id, sl_slice_of(cases[i].id)));
+        assert_true(sl_slice_eq(found.compartment, sl_slice_of(cases[i].compartment)));
+    }
+}
+
+static void headers_are_judged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value;
+        enum sl_status status;
+    } cases[] = {
+        {"X-HTTP-Method-Override", "DELETE", SL_BAD_PARAMETER},
+        {"x-http-method", "PUT", SL_BAD_PARAMETER},
+        {"If-Match", "W/\"1\"", SL_BAD_PARAMETER},
+        {"If-None-Exist", "identifier=1", SL_BAD_PARAMETER},
+        {"Content-Encoding", "gzip", SL_MEDIA_TYPE},
+        {"If-None-Match", "W/\"1\"", SL_OK},
+        {"Prefer", "handling=lenient", SL_OK},
+        {"Range", "bytes=0-1", SL_OK},
+        {"X-Forwarded-For", "10.0.0.1", SL_OK},
+        {"Accept", "application/fhir+json", SL_OK},
+        {"Accept", "application/json;q=0.5, text/html", SL_OK},
+        {"Accept", "*/*", SL_OK},
+        {"Accept", "APPLICATION/FHIR+JSON; fhirVersion=4.0", SL_OK},
+        {"Accept", "", SL_OK},
+        {"Accept", "application/fhir+xml", SL_NOT_ACCEPTABLE},
+        {"Accept", "application/fhir+json;q=0", SL_NOT_ACCEPTABLE},
+        {"Accept", "application/fhir+json;q=0.000", SL_NOT_ACCEPTABLE},
+        {"Accept", "application/fhir+json;fhirVersion=5.0", SL_NOT_ACCEPTABLE},
+        {"Accept", "text/html", SL_NOT_ACCEPTABLE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct sl_header header = {sl_slice_of(cases[i].name), sl_slice_of(cases[i].value)};
+        struct sl_request request = request_of(SL_GET, "/fhir/Patient/a", &header, 1);
+        struct sl_interaction found;
+        const char *why = NULL;
+        enum sl_status status = sl_route(&config, &request, arena, &found, &why);
+        if (status != cases[i].status)
+            print_error("%s: %s: %s\n", cases[i].name, cases[i].value, sl_status_name(status));
+        assert_int_equal(status, cases[i].status);
+    }
+}
+
+static void forms_need_their_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        enum sl_status status;
+    } cases[] = {
+        {"application/x-www-form-urlencoded", SL_OK},
+        {"application/x-www-form-urlencoded; charset=utf-8", SL_OK},
+        {"application/json", SL_MEDIA_TYPE},
+        {"", SL_MEDIA_TYPE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct sl_header header = {SL_LIT("Content-Type"), sl_slice_of(cases[i].type)};
+        struct sl_request request = request_of(SL_POST, "/fhir/Condition/_search", &header, 1);
+        struct sl_interaction found;
+        const char *why;
+        request.has_body = true;
+        assert_int_equal(sl_route(&config, &request, arena, &found, &why), cases[i].status);
+        assert_true(cases[i].status != SL_OK || found.form);
+    }
+}
+
+static void a_get_with_content_is_refused(void **state)
+{
+    (void)state;
+    struct sl_request request = request_of(SL_GET, "/fhir/Patient/a", NULL, 0);
+    struct sl_interaction found;
+    const char *why;
+    request.has_body = true;
+    request.content_length = 5;
+    assert_int_equal(sl_route(&config, &request, arena, &found, &why), SL_BAD_SYNTAX);
+}
+
+static enum sl_status query_of(const char *target, const char *body, struct sl_interaction *found)
+{
+    const struct sl_header header = {SL_LIT("Content-Type"), SL_LIT("application/x-www-form-urlencoded")};
+    struct sl_request request = request_of(body ? SL_POST : SL_GET, target, body ? &header : NULL, body ? 1 : 0);
+    const char *why;
+    struct sl_issues issues = {.arena = arena};
+    request.has_body = body != NULL;
+    SL_TRY(sl_route(&config, &request, arena, found, &why));
+    request.body = sl_slice_of(body);
+    enum sl_status status = sl_route_query(&request, arena, &issues, found);
+    assert_true(status != SL_BAD_PARAMETER || issues.errors > 0);
+    return status;
+}
+
+static void parameters_are_read_or_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target, *body;
+        enum sl_status status;
+        size_t params;
+    } cases[] = {
+        {"/fhir/Condition?patient=a&code=x", NULL, SL_OK, 2},
+        {"/fhir/Condition?patient=a&_format=json&_pretty=true&_count=5", NULL, SL_OK, 1},
+        {"/fhir/Condition/_search", "patient=a&code=x", SL_OK, 2},
+        {"/fhir/Condition/_search?patient=a", "code=x&_format=json", SL_OK, 2},
+        {"/fhir/Condition/_search", "_format=xml", SL_NOT_ACCEPTABLE, 0},
+        {"/fhir/Condition?_summary=false", NULL, SL_OK, 0},
+        {"/fhir/Condition?nothing=x", NULL, SL_BAD_PARAMETER, 0},
+        {"/fhir/Condition?patient:nothing=x", NULL, SL_BAD_PARAMETER, 0},
+        {"/fhir/Condition?_elements=code", NULL, SL_BAD_PARAMETER, 0},
+        {"/fhir/Condition?_summary=true", NULL, SL_BAD_PARAMETER, 0},
+        {"/fhir/Condition?_count=0", NULL, SL_BAD_PARAMETER, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_interaction found = {0};
+        enum sl_status status = query_of(cases[i].target, cases[i].body, &found);
+        if (status != cases[i].status)
+            print_error("%s %s: %s\n", cases[i].target, cases[i].body ? cases[i].body : "", sl_status_name(status));
+        assert_int_equal(status, cases[i].status);
+        if (status == SL_OK)
+            assert_int_equal(found.search.param_count, cases[i].params);
+    }
+}
+
+/* ---- Outcomes ---- */
+
+static void every_status_is_an_outcome(void **state)
+{
+    (void)state;
+    static const char *const details[] = {"", "The parameter x is not known.", "a \"quoted\" one", "line\nbreak", "\xc3\x28"};
+    for (int status = SL_BAD_SYNTAX; status <= SL_CRYPTO; status++)
+        for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
+            struct sl_blocks blocks = {.arena = arena};
+            struct sl_doc doc;
+            sl_outcome_write((enum sl_status)status, sl_slice_of(details[i]), &blocks);
+            assert_false(blocks.failed);
+            struct sl_slice text = {blocks.first->ptr, blocks.first->len};
+            assert_int_equal(sl_doc_parse(arena, text, NULL, &doc, NULL), SL_OK);
+            assert_true(sl_span_is(&doc, sl_span_member_key(&doc, 0, SL_LIT("resourceType")), SL_LIT("OperationOutcome")));
+            /* What a client wrote goes back only if it is plain. */
+            assert_int_equal(memmem(text.ptr, text.len, "diagnostics", 11) != NULL, i == 1);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(paths_are_routed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(headers_are_judged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(forms_need_their_type, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_get_with_content_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(parameters_are_read_or_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_status_is_an_outcome, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
