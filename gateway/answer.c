@@ -188,7 +188,8 @@ static enum sl_status add_entries(struct sl_exchange *x, bool matches, struct no
 {
     for (const struct sl_round *round = x->rounds; round; round = round->next)
         for (const struct sl_found *found = round->first; found; found = found->next) {
-            if (!found->released || found->match != matches || (!matches && !found->linked))
+            if (!found->released || found->match != matches || (!matches && !found->linked) ||
+                !sl_interaction_wants(&x->interaction, found->entry->type))
                 continue;
             SL_TRY(disclose(x, found, notice));
             SL_TRY(add_entry(x, found));
@@ -228,7 +229,8 @@ static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice
     const struct sl_interaction *i = &x->interaction;
     struct sl_slice url;
     if (i->kind == SL_EVERYTHING)
-        url = sl_arena_printf(x->arena, "%.*s/Patient/%.*s/$everything", SL_FMT(x->state->gateway->config->url), SL_FMT(i->id));
+        url = sl_arena_printf(x->arena, "%.*s/Patient/%.*s/$everything%s%.*s", SL_FMT(x->state->gateway->config->url),
+            SL_FMT(i->id), i->types.len ? "?_type=" : "", SL_FMT(i->types));
     else
         url = sl_arena_printf(x->arena, "%.*s/%.*s%s%.*s%s%.*s%s%.*s", SL_FMT(x->state->gateway->config->url),
             SL_FMT(i->compartment), i->compartment.len ? "/" : "", SL_FMT(i->type_name), query.len || cursor.len ? "?" : "",

@@ -82,7 +82,8 @@ static enum sl_status plan_everything(struct sl_exchange *x)
         return SL_NO_MEMORY;
     SL_TRY(add_read(x, &errands[x->errand_count++]));
     for (sl_r4_node type = 1; type < SL_R4_NODES; type++) {
-        if (!sl_r4_is_resource(type) || type == SL_R4_Patient || (sl_r4_facts(type) & SL_R4_BY_ROUTE) || !in_scope(x, type))
+        if (!sl_r4_is_resource(type) || type == SL_R4_Patient || (sl_r4_facts(type) & SL_R4_BY_ROUTE) || !in_scope(x, type) ||
+            !sl_interaction_wants(&x->interaction, type))
             continue;
         const char *const *params = sl_r4_compartment(type);
         for (size_t i = 0; params && params[i]; i++) {
@@ -156,7 +157,7 @@ static void collect(struct sl_exchange *x, const struct sl_found *found, struct 
         const struct sl_reference *reference = &found->item->references[i];
         struct target one;
         if (sl_edit_is_cut(found->page->edits, reference->span) || !read_target(reference->target, &one) ||
-            !in_scope(x, one.type) || has_target(targets, &one) || targets->count == targets->capacity)
+            !in_scope(x, one.type) || !sl_interaction_wants(&x->interaction, one.type) || has_target(targets, &one) || targets->count == targets->capacity)
             continue;
         targets->list[targets->count++] = one;
     }

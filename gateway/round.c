@@ -411,7 +411,7 @@ static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct 
 /* A released match: on the page, or the one more that says there is a next page. */
 static void count_match(struct sl_exchange *x, struct sl_found *found)
 {
-    if (!found->match || !found->released)
+    if (!found->match || !found->released || !sl_interaction_wants(&x->interaction, found->entry->type))
         return;
     if (x->interaction.kind == SL_SEARCH && x->gathered == x->wanted) {
         found->released = false; /* not disclosed: the next page begins with it */

@@ -262,6 +262,19 @@ static enum sl_status check_headers(const struct sl_request *request, const stru
 
 /* ---- General parameters ---- */
 
+/* The next name and value of a query, decoded; false: malformed. */
+static bool take_pair(struct sl_slice *query, struct sl_arena *arena, struct sl_slice *raw, struct sl_slice *name,
+    struct sl_slice *value)
+{
+    const char *amp = memchr(query->ptr, '&', query->len);
+    *raw = (struct sl_slice){query->ptr, amp ? (size_t)(amp - query->ptr) : query->len};
+    *query = sl_slice_from(*query, raw->len + 1);
+    const char *equals = raw->len ? memchr(raw->ptr, '=', raw->len) : NULL;
+    *name = decode((struct sl_slice){raw->ptr, equals ? (size_t)(equals - raw->ptr) : raw->len}, true, arena);
+    *value = equals ? decode(sl_slice_from(*raw, (size_t)(equals - raw->ptr) + 1), true, arena) : SL_LIT("");
+    return name->ptr && value->ptr;
+}
+
 /* Takes _format and _pretty out of the query. The rest is the search's. `_pretty` is about white space alone: it is
  * accepted, and answers are compact. */
 static enum sl_status take_general(struct sl_slice query, struct sl_arena *arena, struct sl_slice *rest,
@@ -272,14 +285,8 @@ static enum sl_status take_general(struct sl_slice query, struct sl_arena *arena
     if (!out)
         return SL_NO_MEMORY;
     while (query.len) {
-        const char *amp = memchr(query.ptr, '&', query.len);
-        struct sl_slice pair = {query.ptr, amp ? (size_t)(amp - query.ptr) : query.len};
-        query = sl_slice_from(query, pair.len + 1);
-        const char *equals = pair.len ? memchr(pair.ptr, '=', pair.len) : NULL;
-        struct sl_slice name = decode((struct sl_slice){pair.ptr, equals ? (size_t)(equals - pair.ptr) : pair.len}, true, arena);
-        struct sl_slice value = equals ? decode(sl_slice_from(pair, (size_t)(equals - pair.ptr) + 1), true, arena)
-            : (struct sl_slice){"", 0};
-        if (!name.ptr || !value.ptr)
+        struct sl_slice pair, name, value;
+        if (!take_pair(&query, arena, &pair, &name, &value))
             return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
         if (sl_slice_eq(name, SL_LIT("_format"))) {
             if (format->ptr)
@@ -293,6 +300,58 @@ static enum sl_status take_general(struct sl_slice query, struct sl_arena *arena
         }
     }
     *rest = (struct sl_slice){out, len};
+    return SL_OK;
+}
+
+static bool is_count(struct sl_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    return text.len > 0 && text.len < 8 && text.ptr[0] != '0';
+}
+
+static bool are_types(struct sl_slice text)
+{
+    do {
+        const char *comma = memchr(text.ptr, ',', text.len);
+        struct sl_slice one = {text.ptr, comma ? (size_t)(comma - text.ptr) : text.len};
+        if (!sl_r4_resource(one) || (comma && one.len + 1 == text.len))
+            return false;
+        text = sl_slice_from(text, one.len + 1);
+    } while (text.len);
+    return true;
+}
+
+bool sl_interaction_wants(const struct sl_interaction *interaction, sl_r4_node type)
+{
+    struct sl_slice rest = interaction->types, name = sl_r4_node_name(type);
+    while (rest.len) {
+        const char *comma = memchr(rest.ptr, ',', rest.len);
+        struct sl_slice one = {rest.ptr, comma ? (size_t)(comma - rest.ptr) : rest.len};
+        if (sl_slice_eq(one, name))
+            return true;
+        rest = sl_slice_from(rest, one.len + 1);
+    }
+    return !interaction->types.len;
+}
+
+/* $everything: `_type`, and `_count`, which is a wish (its definition: the server need not follow it): all come in one
+ * answer. `start`, `end` and `_since` would be narrower, and are refused. */
+static enum sl_status read_everything(struct sl_arena *arena, struct sl_interaction *out)
+{
+    struct sl_slice query = out->query, raw, name, value;
+    bool counted = false;
+    while (query.len) {
+        if (!take_pair(&query, arena, &raw, &name, &value))
+            return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
+        if (sl_slice_eq(name, SL_LIT("_count")) && !counted && is_count(value))
+            counted = true;
+        else if (sl_slice_eq(name, SL_LIT("_type")) && !out->types.len && value.len && are_types(value))
+            out->types = value;
+        else
+            return SL_BAD_PARAMETER;
+    }
     return SL_OK;
 }
 
@@ -322,7 +381,9 @@ enum sl_status sl_route(const struct sl_config *config, const struct sl_request 
     SL_TRY(check_format(request, format, why));
     /* A read and metadata have no parameters of their own. */
     *why = "parameter";
-    if (found.kind != SL_SEARCH && found.query.len)
+    if (found.kind == SL_EVERYTHING)
+        SL_TRY(read_everything(arena, &found));
+    else if (found.kind != SL_SEARCH && found.query.len)
         return SL_BAD_PARAMETER;
     *out = found;
     *why = NULL;

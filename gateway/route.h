@@ -19,6 +19,7 @@ struct sl_interaction {
     struct sl_slice type_name;   /* "Condition"; empty for metadata */
     struct sl_slice id;          /* read, everything; the patient's id of a compartment search is in `compartment` */
     struct sl_slice compartment; /* "Patient/x" of Patient/x/Type; empty otherwise */
+    struct sl_slice types;       /* everything: _type, a list of resource types; empty: all */
     struct sl_slice query;       /* what is left of it for the search, without general parameters */
     struct sl_search search;     /* after sl_route_query */
 };
@@ -34,6 +35,9 @@ SL_MUST_CHECK enum sl_status sl_route(const struct sl_config *config, const stru
 /* With the body there: reads the parameters. Issues say which was refused. */
 SL_MUST_CHECK enum sl_status sl_route_query(const struct sl_request *request, struct sl_arena *arena,
     struct sl_issues *issues, struct sl_interaction *interaction);
+
+/* Is this type among those that $everything was asked for? */
+bool sl_interaction_wants(const struct sl_interaction *interaction, sl_r4_node type);
 
 /* A FHIR id: 1 to 64 letters, digits, '-' and '.'. */
 bool sl_is_id(struct sl_slice text);
