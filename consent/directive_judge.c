@@ -45,29 +45,28 @@ static unsigned own_outcomes(const struct sl_asking *asking, const struct sl_pro
 
 /* What the provisions of one parent can come to; zeroed is no provisions. */
 struct nested {
-    bool may_deny, may_permit;  /* one of them */
-    bool must_deny, must_speak; /* one of them has no other outcome */
+    bool may_deny, may_permit; /* one of them */
+    bool must_speak;           /* one of them cannot be silent */
 };
 
 static void add_nested(struct nested *nested, unsigned outcomes)
 {
     nested->may_deny = nested->may_deny || (outcomes & DENIAL);
     nested->may_permit = nested->may_permit || (outcomes & PERMISSION);
-    nested->must_deny = nested->must_deny || outcomes == DENIAL;
     nested->must_speak = nested->must_speak || !(outcomes & SILENCE);
 }
 
 static struct nested join(const struct nested *a, const struct nested *b)
 {
-    return (struct nested){a->may_deny || b->may_deny, a->may_permit || b->may_permit, a->must_deny || b->must_deny,
-        a->must_speak || b->must_speak};
+    return (struct nested){a->may_deny || b->may_deny, a->may_permit || b->may_permit, a->must_speak || b->must_speak};
 }
 
-/* A denial among the nested ones wins, then a permission; where all can be silent, it may be what the parent says. */
+/* A denial among the nested ones wins, so that a permission beside one that must come is of no account; where all can
+ * be silent, it may be what the parent says. */
 static unsigned combine(const struct nested *nested, unsigned own)
 {
     unsigned outcomes = nested->may_deny ? DENIAL : 0;
-    if (nested->may_permit && !nested->must_deny)
+    if (nested->may_permit)
         outcomes |= PERMISSION;
     return nested->must_speak ? outcomes : outcomes | own;
 }
@@ -89,7 +88,7 @@ static unsigned judge_provision(const struct sl_asking *asking, uint32_t *next, 
     sl_match_criteria(asking, p, outer, met);
     for (unsigned kind = 0; kind < SL_CRITERIA; kind++)
         all = met[kind] < all ? met[kind] : all;
-    struct nested exceptions = {false, false, false, false}, additions = exceptions;
+    struct nested exceptions = {false, false, false}, additions = exceptions;
     while (*next < d->provision_count && d->provisions[*next].depth > p->depth) {
         bool exception = d->provisions[*next].type == SL_PROVISION_PERMIT && p->type != SL_PROVISION_PERMIT;
         unsigned outcomes = judge_provision(asking, next, exception ? all_met : met);

@@ -948,6 +948,9 @@ static void test_settle(void **state)
         {{{"a", "active", "2023", "", DENY},
              {"b", "active", "2024-02", "\"verification\":[{\"verified\":false}],", PERMIT}},
             "ab", D},
+        {{{"a", "active", "2023", "", PERMIT},
+             {"b", "inactive", "2024-02", "\"verification\":[{\"verified\":false}],", PERMIT}},
+            "a", P},
         /* Versions of one: the later one, by its time or by its place. */
         {{{"a", "active", "2023", "", PERMIT}, {"a", "inactive", "2023", "", PERMIT}}, "", S},
         {{{"a", "inactive", "2023", "", PERMIT}, {"a", "active", "2023", "", PERMIT}}, "a", P},
