@@ -223,6 +223,7 @@ static void make_masks(const struct sl_ruling *ruling, const struct state *low, 
 {
     struct sl_classes yes = {0};
     *out = (struct masks){.lacks = ruling->policy->needs_yes};
+    sl_classes_join(&out->lacks, &ruling->policy->strange);
     for (size_t i = 0; i < ruling->rule_count; i++) {
         const struct sl_rule *rule = ruling->rules[i];
         if (rule->verdict == SL_RULE_RELEASE) {
@@ -262,17 +263,28 @@ static struct state state_at(const struct sl_ruling *ruling, size_t index)
     return state;
 }
 
+static void add_difference(const struct masks *a, const struct masks *b, struct sl_classes *out)
+{
+    for (unsigned w = 0; w < SL_CLASS_WORDS; w++)
+        out->word[w] |= (a->lacks.word[w] ^ b->lacks.word[w]) | (a->no.word[w] ^ b->no.word[w]);
+}
+
 static enum sl_status make_all_masks(struct sl_ruling *ruling, struct sl_arena *arena)
 {
     const struct state none = {0}, all = {.kinds = ~0u, .same_program = true};
     make_masks(ruling, &none, &all, &ruling->may);
-    size_t count = ruling->open_count <= MASK_BITS ? (size_t)2 << ruling->open_count : 1;
+    if (ruling->open_count > MASK_BITS) {
+        memset(&ruling->varying, 0xff, sizeof ruling->varying);
+        return SL_OK;
+    }
+    size_t count = (size_t)2 << ruling->open_count;
     ruling->masks = sl_arena_raw(arena, count, sizeof *ruling->masks);
     if (!ruling->masks)
         return SL_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
         struct state state = state_at(ruling, i);
         make_masks(ruling, &state, &state, &ruling->masks[i]);
+        add_difference(&ruling->masks[i], &ruling->masks[i & 1], &ruling->varying);
     }
     return SL_OK;
 }
@@ -313,25 +325,30 @@ static uint32_t asked_kinds(const struct sl_ruling *ruling)
     return kinds;
 }
 
+/* Judged without an item: for every item, where none matters; else DENY tells that it could deny some item. */
+static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d, unsigned person)
+{
+    struct candidate c = {.directive = d, .kinds = kinds_of(ruling->policy, d), .person = person,
+        .by_item = sl_directive_by_item(d)};
+    c.verdict = sl_directive_judge(d, ruling->policy, &ruling->recipient, NULL, NULL, ruling->now);
+    ruling->by_item |= c.by_item;
+    ruling->may_deny |= c.by_item && c.verdict == SL_CONSENT_DENY && !ruling->denials_give_way;
+    ruling->candidates[ruling->candidate_count++] = c;
+}
+
+/* Those of one person stand together, in the order of persons, and strangers' come last. */
 static enum sl_status find_candidates(struct sl_ruling *ruling, const struct sl_directives *directives, struct sl_arena *arena)
 {
-    static const struct sl_item no_item;
-    static const struct sl_classes no_classes;
     if (!directives || !directives->count)
         return SL_OK;
     ruling->candidates = sl_arena_raw(arena, directives->count, sizeof *ruling->candidates);
     if (!ruling->candidates)
         return SL_NO_MEMORY;
-    for (const struct sl_directive *d = directives->first; d; d = sl_directive_next(d)) {
-        if (!sl_directive_concerns(d, &ruling->recipient, ruling->now) || ruling->candidate_count == directives->count)
-            continue;
-        struct candidate c = {.directive = d, .kinds = kinds_of(ruling->policy, d), .person = person_of(ruling, d),
-            .by_item = sl_directive_by_item(d)};
-        if (!c.by_item)
-            c.verdict = sl_directive_judge(d, ruling->policy, &ruling->recipient, &no_item, &no_classes, ruling->now);
-        ruling->by_item |= c.by_item;
-        ruling->candidates[ruling->candidate_count++] = c;
-    }
+    for (unsigned person = 0; person <= ruling->person_count; person++)
+        for (const struct sl_directive *d = directives->first; d; d = sl_directive_next(d))
+            if (person_of(ruling, d) == person && ruling->candidate_count < directives->count &&
+                sl_directive_concerns(d, &ruling->recipient, ruling->now))
+                add_candidate(ruling, d, person);
     return SL_OK;
 }
 
@@ -344,58 +361,52 @@ static enum sl_consent_verdict verdict_on(const struct sl_ruling *ruling, const 
                 : SL_CONSENT_SILENT;
 }
 
-/* The kinds that one person's consents give for an item; what depends on the item counts as `open`. */
-static uint32_t kinds_given(const struct sl_ruling *ruling, unsigned person, const struct sl_item *item,
-    const struct sl_classes *classes, bool open)
+/*
+ * What consents come to for an item: the kinds that each of the persons gives (of nobody there is no consent), and the
+ * first denial, whoever made it. `open`: as if every consent that depends on the item covered it.
+ */
+static struct state weigh_consents(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes,
+    bool open)
 {
-    uint32_t kinds = 0;
+    struct state state = {.kinds = ruling->person_count ? ~0u : 0};
+    unsigned person = 0;
+    uint32_t given = 0;
     for (size_t i = 0; i < ruling->candidate_count; i++) {
         const struct candidate *c = &ruling->candidates[i];
-        if (c->person != person)
-            continue;
-        if ((open && c->by_item) || verdict_on(ruling, c, item, classes) == SL_CONSENT_PERMIT)
-            kinds |= c->kinds;
+        for (; person < c->person && person < ruling->person_count; person++) {
+            state.kinds &= given;
+            given = 0;
+        }
+        enum sl_consent_verdict verdict = open && c->by_item ? SL_CONSENT_PERMIT : verdict_on(ruling, c, item, classes);
+        if (verdict == SL_CONSENT_PERMIT && c->person < ruling->person_count)
+            given |= c->kinds;
+        if (verdict == SL_CONSENT_DENY && !state.denial && !ruling->denials_give_way)
+            state.denial = c->directive;
     }
-    return kinds;
-}
-
-/* What each of the persons gives; of nobody there is no consent. */
-static uint32_t kinds_held(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes, bool open)
-{
-    uint32_t kinds = ruling->person_count ? ~0u : 0;
-    for (unsigned person = 0; person < ruling->person_count; person++)
-        kinds &= kinds_given(ruling, person, item, classes, open);
-    return kinds;
-}
-
-/* Any denial, whoever gave it, unless denials give way. */
-static const struct sl_directive *find_denial(const struct sl_ruling *ruling, const struct sl_item *item,
-    const struct sl_classes *classes)
-{
-    if (ruling->denials_give_way)
-        return NULL;
-    for (size_t i = 0; i < ruling->candidate_count; i++)
-        if (verdict_on(ruling, &ruling->candidates[i], item, classes) == SL_CONSENT_DENY)
-            return ruling->candidates[i].directive;
-    return NULL;
+    for (; person < ruling->person_count; person++) {
+        state.kinds &= given;
+        given = 0;
+    }
+    return state;
 }
 
 static void settle_consents(struct sl_ruling *ruling)
 {
-    ruling->plain = (struct state){.kinds = kinds_held(ruling, NULL, NULL, false), .denial = find_denial(ruling, NULL, NULL)};
+    ruling->plain = weigh_consents(ruling, NULL, NULL, false);
     if (ruling->by_item)
-        ruling->open_kinds = kinds_held(ruling, NULL, NULL, true) & ~ruling->plain.kinds & asked_kinds(ruling);
+        ruling->open_kinds = weigh_consents(ruling, NULL, NULL, true).kinds & ~ruling->plain.kinds & asked_kinds(ruling);
     ruling->open_count = (unsigned)__builtin_popcount(ruling->open_kinds);
+}
+
+static bool same_program(const struct sl_ruling *ruling, const struct sl_item *item)
+{
+    return item->program.len && sl_slice_eq(item->program, ruling->recipient.organization);
 }
 
 struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes)
 {
-    struct state state = ruling->plain;
-    state.same_program = item->program.len && sl_slice_eq(item->program, ruling->recipient.organization);
-    if (ruling->by_item) {
-        state.kinds = kinds_held(ruling, item, classes, false);
-        state.denial = find_denial(ruling, item, classes);
-    }
+    struct state state = ruling->by_item ? weigh_consents(ruling, item, classes, false) : ruling->plain;
+    state.same_program = same_program(ruling, item);
     return state;
 }
 
@@ -561,7 +572,10 @@ static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struc
 static struct sl_verdict judge(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes,
     const struct sl_classes *judged)
 {
-    struct state state = sl_state_of(ruling, item, judged);
+    /* Consents are weighed again only where one could deny, or what holds makes a difference to these classes. */
+    bool weigh = ruling->by_item && (ruling->may_deny || sl_classes_meet(classes, &ruling->varying));
+    struct state state = weigh ? weigh_consents(ruling, item, judged, false) : ruling->plain;
+    state.same_program = same_program(ruling, item);
     struct masks made;
     const struct masks *masks = &made;
     if (ruling->open_count <= MASK_BITS)

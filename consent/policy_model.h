@@ -120,6 +120,7 @@ struct sl_policy {
     struct sl_class_source class_sources[SL_CLASS_LIMIT];
     unsigned class_count;
     struct sl_classes needs_yes, in_text;
+    struct sl_classes strange; /* bits that are no class: an item with one is withheld */
 
     struct sl_party parties[SL_PARTY_LIMIT];
     struct sl_slice party_ids[SL_PARTY_LIMIT + 1];

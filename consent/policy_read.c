@@ -846,6 +846,8 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     SL_TRY(make_room(&r));
     SL_TRY(each_entry(&r, "classes", read_class));
     give_others(&r);
+    for (unsigned bit = policy->class_count; bit < SL_CLASS_LIMIT; bit++)
+        sl_classes_add(&policy->strange, bit);
     SL_TRY(each_entry(&r, "parties", read_party));
     SL_TRY(each_entry(&r, "consents", read_kind));
     SL_TRY(each_entry(&r, "label-sets", read_label_set));

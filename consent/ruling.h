@@ -20,7 +20,7 @@ struct candidate {
     uint32_t kinds;  /* what it counts as, among the policy's kinds */
     unsigned person; /* index of the person who gave it; beyond the count: somebody else, whose permit is nothing here */
     bool by_item;
-    enum sl_consent_verdict verdict; /* where it does not depend on the item */
+    enum sl_consent_verdict verdict; /* by_item: DENY if it could deny some item; else its verdict for every item */
 };
 
 struct state {
@@ -57,6 +57,8 @@ struct sl_ruling {
     unsigned open_count;
     struct masks *masks;      /* by sl_state_index; [0] is `plain` */
     struct masks may;         /* whatever consents say */
+    struct sl_classes varying; /* classes whose masks differ with the kinds of consent that hold */
+    bool may_deny;            /* some candidate that depends on the item could deny one */
 };
 
 /* The state of an item; `classes` is what its consents are judged on. */
