@@ -68,22 +68,47 @@ static int order_slices(const void *a, const void *b)
     return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
-/* The patients as known here, in order, each once; more than MAX_PATIENTS: that many and one. */
-static size_t patients_of(struct sl_pass *pass, const struct sl_item *item, struct sl_slice *out)
+struct people {
+    struct sl_slice list[MAX_PATIENTS + 1];
+    size_t count; /* more than MAX_PATIENTS: that many and one */
+};
+
+static void add_people(struct sl_pass *pass, const struct sl_item *item, struct people *out)
+{
+    for (uint32_t i = 0; i < item->patient_count && out->count <= MAX_PATIENTS; i++)
+        out->list[out->count++] = known_as(pass, item->patients[i]);
+}
+
+/* A Provenance, or a Binary with a context, is about whomever the records it names are about. */
+static void add_borrowed(struct sl_pass *pass, const struct sl_item *item, struct people *out)
+{
+    for (uint32_t i = 0; i < item->reference_count; i++) {
+        const struct sl_item *target = item->references[i].item;
+        if (target && target->type == SL_R4_Patient && out->count <= MAX_PATIENTS)
+            out->list[out->count++] = known_as(pass, item->references[i].target);
+        else if (target && !(sl_r4_facts(target->type) & SL_R4_DIRECTORY))
+            add_people(pass, target, out);
+    }
+}
+
+/* The patients as known here, in order, each once. */
+static void patients_of(struct sl_pass *pass, const struct sl_item *item, struct people *out)
 {
     const struct sl_item *root = item;
+    out->count = 0;
     while (root->container && root->patient_count == 0)
         root = root->container;
-    size_t count = root->patient_count > MAX_PATIENTS ? MAX_PATIENTS + 1 : root->patient_count;
-    for (size_t i = 0; i < count; i++)
-        out[i] = known_as(pass, root->patients[i]);
-    if (count > 1)
-        qsort(out, count, sizeof *out, order_slices);
+    if (root->patient_count == 0 && sl_r4_facts(root->type) & SL_R4_BY_ROUTE)
+        add_borrowed(pass, root, out);
+    else
+        add_people(pass, root, out);
+    if (out->count > 1)
+        qsort(out->list, out->count, sizeof *out->list, order_slices);
     size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (kept == 0 || !sl_slice_eq(out[kept - 1], out[i]))
-            out[kept++] = out[i];
-    return kept;
+    for (size_t i = 0; i < out->count; i++)
+        if (kept == 0 || !sl_slice_eq(out->list[kept - 1], out->list[i]))
+            out->list[kept++] = out->list[i];
+    out->count = kept;
 }
 
 static struct sl_slice join(struct sl_pass *pass, const struct sl_slice *patients, size_t count)
@@ -108,9 +133,9 @@ static struct sl_slice join(struct sl_pass *pass, const struct sl_slice *patient
 
 enum sl_status sl_pass_patients(struct sl_pass *pass, const struct sl_item *item, struct sl_slice *out)
 {
-    struct sl_slice patients[MAX_PATIENTS + 1];
-    size_t count = patients_of(pass, item, patients);
-    *out = count ? join(pass, patients, count) : (struct sl_slice){NULL, 0};
+    struct people people;
+    patients_of(pass, item, &people);
+    *out = people.count ? join(pass, people.list, people.count) : (struct sl_slice){NULL, 0};
     return sl_arena_failed(pass->arena) ? SL_NO_MEMORY : SL_OK;
 }
 
@@ -171,9 +196,9 @@ static enum sl_status compile(struct sl_pass *pass, const struct sl_slice *patie
 
 static enum sl_status ruling_for(struct sl_pass *pass, const struct sl_item *item, const struct sl_ruling **out)
 {
-    struct sl_slice patients[MAX_PATIENTS + 1];
-    size_t count = patients_of(pass, item, patients);
-    struct sl_slice key = count ? join(pass, patients, count) : SL_LIT("");
+    struct people people;
+    patients_of(pass, item, &people);
+    struct sl_slice key = people.count ? join(pass, people.list, people.count) : SL_LIT("");
     if (sl_arena_failed(pass->arena))
         return SL_NO_MEMORY;
     if (pass->last && sl_slice_eq(pass->last->key, key)) {
@@ -184,7 +209,7 @@ static enum sl_status ruling_for(struct sl_pass *pass, const struct sl_item *ite
     struct ruled *slot = slot_of(pass->table, pass->capacity, key);
     if (!slot->ruling) {
         struct sl_ruling *ruling = NULL;
-        SL_TRY(compile(pass, patients, count, &ruling));
+        SL_TRY(compile(pass, people.list, people.count, &ruling));
         *slot = (struct ruled){.key = key, .ruling = ruling};
         pass->count++;
     }

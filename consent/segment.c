@@ -281,6 +281,21 @@ static enum sl_status number_items(struct segmenter *s)
     return SL_OK;
 }
 
+/* A Medication, a Substance, a Binary: about nobody by itself, it belongs to whoever's released record points at it. What it
+ * is has classified the record that points (a defining reference), so nothing is decided here but whether one does. */
+static bool is_by_route(const struct sl_item *item)
+{
+    return (sl_r4_facts(item->type) & SL_R4_BY_ROUTE) && item->type != SL_R4_Provenance && !item->container &&
+           item->patient_count == 0 && !item->unlabelled;
+}
+
+static struct sl_verdict first_verdict(const struct sl_item *item)
+{
+    if (is_by_route(item))
+        return (struct sl_verdict){.decision = SL_RELEASED, .cause = {.class_bit = SL_CLASS_LIMIT, .why = "by-route"}};
+    return sl_decide_item(item->ruling, item);
+}
+
 static enum sl_status decide_items(struct segmenter *s)
 {
     struct sl_verdict *verdicts = sl_arena_raw(s->arena, s->count + 1u, sizeof *verdicts);
@@ -289,7 +304,7 @@ static enum sl_status decide_items(struct segmenter *s)
     for (uint32_t i = 0; i < s->count; i++) {
         struct sl_item *item = s->items[i];
         SL_ASSERT(item->ruling);
-        verdicts[i] = sl_decide_item(item->ruling, item);
+        verdicts[i] = first_verdict(item);
         item->verdict = &verdicts[i];
         item->cuts = NULL;
     }
@@ -343,6 +358,54 @@ static enum sl_status tell_referrers(struct segmenter *s)
         for (uint32_t i = s->referrer_start[gone->number]; i < s->referrer_start[gone->number + 1]; i++)
             SL_TRY(cut_references(s, s->items[s->referrers[i]]));
     }
+    return SL_OK;
+}
+
+/* Is the reference still there, in what goes out? */
+static bool is_shown(struct segmenter *s, const struct sl_item *item, const struct sl_reference *reference)
+{
+    struct step steps[MAX_STEPS];
+    const uint64_t *bits = gone_bits(s, item->doc);
+    unsigned n = bits ? trace(item, reference->span, steps) : 0;
+    for (unsigned i = 0; i < n; i++)
+        if (is_gone(bits, steps[i].span))
+            return false;
+    return n > 0;
+}
+
+static bool mark_routes(struct segmenter *s, const struct sl_item *item, bool *routed)
+{
+    bool marked = false;
+    for (uint32_t r = 0; r < item->reference_count; r++) {
+        const struct sl_item *target = item->references[r].item;
+        if (target && is_by_route(target) && !routed[target->number] && is_shown(s, item, &item->references[r]))
+            marked = routed[target->number] = true;
+    }
+    return marked;
+}
+
+/* What is reached by route alone goes only if something that goes leads to it, over any number of steps. */
+static enum sl_status follow_routes(struct segmenter *s)
+{
+    bool *routed = sl_arena_array(s->arena, s->count + 1u, sizeof *routed);
+    bool marked = false;
+    if (!routed)
+        return SL_NO_MEMORY;
+    for (uint32_t i = 0; i < s->count && !marked; i++)
+        marked = is_by_route(s->items[i]);
+    while (marked) {
+        marked = false;
+        for (uint32_t i = 0; i < s->count; i++) {
+            const struct sl_item *item = s->items[i];
+            bool goes = is_released(item) && !item->context && (routed[i] || !is_by_route(item));
+            if (goes && (item->container ? is_released(item->container) : true))
+                marked |= mark_routes(s, item, routed);
+        }
+    }
+    struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = "no-route"};
+    for (uint32_t i = 0; i < s->count; i++)
+        if (is_by_route(s->items[i]) && !s->items[i]->context && !routed[i] && is_released(s->items[i]))
+            *s->items[i]->verdict = (struct sl_verdict){.decision = SL_WITHHELD, .cause = cause};
     return SL_OK;
 }
 
@@ -557,6 +620,7 @@ enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *
         if (s.items[i]->container)
             SL_TRY(cut_contained(&s, s.items[i]));
     SL_TRY(tell_referrers(&s));
+    SL_TRY(follow_routes(&s));
     follow_container(&s);
     for (uint32_t i = 0; i < s.count; i++) {
         if (is_released(s.items[i]) && !s.items[i]->context && !s.items[i]->container)

@@ -180,6 +180,31 @@ static const struct {
     {"a research feed has no patient's record", "", "research-feed", "HRESCH", {NULL}, {"CANARY", "\"id\":\"dm\"", "\"id\":\"p\""}},
 };
 
+/* ---- Other worlds ---- */
+
+#define PATIENT(id) "{\"resourceType\":\"Patient\",\"id\":\"" id "\"}\n"
+#define ORDER(id, patient, medication)                                                                                \
+    "{\"resourceType\":\"MedicationRequest\",\"id\":\"" id "\",\"status\":\"active\",\"intent\":\"order\","              \
+    "\"medicationReference\":{\"reference\":\"Medication/" medication "\"},\"subject\":{\"reference\":\"Patient/" patient "\"}," \
+    "\"requester\":{\"reference\":\"Organization/prog\"}}\n"
+#define DRUG(id, code)                                                                                                \
+    "{\"resourceType\":\"Medication\",\"id\":\"" id "\",\"code\":{\"coding\":[{\"system\":"                           \
+    "\"http://www.nlm.nih.gov/research/umls/rxnorm\",\"code\":\"" code "\"}]}}"
+
+static const struct {
+    const char *name, *records, *consents, *party, *purpose;
+    const char *present[8], *absent[8];
+} worlds[] = {
+    {"a medication goes with the order that goes", PATIENT("p") ORDER("o", "p", "m") DRUG("m", "6813"), TPO, "treating-provider", "TREAT",
+        {"\"id\":\"o\"", "\"id\":\"m\"", "Medication/m"}, {NULL}},
+    {"and stays with the one that stays", PATIENT("p") ORDER("o", "p", "m") DRUG("m", "6813"), "", "treating-provider", "TREAT",
+        {"\"id\":\"p\""}, {"\"id\":\"o\"", "\"id\":\"m\""}},
+    {"nobody's medication belongs to nobody", PATIENT("p") DRUG("m", "314076"), "", "treating-provider", "TREAT", {"\"id\":\"p\""},
+        {"\"id\":\"m\""}},
+    {"one patient's consent is not another's", PATIENT("p") PATIENT("q") ORDER("op", "p", "m") ORDER("oq", "q", "n") DRUG("m", "6813") "\n"
+        DRUG("n", "6813"), TPO, "treating-provider", "TREAT", {"\"id\":\"op\"", "\"id\":\"m\""}, {"\"id\":\"oq\"", "\"id\":\"n\""}},
+};
+
 static void check_words(const char *name, const char *text, const char *const *present, const char *const *absent)
 {
     for (size_t i = 0; i < 8 && present[i]; i++)
@@ -197,6 +222,17 @@ static void test_cases(void **state)
         struct sl_segment_report report;
         char *text = segmented(RECORDS, cases[i].consents, cases[i].party, cases[i].purpose, &report);
         check_words(cases[i].name, text, cases[i].present, cases[i].absent);
+        free(text);
+    }
+}
+
+static void test_worlds(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof worlds / sizeof *worlds; i++) {
+        struct sl_segment_report report;
+        char *text = segmented(worlds[i].records, worlds[i].consents, worlds[i].party, worlds[i].purpose, &report);
+        check_words(worlds[i].name, text, worlds[i].present, worlds[i].absent);
         free(text);
     }
 }
@@ -311,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_worlds),
         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_without_the_withheld),
         cmocka_unit_test(test_again),
