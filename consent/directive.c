@@ -159,6 +159,9 @@ static bool names_coding(const struct sl_values *values, const struct sl_coding 
 static bool has_category(const struct sl_directive *d, const struct sl_consent_kind *kind)
 {
     bool any = kind->category_count == 0;
+    for (size_t i = 0; i < kind->except_category_count; i++)
+        if (names_coding(&d->categories, &kind->except_categories[i]))
+            return false;
     for (size_t i = 0; i < kind->category_count; i++)
         any = any || names_coding(&d->categories, &kind->categories[i]);
     return any;

@@ -537,7 +537,8 @@ static enum sl_status read_form(struct reader *r, const struct sl_policy_source 
 
 static enum sl_status read_kind(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {"id", "title", "law", "purposes", "needs-expiry", "needs-purpose", "forms", NULL};
+    static const char *const keys[] = {"id", "title", "law", "purposes", "needs-expiry", "needs-purpose",
+        "except-categories", "forms", NULL};
     struct sl_policy *policy = r->policy;
     if (!sl_yaml_check_keys(&source->yaml, entry, keys))
         return SL_OK;
@@ -556,6 +557,8 @@ static enum sl_status read_kind(struct reader *r, const struct sl_policy_source 
     common.needs_expiry = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-expiry"), false);
     common.needs_purpose = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-purpose"), false);
     SL_TRY(read_kind_purposes(source, sl_yaml_get(entry, "purposes"), &common));
+    SL_TRY(read_codings(source, sl_yaml_get(entry, "except-categories"), &common.except_categories,
+        &common.except_category_count));
     const struct sl_yaml *forms = sl_yaml_list(&source->yaml, sl_yaml_require(&source->yaml, entry, "forms"));
     if (forms && !forms->count)
         sl_yaml_issue(&source->yaml, forms, false, "expected-list", "At least one form is expected here.");

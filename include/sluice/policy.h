@@ -98,6 +98,8 @@ struct sl_consent_kind {
     struct sl_slice id;                 /* "part2-tpo", "part2-specific", "sud-counseling-notes", "psychotherapy-note-authorization", … */
     const struct sl_coding *categories; /* any of these (system and code) in Consent.category; empty: no limit */
     size_t category_count;
+    const struct sl_coding *except_categories; /* none of these in Consent.category: another kind speaks for it */
+    size_t except_category_count;
     const struct sl_coding *policy_rules; /* any of these in policyRule, or as uri in policy.uri (system empty); empty: no limit */
     size_t policy_rule_count;
     const struct sl_slice *purposes;    /* each of these (or an ancestor) must be among the permit's purposes */
