@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Called by `./dev bench`: every measurement, against its peers in the same run, and a table of the figures at the end.
+# A goal that is missed is said, and is no failure; what crashes is. Everything it makes is in build/bench.
+#
+#     bench/run.sh [PART…]      parts: span segment gateway ledger; default: all
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=build/release
+work=build/bench
+shared=../shared/data/fhir-r4/synthea-2019
+failed=()
+
+rm -rf "$work"
+mkdir -p "$work/files"
+: >"$work/figures"
+
+# Runs a part, shows what it prints, and keeps its figures: lines "= NAME<tab>VALUE<tab>UNIT<tab>RELATION<tab>GOAL".
+part() { # name, command…
+  local name=$1; shift
+  echo
+  echo "---- $name ----"
+  timeout 150 "$@" 2>&1 | tee "$work/$name.log" | grep -v '^= '
+  [ "${PIPESTATUS[0]}" = 0 ] || failed+=("$name")
+  sed -n 's/^= //p' "$work/$name.log" >>"$work/figures"
+}
+
+figure() { # name, value, unit, relation, goal
+  printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$work/figures"
+}
+
+# The number that stands before or after some words in a part's output; empty if it is not there.
+number() { # part, sed expression
+  sed -nE "$2" "$work/$1.log" 2>/dev/null | head -n 1
+}
+
+sample() {
+  [ -n "$(ls -A "$work/files")" ] || python3 bench/sample.py "$work/files" "$shared" || failed+=(sample)
+}
+
+span() {
+  sample
+  part span "$build/bench/span_bench" "$work/files"
+  local ratio; ratio=$(number span 's/.*ratio ([0-9.]+).*/\1/p')
+  figure "span parse" "$(number span 's/.*parse ([0-9.]+) GB.*/\1/p')" "GB/s" - -
+  [ -z "$ratio" ] || figure "the same against simdjson's DOM" "$ratio" x '>=' 0.5
+}
+
+segment() {
+  sample
+  part segment "$build/bench/segment_bench" consent/policies "$work"/files/*
+  if ! command -v node >/dev/null; then
+    echo "node is not installed: not compared"
+    return
+  fi
+  part node node bench/segment_node.js "$work"/files/*
+  local node slowest
+  node=$(number node 's/.* ([0-9]+) MB.*/\1/p')
+  slowest=$(sed -nE 's/^segment .* ([0-9]+) MB.*/\1/p' "$work/segment.log" | sort -n | head -n 1)
+  [ -z "$node" ] || [ -z "$slowest" ] ||
+    figure "segment, slowest of them, against Node" "$(awk "BEGIN {printf \"%.1f\", $slowest / $node}")" x '>=' 4
+}
+
+gateway() {
+  part gateway python3 bench/gateway.py --sluice "$build/sluice" --bare "$build/bench/bare_proxy" --folder "$work/gateway"
+}
+
+ledger() {
+  mkdir -p "$work/ledger"
+  part ledger "$build/bench/ledger_bench" "$work/ledger" 1.5
+  figure "ledger, durable records" "$(number ledger 's/.*under way of.* ([0-9]+) records.*/\1/p')" "records/s" - -
+}
+
+table() {
+  echo
+  echo "---- figures ----"
+  awk -F '\t' '
+    function told(value, relation, goal) {
+      if (goal == "-") return ""
+      return (relation == ">=" ? value + 0 >= goal + 0 : value + 0 <= goal + 0) ? "met" : "MISSED"
+    }
+    BEGIN { printf "%-52s %16s   %-10s %s\n", "figure", "measured", "goal", "" }
+    { printf "%-52s %10s %-9s %-10s %s\n", $1, $2, $3, $5 == "-" ? "" : $4 " " $5, told($2, $4, $5) }
+    told($2, $4, $5) == "MISSED" { missed++ }
+    END { print ""; print missed ? missed " goals missed" : "every goal met" }' "$work/figures"
+}
+
+[ $# -gt 0 ] || set -- span segment gateway ledger
+for name in "$@"; do
+  case $name in
+  span | segment | gateway | ledger) "$name" ;;
+  *) echo "bench/run.sh: no such part: $name" >&2; exit 2 ;;
+  esac
+done
+table
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "failed: ${failed[*]}" >&2
+  exit 1
+fi
