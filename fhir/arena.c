@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arena: see sluice/arena.h. Blocks grow by doubling up to 1 MiB; a large request gets its own. */
+/* The arena: see sluice/arena.h. Blocks grow by doubling up to 1 MiB; a large request gets its own. What a reset keeps is
+ * given out again before malloc is asked: fresh memory costs a page fault every 4 KiB, which is more than parsing it. */
 #include "sluice/arena.h"
 
 #include <stdarg.h>
@@ -10,6 +11,11 @@
 
 #define FIRST_BLOCK ((size_t)16 * 1024)
 #define MAX_BLOCK ((size_t)1024 * 1024)
+#ifdef __SANITIZE_ADDRESS__
+#define KEPT ((size_t)0) /* what is used after a reset is caught */
+#else
+#define KEPT ((size_t)16 * 1024 * 1024) /* bytes of blocks that a reset keeps */
+#endif
 #define ALIGN 16u
 
 struct block {
@@ -19,7 +25,8 @@ struct block {
 };
 
 struct sl_arena {
-    struct block *head; /* the block in use; older ones behind it */
+    struct block *head;  /* the block in use; older ones behind it */
+    struct block *spare; /* kept by a reset, the first used first */
     size_t ceiling, used;
     bool failed;
 };
@@ -46,7 +53,21 @@ void sl_arena_free(struct sl_arena *arena)
     if (!arena)
         return;
     free_blocks(arena->head);
+    free_blocks(arena->spare);
     free(arena);
+}
+
+/* The first spare block that is large enough, taken out of the list; NULL if there is none. */
+static struct block *take_spare(struct sl_arena *arena, size_t need)
+{
+    for (struct block **at = &arena->spare; *at; at = &(*at)->next) {
+        struct block *block = *at;
+        if (block->size < need)
+            continue;
+        *at = block->next;
+        return block;
+    }
+    return NULL;
 }
 
 static bool grow(struct sl_arena *arena, size_t need)
@@ -59,10 +80,13 @@ static bool grow(struct sl_arena *arena, size_t need)
     size_t whole;
     if (__builtin_add_overflow(size, sizeof(struct block), &whole))
         return false;
-    struct block *block = malloc(whole);
-    if (!block)
-        return false;
-    block->size = size;
+    struct block *block = take_spare(arena, need);
+    if (!block) {
+        block = malloc(whole);
+        if (!block)
+            return false;
+        block->size = size;
+    }
     block->used = 0;
     block->next = arena->head;
     arena->head = block;
@@ -114,6 +138,23 @@ struct sl_slice sl_arena_copy(struct sl_arena *arena, struct sl_slice bytes)
     return (struct sl_slice){copy, bytes.len};
 }
 
+struct sl_slice sl_arena_join(struct sl_arena *arena, const struct sl_slice *parts, size_t count)
+{
+    size_t len = 0, at = 0;
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len; /* of things in memory: the sum of a few cannot overflow */
+    char *text = sl_arena_raw(arena, len + 1, 1);
+    if (!text)
+        return (struct sl_slice){NULL, 0};
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].len)
+            memcpy(text + at, parts[i].ptr, parts[i].len);
+        at += parts[i].len;
+    }
+    text[at] = '\0';
+    return (struct sl_slice){text, len};
+}
+
 struct sl_slice sl_arena_printf(struct sl_arena *arena, const char *format, ...)
 {
     va_list args;
@@ -141,11 +182,19 @@ size_t sl_arena_used(const struct sl_arena *arena)
 
 void sl_arena_reset(struct sl_arena *arena)
 {
-    struct block *first = arena->head;
-    if (first) {
-        free_blocks(first->next); /* the newest, and largest, is kept */
-        first->next = NULL;
-        first->used = 0;
+    size_t kept = 0;
+    for (struct block *block = arena->spare; block; block = block->next)
+        kept += block->size;
+    while (arena->head) {
+        struct block *block = arena->head;
+        arena->head = block->next;
+        if (block->size > KEPT - kept) {
+            free(block);
+            continue;
+        }
+        kept += block->size;
+        block->next = arena->spare;
+        arena->spare = block;
     }
     arena->used = 0;
     arena->failed = false;

@@ -30,6 +30,8 @@ void *sl_arena_raw(struct sl_arena *arena, size_t count, size_t size);
 
 /* A copy of the bytes, NUL-terminated one past its length; ptr NULL on failure. */
 struct sl_slice sl_arena_copy(struct sl_arena *arena, struct sl_slice bytes);
+/* The slices one after the other, NUL-terminated one past the length; ptr NULL on failure. */
+struct sl_slice sl_arena_join(struct sl_arena *arena, const struct sl_slice *parts, size_t count);
 /* printf into the arena, NUL-terminated one past its length; ptr NULL on failure. */
 struct sl_slice sl_arena_printf(struct sl_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -37,7 +39,7 @@ struct sl_slice sl_arena_printf(struct sl_arena *arena, const char *format, ...)
 bool sl_arena_failed(const struct sl_arena *arena);
 /* Bytes given out since birth or reset. */
 size_t sl_arena_used(const struct sl_arena *arena);
-/* Forgets everything given out, and a failure; keeps the newest block for reuse. */
+/* Forgets everything given out, and a failure; keeps up to 16 MiB of its memory for reuse. */
 void sl_arena_reset(struct sl_arena *arena);
 
 #endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Does an arena give what it promises: zeroed, apart, up to its ceiling, and again after a reset? */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sluice/arena.h"
+
+static void gives_zeroed_and_aligned_memory(void **state)
+{
+    static const size_t sizes[] = {1, 15, 16, 17, 4000, 20000, 300000, 3000000};
+    struct sl_arena *arena = sl_arena_new((size_t)64 << 20);
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            unsigned char *memory = sl_arena_array(arena, sizes[i], 1);
+            assert_non_null(memory);
+            assert_int_equal((uintptr_t)memory % 16, 0);
+            for (size_t at = 0; at < sizes[i]; at++)
+                assert_int_equal(memory[at], 0);
+            memset(memory, 0xa5, sizes[i]);
+        }
+        sl_arena_reset(arena);
+        assert_int_equal(sl_arena_used(arena), 0);
+    }
+    sl_arena_free(arena);
+}
+
+/* What was given out since the last reset does not overlap, large after small after large. */
+static void gives_each_its_own(void **state)
+{
+    static const size_t sizes[] = {5000000, 10, 100000, 10, 2000000, 40000, 10, 1000000, 900000, 16};
+    enum { COUNT = sizeof sizes / sizeof *sizes };
+    unsigned char *given[COUNT];
+    struct sl_arena *arena = sl_arena_new((size_t)64 << 20);
+    (void)state;
+    for (unsigned round = 0; round < 5; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            size_t size = sizes[(i * 3 + round) % COUNT];
+            given[i] = sl_arena_raw(arena, size, 1);
+            assert_non_null(given[i]);
+            memset(given[i], (int)i + 1, size);
+        }
+        for (size_t i = 0; i < COUNT; i++) {
+            size_t size = sizes[(i * 3 + round) % COUNT];
+            for (size_t at = 0; at < size; at++)
+                assert_int_equal(given[i][at], i + 1);
+        }
+        sl_arena_reset(arena);
+    }
+    sl_arena_free(arena);
+}
+
+static void fails_for_good_beyond_its_ceiling(void **state)
+{
+    struct sl_arena *arena = sl_arena_new(100000);
+    (void)state;
+    assert_non_null(sl_arena_raw(arena, 60000, 1));
+    assert_null(sl_arena_raw(arena, 60000, 1));
+    assert_true(sl_arena_failed(arena));
+    assert_null(sl_arena_raw(arena, 1, 1));
+    sl_arena_reset(arena);
+    assert_false(sl_arena_failed(arena));
+    assert_non_null(sl_arena_raw(arena, 60000, 1));
+    assert_null(sl_arena_array(arena, SIZE_MAX / 2, 3));
+    assert_true(sl_arena_failed(arena));
+    sl_arena_free(arena);
+}
+
+static void copies_and_prints(void **state)
+{
+    struct sl_arena *arena = sl_arena_new(100000);
+    (void)state;
+    struct sl_slice copy = sl_arena_copy(arena, SL_LIT("text"));
+    assert_string_equal(copy.ptr, "text");
+    assert_int_equal(copy.len, 4);
+    struct sl_slice joined = sl_arena_join(arena, (const struct sl_slice[]){SL_LIT("Patient"), SL_LIT("/"), {NULL, 0}, copy}, 4);
+    assert_string_equal(joined.ptr, "Patient/text");
+    assert_int_equal(joined.len, 12);
+    struct sl_slice printed = sl_arena_printf(arena, "%s-%d", "a", 7);
+    assert_string_equal(printed.ptr, "a-7");
+    assert_int_equal(printed.len, 3);
+    assert_null(sl_arena_raw(arena, 100000, 1));
+    assert_null(sl_arena_join(arena, &copy, 1).ptr);
+    sl_arena_free(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_zeroed_and_aligned_memory),
+        cmocka_unit_test(gives_each_its_own),
+        cmocka_unit_test(fails_for_good_beyond_its_ceiling),
+        cmocka_unit_test(copies_and_prints),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
