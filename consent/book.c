@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The label book: see sluice/book.h. A value is little-endian numbers and length-framed texts; one that cannot be read is
- * one that is not there, since the book is a cache.
+ * The label book: see sluice/book.h. A value is little-endian numbers and length-framed texts; one that cannot be read
+ * is one that is not there, since the book is a cache.
  */
 #include "sluice/book.h"
 
@@ -15,7 +15,8 @@
 #define FORMAT 1u
 #define VALUE_LIMIT ((size_t)256 * 1024)
 #define KEY_LIMIT 4096u
-#define LABEL_RULES "sluice labels 1" /* counted up when the labeller, or the R4 table, judges otherwise than before */
+#define LABEL_RULES "sluice labels 1" /* counted up when the labeller, or the R4 table, judges otherwise than before   \
+                                       */
 
 static const char *const tables[] = {"book", NULL};
 
@@ -56,13 +57,15 @@ static void join_name(void *context, sl_r4_node type, struct sl_slice name, enum
         joining->sum[i] ^= one[i];
 }
 
-enum sl_status sl_label_generation_of(struct sl_slice digest, const struct sl_programs *programs, struct sl_label_generation *out)
+enum sl_status sl_label_generation_of(
+    struct sl_slice digest, const struct sl_programs *programs, struct sl_label_generation *out)
 {
     struct joining joining = {.status = SL_OK};
     char closed = sl_programs_closed(programs) ? '1' : '0';
     sl_programs_each(programs, join_name, &joining);
     SL_TRY(joining.status);
-    struct sl_slice parts[] = {SL_LIT(LABEL_RULES), digest, {&closed, 1}, {(const char *)joining.sum, sizeof joining.sum}};
+    struct sl_slice parts[] = {
+        SL_LIT(LABEL_RULES), digest, {&closed, 1}, {(const char *)joining.sum, sizeof joining.sum}};
     return digest_parts(parts, 4, out->digest);
 }
 
@@ -70,7 +73,8 @@ enum sl_status sl_label_generation_of(struct sl_slice digest, const struct sl_pr
 
 static bool is_kept(const struct sl_item *item)
 {
-    return item->type && item->id.len && !item->container && !item->unlabelled && item->patient_count <= SL_BOOK_PATIENTS;
+    return item->type && item->id.len && !item->container && !item->unlabelled &&
+           item->patient_count <= SL_BOOK_PATIENTS;
 }
 
 static bool derives(const struct sl_reference *r)
@@ -108,9 +112,15 @@ enum sl_status sl_book_entry_of(const struct sl_item *item, struct sl_arena *are
     if (!is_kept(item))
         return SL_MISSING;
     const struct labelled *labelled = (const struct labelled *)item; /* the item is its first member */
-    *out = (struct sl_book_entry){.reference = name_of(item, arena), .version = item->version, .classes = item->classes,
-        .source = item->source, .candidate = labelled->candidate, .program = item->program, .custodian = item->custodian,
-        .patients = item->patients, .patient_count = item->patient_count};
+    *out = (struct sl_book_entry){.reference = name_of(item, arena),
+        .version = item->version,
+        .classes = item->classes,
+        .source = item->source,
+        .candidate = labelled->candidate,
+        .program = item->program,
+        .custodian = item->custodian,
+        .patients = item->patients,
+        .patient_count = item->patient_count};
     return list_derived(item, arena, out);
 }
 
@@ -165,8 +175,8 @@ static void put_text(struct sl_buffer *out, struct sl_slice text)
     sl_buffer_add(out, text);
 }
 
-static void write_value(struct sl_buffer *out, const struct sl_label_generation *generation, const struct sl_book_entry *entry,
-    int64_t now)
+static void write_value(
+    struct sl_buffer *out, const struct sl_label_generation *generation, const struct sl_book_entry *entry, int64_t now)
 {
     put_number(out, FORMAT);
     sl_buffer_add(out, (struct sl_slice){(const char *)generation->digest, sizeof generation->digest});
@@ -263,7 +273,8 @@ static bool read_value(struct sl_slice value, const struct sl_label_generation *
     take_lists(&in, arena, out);
     out->source = (enum sl_source)source;
     out->candidate = candidate != 0;
-    return !in.failed && in.rest.len == 0 && source <= SL_SOURCE_PROGRAM && candidate <= 1 && !sl_classes_empty(&out->classes);
+    return !in.failed && in.rest.len == 0 && source <= SL_SOURCE_PROGRAM && candidate <= 1 &&
+           !sl_classes_empty(&out->classes);
 }
 
 /* ---- The store ---- */
@@ -294,7 +305,8 @@ void sl_book_close(struct sl_book *book)
 /* "server\0Type/id"; a server's name holds no NUL. */
 static bool make_key(char buffer[KEY_LIMIT], struct sl_slice server, struct sl_slice reference, struct sl_slice *key)
 {
-    if (!reference.len || server.len >= KEY_LIMIT || reference.len >= KEY_LIMIT - server.len || memchr(reference.ptr, 0, reference.len))
+    if (!reference.len || server.len >= KEY_LIMIT || reference.len >= KEY_LIMIT - server.len ||
+        memchr(reference.ptr, 0, reference.len))
         return false;
     if (server.len)
         memcpy(buffer, server.ptr, server.len);
@@ -341,8 +353,8 @@ static enum sl_status check_derived(const struct asking *asking, const struct sl
     return SL_OK;
 }
 
-static enum sl_status get_within(const struct asking *asking, struct sl_slice reference, int64_t now, int64_t max_age,
-    struct sl_book_entry *out)
+static enum sl_status get_within(
+    const struct asking *asking, struct sl_slice reference, int64_t now, int64_t max_age, struct sl_book_entry *out)
 {
     int64_t age;
     SL_TRY(look_up(asking, reference, out));
@@ -382,7 +394,8 @@ static enum sl_status put_one(struct sl_txn *txn, struct putting *putting, const
     return sl_txn_put(txn, 0, key, sl_buffer_slice(&putting->value));
 }
 
-static enum sl_status put_some(struct sl_book *book, struct putting *putting, const struct sl_book_entry *entries, size_t count)
+static enum sl_status put_some(
+    struct sl_book *book, struct putting *putting, const struct sl_book_entry *entries, size_t count)
 {
     struct sl_txn *txn;
     SL_TRY(sl_txn_begin(book->store, true, &txn));

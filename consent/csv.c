@@ -4,8 +4,9 @@
 
 void sl_csv_complain(struct sl_csv *csv, const char *code, const char *what, struct sl_slice value)
 {
-    struct sl_issue *issue = value.len > 80 ? sl_issue_add(csv->issues, SL_GRADE_ERROR, code, "%s", what)
-                                            : sl_issue_add(csv->issues, SL_GRADE_ERROR, code, "%s: \"%.*s\"", what, SL_FMT(value));
+    struct sl_issue *issue = value.len > 80
+                                 ? sl_issue_add(csv->issues, SL_GRADE_ERROR, code, "%s", what)
+                                 : sl_issue_add(csv->issues, SL_GRADE_ERROR, code, "%s: \"%.*s\"", what, SL_FMT(value));
     if (!issue)
         return;
     issue->file = csv->file;
@@ -96,7 +97,8 @@ static unsigned read_row(struct sl_csv *csv, struct sl_slice *fields)
     return count;
 }
 
-static bool place_column(struct sl_csv *csv, const char *const *columns, struct sl_slice name, unsigned column, bool *seen)
+static bool place_column(
+    struct sl_csv *csv, const char *const *columns, struct sl_slice name, unsigned column, bool *seen)
 {
     for (unsigned i = 0; columns[i]; i++) {
         if (!sl_slice_eq(name, sl_slice_of(columns[i])))

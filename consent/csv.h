@@ -19,9 +19,9 @@ struct sl_csv {
     struct sl_issues *issues;
     struct sl_arena *arena;
     size_t at;
-    uint32_t line, next_line;   /* of the row last read, from 1; of the byte at `at` */
-    unsigned width;             /* columns of the file */
-    unsigned place[SL_CSV_COLUMNS]; /* wanted column -> column of the file */
+    uint32_t line, next_line;              /* of the row last read, from 1; of the byte at `at` */
+    unsigned width;                        /* columns of the file */
+    unsigned place[SL_CSV_COLUMNS];        /* wanted column -> column of the file */
     struct sl_slice field[SL_CSV_COLUMNS]; /* of the row last read, in the order wanted */
 };
 

@@ -18,11 +18,19 @@
 
 const char *sl_why_text(enum sl_why why)
 {
-    static const char *const texts[] = {
-        [SL_WHY_NONE] = "none", [SL_WHY_TYPE] = "type", [SL_WHY_CODE] = "code", [SL_WHY_ORIGIN] = "origin",
-        [SL_WHY_UNKNOWN_ORIGIN] = "unknown-origin", [SL_WHY_SECURITY] = "security-label", [SL_WHY_NOTE_TYPE] = "note-type",
-        [SL_WHY_REFERENCE] = "reference", [SL_WHY_DRAFT] = "draft", [SL_WHY_TEXT] = "free-text",
-        [SL_WHY_UNREAD] = "unread", [SL_WHY_UNCLASSIFIED] = "unclassified", [SL_WHY_MODIFIER] = "modifier-extension"};
+    static const char *const texts[] = {[SL_WHY_NONE] = "none",
+        [SL_WHY_TYPE] = "type",
+        [SL_WHY_CODE] = "code",
+        [SL_WHY_ORIGIN] = "origin",
+        [SL_WHY_UNKNOWN_ORIGIN] = "unknown-origin",
+        [SL_WHY_SECURITY] = "security-label",
+        [SL_WHY_NOTE_TYPE] = "note-type",
+        [SL_WHY_REFERENCE] = "reference",
+        [SL_WHY_DRAFT] = "draft",
+        [SL_WHY_TEXT] = "free-text",
+        [SL_WHY_UNREAD] = "unread",
+        [SL_WHY_UNCLASSIFIED] = "unclassified",
+        [SL_WHY_MODIFIER] = "modifier-extension"};
     return (size_t)why < sizeof texts / sizeof *texts ? texts[why] : "none";
 }
 
@@ -89,7 +97,8 @@ static bool split_tail(struct sl_labeller *labeller, struct sl_slice text, struc
     const char *before = memrchr(text.ptr, '/', at);
     size_t begin = before ? (size_t)(before + 1 - text.ptr) : 0;
     *out = (struct target){.type = sl_labeller_type(labeller, (struct sl_slice){text.ptr + begin, at - begin}),
-        .name = sl_slice_from(text, at + 1), .text = sl_slice_from(text, begin)};
+        .name = sl_slice_from(text, at + 1),
+        .text = sl_slice_from(text, begin)};
     *base = (struct sl_slice){text.ptr, begin ? begin - 1 : 0};
     return out->type && is_id(out->name);
 }
@@ -149,12 +158,14 @@ static uint64_t hash_contained(const struct sl_labeller *labeller, const struct 
     return hash_name(labeller, CONTAINED_KIND, id) ^ (uint64_t)(uintptr_t)container * 0xd6e8feb86659fd93u;
 }
 
-struct labelled *sl_labeller_contained(const struct sl_labeller *labeller, const struct sl_item *container, struct sl_slice id)
+struct labelled *sl_labeller_contained(
+    const struct sl_labeller *labeller, const struct sl_item *container, struct sl_slice id)
 {
     uint64_t hash = hash_contained(labeller, container, id);
     for (size_t i = hash & labeller->index_mask; labeller->index[i].item; i = (i + 1) & labeller->index_mask) {
         struct labelled *item = labeller->index[i].item;
-        if (labeller->index[i].hash == hash && item->scoped && item->item.container == container && sl_slice_eq(item->item.id, id))
+        if (labeller->index[i].hash == hash && item->scoped && item->item.container == container &&
+            sl_slice_eq(item->item.id, id))
             return item;
     }
     return NULL;
@@ -263,7 +274,8 @@ struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_s
 
 /* ---- What is not here ---- */
 
-static struct absent *absent_slot(struct absent *table, size_t mask, uint64_t hash, sl_r4_node type, struct sl_slice name)
+static struct absent *absent_slot(
+    struct absent *table, size_t mask, uint64_t hash, sl_r4_node type, struct sl_slice name)
 {
     size_t i = hash & mask;
     while (table[i].used && !(table[i].type == type && sl_slice_eq(table[i].name, name)))
@@ -317,8 +329,8 @@ enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice 
 
 /* ---- Birth, and adding ---- */
 
-void sl_reason_push(struct sl_arena *arena, const struct sl_reason **list, const struct sl_classes *classes, enum sl_why why,
-    uint32_t span, struct sl_slice detail)
+void sl_reason_push(struct sl_arena *arena, const struct sl_reason **list, const struct sl_classes *classes,
+    enum sl_why why, uint32_t span, struct sl_slice detail)
 {
     struct sl_reason *reason = sl_arena_raw(arena, 1, sizeof *reason);
     if (!reason)
@@ -341,13 +353,14 @@ static bool number_security(struct sl_labeller *labeller)
     return true;
 }
 
-struct sl_labeller *sl_labeller_new_earning(struct sl_arena *arena, const struct sl_earning *earning,
-    const struct sl_programs *programs)
+struct sl_labeller *sl_labeller_new_earning(
+    struct sl_arena *arena, const struct sl_earning *earning, const struct sl_programs *programs)
 {
     struct sl_labeller *labeller = sl_arena_alloc(arena, sizeof *labeller);
     if (!labeller)
         return NULL;
-    *labeller = (struct sl_labeller){.arena = arena, .earning = earning, .programs = programs, .index_mask = INDEX_START - 1};
+    *labeller =
+        (struct sl_labeller){.arena = arena, .earning = earning, .programs = programs, .index_mask = INDEX_START - 1};
     if (getrandom(&labeller->seed, sizeof labeller->seed, 0) != (ssize_t)sizeof labeller->seed)
         return NULL;
     labeller->index = sl_arena_array(arena, INDEX_START, sizeof *labeller->index);

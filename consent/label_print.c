@@ -7,13 +7,15 @@
 
 #define PATH_ARENA ((size_t)256 << 20)
 
-struct sl_labeller *sl_labeller_new(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_programs *programs)
+struct sl_labeller *sl_labeller_new(
+    struct sl_arena *arena, const struct sl_policy *policy, const struct sl_programs *programs)
 {
     const struct sl_earning *earning = sl_policy_earning(policy);
     return earning ? sl_labeller_new_earning(arena, earning, programs) : NULL;
 }
 
-enum sl_status sl_label_generation(const struct sl_policy *policy, const struct sl_programs *programs, struct sl_label_generation *out)
+enum sl_status sl_label_generation(
+    const struct sl_policy *policy, const struct sl_programs *programs, struct sl_label_generation *out)
 {
     return sl_label_generation_of(sl_policy_digest(policy), programs, out);
 }
@@ -80,7 +82,8 @@ static void print_resource(const struct printer *p)
     }
     if (item->container) {
         sl_buffer_add(p->out, SL_LIT(",\"in\":\""));
-        sl_buffer_printf(p->out, "%.*s/%.*s\"", SL_FMT(sl_r4_node_name(item->container->type)), SL_FMT(item->container->id));
+        sl_buffer_printf(
+            p->out, "%.*s/%.*s\"", SL_FMT(sl_r4_node_name(item->container->type)), SL_FMT(item->container->id));
     }
     if (item->unlabelled)
         sl_buffer_printf(p->out, ",\"unlabelled\":\"%s\"", item->unlabelled);

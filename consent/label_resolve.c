@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Phase 2 of labelling: what references bring. Worked out anew, from what phase 1 found, each time something was added, so
- * that no order of adding matters.
+ * Phase 2 of labelling: what references bring. Worked out anew, from what phase 1 found, each time something was added,
+ * so that no order of adding matters.
  *
  *   1. link: each reference finds its item, or is lacked;
  *   2. sources: which directory entries lead to a program, then which records a program made (origin references);
@@ -77,7 +77,8 @@ static struct labelled *next_same(const struct sl_reference *r, const struct lab
 
 /* ---- 1. Link ---- */
 
-static struct labelled *find(const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r)
+static struct labelled *find(
+    const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r)
 {
     if (r->type)
         return sl_labeller_lookup(labeller, r->type, id_of(r));
@@ -316,7 +317,7 @@ static void finish_directory(struct resolving *re, struct labelled *item, bool s
     if (item->reaches_program)
         item->item.source = SL_SOURCE_PROGRAM;
     else if (item->reaches_not || (sl_programs_type(item->item.type) && settled && !item->reaches_unknown &&
-                                   sl_programs_closed(re->labeller->programs)))
+                                      sl_programs_closed(re->labeller->programs)))
         item->item.source = SL_SOURCE_NOT;
 }
 
@@ -384,8 +385,9 @@ static void find_sources(struct resolving *re)
     settled = settle(&re->made, pass_made);
     for (struct labelled *item = first; item; item = of(item->item.next))
         if (!is_directory(item->item.type)) {
-            item->item.source = item->reaches_program ? SL_SOURCE_PROGRAM
-                                : item->reaches_not && settled ? SL_SOURCE_NOT : SL_SOURCE_UNKNOWN;
+            item->item.source = item->reaches_program          ? SL_SOURCE_PROGRAM
+                                : item->reaches_not && settled ? SL_SOURCE_NOT
+                                                               : SL_SOURCE_UNKNOWN;
             if (!settled && !item->item.unlabelled)
                 item->item.unlabelled = "chain-too-long";
         }
@@ -454,7 +456,8 @@ static void give_reasons(struct resolving *re)
         for (; own; own = own->next)
             sl_classes_join(&had, &own->classes);
         if (!sl_classes_within(&e->to->item.classes, &had))
-            sl_reason_push(re->arena, &e->from->item.reasons, &e->to->item.classes, SL_WHY_REFERENCE, 0, own_name(re, e->to));
+            sl_reason_push(
+                re->arena, &e->from->item.reasons, &e->to->item.classes, SL_WHY_REFERENCE, 0, own_name(re, e->to));
     }
 }
 
@@ -513,7 +516,8 @@ static void add_evidence(struct resolving *re, const struct labelled *item)
     const struct sl_classes *unknown = &re->earning->unknown_candidate;
     for (const struct evidence *e = item->evidence; e; e = e->next) {
         add_piece(re, (struct piece){e->part, e->span, e->classes, e->why, e->detail, NULL, 0});
-        if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) && !sl_classes_empty(unknown))
+        if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) &&
+            !sl_classes_empty(unknown))
             add_piece(re, (struct piece){e->part, e->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL, 0});
     }
 }
@@ -523,7 +527,8 @@ static const struct sl_item *named_program(struct resolving *re, const struct sl
 {
     struct sl_item *item = sl_arena_alloc(re->arena, sizeof *item);
     if (item)
-        *item = (struct sl_item){.type = r->type, .source = SL_SOURCE_PROGRAM, .program = r->target, .custodian = r->target};
+        *item = (struct sl_item){
+            .type = r->type, .source = SL_SOURCE_PROGRAM, .program = r->target, .custodian = r->target};
     return item;
 }
 
@@ -537,8 +542,8 @@ static void add_lent(struct resolving *re, const struct labelled *item, const st
         add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender, 0});
 }
 
-/* A mention gives its element what its target is, where the item is not that already. Of a directory, only whether it is
- * a program. */
+/* A mention gives its element what its target is, where the item is not that already. Of a directory, only whether it
+ * is a program. */
 static void add_mention(struct resolving *re, const struct labelled *item, const struct sl_reference *r)
 {
     enum sl_source source = SL_SOURCE_UNKNOWN;
@@ -546,10 +551,12 @@ static void add_mention(struct resolving *re, const struct labelled *item, const
     if (!r->item && is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM)
         add_lent(re, item, r, named_program(re, r), &re->earning->program);
     for (const struct labelled *to = of(r->item); to; to = next_same(r, to)) {
-        bool program = to->item.source == SL_SOURCE_PROGRAM ||
-                       (is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM);
+        bool program =
+            to->item.source == SL_SOURCE_PROGRAM || (is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM);
         add_lent(re, item, r, &to->item,
-            !is_directory(to->item.type) ? &to->item.classes : program ? &re->earning->program : &none);
+            !is_directory(to->item.type) ? &to->item.classes
+            : program                    ? &re->earning->program
+                                         : &none);
     }
 }
 
@@ -585,8 +592,8 @@ static void make_parts(struct resolving *re, struct sl_item *item)
     }
 }
 
-/* A record that is labelled Part 2 and does not come from a program: what it mentions explains the label, if all of it is one
- * program's. Then that program's consents speak for it. Otherwise no program is known, and none does. */
+/* A record that is labelled Part 2 and does not come from a program: what it mentions explains the label, if all of it
+ * is one program's. Then that program's consents speak for it. Otherwise no program is known, and none does. */
 static void explain_label(const struct resolving *re, struct sl_item *item)
 {
     struct sl_slice program = {NULL, 0};

@@ -2,21 +2,23 @@
 /*
  * Phase 1 of labelling: what a resource tells by itself. One walk over its spans, with the R4 table as automaton: each
  * object has a node, each member an element of it. This loop sees every value that Sluice releases and decides how fast
- * Sluice is, so nothing is allocated for a span and no strings are compared but those of codings and references. Concepts,
- * codings and references that hold nothing unusual are read on the spot; everything else gets a frame on an explicit stack.
+ * Sluice is, so nothing is allocated for a span and no strings are compared but those of codings and references.
+ * Concepts, codings and references that hold nothing unusual are read on the spot; everything else gets a frame on an
+ * explicit stack.
  *
  * What R4 does not know is noted as unknown and not looked into: a property of no such name, a value of the wrong JSON
- * shape (an object for a primitive, an array where nothing repeats, a single value where something does). It is always cut.
+ * shape (an object for a primitive, an array where nothing repeats, a single value where something does). It is always
+ * cut.
  */
 #include "labelling.h"
 
 /* What a frame hands down to the values within it. */
 enum {
-    FRAME_ARRAY = 1,    /* its values are entries of `element`; node and self are those of the object that has the array */
-    FRAME_SIBLING = 2,  /* the '_' half of a primitive */
-    FRAME_DEFINES = 4,  /* within something that says what the resource is */
-    FRAME_READ = 8,     /* a concept whose codings are looked up already */
-    FRAME_TEXT = 16,    /* within free text that is noted already */
+    FRAME_ARRAY = 1, /* its values are entries of `element`; node and self are those of the object that has the array */
+    FRAME_SIBLING = 2,   /* the '_' half of a primitive */
+    FRAME_DEFINES = 4,   /* within something that says what the resource is */
+    FRAME_READ = 8,      /* a concept whose codings are looked up already */
+    FRAME_TEXT = 16,     /* within free text that is noted already */
     FRAME_EXTENSION = 32 /* an Extension: what stands in it is cut with it */
 };
 
@@ -60,7 +62,7 @@ struct walk {
     bool ai;              /* AIAST in meta.security */
     bool unnamed_patient; /* a patient by identifier or display alone */
     bool too_deep;
-    uint32_t modifier;    /* the span of a modifierExtension */
+    uint32_t modifier;                  /* the span of a modifierExtension */
     uint32_t status, doc_status, rules; /* root members; 0: none */
 };
 
@@ -114,15 +116,16 @@ static inline struct sl_slice text_of(struct walk *w, uint32_t i)
     return w->spans[i].flags & SL_SPAN_ESCAPED ? sl_span_string(w->doc, i, w->arena) : sl_span_raw(w->doc, i);
 }
 
-static inline struct frame *push(struct walk *w, uint32_t i, sl_r4_node node, const struct sl_r4_element *element, uint16_t flags,
-    uint32_t cut)
+static inline struct frame *push(
+    struct walk *w, uint32_t i, sl_r4_node node, const struct sl_r4_element *element, uint16_t flags, uint32_t cut)
 {
     if (w->top == w->scratch->stack + STACK_DEPTH - 1) {
         w->too_deep = true;
         return NULL;
     }
     struct frame *f = ++w->top;
-    *f = (struct frame){.end = w->spans[i].next, .self = i, .cut = cut, .node = node, .flags = flags, .element = element};
+    *f = (struct frame){
+        .end = w->spans[i].next, .self = i, .cut = cut, .node = node, .flags = flags, .element = element};
     return f;
 }
 
@@ -155,8 +158,13 @@ static void earn(struct walk *w, const struct find *find, const struct sl_classe
     struct evidence *e = sl_arena_raw(w->arena, 1, sizeof *e);
     if (!e)
         return;
-    *e = (struct evidence){.part = find->cut, .span = find->span, .classes = *classes, .why = find->why,
-        .candidate = find->candidate, .detail = find->detail, .next = item->evidence};
+    *e = (struct evidence){.part = find->cut,
+        .span = find->span,
+        .classes = *classes,
+        .why = find->why,
+        .candidate = find->candidate,
+        .detail = find->detail,
+        .next = item->evidence};
     item->evidence = e;
 }
 
@@ -183,8 +191,8 @@ static bool is_note(const struct walk *w, const struct sl_r4_element *element)
            (element->name == SL_NAME_type || element->name == SL_NAME_category || element->name == SL_NAME_code);
 }
 
-/* A label of meta.security, of a document's or a Consent's securityLabel, or of an inline label: classes by the policy's
- * table. */
+/* A label of meta.security, of a document's or a Consent's securityLabel, or of an inline label: classes by the
+ * policy's table. */
 static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_slice system, struct sl_slice code)
 {
     const struct sl_earning *e = w->earning;
@@ -192,15 +200,18 @@ static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_sl
     w->ai |= number == w->labeller->system_value && number > SL_SYSTEM_UNKNOWN && sl_slice_eq(code, SL_LIT("AIAST"));
     for (size_t i = 0; i < e->security_count; i++) {
         const struct sl_security_rule *rule = &e->security[i];
-        bool same = number > SL_SYSTEM_UNKNOWN ? number == w->labeller->security_systems[i] : sl_slice_eq(system, rule->system);
+        bool same =
+            number > SL_SYSTEM_UNKNOWN ? number == w->labeller->security_systems[i] : sl_slice_eq(system, rule->system);
         if (same && sl_slice_eq(code, rule->code))
-            earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_SECURITY, .detail = rule->code}, &rule->classes);
+            earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_SECURITY, .detail = rule->code},
+                &rule->classes);
     }
 }
 
-/* The kinds of note that are kept apart are told by the type or folder their source gives them, by the policy's own table.
- * True: it is one of them. */
-static bool read_note_type(struct walk *w, const struct place *place, uint32_t span, struct sl_slice system, struct sl_slice code)
+/* The kinds of note that are kept apart are told by the type or folder their source gives them, by the policy's own
+ * table. True: it is one of them. */
+static bool read_note_type(
+    struct walk *w, const struct place *place, uint32_t span, struct sl_slice system, struct sl_slice code)
 {
     const struct sl_earning *e = w->earning;
     bool known = false;
@@ -208,7 +219,8 @@ static bool read_note_type(struct walk *w, const struct place *place, uint32_t s
         const struct sl_security_rule *rule = &e->note_types[i];
         if (!sl_slice_eq(code, rule->code) || !sl_slice_eq(system, rule->system))
             continue;
-        struct find find = {.cut = place->cut, .span = span, .why = SL_WHY_NOTE_TYPE, .detail = rule->code, .whole = true};
+        struct find find = {
+            .cut = place->cut, .span = span, .why = SL_WHY_NOTE_TYPE, .detail = rule->code, .whole = true};
         earn(w, &find, &rule->classes);
         known = true;
     }
@@ -216,7 +228,8 @@ static bool read_note_type(struct walk *w, const struct place *place, uint32_t s
 }
 
 /* Looks one code up. True: somebody knows it. */
-static bool read_code(struct walk *w, const struct place *place, uint32_t span, struct sl_slice system, struct sl_slice code)
+static bool read_code(
+    struct walk *w, const struct place *place, uint32_t span, struct sl_slice system, struct sl_slice code)
 {
     const struct sl_earning *e = w->earning;
     struct sl_code_hit hits[SL_CODE_HITS];
@@ -227,7 +240,9 @@ static bool read_code(struct walk *w, const struct place *place, uint32_t span, 
     size_t count = sl_terminology_find_in(e->terminology, number, code, hits, SL_CODE_HITS);
     for (size_t i = 0; i < count; i++) {
         const struct sl_category *category = sl_terminology_category(e->terminology, hits[i].category);
-        struct find find = {.cut = place->cut, .span = span, .detail = category->id,
+        struct find find = {.cut = place->cut,
+            .span = span,
+            .detail = category->id,
             .whole = w->whole || place->flags & FRAME_DEFINES,
             .candidate = !hits[i].weak && category->part2 == SL_CANDIDATE_YES,
             .why = note ? SL_WHY_NOTE_TYPE : SL_WHY_CODE};
@@ -276,8 +291,8 @@ static bool must_be_coded(const struct walk *w, const struct sl_r4_element *e)
     }
 }
 
-/* Must a code that stands here be known to somebody? Where it says what the resource is; not what it is filed under, and
- * of a claim not how it is paid. */
+/* Must a code that stands here be known to somebody? Where it says what the resource is; not what it is filed under,
+ * and of a claim not how it is paid. */
 static bool must_be_known(const struct walk *w, const struct sl_r4_element *e)
 {
     return e->flags & SL_R4_DEFINES && e->name != SL_NAME_category && (!w->whole || must_be_coded(w, e));
@@ -302,7 +317,8 @@ static uint32_t visit_concept(struct walk *w, uint32_t i, const struct place *pl
                     plain = false;
                 coded = true;
             }
-        } else if (spans[c].name != SL_NAME_text || spans[c].type != SL_SPAN_STRING || spans[c].flags & SL_SPAN_SIBLING) {
+        } else if (spans[c].name != SL_NAME_text || spans[c].type != SL_SPAN_STRING ||
+                   spans[c].flags & SL_SPAN_SIBLING) {
             plain = false;
         }
     }
@@ -345,7 +361,10 @@ static void add_reference(struct walk *w, const struct place *place, uint32_t i,
     struct sl_reference *r = vector_add(w, &w->scratch->references, sizeof *r);
     if (!r)
         return;
-    *r = (struct sl_reference){.span = i, .element = place->cut, .type = target.type, .target = target.text,
+    *r = (struct sl_reference){.span = i,
+        .element = place->cut,
+        .type = target.type,
+        .target = target.text,
         .patient = e->flags & SL_R4_PATIENT,
         .kind = e->reference != SL_REF_NONE ? (enum sl_r4_reference)e->reference : SL_REF_MENTION};
     if (r->patient && r->type == SL_R4_Patient)
@@ -439,7 +458,8 @@ static uint32_t other_half(const struct walk *w, const struct frame *f)
 /* DS4P's inline label: classes for what the extension stands on. */
 static void read_inline_label(struct walk *w, uint32_t i)
 {
-    struct sl_slice url = SL_LIT("http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label");
+    struct sl_slice url =
+        SL_LIT("http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label");
     uint32_t at = sl_span_member(w->doc, i, SL_NAME_url);
     if (!at || !sl_span_is(w->doc, at, url))
         return;
@@ -512,7 +532,8 @@ static void visit_scalar(struct walk *w, uint32_t i, const struct sl_r4_element 
         note_date(&w->item->item.date_to, text_of(w, i));
     }
     if (e->flags & SL_R4_ATTACHMENT) /* a Binary is its data */
-        earn_attachment(w, i, w->item->item.span, text_of(w, sl_span_member(w->doc, w->item->item.span, SL_NAME_contentType)));
+        earn_attachment(
+            w, i, w->item->item.span, text_of(w, sl_span_member(w->doc, w->item->item.span, SL_NAME_contentType)));
     if (e->flags & SL_R4_CODED) {
         struct place place = {e, cut, (f->flags | (e->flags & SL_R4_DEFINES ? FRAME_DEFINES : 0)) & FRAME_DEFINES};
         read_code(w, &place, i, (struct sl_slice){NULL, 0}, text_of(w, i));
@@ -631,13 +652,26 @@ static const char *read_root(struct walk *w)
         if (w->spans[c].flags & SL_SPAN_SIBLING)
             continue;
         switch (w->spans[c].name) {
-        case SL_NAME_resourceType: type = c; break;
-        case SL_NAME_id: id = c; break;
-        case SL_NAME_meta: read_meta(w, c); break;
-        case SL_NAME_implicitRules: w->rules = c; break;
-        case SL_NAME_status: w->status = c; break;
-        case SL_NAME_docStatus: w->doc_status = c; break;
-        default: break;
+        case SL_NAME_resourceType:
+            type = c;
+            break;
+        case SL_NAME_id:
+            id = c;
+            break;
+        case SL_NAME_meta:
+            read_meta(w, c);
+            break;
+        case SL_NAME_implicitRules:
+            w->rules = c;
+            break;
+        case SL_NAME_status:
+            w->status = c;
+            break;
+        case SL_NAME_docStatus:
+            w->doc_status = c;
+            break;
+        default:
+            break;
         }
     }
     item->type = sl_labeller_type(w->labeller, text_of(w, type));
@@ -681,7 +715,8 @@ static void judge_draft(struct walk *w)
     uint32_t status = w->doc_status ? w->doc_status : w->status;
     if (!w->ai || (status && is_word(w, status, done)))
         return;
-    earn(w, &(struct find){.whole = true, .span = status, .why = SL_WHY_DRAFT, .detail = SL_LIT("AIAST")}, &w->earning->draft);
+    earn(w, &(struct find){.whole = true, .span = status, .why = SL_WHY_DRAFT, .detail = SL_LIT("AIAST")},
+        &w->earning->draft);
 }
 
 static const char *judge_modifiers(struct walk *w)
@@ -732,8 +767,14 @@ static void take_lists(struct walk *w)
 
 static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *item)
 {
-    struct walk w = {.labeller = labeller, .arena = labeller->arena, .earning = labeller->earning, .item = item,
-        .scratch = labeller->scratch, .doc = item->item.doc, .spans = item->item.doc->spans, .scoped = item->scoped};
+    struct walk w = {.labeller = labeller,
+        .arena = labeller->arena,
+        .earning = labeller->earning,
+        .item = item,
+        .scratch = labeller->scratch,
+        .doc = item->item.doc,
+        .spans = item->item.doc->spans,
+        .scoped = item->scoped};
     const char *why = read_root(&w);
     earn_type(&w);
     if (!sl_labeller_enter(labeller, item))

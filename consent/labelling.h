@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the labeller: what label.c (the labeller and its index), label_walk.c (phase 1: one walk over each resource) and
- * label_resolve.c (phase 2: what references bring) share. Only these include it, and book.c and label_print.c.
+ * Inside the labeller: what label.c (the labeller and its index), label_walk.c (phase 1: one walk over each resource)
+ * and label_resolve.c (phase 2: what references bring) share. Only these include it, and book.c and label_print.c.
  */
 #ifndef SLUICE_CONSENT_LABELLING_H
 #define SLUICE_CONSENT_LABELLING_H
@@ -12,11 +12,11 @@
 
 /* What phase 1 found to classify one element. Whole resources collect theirs in `base` at once. */
 struct evidence {
-    uint32_t part;             /* the span to cut */
-    uint32_t span;             /* of the evidence itself */
+    uint32_t part; /* the span to cut */
+    uint32_t span; /* of the evidence itself */
     struct sl_classes classes;
     enum sl_why why;
-    bool candidate;            /* a Part 2 candidate code, strong: Part 2 where the source is unknown */
+    bool candidate; /* a Part 2 candidate code, strong: Part 2 where the source is unknown */
     struct sl_slice detail;
     struct evidence *next;
 };
@@ -24,16 +24,16 @@ struct evidence {
 /* An item with what only the labeller needs. The item comes first: a pointer to one is a pointer to the other. */
 struct labelled {
     struct sl_item item;
-    struct sl_slice base;              /* of full_url, in front of "/Type/id"; relative and absolute references meet here */
-    struct sl_classes base_classes;    /* what phase 1 found */
+    struct sl_slice base; /* of full_url, in front of "/Type/id"; relative and absolute references meet here */
+    struct sl_classes base_classes; /* what phase 1 found */
     const struct sl_reason *base_reasons;
     const char *base_unlabelled;
     struct evidence *evidence;
     struct labelled *same_id, *same_url; /* another item of the same name: a version, a copy in the context */
-    bool known;                        /* from the label book: no document, and its source is what the book says */
+    bool known;                          /* from the label book: no document, and its source is what the book says */
     enum sl_source known_source;
     struct sl_slice known_program, known_custodian;
-    bool scoped;                       /* contained: known by "#id" in its container alone */
+    bool scoped; /* contained: known by "#id" in its container alone */
     bool base_candidate;
     /* Worked out anew by each resolve. */
     bool candidate;
@@ -53,7 +53,7 @@ struct absent {
 
 #define TYPE_CACHE 64u
 #define SYSTEM_CACHE 128u /* a power of two */
-#define STACK_DEPTH 132u /* containers within containers; deeper resources are not labelled */
+#define STACK_DEPTH 132u  /* containers within containers; deeper resources are not labelled */
 
 struct walk_scratch;
 
@@ -96,7 +96,8 @@ sl_r4_node sl_labeller_type(struct sl_labeller *labeller, struct sl_slice name);
 sl_system sl_labeller_system(struct sl_labeller *labeller, struct sl_slice system);
 /* The item so named; more of the same name follow at same_id (for type and id) or same_url. */
 struct labelled *sl_labeller_lookup(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name);
-struct labelled *sl_labeller_contained(const struct sl_labeller *labeller, const struct sl_item *container, struct sl_slice id);
+struct labelled *sl_labeller_contained(
+    const struct sl_labeller *labeller, const struct sl_item *container, struct sl_slice id);
 const struct absent *sl_labeller_is_absent(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name);
 /* The hash of a name in the labeller's tables. */
 uint64_t sl_labeller_hash(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name);
@@ -106,8 +107,8 @@ struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct s
 bool sl_labeller_enter(struct sl_labeller *labeller, struct labelled *item);
 
 /* A reason in front of a list. Memory that ran out shows at the arena. */
-void sl_reason_push(struct sl_arena *arena, const struct sl_reason **list, const struct sl_classes *classes, enum sl_why why,
-    uint32_t span, struct sl_slice detail);
+void sl_reason_push(struct sl_arena *arena, const struct sl_reason **list, const struct sl_classes *classes,
+    enum sl_why why, uint32_t span, struct sl_slice detail);
 
 static inline bool sl_classes_within(const struct sl_classes *few, const struct sl_classes *many)
 {
@@ -123,7 +124,7 @@ static inline bool sl_classes_within(const struct sl_classes *few, const struct 
 SL_MUST_CHECK enum sl_status sl_label_walk(struct sl_labeller *labeller, struct labelled *item);
 
 /* As sl_labeller_new, without a policy: for tests, and for whoever earns by other means. */
-struct sl_labeller *sl_labeller_new_earning(struct sl_arena *arena, const struct sl_earning *earning,
-    const struct sl_programs *programs);
+struct sl_labeller *sl_labeller_new_earning(
+    struct sl_arena *arena, const struct sl_earning *earning, const struct sl_programs *programs);
 
 #endif

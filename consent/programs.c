@@ -11,7 +11,7 @@
 #include "hash.h"
 #include "sluice/yaml.h"
 
-#define NAME_LIMIT 2048u             /* bytes of one name */
+#define NAME_LIMIT 2048u /* bytes of one name */
 #define SOURCE_LIMIT ((size_t)1 << 20)
 #define FILE_ARENA ((size_t)64 * 1024 * 1024)
 
@@ -20,7 +20,7 @@ enum kind { KIND_FREE, KIND_ID, KIND_TYPED, KIND_URI };
 struct entry {
     enum kind kind;
     enum sl_source source;
-    sl_r4_node type; /* KIND_TYPED */
+    sl_r4_node type;      /* KIND_TYPED */
     struct sl_slice name; /* id or URI; owned */
 };
 
@@ -31,7 +31,8 @@ struct sl_programs {
     size_t capacity, count;
 };
 
-static const sl_r4_node source_types[] = {SL_R4_Organization, SL_R4_Location, SL_R4_HealthcareService, SL_R4_PractitionerRole};
+static const sl_r4_node source_types[] = {
+    SL_R4_Organization, SL_R4_Location, SL_R4_HealthcareService, SL_R4_PractitionerRole};
 
 bool sl_programs_type(sl_r4_node type)
 {
@@ -68,7 +69,8 @@ void sl_programs_unref(struct sl_programs *programs)
     free(programs);
 }
 
-static struct entry *slot_of(struct entry *entries, size_t capacity, enum kind kind, sl_r4_node type, struct sl_slice name)
+static struct entry *slot_of(
+    struct entry *entries, size_t capacity, enum kind kind, sl_r4_node type, struct sl_slice name)
 {
     size_t i = sl_hash(name, (uint64_t)kind << 16 | type) & (capacity - 1);
     for (; entries[i].kind != KIND_FREE; i = (i + 1) & (capacity - 1))
@@ -77,7 +79,8 @@ static struct entry *slot_of(struct entry *entries, size_t capacity, enum kind k
     return &entries[i];
 }
 
-static bool find(const struct sl_programs *programs, enum kind kind, sl_r4_node type, struct sl_slice name, enum sl_source *out)
+static bool find(
+    const struct sl_programs *programs, enum kind kind, sl_r4_node type, struct sl_slice name, enum sl_source *out)
 {
     if (!programs || !programs->count || !name.len)
         return false;
@@ -154,7 +157,8 @@ static bool is_id(struct sl_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+                c == '_'))
             return false;
     }
     return text.len > 0 && text.len <= 128;
@@ -199,12 +203,14 @@ static void read_source(const struct sl_yaml_source *in, const struct sl_yaml *n
         sl_yaml_issue(in, is, false, "unknown-word", "a source is a \"program\" or \"not\"");
         return;
     }
-    enum sl_status status = sl_programs_add(programs, sl_yaml_text(in, name), program ? SL_SOURCE_PROGRAM : SL_SOURCE_NOT);
+    enum sl_status status =
+        sl_programs_add(programs, sl_yaml_text(in, name), program ? SL_SOURCE_PROGRAM : SL_SOURCE_NOT);
     if (status == SL_EXISTS)
         sl_yaml_issue(in, name, false, "conflict", "the source is named twice, once as a program and once as none");
     else if (status != SL_OK)
         sl_yaml_issue(in, name, false, "bad-source",
-            "a source is Organization/ID, Location/ID, HealthcareService/ID, PractitionerRole/ID, an id of any of these, or a URI");
+            "a source is Organization/ID, Location/ID, HealthcareService/ID, PractitionerRole/ID, an id of any of "
+            "these, or a URI");
 }
 
 static enum sl_status read_file(const struct sl_yaml_source *in, const char *path, struct sl_programs **out)
@@ -236,8 +242,8 @@ enum sl_status sl_programs_load(const char *path, struct sl_issues *issues, stru
         return SL_NO_MEMORY;
     struct sl_issues uncounted = {.arena = arena};
     /* Where there are issues, they may quote the tree, and it lives as long as they do. */
-    struct sl_yaml_source in = {.arena = issues ? issues->arena : arena, .issues = issues ? issues : &uncounted,
-        .file = sl_slice_of(path)};
+    struct sl_yaml_source in = {
+        .arena = issues ? issues->arena : arena, .issues = issues ? issues : &uncounted, .file = sl_slice_of(path)};
     *out = NULL;
     enum sl_status status = read_file(&in, path, out);
     if (status != SL_OK) {

@@ -25,9 +25,9 @@ enum form { FORM_ANY, FORM_ICD, FORM_DIGITS, FORM_LOINC };
 struct system {
     struct sl_slice name;
     enum form form;
-    bool claims;              /* a code of another claims system may stand here */
+    bool claims; /* a code of another claims system may stand here */
     bool has_codes;
-    uint32_t prefix_lengths;  /* bit n: there are prefixes of n bytes */
+    uint32_t prefix_lengths; /* bit n: there are prefixes of n bytes */
     uint32_t file_line;
 };
 
@@ -59,7 +59,8 @@ struct sl_terminology {
     uint32_t row_count, row_limit;
     uint32_t *slots; /* hash -> first row */
     size_t slot_mask;
-    sl_system icd10cm, icd9cm, icd10pcs, hcpcs, loinc; /* where codes in the wrong column are looked for; 0: not there */
+    sl_system icd10cm, icd9cm, icd10pcs, hcpcs,
+        loinc; /* where codes in the wrong column are looked for; 0: not there */
 };
 
 /* ---- Normal forms ---- */
@@ -89,7 +90,8 @@ static bool drop_start(struct sl_slice *s, struct sl_slice start)
     return true;
 }
 
-/* A system without scheme, version and closing slash, in small letters; length 0 if there is nothing left, or too much. */
+/* A system without scheme, version and closing slash, in small letters; length 0 if there is nothing left, or too much.
+ */
 static size_t normal_system(struct sl_slice s, char out[URI_LENGTH])
 {
     s = trim(s);
@@ -186,7 +188,8 @@ static size_t slot_of(const struct sl_terminology *t, sl_system system, bool pre
     return i;
 }
 
-static size_t add_hits(const struct sl_terminology *t, uint32_t first, struct sl_code_hit *hits, size_t count, size_t max)
+static size_t add_hits(
+    const struct sl_terminology *t, uint32_t first, struct sl_code_hit *hits, size_t count, size_t max)
 {
     for (uint32_t r = first; r != NONE && count < max; r = t->rows[r].next) {
         const struct row *row = &t->rows[r];
@@ -200,7 +203,8 @@ static size_t add_hits(const struct sl_terminology *t, uint32_t first, struct sl
 }
 
 /* Exact rows first: what a list says of a code goes before what a prefix says of its neighbourhood. */
-static size_t find_here(const struct sl_terminology *t, sl_system system, struct sl_slice code, struct sl_code_hit *hits, size_t max)
+static size_t find_here(
+    const struct sl_terminology *t, sl_system system, struct sl_slice code, struct sl_code_hit *hits, size_t max)
 {
     char buffer[CODE_LENGTH];
     const struct system *s = &t->systems[system];
@@ -274,8 +278,8 @@ static size_t other_systems(const struct sl_terminology *t, bool nameless, struc
     return count;
 }
 
-size_t sl_terminology_find_in(const struct sl_terminology *t, sl_system system, struct sl_slice code,
-    struct sl_code_hit *hits, size_t max)
+size_t sl_terminology_find_in(
+    const struct sl_terminology *t, sl_system system, struct sl_slice code, struct sl_code_hit *hits, size_t max)
 {
     SL_ASSERT(system < t->system_count);
     size_t count = system > SL_SYSTEM_UNKNOWN ? find_here(t, system, code, hits, max) : 0;
@@ -289,8 +293,8 @@ size_t sl_terminology_find_in(const struct sl_terminology *t, sl_system system, 
     return count;
 }
 
-size_t sl_terminology_find(const struct sl_terminology *t, struct sl_slice system, struct sl_slice code,
-    struct sl_code_hit *hits, size_t max)
+size_t sl_terminology_find(
+    const struct sl_terminology *t, struct sl_slice system, struct sl_slice code, struct sl_code_hit *hits, size_t max)
 {
     return sl_terminology_find_in(t, sl_terminology_system(t, system), code, hits, max);
 }
@@ -385,7 +389,8 @@ static void take_category(struct loading *l)
     const struct sl_slice *f = l->csv.field;
     struct sl_terminology *t = l->t;
     int part2 = word_of(f[3], candidates);
-    if (f[0].len == 0 || sl_slice_eq(f[0], SL_LIT("none")) || sl_terminology_category_find(t, f[0]) != SL_CATEGORY_LIMIT) {
+    if (f[0].len == 0 || sl_slice_eq(f[0], SL_LIT("none")) ||
+        sl_terminology_category_find(t, f[0]) != SL_CATEGORY_LIMIT) {
         sl_csv_complain(&l->csv, "category", "the category stands twice, or has no name", f[0]);
     } else if (f[2].len != 1 || !memchr("VRNMLU", f[2].ptr[0], 6)) {
         sl_csv_complain(&l->csv, "category", "confidentiality must be one of V R N M L U", f[2]);
@@ -395,8 +400,10 @@ static void take_category(struct loading *l)
         sl_csv_complain(&l->csv, "category", "there are more categories than Sluice can hold", f[0]);
     } else {
         struct sl_category *c = &t->categories[t->category_count++];
-        *c = (struct sl_category){.id = sl_arena_copy(t->arena, f[0]), .sensitivity = sl_arena_copy(t->arena, f[1]),
-            .confidentiality = f[2].ptr[0], .part2 = (enum sl_candidate)part2};
+        *c = (struct sl_category){.id = sl_arena_copy(t->arena, f[0]),
+            .sensitivity = sl_arena_copy(t->arena, f[1]),
+            .confidentiality = f[2].ptr[0],
+            .part2 = (enum sl_candidate)part2};
         keep_also_match(t, c, f[4]);
     }
 }
@@ -457,8 +464,10 @@ static void take_system(struct loading *l)
         sl_csv_complain(&l->csv, "system", "there are more systems than Sluice can hold", f[0]);
     } else {
         sl_system system = (sl_system)t->system_count++;
-        t->systems[system] = (struct system){.name = sl_arena_copy(t->arena, f[0]), .form = (enum form)form,
-            .claims = family == 1, .file_line = l->csv.line};
+        t->systems[system] = (struct system){.name = sl_arena_copy(t->arena, f[0]),
+            .form = (enum form)form,
+            .claims = family == 1,
+            .file_line = l->csv.line};
         add_spelling(l, f[1], system);
         for (struct sl_slice list = f[5]; list.len;)
             add_spelling(l, next_word(&list), system);
@@ -528,7 +537,8 @@ static const struct kind {
     const char *const *columns;
     void (*take)(struct loading *loading);
 } kinds[] = {
-    {"categories", (const char *const[]){"id", "sensitivity", "confidentiality", "part2", "also_match", NULL}, take_category},
+    {"categories", (const char *const[]){"id", "sensitivity", "confidentiality", "part2", "also_match", NULL},
+        take_category},
     {"systems", (const char *const[]){"name", "uri", "kind", "form", "family", "aliases", NULL}, take_system},
     {"prefixes", (const char *const[]){"system", "prefix", "category", "evidence", "source", NULL}, take_prefix},
     {"codes", (const char *const[]){"system", "code", "category", "evidence", "source", NULL}, take_code},
@@ -635,8 +645,8 @@ static enum sl_status load_all(struct loading *l, const struct sl_policy_file *f
     return l->issues->errors > before ? SL_INVALID : SL_OK;
 }
 
-enum sl_status sl_terminology_load(const struct sl_policy_file *files, size_t count, struct sl_issues *issues,
-    struct sl_terminology **out)
+enum sl_status sl_terminology_load(
+    const struct sl_policy_file *files, size_t count, struct sl_issues *issues, struct sl_terminology **out)
 {
     *out = NULL;
     struct sl_issues uncounted = {0};

@@ -19,9 +19,9 @@
 #define SL_CODE_HITS 8u /* more categories than this no code has; the loader refuses it */
 
 struct sl_category {
-    struct sl_slice id;           /* "SUD_OPIOID" */
-    struct sl_slice sensitivity;  /* v3-ActCode, e.g. "OPIOIDUD"; may be empty */
-    char confidentiality;         /* default: 'R', 'N' */
+    struct sl_slice id;          /* "SUD_OPIOID" */
+    struct sl_slice sensitivity; /* v3-ActCode, e.g. "OPIOIDUD"; may be empty */
+    char confidentiality;        /* default: 'R', 'N' */
     enum sl_candidate { SL_CANDIDATE_NO, SL_CANDIDATE_YES, SL_CANDIDATE_IF_PROGRAM } part2;
     const struct sl_slice *also_match; /* labels that a rule on this category must catch too: "ETH", "SUD" */
     size_t also_match_count;
@@ -29,9 +29,9 @@ struct sl_category {
 
 struct sl_code_hit {
     uint8_t category;
-    bool weak;       /* weak evidence: not enough alone */
+    bool weak; /* weak evidence: not enough alone */
     bool by_prefix;
-    uint32_t row;    /* line in its file, for explain */
+    uint32_t row; /* line in its file, for explain */
 };
 
 struct sl_terminology;
@@ -39,13 +39,14 @@ struct sl_terminology;
 /* From files in memory: those whose path ends in .csv under "terminology/". Unknown columns, categories without a row
  * in categories.csv, systems without one in systems.csv, and one code twice in one category are issues. A code may
  * stand in several categories, and in category "none": judged, and found not to be sensitive. */
-SL_MUST_CHECK enum sl_status sl_terminology_load(const struct sl_policy_file *files, size_t count,
-    struct sl_issues *issues, struct sl_terminology **out);
+SL_MUST_CHECK enum sl_status sl_terminology_load(
+    const struct sl_policy_file *files, size_t count, struct sl_issues *issues, struct sl_terminology **out);
 void sl_terminology_free(struct sl_terminology *terminology);
 
 size_t sl_terminology_category_count(const struct sl_terminology *terminology);
 const struct sl_category *sl_terminology_category(const struct sl_terminology *terminology, unsigned category);
-unsigned sl_terminology_category_find(const struct sl_terminology *terminology, struct sl_slice id); /* SL_CATEGORY_LIMIT: none */
+unsigned sl_terminology_category_find(
+    const struct sl_terminology *terminology, struct sl_slice id); /* SL_CATEGORY_LIMIT: none */
 
 /* Code systems by number: what the labeller keeps instead of comparing URIs. */
 typedef uint16_t sl_system;
@@ -62,9 +63,9 @@ sl_system sl_terminology_system(const struct sl_terminology *terminology, struct
  *
  * A code of another system in a column is found too: where a system of the claims family (ICD, HCPCS, CPT) or a Coding
  * without system has no row for the code, its form says where else to look. A dot, or three characters as "F20", is
- * ICD-10-CM or ICD-9-CM; a letter and four digits is HCPCS; seven letters and digits is ICD-10-PCS; digits, hyphen and a
- * right check digit is LOINC (only where no system is given). An ICD code without its dot under another system's name is
- * not looked for: A5051 is an ostomy pouch to HCPCS and congenital syphilis to ICD-10-CM.
+ * ICD-10-CM or ICD-9-CM; a letter and four digits is HCPCS; seven letters and digits is ICD-10-PCS; digits, hyphen and
+ * a right check digit is LOINC (only where no system is given). An ICD code without its dot under another system's name
+ * is not looked for: A5051 is an ostomy pouch to HCPCS and congenital syphilis to ICD-10-CM.
  */
 size_t sl_terminology_find_in(const struct sl_terminology *terminology, sl_system system, struct sl_slice code,
     struct sl_code_hit *hits, size_t max);

@@ -3,10 +3,11 @@
  * The label book: what resources that others refer to contribute to labels, so that a reference need not be fetched
  * again for every request. A cache in the `labels` environment: it may be deleted at any time.
  *
- *     server, "Type/id" -> version, classes, source, patients, what it was derived from (with versions), label generation
+ *     server, "Type/id" -> version, classes, source, patients, what it was derived from (with versions), label
+ * generation
  *
- * An entry counts only while the label generation (R4 table, policy with its terminology, program list) is the one it was
- * made under, nothing it was derived from is known in another version, and it is younger than the maximal age.
+ * An entry counts only while the label generation (R4 table, policy with its terminology, program list) is the one it
+ * was made under, nothing it was derived from is known in another version, and it is younger than the maximal age.
  */
 #ifndef SLUICE_BOOK_H
 #define SLUICE_BOOK_H
@@ -22,11 +23,11 @@ struct sl_label_generation {
     unsigned char digest[32];
 };
 /* The generation of labels made under this policy and program table. SL_CRYPTO if SHA-256 is not to be had. */
-SL_MUST_CHECK enum sl_status sl_label_generation(const struct sl_policy *policy, const struct sl_programs *programs,
-    struct sl_label_generation *out);
+SL_MUST_CHECK enum sl_status sl_label_generation(
+    const struct sl_policy *policy, const struct sl_programs *programs, struct sl_label_generation *out);
 /* The same from the digest of a policy, or of whatever labels are earned by. */
-SL_MUST_CHECK enum sl_status sl_label_generation_of(struct sl_slice digest, const struct sl_programs *programs,
-    struct sl_label_generation *out);
+SL_MUST_CHECK enum sl_status sl_label_generation_of(
+    struct sl_slice digest, const struct sl_programs *programs, struct sl_label_generation *out);
 
 struct sl_derived {
     struct sl_slice reference, version; /* "Type/id", meta.versionId (may be empty) */
@@ -38,34 +39,38 @@ struct sl_book_entry {
     struct sl_slice version;
     struct sl_classes classes;
     enum sl_source source;
-    bool candidate;            /* holds a Part 2 candidate code: counts where it is a medication and the like */
+    bool candidate; /* holds a Part 2 candidate code: counts where it is a medication and the like */
     struct sl_slice program, custodian;
     const struct sl_slice *patients;
     uint32_t patient_count;
     const struct sl_derived *derived;
     uint32_t derived_count;
-    int64_t stored;            /* seconds since the epoch; set by sl_book_put */
+    int64_t stored; /* seconds since the epoch; set by sl_book_put */
 };
 
-/* What an item of a settled labeller contributes. SL_MISSING: nothing to keep (no id, contained, not labelled, too much);
- * SL_NO_MEMORY. */
-SL_MUST_CHECK enum sl_status sl_book_entry_of(const struct sl_item *item, struct sl_arena *arena, struct sl_book_entry *out);
+/* What an item of a settled labeller contributes. SL_MISSING: nothing to keep (no id, contained, not labelled, too
+ * much); SL_NO_MEMORY. */
+SL_MUST_CHECK enum sl_status sl_book_entry_of(
+    const struct sl_item *item, struct sl_arena *arena, struct sl_book_entry *out);
 /* Makes the entry known to a labeller in the place of the resource, as context: the item has no document (doc NULL), no
  * references and no parts. Copies what it keeps. SL_INVALID if the reference names no record. */
-SL_MUST_CHECK enum sl_status sl_labeller_know(struct sl_labeller *labeller, const struct sl_book_entry *entry, struct sl_item **out);
+SL_MUST_CHECK enum sl_status sl_labeller_know(
+    struct sl_labeller *labeller, const struct sl_book_entry *entry, struct sl_item **out);
 
 struct sl_book;
 
 /* Opens (creates, if writable) the book. */
-SL_MUST_CHECK enum sl_status sl_book_open(const char *directory, bool writable, struct sl_issues *issues, struct sl_book **out);
+SL_MUST_CHECK enum sl_status sl_book_open(
+    const char *directory, bool writable, struct sl_issues *issues, struct sl_book **out);
 void sl_book_close(struct sl_book *book); /* NULL is fine */
 
 /* The entry, copied into the arena. SL_MISSING: there is none that counts. max_age in seconds. One read transaction. */
-SL_MUST_CHECK enum sl_status sl_book_get(struct sl_book *book, const struct sl_label_generation *generation, struct sl_slice server,
-    struct sl_slice reference, int64_t now, int64_t max_age, struct sl_arena *arena, struct sl_book_entry *out);
+SL_MUST_CHECK enum sl_status sl_book_get(struct sl_book *book, const struct sl_label_generation *generation,
+    struct sl_slice server, struct sl_slice reference, int64_t now, int64_t max_age, struct sl_arena *arena,
+    struct sl_book_entry *out);
 /* Writes entries, at most SL_STORE_PUTS a transaction. Waits for the disk: never on a worker's loop. */
-SL_MUST_CHECK enum sl_status sl_book_put(struct sl_book *book, const struct sl_label_generation *generation, struct sl_slice server,
-    const struct sl_book_entry *entries, size_t count, int64_t now);
+SL_MUST_CHECK enum sl_status sl_book_put(struct sl_book *book, const struct sl_label_generation *generation,
+    struct sl_slice server, const struct sl_book_entry *entries, size_t count, int64_t now);
 /* The resource was written through Sluice: its entry counts no more. None is SL_OK. */
 SL_MUST_CHECK enum sl_status sl_book_forget(struct sl_book *book, struct sl_slice server, struct sl_slice reference);
 

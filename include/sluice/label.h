@@ -30,7 +30,8 @@ struct sl_programs; /* immutable once built; reference-counted */
 struct sl_programs *sl_programs_new(bool closed);
 /* reference: "Organization/x", "Location/x", "HealthcareService/x", "PractitionerRole/x", a bare id (any of these
  * types), or a meta.source URI. */
-SL_MUST_CHECK enum sl_status sl_programs_add(struct sl_programs *programs, struct sl_slice reference, enum sl_source source);
+SL_MUST_CHECK enum sl_status sl_programs_add(
+    struct sl_programs *programs, struct sl_slice reference, enum sl_source source);
 /* Reads a strict YAML file: `programs:` list of {source:, is: program|not, title:}, and `others: not|unknown`. */
 SL_MUST_CHECK enum sl_status sl_programs_load(const char *path, struct sl_issues *issues, struct sl_programs **out);
 struct sl_programs *sl_programs_ref(struct sl_programs *programs);
@@ -40,18 +41,18 @@ void sl_programs_unref(struct sl_programs *programs);
 
 enum sl_why {
     SL_WHY_NONE,
-    SL_WHY_TYPE,          /* every resource of this type has the class */
-    SL_WHY_CODE,          /* a code of a value set */
-    SL_WHY_ORIGIN,        /* made by a Part 2 program */
-    SL_WHY_UNKNOWN_ORIGIN,/* source unknown and a Part 2 candidate code */
-    SL_WHY_SECURITY,      /* meta.security, or an inline label */
-    SL_WHY_NOTE_TYPE,     /* the type or category of a document */
-    SL_WHY_REFERENCE,     /* by a defining reference, or a mention */
-    SL_WHY_DRAFT,         /* unsigned, written by AI */
-    SL_WHY_TEXT,          /* free text, by its place alone */
-    SL_WHY_UNREAD,        /* an attachment nobody here can read */
-    SL_WHY_UNCLASSIFIED,  /* a code nobody knows */
-    SL_WHY_MODIFIER       /* an unknown modifierExtension */
+    SL_WHY_TYPE,           /* every resource of this type has the class */
+    SL_WHY_CODE,           /* a code of a value set */
+    SL_WHY_ORIGIN,         /* made by a Part 2 program */
+    SL_WHY_UNKNOWN_ORIGIN, /* source unknown and a Part 2 candidate code */
+    SL_WHY_SECURITY,       /* meta.security, or an inline label */
+    SL_WHY_NOTE_TYPE,      /* the type or category of a document */
+    SL_WHY_REFERENCE,      /* by a defining reference, or a mention */
+    SL_WHY_DRAFT,          /* unsigned, written by AI */
+    SL_WHY_TEXT,           /* free text, by its place alone */
+    SL_WHY_UNREAD,         /* an attachment nobody here can read */
+    SL_WHY_UNCLASSIFIED,   /* a code nobody knows */
+    SL_WHY_MODIFIER        /* an unknown modifierExtension */
 };
 const char *sl_why_text(enum sl_why why);
 
@@ -59,20 +60,21 @@ const char *sl_why_text(enum sl_why why);
 struct sl_reason {
     struct sl_classes classes;
     enum sl_why why;
-    uint32_t span;           /* the evidence: the coding, reference or label; 0 for the resource as such */
-    struct sl_slice detail;  /* category, source reference, label code or target: ids and codes, never content */
+    uint32_t span;          /* the evidence: the coding, reference or label; 0 for the resource as such */
+    struct sl_slice detail; /* category, source reference, label code or target: ids and codes, never content */
     const struct sl_reason *next;
 };
 
 struct sl_item;
 
 struct sl_reference {
-    uint32_t span;        /* the Reference object */
-    uint32_t element;     /* the span to cut if the target is withheld: the smallest cuttable element or array entry */
+    uint32_t span;    /* the Reference object */
+    uint32_t element; /* the span to cut if the target is withheld: the smallest cuttable element or array entry */
     enum sl_r4_reference kind;
-    bool patient;           /* where the target is a Patient, it is whom the item is about */
-    sl_r4_node type;        /* the target's type where target is "Type/id"; else 0 */
-    struct sl_slice target; /* "Type/id", "#id", a URL or URN; empty: names no record (identifier, display, conditional) */
+    bool patient;    /* where the target is a Patient, it is whom the item is about */
+    sl_r4_node type; /* the target's type where target is "Type/id"; else 0 */
+    struct sl_slice
+        target; /* "Type/id", "#id", a URL or URN; empty: names no record (identifier, display, conditional) */
     struct sl_item *item; /* the target where it is known here; else NULL */
 };
 
@@ -81,55 +83,57 @@ struct sl_part {
     uint32_t span;
     struct sl_classes classes;
     const struct sl_reason *reasons;
-    const struct sl_item *lender; /* whose classes these are, by a mention: consents look at its discloser, program and time;
-                                     NULL: the item's own. One span may have a part for each lender */
-    bool cut;            /* filled in by segment: it is not in what goes out */
+    const struct sl_item *lender; /* whose classes these are, by a mention: consents look at its discloser, program and
+                                     time; NULL: the item's own. One span may have a part for each lender */
+    bool cut;                     /* filled in by segment: it is not in what goes out */
 };
 
 /* A resource, as labelled. Borrowed from the labeller. What a decision is attached to. */
 struct sl_item {
     const struct sl_doc *doc;
-    uint32_t span;               /* the resource object in doc */
+    uint32_t span; /* the resource object in doc */
     sl_r4_node type;
     struct sl_slice id, version; /* id, meta.versionId; may be empty */
     struct sl_slice full_url;    /* of its Bundle entry; may be empty */
-    struct sl_slice *patients;   /* references ("Patient/x", "urn:uuid:…") to the patients it is about; "?": a patient whom it
-                                    does not name by a record */
+    struct sl_slice *patients;   /* references ("Patient/x", "urn:uuid:…") to the patients it is about; "?": a patient
+                                    whom it   does not name by a record */
     uint32_t patient_count;
-    struct sl_slice *authors;    /* references to who wrote or asserted it */
+    struct sl_slice *authors; /* references to who wrote or asserted it */
     uint32_t author_count;
-    struct sl_slice source_uri;  /* meta.source; may be empty */
+    struct sl_slice source_uri; /* meta.source; may be empty */
     enum sl_source source;
-    struct sl_slice program;     /* the origin reference that made it a program's; empty if none */
-    struct sl_slice custodian;   /* who discloses: organization the origin leads to; may be empty */
-    struct sl_classes classes;   /* of the whole resource, always at least one */
+    struct sl_slice program;   /* the origin reference that made it a program's; empty if none */
+    struct sl_slice custodian; /* who discloses: organization the origin leads to; may be empty */
+    struct sl_classes classes; /* of the whole resource, always at least one */
     const struct sl_reason *reasons;
-    struct sl_part *parts;       /* by span, ascending */
+    struct sl_part *parts; /* by span, ascending */
     uint32_t part_count;
     struct sl_reference *references;
     uint32_t reference_count;
-    uint32_t *unknown;           /* spans R4 does not know: always cut */
+    uint32_t *unknown; /* spans R4 does not know: always cut */
     uint32_t unknown_count;
-    uint32_t *texts;             /* spans of free text: narrative, notes, comments; not display strings, not attachments */
+    uint32_t *texts; /* spans of free text: narrative, notes, comments; not display strings, not attachments */
     uint32_t text_count;
     struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
-    const char *unlabelled;      /* set: it could not be labelled, and is withheld; why, for the operator */
-    bool context;                /* for labels only: never part of an answer */
-    struct sl_item *container;   /* of a contained resource or a resource within an entry; else NULL */
-    struct sl_item *next;        /* in the order of adding */
+    const char *unlabelled;             /* set: it could not be labelled, and is withheld; why, for the operator */
+    bool context;                       /* for labels only: never part of an answer */
+    struct sl_item *container;          /* of a contained resource or a resource within an entry; else NULL */
+    struct sl_item *next;               /* in the order of adding */
     /* Set by the caller of segment, then filled in by it. */
     const struct sl_ruling *ruling;
-    struct sl_verdict *verdict;  /* NULL: undecided, which is withheld */
-    const struct sl_cut *cuts;   /* what goes from a released item */
-    struct sl_slice security;    /* JSON array: the labels that go out with it */
-    struct sl_slice mark;        /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
-    uint32_t number;             /* position among the labeller's items */
+    struct sl_verdict *verdict; /* NULL: undecided, which is withheld */
+    const struct sl_cut *cuts;  /* what goes from a released item */
+    struct sl_slice security;   /* JSON array: the labels that go out with it */
+    struct sl_slice mark;       /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
+    uint32_t number;            /* position among the labeller's items */
 };
 
 struct sl_labeller;
 
-/* NULL if memory ran out. Policy and programs are borrowed for its life; programs NULL: nothing is known of any source. */
-struct sl_labeller *sl_labeller_new(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_programs *programs);
+/* NULL if memory ran out. Policy and programs are borrowed for its life; programs NULL: nothing is known of any source.
+ */
+struct sl_labeller *sl_labeller_new(
+    struct sl_arena *arena, const struct sl_policy *policy, const struct sl_programs *programs);
 
 /* Makes the resource at `root` known. full_url may be empty. *out is the item; for something that is no readable
  * resource (no known resourceType, bad id) the item is there with `unlabelled` set, and SL_OK. Contained resources
@@ -138,13 +142,15 @@ SL_MUST_CHECK enum sl_status sl_labeller_add(struct sl_labeller *labeller, const
     struct sl_slice full_url, bool context, struct sl_item **out);
 
 /* Labels everything added so far, as far as what is known reaches. *missing gets the references ("Type/id") it
- * lacks, each once, arena-owned; 0: all is settled. Until then items that lack one are unlabelled. Lacked are targets of
- * origin and defining references, and of mentions of clinical types and of Organization, Location, HealthcareService and
- * PractitionerRole (a part of a program is told by what it is part of); never a patient or a person. */
-SL_MUST_CHECK enum sl_status sl_labeller_resolve(struct sl_labeller *labeller, struct sl_slice **missing, size_t *count);
+ * lacks, each once, arena-owned; 0: all is settled. Until then items that lack one are unlabelled. Lacked are targets
+ * of origin and defining references, and of mentions of clinical types and of Organization, Location, HealthcareService
+ * and PractitionerRole (a part of a program is told by what it is part of); never a patient or a person. */
+SL_MUST_CHECK enum sl_status sl_labeller_resolve(
+    struct sl_labeller *labeller, struct sl_slice **missing, size_t *count);
 
-/* What became of a missing reference: asked and not there (an unknown *source*; for a defining reference, an unclassified
- * content), or it could not be asked (an unknown *label*: the item that needs it is withheld). Resolve again afterwards. */
+/* What became of a missing reference: asked and not there (an unknown *source*; for a defining reference, an
+ * unclassified content), or it could not be asked (an unknown *label*: the item that needs it is withheld). Resolve
+ * again afterwards. */
 SL_MUST_CHECK enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked);
 
 /* The items in the order they were added (contained ones follow their container). */
@@ -154,7 +160,8 @@ struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_s
 
 struct sl_buffer;
 /* One line of JSON and a line feed: {"resource":"Condition/x","classes":[…],"source":"program|not|unknown","reasons":
- * [{"classes":[…],"why":…,"at":"Condition.code.coding[0]","detail":…}],"elements":[{"path":…,"classes":[…],"reasons":[…]}]}.
+ * [{"classes":[…],"why":…,"at":"Condition.code.coding[0]","detail":…}],
+ * "elements":[{"path":…,"classes":[…],"reasons":[…]}]}.
  * Ids, codes and paths, never content. The arena of the labeller must still be there. */
 void sl_label_print(const struct sl_item *item, const struct sl_policy *policy, struct sl_buffer *out);
 

@@ -7,8 +7,9 @@
 
 /*
  * The path from the resource at `root` to `span`, within it: the resource's type, then keys, with the place in an array
- * (from 0) in brackets. A resource within another one is named by the key that holds it ("MedicationRequest.contained[0]
- * .code"). In the arena; ptr NULL if memory ran out; empty if the span does not lie within the root.
+ * (from 0) in brackets. A resource within another one is named by the key that holds it
+ * ("MedicationRequest.contained[0] .code"). In the arena; ptr NULL if memory ran out; empty if the span does not lie
+ * within the root.
  */
 struct sl_slice sl_span_path(const struct sl_doc *doc, uint32_t root, uint32_t span, struct sl_arena *arena);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a resource, or as an array of resources of which every other one is context: labelling ends, stays within
- * its arena, and keeps what its header promises. What is not labelled says why; parts are in order and within their item.
+ * Any bytes as a resource, or as an array of resources of which every other one is context: labelling ends, stays
+ * within its arena, and keeps what its header promises. What is not labelled says why; parts are in order and within
+ * their item.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@ static void check_item(const struct sl_item *item)
         abort();
     for (uint32_t i = 0; i < item->part_count; i++) {
         const struct sl_part *part = &item->parts[i];
-        if (part->span <= item->span || part->span >= spans[item->span].next || sl_classes_empty(&part->classes) || !part->reasons)
+        if (part->span <= item->span || part->span >= spans[item->span].next || sl_classes_empty(&part->classes) ||
+            !part->reasons)
             abort();
         if (i && part[-1].span >= part->span)
             abort();

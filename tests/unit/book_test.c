@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The label book: what it keeps comes back as it was; what does not count is not there; what is known labels as the record would. */
+/* The label book: what it keeps comes back as it was; what does not count is not there; what is known labels as the
+ * record would. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,16 +63,23 @@ static struct sl_book_entry example(void)
 {
     static const struct sl_slice patients[] = {{"Patient/p", 9}, {"Patient/q", 9}};
     static const struct sl_derived derived[] = {{{"Encounter/e", 11}, {"3", 1}}};
-    struct sl_book_entry e = {.reference = SL_LIT("Condition/c"), .version = SL_LIT("7"), .source = SL_SOURCE_PROGRAM,
-        .candidate = true, .program = SL_LIT("Organization/o"), .custodian = SL_LIT("Organization/k"), .patients = patients,
-        .patient_count = 2, .derived = derived, .derived_count = 1};
+    struct sl_book_entry e = {.reference = SL_LIT("Condition/c"),
+        .version = SL_LIT("7"),
+        .source = SL_SOURCE_PROGRAM,
+        .candidate = true,
+        .program = SL_LIT("Organization/o"),
+        .custodian = SL_LIT("Organization/k"),
+        .patients = patients,
+        .patient_count = 2,
+        .derived = derived,
+        .derived_count = 1};
     sl_classes_add(&e.classes, 0);
     sl_classes_add(&e.classes, 255);
     return e;
 }
 
-static enum sl_status get(struct fixture *f, const struct sl_label_generation *g, struct sl_slice server, const char *reference,
-    int64_t now, struct sl_book_entry *out)
+static enum sl_status get(struct fixture *f, const struct sl_label_generation *g, struct sl_slice server,
+    const char *reference, int64_t now, struct sl_book_entry *out)
 {
     return sl_book_get(f->book, g, server, sl_slice_of(reference), now, 60, f->arena, out);
 }
@@ -142,7 +150,8 @@ static void values_that_are_none(void **state)
         assert_int_equal(sl_txn_commit(txn), SL_OK);
         sl_store_close(store);
         assert_int_equal(sl_book_open(f->directory, false, NULL, &f->book), SL_OK);
-        assert_int_equal(get(f, &f->generation, SERVER, "Condition/c", 1001, &back), len == whole.len ? SL_OK : SL_MISSING);
+        assert_int_equal(
+            get(f, &f->generation, SERVER, "Condition/c", 1001, &back), len == whole.len ? SL_OK : SL_MISSING);
         sl_book_close(f->book);
         assert_int_equal(sl_store_open(f->directory, book_tables, 0, true, NULL, &store), SL_OK);
         len += len > 60 && len + 20 < whole.len ? 12 : 0;
@@ -211,17 +220,22 @@ static const char *const records[] = {
     "{\"resourceType\":\"Organization\",\"id\":\"o\",\"partOf\":" REF("Organization/top") "}",
     "{\"resourceType\":\"Organization\",\"id\":\"top\"}",
     "{\"resourceType\":\"Organization\",\"id\":\"clinic\"}",
-    "{\"resourceType\":\"Encounter\",\"id\":\"e\",\"meta\":{\"versionId\":\"9\"},\"serviceProvider\":" REF("Organization/o") "}",
+    "{\"resourceType\":\"Encounter\",\"id\":\"e\",\"meta\":{\"versionId\":\"9\"},\"serviceProvider\":" REF(
+        "Organization/o") "}",
     "{\"resourceType\":\"Encounter\",\"id\":\"f\",\"serviceProvider\":" REF("Organization/clinic") "}",
-    "{\"resourceType\":\"Medication\",\"id\":\"m\",\"code\":{\"coding\":[{\"system\":\"http://www.nlm.nih.gov/research/umls/rxnorm\","
+    "{\"resourceType\":\"Medication\",\"id\":\"m\",\"code\":{\"coding\":[{\"system\":\"http://www.nlm.nih.gov/research/"
+    "umls/rxnorm\","
     "\"code\":\"6813\"}]}}",
-    "{\"resourceType\":\"Condition\",\"id\":\"c\",\"code\":{\"coding\":[{\"system\":\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"B20\"}]},"
+    "{\"resourceType\":\"Condition\",\"id\":\"c\",\"code\":{\"coding\":[{\"system\":\"http://hl7.org/fhir/sid/"
+    "icd-10-cm\",\"code\":\"B20\"}]},"
     "\"encounter\":" REF("Encounter/f") "}",
 };
 static const char *const askers[] = {
     "{\"resourceType\":\"MedicationRequest\",\"medicationReference\":" REF("Medication/m") "}",
-    "{\"resourceType\":\"MedicationRequest\",\"medicationReference\":" REF("Medication/m") ",\"encounter\":" REF("Encounter/e") "}",
-    "{\"resourceType\":\"MedicationRequest\",\"medicationReference\":" REF("Medication/m") ",\"encounter\":" REF("Encounter/f") "}",
+    "{\"resourceType\":\"MedicationRequest\",\"medicationReference\":" REF("Medication/m") ",\"encounter\":" REF(
+        "Encounter/e") "}",
+    "{\"resourceType\":\"MedicationRequest\",\"medicationReference\":" REF("Medication/m") ",\"encounter\":" REF(
+        "Encounter/f") "}",
     "{\"resourceType\":\"DiagnosticReport\",\"result\":[" REF("Condition/c") "],\"encounter\":" REF("Encounter/f") "}",
 };
 
@@ -240,13 +254,15 @@ static void what_is_known_labels_as_the_record(void **state)
     size_t n = 0;
     for (struct sl_item *item = sl_labeller_items(full); item; item = item->next)
         assert_int_equal(sl_book_entry_of(item, f->arena, &entries[n++]), SL_OK);
-    assert_true(entries[3].derived_count == 1 && sl_slice_eq(entries[3].derived[0].reference, SL_LIT("Organization/o")));
+    assert_true(
+        entries[3].derived_count == 1 && sl_slice_eq(entries[3].derived[0].reference, SL_LIT("Organization/o")));
     assert_int_equal(sl_book_put(f->book, &f->generation, SERVER, entries, n, 1000), SL_OK);
     for (size_t i = 0; i < sizeof askers / sizeof *askers; i++) {
         struct sl_labeller *known = sl_labeller_new_earning(f->arena, &f->earning.earning, programs);
         for (size_t k = 0; k < n; k++) {
             struct sl_item *item;
-            assert_int_equal(sl_book_get(f->book, &f->generation, SERVER, entries[k].reference, 1001, 60, f->arena, &kept), SL_OK);
+            assert_int_equal(
+                sl_book_get(f->book, &f->generation, SERVER, entries[k].reference, 1001, 60, f->arena, &kept), SL_OK);
             assert_int_equal(sl_labeller_know(known, &kept, &item), SL_OK);
             assert_true(item->context && !item->doc);
         }
@@ -267,11 +283,14 @@ static void what_is_not_kept(void **state)
     struct sl_labeller *l = sl_labeller_new_earning(f->arena, &f->earning.earning, NULL);
     struct sl_book_entry entry = example();
     struct sl_item *item;
-    static const char *const cases[] = {"{\"resourceType\":\"Condition\"}", "{\"resourceType\":\"Spaceship\",\"id\":\"a\"}",
+    static const char *const cases[] = {"{\"resourceType\":\"Condition\"}",
+        "{\"resourceType\":\"Spaceship\",\"id\":\"a\"}",
         "{\"resourceType\":\"Condition\",\"id\":\"a\",\"modifierExtension\":[{\"url\":\"u\"}]}"};
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(sl_book_entry_of(add(f, l, cases[i]), f->arena, &entry), SL_MISSING);
-    item = add(f, l, "{\"resourceType\":\"MedicationRequest\",\"id\":\"r\",\"contained\":[{\"resourceType\":\"Medication\",\"id\":\"m\"}]}");
+    item = add(f, l,
+        "{\"resourceType\":\"MedicationRequest\",\"id\":\"r\",\"contained\":[{\"resourceType\":\"Medication\",\"id\":"
+        "\"m\"}]}");
     assert_int_equal(sl_book_entry_of(item->next, f->arena, &entry), SL_MISSING);
     entry = example();
     entry.reference = SL_LIT("urn:uuid:1");
@@ -284,7 +303,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_put_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_count, setup, teardown),
         cmocka_unit_test_setup_teardown(values_that_are_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(many_entries, setup, teardown), cmocka_unit_test(generations_differ),
+        cmocka_unit_test_setup_teardown(many_entries, setup, teardown),
+        cmocka_unit_test(generations_differ),
         cmocka_unit_test_setup_teardown(what_is_known_labels_as_the_record, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_kept, setup, teardown),
     };

@@ -6,7 +6,23 @@
 #include "labelling.h"
 #include "terminology_files.h"
 
-enum { ORDINARY, OPEN, SUD, WEAK, MENTAL, INFECT, VIOLENCE, PROGRAM, CANDIDATE, DRAFT, WORDS, UNREAD, UNKNOWN, LABELLED, CLASSES };
+enum {
+    ORDINARY,
+    OPEN,
+    SUD,
+    WEAK,
+    MENTAL,
+    INFECT,
+    VIOLENCE,
+    PROGRAM,
+    CANDIDATE,
+    DRAFT,
+    WORDS,
+    UNREAD,
+    UNKNOWN,
+    LABELLED,
+    CLASSES
+};
 
 static const char class_letters[] = "oPSwmhvpcdtux!"; /* one for each class, in order, for short expectations */
 
@@ -45,7 +61,8 @@ static inline bool earning_setup(struct earning_fixture *f)
     for (unsigned node = 1; f->by_type && node <= SL_R4_LAST_RESOURCE; node++)
         sl_classes_add(&f->by_type[node], sl_r4_facts((sl_r4_node)node) & SL_R4_DIRECTORY ? OPEN : ORDINARY);
     f->earning.by_type = f->by_type;
-    f->rules[0] = (struct sl_security_rule){SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ActCode"), SL_LIT("PSY"), {{0}}};
+    f->rules[0] =
+        (struct sl_security_rule){SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ActCode"), SL_LIT("PSY"), {{0}}};
     f->rules[1] = (struct sl_security_rule){SL_LIT("http://example.org/labels"), SL_LIT("VIP"), {{0}}};
     sl_classes_add(&f->rules[0].classes, LABELLED);
     sl_classes_add(&f->rules[1].classes, LABELLED);

@@ -23,14 +23,18 @@ static struct sl_policy *load_policy(struct sl_arena *arena)
     return policy;
 }
 
-#define ICD(code) "{\"coding\":[{\"system\":\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"" code "\",\"display\":\"SECRET WORDS\"}]}"
+#define ICD(code) \
+    "{\"coding\":[{\"system\":\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"" code "\"," \
+    "\"display\":\"SECRET WORDS\"}]}"
 
 static void lines(void **state)
 {
     (void)state;
     static const char json[] =
-        "{\"resourceType\":\"Encounter\",\"id\":\"e\",\"serviceProvider\":{\"reference\":\"Organization/detox\",\"display\":\"SECRET WORDS\"},"
-        "\"reasonCode\":[" ICD("F11.20") "],\"contained\":[{\"resourceType\":\"Condition\",\"id\":\"c\",\"code\":" ICD("B20") "}],"
+        "{\"resourceType\":\"Encounter\",\"id\":\"e\",\"serviceProvider\":{\"reference\":\"Organization/detox\","
+            "\"display\":\"SECRET WORDS\"},"
+        "\"reasonCode\":[" ICD("F11.20") "],\"contained\":[{\"resourceType\":\"Condition\",\"id\":\"c\",\"code\":"
+            ICD("B20") "}],"
         "\"text\":{\"status\":\"generated\",\"div\":\"<div>SECRET WORDS</div>\"}}";
     struct sl_arena *arena = sl_arena_new((size_t)256 << 20);
     struct sl_policy *policy = load_policy(arena);
@@ -49,9 +53,11 @@ static void lines(void **state)
     sl_label_print(item, policy, &out);
     sl_label_print(item->next, policy, &out);
     assert_false(sl_buffer_failed(&out));
-    static const char *const expected[] = {"{\"resource\":\"Encounter/e\",\"fullUrl\":\"urn:uuid:\\\"quoted\\\"\",", "\"part2\"",
+    static const char *const expected[] = {"{\"resource\":\"Encounter/e\",\"fullUrl\":\"urn:uuid:\\\"quoted\\\"\",",
+        "\"part2\"",
         "\"source\":\"program\",\"program\":\"Organization/detox\"", "\"why\":\"origin\",\"at\":\"Encounter\"",
-        "\"path\":\"Encounter.reasonCode[0]\"", "\"at\":\"Encounter.reasonCode[0].coding[0]\",\"detail\":\"SUD_OPIOID\"",
+        "\"path\":\"Encounter.reasonCode[0]\"", "\"at\":\"Encounter.reasonCode[0].coding[0]\","
+            "\"detail\":\"SUD_OPIOID\"",
         "\"path\":\"Encounter.text\"", "{\"resource\":\"Condition/c\",\"in\":\"Encounter/e\","};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         if (!memmem(out.ptr, out.len, expected[i], strlen(expected[i])))

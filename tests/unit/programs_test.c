@@ -17,15 +17,24 @@ static const struct {
     enum sl_source source;
     enum sl_status status;
 } names[] = {
-    {"Organization/a", SL_SOURCE_PROGRAM, SL_OK}, {"Location/b", SL_SOURCE_PROGRAM, SL_OK},
-    {"HealthcareService/c", SL_SOURCE_NOT, SL_OK}, {"PractitionerRole/d", SL_SOURCE_PROGRAM, SL_OK}, {"e.1-2", SL_SOURCE_PROGRAM, SL_OK},
-    {"http://ehr.example.org/detox", SL_SOURCE_PROGRAM, SL_OK}, {"urn:uuid:1", SL_SOURCE_NOT, SL_OK},
-    {"Organization/a", SL_SOURCE_PROGRAM, SL_OK},      /* again */
-    {"Organization/a", SL_SOURCE_NOT, SL_EXISTS},      /* and otherwise */
-    {"Patient/a", SL_SOURCE_PROGRAM, SL_INVALID}, {"Practitioner/a", SL_SOURCE_PROGRAM, SL_INVALID},
-    {"Nonsense/a", SL_SOURCE_PROGRAM, SL_INVALID}, {"Organization/", SL_SOURCE_PROGRAM, SL_INVALID},
-    {"Organization/a b", SL_SOURCE_PROGRAM, SL_INVALID}, {"", SL_SOURCE_PROGRAM, SL_INVALID}, {"a b", SL_SOURCE_PROGRAM, SL_INVALID},
-    {"Organization/a/_history/1", SL_SOURCE_PROGRAM, SL_INVALID}, {"f", SL_SOURCE_UNKNOWN, SL_INVALID},
+    {"Organization/a", SL_SOURCE_PROGRAM, SL_OK},
+    {"Location/b", SL_SOURCE_PROGRAM, SL_OK},
+    {"HealthcareService/c", SL_SOURCE_NOT, SL_OK},
+    {"PractitionerRole/d", SL_SOURCE_PROGRAM, SL_OK},
+    {"e.1-2", SL_SOURCE_PROGRAM, SL_OK},
+    {"http://ehr.example.org/detox", SL_SOURCE_PROGRAM, SL_OK},
+    {"urn:uuid:1", SL_SOURCE_NOT, SL_OK},
+    {"Organization/a", SL_SOURCE_PROGRAM, SL_OK}, /* again */
+    {"Organization/a", SL_SOURCE_NOT, SL_EXISTS}, /* and otherwise */
+    {"Patient/a", SL_SOURCE_PROGRAM, SL_INVALID},
+    {"Practitioner/a", SL_SOURCE_PROGRAM, SL_INVALID},
+    {"Nonsense/a", SL_SOURCE_PROGRAM, SL_INVALID},
+    {"Organization/", SL_SOURCE_PROGRAM, SL_INVALID},
+    {"Organization/a b", SL_SOURCE_PROGRAM, SL_INVALID},
+    {"", SL_SOURCE_PROGRAM, SL_INVALID},
+    {"a b", SL_SOURCE_PROGRAM, SL_INVALID},
+    {"Organization/a/_history/1", SL_SOURCE_PROGRAM, SL_INVALID},
+    {"f", SL_SOURCE_UNKNOWN, SL_INVALID},
 };
 
 static void what_is_added_is_named(void **state)
@@ -40,10 +49,12 @@ static void what_is_added_is_named(void **state)
     assert_false(sl_programs_names(p, SL_R4_Location, SL_LIT("a"), &source)); /* another type of the same id */
     assert_true(sl_programs_names(p, SL_R4_HealthcareService, SL_LIT("c"), &source) && source == SL_SOURCE_NOT);
     assert_true(sl_programs_names(p, SL_R4_Location, SL_LIT("e.1-2"), &source) && source == SL_SOURCE_PROGRAM);
-    assert_false(sl_programs_names(p, SL_R4_Practitioner, SL_LIT("e.1-2"), &source)); /* a bare id is of a source, not of a person */
+    assert_false(sl_programs_names(
+        p, SL_R4_Practitioner, SL_LIT("e.1-2"), &source)); /* a bare id is of a source, not of a person */
     assert_false(sl_programs_names(p, SL_R4_Organization, SL_LIT("f"), &source));
     assert_false(sl_programs_names(p, SL_R4_Organization, SL_LIT(""), &source));
-    assert_true(sl_programs_names_uri(p, SL_LIT("http://ehr.example.org/detox#123"), &source) && source == SL_SOURCE_PROGRAM);
+    assert_true(
+        sl_programs_names_uri(p, SL_LIT("http://ehr.example.org/detox#123"), &source) && source == SL_SOURCE_PROGRAM);
     assert_true(sl_programs_names_uri(p, SL_LIT("urn:uuid:1"), &source) && source == SL_SOURCE_NOT);
     assert_false(sl_programs_names_uri(p, SL_LIT("http://ehr.example.org/detoxification"), &source));
     assert_false(sl_programs_names_uri(p, SL_LIT(""), &source));
@@ -84,7 +95,9 @@ static void files(void **state)
         size_t line; /* of the first issue; 0: none */
         bool closed;
     } cases[] = {
-        {"programs:\n  - source: Organization/a\n    is: program\n    title: The clinic\n  - source: urn:x:y\n    is: not\nothers: not\n", 0, true},
+        {"programs:\n  - source: Organization/a\n    is: program\n    title: The clinic\n  - source: urn:x:y\n    is: "
+         "not\nothers: not\n",
+            0, true},
         {"programs:\n  - {source: a, is: program}\nothers: unknown\n", 0, false},
         {"programs:\n  - {source: a, is: program}\n", 0, false},
         {"programs:\n  - {source: a, is: perhaps}\n", 2, false},
@@ -125,6 +138,7 @@ static void files(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_added_is_named), cmocka_unit_test(many), cmocka_unit_test(files)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_added_is_named), cmocka_unit_test(many), cmocka_unit_test(files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

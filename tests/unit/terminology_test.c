@@ -55,7 +55,8 @@ static void check_codes(const struct sl_terminology *t, const struct code_case *
 {
     for (size_t i = 0; i < count; i++) {
         struct sl_code_hit hits[SL_CODE_HITS];
-        size_t found = sl_terminology_find(t, sl_slice_of(cases[i].system), sl_slice_of(cases[i].code), hits, SL_CODE_HITS);
+        size_t found =
+            sl_terminology_find(t, sl_slice_of(cases[i].system), sl_slice_of(cases[i].code), hits, SL_CODE_HITS);
         const char *category = found ? sl_terminology_category(t, hits[0].category)->id.ptr : "(none)";
         if (strcmp(category, cases[i].category ? cases[i].category : "(none)") != 0)
             fail_msg("%s|%s: %s", cases[i].system, cases[i].code, category);
@@ -67,16 +68,33 @@ static void check_codes(const struct sl_terminology *t, const struct code_case *
 static void codes_are_found(void **state)
 {
     static const struct code_case cases[] = {
-        {ICD10, "F11.20", "SUD_OPIOID", false}, {ICD10, "F10.21", "SUD_ALCOHOL", false}, {ICD10, "F32.9", "MH_MOOD", false},
-        {ICD10, "B20", "HIV", false}, {ICD10, "T40.1X1A", "SUD_POISONING", true}, {ICD10, "K70.30", "SUD_COMPLICATION", true},
-        {ICD10, "E11.9", NULL, false}, {ICD10, "I10", NULL, false}, {ICD10, "", NULL, false},
-        {RXNORM, "6813", "SUD_MOUD", false}, {RXNORM, "7243", "SUD_MOUD", false}, {RXNORM, "1819", "SUD_MOUD", false},
-        {RXNORM, "864706", "SUD_MOUD", false}, {RXNORM, "351266", "SUD_MOUD", false}, {RXNORM, "904870", "SUD_MOUD", true},
-        {RXNORM, "82819", "SUD_MAUD", false}, {RXNORM, "719872", "HIV_ART", false}, {RXNORM, "314076", NULL, false},
-        {SNOMED, "5602001", "SUD_OPIOID", false}, {SNOMED, "171207006", "MH_SCREEN", true},
-        {SNOMED, "706893006", "ABUSE_VIOLENCE", false}, {SNOMED, "160903007", NULL, false}, {SNOMED, "160968000", NULL, false},
-        {"http://loinc.org", "44260-8", "SUICIDE_SELFHARM", false}, {"http://loinc.org", "44249-1", "MH_SCREEN", false},
-        {"http://loinc.org", "8462-4", NULL, false}, {HCPCS, "H0020", "SUD_CARE", false},
+        {ICD10, "F11.20", "SUD_OPIOID", false},
+        {ICD10, "F10.21", "SUD_ALCOHOL", false},
+        {ICD10, "F32.9", "MH_MOOD", false},
+        {ICD10, "B20", "HIV", false},
+        {ICD10, "T40.1X1A", "SUD_POISONING", true},
+        {ICD10, "K70.30", "SUD_COMPLICATION", true},
+        {ICD10, "E11.9", NULL, false},
+        {ICD10, "I10", NULL, false},
+        {ICD10, "", NULL, false},
+        {RXNORM, "6813", "SUD_MOUD", false},
+        {RXNORM, "7243", "SUD_MOUD", false},
+        {RXNORM, "1819", "SUD_MOUD", false},
+        {RXNORM, "864706", "SUD_MOUD", false},
+        {RXNORM, "351266", "SUD_MOUD", false},
+        {RXNORM, "904870", "SUD_MOUD", true},
+        {RXNORM, "82819", "SUD_MAUD", false},
+        {RXNORM, "719872", "HIV_ART", false},
+        {RXNORM, "314076", NULL, false},
+        {SNOMED, "5602001", "SUD_OPIOID", false},
+        {SNOMED, "171207006", "MH_SCREEN", true},
+        {SNOMED, "706893006", "ABUSE_VIOLENCE", false},
+        {SNOMED, "160903007", NULL, false},
+        {SNOMED, "160968000", NULL, false},
+        {"http://loinc.org", "44260-8", "SUICIDE_SELFHARM", false},
+        {"http://loinc.org", "44249-1", "MH_SCREEN", false},
+        {"http://loinc.org", "8462-4", NULL, false},
+        {HCPCS, "H0020", "SUD_CARE", false},
         {"http://www.cms.gov/Medicare/Coding/ICD10", "HZ2ZZZZ", "SUD_CARE", false},
         {"http://www.cms.gov/Medicare/Coding/ICD10", "HZ99ZZZ", "SUD_CARE", false},
     };
@@ -87,11 +105,15 @@ static void codes_are_found(void **state)
 static void spelling_does_not_matter(void **state)
 {
     static const struct code_case cases[] = {
-        {ICD10, "f11.20", "SUD_OPIOID", false}, {ICD10, " F1120 ", "SUD_OPIOID", false}, {ICD10, "F11", "SUD_OPIOID", false},
-        {"urn:oid:2.16.840.1.113883.6.90", "F11.20", "SUD_OPIOID", false}, {"2.16.840.1.113883.6.90", "F11.20", "SUD_OPIOID", false},
+        {ICD10, "f11.20", "SUD_OPIOID", false},
+        {ICD10, " F1120 ", "SUD_OPIOID", false},
+        {ICD10, "F11", "SUD_OPIOID", false},
+        {"urn:oid:2.16.840.1.113883.6.90", "F11.20", "SUD_OPIOID", false},
+        {"2.16.840.1.113883.6.90", "F11.20", "SUD_OPIOID", false},
         {"HTTP://HL7.org/fhir/SID/icd-10-cm", "F11.20", "SUD_OPIOID", false},
         {"https://hl7.org/fhir/sid/icd-10-cm/", "F11.20", "SUD_OPIOID", false},
-        {ICD10 "|2026", "F11.20", "SUD_OPIOID", false}, {ICD10 "/2026", "F11.20", "SUD_OPIOID", false},
+        {ICD10 "|2026", "F11.20", "SUD_OPIOID", false},
+        {ICD10 "/2026", "F11.20", "SUD_OPIOID", false},
         {" " ICD10 " ", "F11.20", "SUD_OPIOID", false},
         {"http://snomed.info/sct/731000124108/version/20240901", "5602001", "SUD_OPIOID", false},
         {"http://snomed.info/sct", " 5602001", "SUD_OPIOID", false},
@@ -106,17 +128,21 @@ static void spelling_does_not_matter(void **state)
 static void codes_in_the_wrong_column(void **state)
 {
     static const struct code_case cases[] = {
-        {ICD10, "H0020", "SUD_CARE", false},               /* an HCPCS code in an ICD field */
-        {HCPCS, "F11.20", "SUD_OPIOID", false},            /* and the other way round */
+        {ICD10, "H0020", "SUD_CARE", false},    /* an HCPCS code in an ICD field */
+        {HCPCS, "F11.20", "SUD_OPIOID", false}, /* and the other way round */
         {"http://www.ama-assn.org/go/cpt", "H0020", "SUD_CARE", false},
-        {ICD10, "304.00", "SUD_HISTORIC", false},          /* ICD-9 in a column that has moved on */
+        {ICD10, "304.00", "SUD_HISTORIC", false},                         /* ICD-9 in a column that has moved on */
         {"http://hl7.org/fhir/sid/icd-10", "F11.2", "SUD_OPIOID", false}, /* WHO's edition */
         {ICD10, "HZ2ZZZZ", "SUD_CARE", false},
-        {HCPCS, "A5051", NULL, false},                     /* an ostomy pouch, not congenital syphilis (A50.51) */
+        {HCPCS, "A5051", NULL, false}, /* an ostomy pouch, not congenital syphilis (A50.51) */
         {"http://www.ama-assn.org/go/cpt", "30500", NULL, false}, /* surgery of the nose, not alcohol abuse (305.00) */
-        {HCPCS, "G3002", NULL, false},                     /* pain management, not Alzheimer's disease (G30) */
-        {"", "F11.20", "SUD_OPIOID", false}, {"", "F20", "MH_PSYCHOTIC", false}, {"", "44249-1", "MH_SCREEN", false},
-        {"", "44249-2", NULL, false}, {"", "6813", NULL, false}, {"", "active", NULL, false},
+        {HCPCS, "G3002", NULL, false},                            /* pain management, not Alzheimer's disease (G30) */
+        {"", "F11.20", "SUD_OPIOID", false},
+        {"", "F20", "MH_PSYCHOTIC", false},
+        {"", "44249-1", "MH_SCREEN", false},
+        {"", "44249-2", NULL, false},
+        {"", "6813", NULL, false},
+        {"", "active", NULL, false},
         {"http://example.org/local", "F11.20", NULL, false}, /* nobody knows the system: unclassified, see label_test */
         {RXNORM, "F11.20", NULL, false},
     };
@@ -128,7 +154,8 @@ static void each_category_once(void **state)
 {
     struct fixture *f = *state;
     struct sl_code_hit hits[SL_CODE_HITS];
-    size_t found = sl_terminology_find(f->terminology, SL_LIT("http://loinc.org"), SL_LIT("16781-7"), hits, SL_CODE_HITS);
+    size_t found =
+        sl_terminology_find(f->terminology, SL_LIT("http://loinc.org"), SL_LIT("16781-7"), hits, SL_CODE_HITS);
     assert_int_equal(found, 2);
     assert_int_not_equal(hits[0].category, hits[1].category);
     assert_int_equal(sl_terminology_find(f->terminology, SL_LIT("http://loinc.org"), SL_LIT("16781-7"), hits, 1), 1);
@@ -147,20 +174,27 @@ static void systems_are_known(void **state)
         const char *system, *code;
         bool system_known, code_known;
     } cases[] = {
-        {"http://loinc.org", "8462-4", true, true}, {"http://loinc.org", "8462-5", true, false},
-        {"http://loinc.org", "1088AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", true, false}, {"http://loinc.org", "LA6568-5", true, true},
-        {SNOMED, "84795AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", true, false}, {SNOMED, "38341003", true, true},
+        {"http://loinc.org", "8462-4", true, true},
+        {"http://loinc.org", "8462-5", true, false},
+        {"http://loinc.org", "1088AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", true, false},
+        {"http://loinc.org", "LA6568-5", true, true},
+        {SNOMED, "84795AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", true, false},
+        {SNOMED, "38341003", true, true},
         {"http://terminology.hl7.org/CodeSystem/condition-clinical", "active", true, true},
-        {"urn:oid:2.16.840.1.113883.6.238", "2106-3", true, true}, {"urn:oid:1.2.840.114350.1.13.0.1", "7", false, false},
-        {"http://unitsofmeasure.org", "mg", true, true}, {"http://example.org/codes", "x", false, false}, {"", "x", false, false},
-        {"http://hl7.org", "x", false, false}, {ICD10, "", true, false},
+        {"urn:oid:2.16.840.1.113883.6.238", "2106-3", true, true},
+        {"urn:oid:1.2.840.114350.1.13.0.1", "7", false, false},
+        {"http://unitsofmeasure.org", "mg", true, true},
+        {"http://example.org/codes", "x", false, false},
+        {"", "x", false, false},
+        {"http://hl7.org", "x", false, false},
+        {ICD10, "", true, false},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_slice system = sl_slice_of(cases[i].system);
         if (sl_terminology_knows_system(f->terminology, system) != cases[i].system_known ||
-            sl_terminology_knows(f->terminology, sl_terminology_system(f->terminology, system), sl_slice_of(cases[i].code)) !=
-                cases[i].code_known)
+            sl_terminology_knows(f->terminology, sl_terminology_system(f->terminology, system),
+                sl_slice_of(cases[i].code)) != cases[i].code_known)
             fail_msg("%s|%s", cases[i].system, cases[i].code);
     }
 }
@@ -178,8 +212,9 @@ static void categories_are_read(void **state)
     assert_true(sl_slice_eq(c->also_match[1], SL_LIT("SUD")));
     assert_int_equal(sl_terminology_category_find(f->terminology, SL_LIT("SUD_")), SL_CATEGORY_LIMIT);
     assert_null(sl_terminology_category(f->terminology, SL_CATEGORY_LIMIT));
-    assert_int_equal(sl_terminology_category(f->terminology,
-        sl_terminology_category_find(f->terminology, SL_LIT("SUD_TOX")))->part2, SL_CANDIDATE_IF_PROGRAM);
+    assert_int_equal(
+        sl_terminology_category(f->terminology, sl_terminology_category_find(f->terminology, SL_LIT("SUD_TOX")))->part2,
+        SL_CANDIDATE_IF_PROGRAM);
 }
 
 #define CATEGORIES "id,sensitivity,confidentiality,part2,also_match\nA,SUD,R,yes,ETH\n"
@@ -194,8 +229,10 @@ static void mistakes_are_named(void **state)
         size_t line; /* of the issue; 0: no issue */
     } cases[] = {
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", CODES "icd,F11,A,strong,s\nhttp://icd,F12,A,weak,s\n", 0},
-        {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", "code,system,evidence,category,source\nF11,icd,strong,A,s\n", 0},
-        {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", CODES "icd,F11,none,,s\r\nicd,\"F,12\",A,weak,\"a \"\"b\"\"\"\r\n", 0},
+        {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", "code,system,evidence,category,source\nF11,icd,strong,A,s\n",
+            0},
+        {CATEGORIES, SYSTEMS, "terminology/codes-x.csv",
+            CODES "icd,F11,none,,s\r\nicd,\"F,12\",A,weak,\"a \"\"b\"\"\"\r\n", 0},
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", CODES "icd,F11,B,strong,s\n", 2},
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", CODES "icd,F11,A,strong,s\nicd,F.11,A,weak,s\n", 3},
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", CODES "icd,F11,A,maybe,s\n", 2},
@@ -254,10 +291,14 @@ static void files_must_be_ours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes_are_found), cmocka_unit_test(spelling_does_not_matter),
-        cmocka_unit_test(codes_in_the_wrong_column), cmocka_unit_test(each_category_once),
-        cmocka_unit_test(systems_are_known), cmocka_unit_test(categories_are_read),
-        cmocka_unit_test(mistakes_are_named), cmocka_unit_test(files_must_be_ours),
+        cmocka_unit_test(codes_are_found),
+        cmocka_unit_test(spelling_does_not_matter),
+        cmocka_unit_test(codes_in_the_wrong_column),
+        cmocka_unit_test(each_category_once),
+        cmocka_unit_test(systems_are_known),
+        cmocka_unit_test(categories_are_read),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(files_must_be_ours),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
