@@ -23,12 +23,19 @@ static void text(struct sl_buffer *out, struct sl_slice value)
     sl_buffer_json_string(out, value);
 }
 
+static void key(struct sl_buffer *out, const char *name)
+{
+    sl_buffer_add(out, SL_LIT("\""));
+    sl_buffer_add(out, sl_slice_of(name));
+    sl_buffer_add(out, SL_LIT("\":"));
+}
+
 /* "name":"value", with a comma before it unless it is the first of its object. */
 static void member(struct sl_buffer *out, const char *name, struct sl_slice value)
 {
     if (out->len && out->ptr[out->len - 1] != '{')
         sl_buffer_add(out, SL_LIT(","));
-    sl_buffer_printf(out, "\"%s\":", name);
+    key(out, name);
     text(out, value);
 }
 
@@ -41,7 +48,9 @@ static void optional(struct sl_buffer *out, const char *name, struct sl_slice va
 
 static void list(struct sl_buffer *out, const char *name, const struct sl_slice *values, size_t count)
 {
-    sl_buffer_printf(out, ",\"%s\":[", name);
+    sl_buffer_add(out, SL_LIT(","));
+    key(out, name);
+    sl_buffer_add(out, SL_LIT("["));
     for (size_t i = 0; i < count; i++) {
         if (i)
             sl_buffer_add(out, SL_LIT(","));
@@ -72,7 +81,11 @@ static void begin_item(struct sl_buffer *out, const struct sl_item *item)
         sl_buffer_init(out, ITEMS_LIMIT);
     if (out->len)
         sl_buffer_add(out, SL_LIT(","));
-    sl_buffer_printf(out, "{\"item\":\"%.*s/%.*s\"", SL_FMT(sl_r4_node_name(item->type)), SL_FMT(item->id));
+    sl_buffer_add(out, SL_LIT("{\"item\":\""));
+    sl_buffer_add(out, sl_r4_node_name(item->type));
+    sl_buffer_add(out, SL_LIT("/"));
+    sl_buffer_add(out, sl_is_id(item->id) ? item->id : SL_LIT("?"));
+    sl_buffer_add(out, SL_LIT("\""));
 }
 
 /* ---- Items ---- */
@@ -252,7 +265,9 @@ static void emergency(struct sl_buffer *out, const struct sl_exchange *x)
 
 static void items(struct sl_buffer *out, const char *name, const struct sl_buffer *from)
 {
-    sl_buffer_printf(out, ",\"%s\":[", name);
+    sl_buffer_add(out, SL_LIT(","));
+    key(out, name);
+    sl_buffer_add(out, SL_LIT("["));
     sl_buffer_add(out, sl_buffer_slice(from));
     sl_buffer_add(out, SL_LIT("]"));
 }

@@ -226,6 +226,11 @@ bool sl_exchange_tired(const struct sl_exchange *x)
     return clock_us() - x->turn > TURN_US;
 }
 
+bool sl_exchange_overdue(const struct sl_exchange *x)
+{
+    return clock_us() - x->started > x->state->gateway->config->seconds * 1000000;
+}
+
 bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes)
 {
     if (!sl_gateway_reserve(x->state->gateway, bytes))

@@ -172,6 +172,8 @@ enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status statu
 void sl_exchange_ask(struct sl_exchange *x, struct sl_ask *ask);
 /* Has this turn had its millisecond? */
 bool sl_exchange_tired(const struct sl_exchange *x);
+/* Has it fetched for longer than a request may (limits.seconds)? */
+bool sl_exchange_overdue(const struct sl_exchange *x);
 /* Takes from the process's budget in the exchange's name. */
 SL_MUST_CHECK bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes);
 

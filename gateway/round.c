@@ -102,9 +102,21 @@ static enum sl_status advance(struct sl_exchange *x, const struct sl_fetched *pa
     return x->at.upstream.ptr ? SL_OK : SL_NO_MEMORY;
 }
 
+/* "Type/id", without printf: it is made for each resource that is fetched. */
+static struct sl_slice join(struct sl_arena *arena, struct sl_slice type, struct sl_slice id)
+{
+    char *text = sl_arena_raw(arena, type.len + 1 + id.len, 1);
+    if (!text)
+        return (struct sl_slice){NULL, 0};
+    memcpy(text, type.ptr, type.len);
+    text[type.len] = '/';
+    memcpy(text + type.len + 1, id.ptr, id.len);
+    return (struct sl_slice){text, type.len + 1 + id.len};
+}
+
 static struct sl_slice name_of(struct sl_round *round, const struct sl_entry *entry)
 {
-    return sl_arena_printf(round->arena, "%.*s/%.*s", SL_FMT(sl_r4_node_name(entry->type)), SL_FMT(entry->id));
+    return join(round->arena, sl_r4_node_name(entry->type), entry->id);
 }
 
 /* A resource becomes an item of the pass, unless it is there already (two parameters of a compartment found it). */
@@ -161,7 +173,7 @@ static enum sl_status take_page(struct sl_exchange *x, struct sl_round *round)
     x->why = ask->why;
     SL_TRY(status);
     x->rows += page->count;
-    if (x->rows > x->state->gateway->config->rows)
+    if (x->rows > x->state->gateway->config->rows || sl_exchange_overdue(x))
         return SL_WORK_LIMIT;
     SL_TRY(add_page(x, round, page));
     return advance(x, page);
@@ -271,7 +283,7 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
             SL_TRY(sl_pass_add(round->pass, &page->doc, page->entries[i].root, (struct sl_slice){NULL, 0}, true, &item));
     }
     for (size_t i = 0; i < ask->id_count; i++) {
-        struct sl_slice name = sl_arena_printf(round->arena, "%.*s/%.*s", SL_FMT(ask->type), SL_FMT(ask->ids[i]));
+        struct sl_slice name = join(round->arena, ask->type, ask->ids[i]);
         if (!name.ptr)
             return SL_NO_MEMORY;
         if (!sl_labeller_find(labeller, name))
