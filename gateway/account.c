@@ -153,7 +153,7 @@ static void instant(char out[32], int64_t seconds)
     time_t when = (time_t)seconds;
     struct tm tm;
     if (!gmtime_r(&when, &tm) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm))
-        strcpy(out, "unknown");
+        snprintf(out, 32, "unknown");
 }
 
 static void exchange_id(const struct sl_exchange *x, char out[40])
