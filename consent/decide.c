@@ -52,7 +52,8 @@ static bool proves(const struct sl_relationship *relationship, const struct sl_w
            (vouchers >> relationship->voucher & 1) && sl_words_have(kinds, relationship->kind);
 }
 
-static bool related_to(const struct sl_recipient *r, const struct sl_words *kinds, unsigned vouchers, struct sl_slice person)
+static bool related_to(
+    const struct sl_recipient *r, const struct sl_words *kinds, unsigned vouchers, struct sl_slice person)
 {
     for (size_t i = 0; i < r->relationship_count; i++) {
         const struct sl_relationship *relationship = &r->relationships[i];
@@ -153,8 +154,8 @@ static unsigned weight(const struct sl_duties *d)
     return d->notice + d->scope + d->account + d->emergency_record + (d->labels ? (unsigned)d->labels->label_count : 0);
 }
 
-const struct sl_condition *sl_condition_relied(const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count,
-    const struct state *state)
+const struct sl_condition *sl_condition_relied(
+    const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count, const struct state *state)
 {
     const struct sl_condition *best = NULL;
     for (size_t i = 0; i < count; i++) {
@@ -168,7 +169,8 @@ const struct sl_condition *sl_condition_relied(const struct sl_ruling *ruling, c
     return best;
 }
 
-static bool any_holds(const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count, const struct state *state)
+static bool any_holds(
+    const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count, const struct state *state)
 {
     for (size_t i = 0; i < count; i++)
         if (sl_condition_holds(ruling, &lines[i], state))
@@ -219,7 +221,8 @@ bool sl_rule_rests_on_emergency(const struct sl_ruling *ruling, const struct sl_
 
 /* The masks where consents and programs are between `low` and `high`: a yes must hold at low, a no is silent only if it
  * is at low. With low and high the same it is the masks of that state. */
-static void make_masks(const struct sl_ruling *ruling, const struct state *low, const struct state *high, struct masks *out)
+static void make_masks(
+    const struct sl_ruling *ruling, const struct state *low, const struct state *high, struct masks *out)
 {
     struct sl_classes yes = {0};
     *out = (struct masks){.lacks = ruling->policy->needs_yes};
@@ -337,7 +340,8 @@ static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d
 }
 
 /* Those of one person stand together, in the order of persons, and strangers' come last. */
-static enum sl_status find_candidates(struct sl_ruling *ruling, const struct sl_directives *directives, struct sl_arena *arena)
+static enum sl_status find_candidates(
+    struct sl_ruling *ruling, const struct sl_directives *directives, struct sl_arena *arena)
 {
     if (!directives || !directives->count)
         return SL_OK;
@@ -352,8 +356,8 @@ static enum sl_status find_candidates(struct sl_ruling *ruling, const struct sl_
     return SL_OK;
 }
 
-static enum sl_consent_verdict verdict_on(const struct sl_ruling *ruling, const struct candidate *c, const struct sl_item *item,
-    const struct sl_classes *classes)
+static enum sl_consent_verdict verdict_on(const struct sl_ruling *ruling, const struct candidate *c,
+    const struct sl_item *item, const struct sl_classes *classes)
 {
     if (!c->by_item)
         return c->verdict;
@@ -365,8 +369,8 @@ static enum sl_consent_verdict verdict_on(const struct sl_ruling *ruling, const 
  * What consents come to for an item: the kinds that each of the persons gives (of nobody there is no consent), and the
  * first denial, whoever made it. `open`: as if every consent that depends on the item covered it.
  */
-static struct state weigh_consents(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes,
-    bool open)
+static struct state weigh_consents(
+    const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes, bool open)
 {
     struct state state = {.kinds = ruling->person_count ? ~0u : 0};
     unsigned person = 0;
@@ -394,7 +398,8 @@ static void settle_consents(struct sl_ruling *ruling)
 {
     ruling->plain = weigh_consents(ruling, NULL, NULL, false);
     if (ruling->by_item)
-        ruling->open_kinds = weigh_consents(ruling, NULL, NULL, true).kinds & ~ruling->plain.kinds & asked_kinds(ruling);
+        ruling->open_kinds =
+            weigh_consents(ruling, NULL, NULL, true).kinds & ~ruling->plain.kinds & asked_kinds(ruling);
     ruling->open_count = (unsigned)__builtin_popcount(ruling->open_kinds);
 }
 
@@ -412,8 +417,8 @@ struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *i
 
 /* ---- The ruling ---- */
 
-static struct sl_ruling *ruling_of(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_recipient *recipient,
-    int64_t now)
+static struct sl_ruling *ruling_of(
+    struct sl_arena *arena, const struct sl_policy *policy, const struct sl_recipient *recipient, int64_t now)
 {
     struct sl_ruling *ruling = sl_arena_alloc(arena, sizeof *ruling);
     if (!ruling)
@@ -426,9 +431,9 @@ static struct sl_ruling *ruling_of(struct sl_arena *arena, const struct sl_polic
     return ruling;
 }
 
-enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_recipient *recipient,
-    const struct sl_slice *patients, size_t patient_count, const struct sl_directives *directives, int64_t now,
-    struct sl_ruling **out)
+enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *policy,
+    const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
+    const struct sl_directives *directives, int64_t now, struct sl_ruling **out)
 {
     *out = NULL;
     struct sl_ruling *ruling = ruling_of(arena, policy, recipient, now);
@@ -498,7 +503,8 @@ static bool could_have_anything(const struct sl_ruling *ruling)
         if (rule->verdict == SL_RULE_RELEASE) {
             if (!rule->only_if_count || could_hold(ruling, rule->only_if, rule->only_if_count))
                 sl_classes_join(&yes, &rule->data);
-        } else if (!rule->only_if_count && !could_hold(ruling, rule->unless, rule->unless_count) && !rule->lifted_by_count) {
+        } else if (!rule->only_if_count && !could_hold(ruling, rule->unless, rule->unless_count) &&
+                   !rule->lifted_by_count) {
             sl_classes_join(&no, &rule->data);
         }
     }
@@ -544,7 +550,8 @@ static const struct sl_rule *withholding_rule(const struct sl_ruling *ruling, co
 {
     for (size_t i = 0; i < ruling->rule_count; i++) {
         const struct sl_rule *rule = ruling->rules[i];
-        if (rule->verdict == SL_RULE_RELEASE || !sl_classes_has(&rule->data, bit) || !sl_rule_speaks(ruling, rule, state))
+        if (rule->verdict == SL_RULE_RELEASE || !sl_classes_has(&rule->data, bit) ||
+            !sl_rule_speaks(ruling, rule, state))
             continue;
         struct sl_classes reach = sl_rule_reach(ruling, rule, state);
         if (sl_classes_has(&reach, bit))
@@ -554,8 +561,8 @@ static const struct sl_rule *withholding_rule(const struct sl_ruling *ruling, co
 }
 
 /* The first class, in the order of the policy, that was in the way. */
-static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struct state *state, const struct masks *masks,
-    const struct sl_classes *classes)
+static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struct state *state,
+    const struct masks *masks, const struct sl_classes *classes)
 {
     for (unsigned bit = sl_classes_next(classes, 0); bit < SL_CLASS_LIMIT; bit = sl_classes_next(classes, bit + 1)) {
         if (sl_classes_has(&masks->no, bit)) {
@@ -569,8 +576,8 @@ static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struc
 }
 
 /* `classes`: what is decided about; `judged`: what consents look at. */
-static struct sl_verdict judge(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes,
-    const struct sl_classes *judged)
+static struct sl_verdict judge(const struct sl_ruling *ruling, const struct sl_item *item,
+    const struct sl_classes *classes, const struct sl_classes *judged)
 {
     /* Consents are weighed again only where one could deny, or what holds makes a difference to these classes. */
     bool weigh = ruling->by_item && (ruling->may_deny || sl_classes_meet(classes, &ruling->varying));
@@ -595,8 +602,8 @@ static struct sl_verdict judge(const struct sl_ruling *ruling, const struct sl_i
 /* A record of a kind that is about a patient, and names none. */
 static bool is_nobodys(const struct sl_ruling *ruling, const struct sl_item *item)
 {
-    return ruling->nobody && !(sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE)) && sl_r4_compartment(item->type) &&
-           sl_r4_compartment(item->type)[0];
+    return ruling->nobody && !(sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE)) &&
+           sl_r4_compartment(item->type) && sl_r4_compartment(item->type)[0];
 }
 
 struct sl_verdict sl_decide_item(const struct sl_ruling *ruling, const struct sl_item *item)
@@ -612,8 +619,8 @@ struct sl_verdict sl_decide_part(const struct sl_ruling *ruling, const struct sl
 {
     if (item->unlabelled)
         return withheld(SL_CLASS_LIMIT, NULL, "unlabelled");
-    /* An inline label adds protection and never lowers it (DS4P): consents look at the element as part of the whole. What a
-     * mention lends is the lender's: its discloser, its time. */
+    /* An inline label adds protection and never lowers it (DS4P): consents look at the element as part of the whole.
+     * What a mention lends is the lender's: its discloser, its time. */
     const struct sl_item *whole = part->lender ? part->lender : item;
     struct sl_classes judged = whole->classes;
     sl_classes_join(&judged, &part->classes);

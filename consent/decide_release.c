@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What goes out with an item that is released: the labels of its classes, and the duties of the rules relied on. For
- * each class that needs a yes, the rule relied on is one that needs no emergency before one that does, then the one with
- * fewer duties, then the first. A ceiling (`withhold … unless …`) is relied on by the line that kept it silent.
+ * each class that needs a yes, the rule relied on is one that needs no emergency before one that does, then the one
+ * with fewer duties, then the first. A ceiling (`withhold … unless …`) is relied on by the line that kept it silent.
  */
 #include "ruling.h"
 
@@ -62,7 +62,8 @@ static void add_duties(struct relied *r, const struct sl_duties *d)
 static void add_class_labels(struct relied *r)
 {
     const struct sl_policy *policy = r->ruling->policy;
-    for (unsigned bit = sl_classes_next(&r->classes, 0); bit < policy->class_count; bit = sl_classes_next(&r->classes, bit + 1)) {
+    for (unsigned bit = sl_classes_next(&r->classes, 0); bit < policy->class_count;
+         bit = sl_classes_next(&r->classes, bit + 1)) {
         const struct sl_class *class = &policy->classes[bit];
         if (rank(class->confidentiality) > rank(r->out->confidentiality))
             r->out->confidentiality = class->confidentiality;
@@ -92,7 +93,8 @@ static const struct sl_rule *release_for(const struct sl_ruling *ruling, const s
     bool best_emergency = false;
     for (size_t i = 0; i < ruling->rule_count; i++) {
         const struct sl_rule *rule = ruling->rules[i];
-        if (rule->verdict != SL_RULE_RELEASE || !sl_classes_has(&rule->data, bit) || !sl_rule_speaks(ruling, rule, state))
+        if (rule->verdict != SL_RULE_RELEASE || !sl_classes_has(&rule->data, bit) ||
+            !sl_rule_speaks(ruling, rule, state))
             continue;
         bool emergency = sl_rule_rests_on_emergency(ruling, rule, state);
         if (!best || emergency < best_emergency || (emergency == best_emergency && weight(rule) < weight(best))) {
@@ -114,7 +116,8 @@ static const struct sl_condition *exception_of(const struct sl_ruling *ruling, c
     return sl_condition_relied(ruling, rule->unless, rule->unless_count, state);
 }
 
-/* Every rule relied on, each once, in the order of the policy: calls visit with the line that made it so (may be NULL). */
+/* Every rule relied on, each once, in the order of the policy: calls visit with the line that made it so (may be NULL).
+ */
 static void visit_relied(const struct sl_ruling *ruling, const struct state *state, const struct sl_classes *classes,
     void (*visit)(void *context, const struct sl_rule *rule, const struct sl_condition *line), void *context)
 {
@@ -146,7 +149,8 @@ static void take_duties(void *context, const struct sl_rule *rule, const struct 
     rely_on(r, line);
 }
 
-/* The consent that was relied on: the first of the first person's that counts as a kind relied on and covers the item. */
+/* The consent that was relied on: the first of the first person's that counts as a kind relied on and covers the item.
+ */
 static const struct sl_directive *consent_relied_on(const struct relied *r)
 {
     const struct sl_ruling *ruling = r->ruling;
@@ -154,8 +158,8 @@ static const struct sl_directive *consent_relied_on(const struct relied *r)
         const struct candidate *c = &ruling->candidates[i];
         if (!(c->kinds & r->kinds) || c->person >= ruling->person_count)
             continue;
-        enum sl_consent_verdict verdict = c->by_item ? sl_directive_judge(c->directive, ruling->policy, &ruling->recipient,
-                                                           r->item, &r->classes, ruling->now)
+        enum sl_consent_verdict verdict = c->by_item ? sl_directive_judge(c->directive, ruling->policy,
+                                                           &ruling->recipient, r->item, &r->classes, ruling->now)
                                                      : c->verdict;
         if (verdict == SL_CONSENT_PERMIT)
             return c->directive;
@@ -186,7 +190,8 @@ static struct sl_classes classes_that_go(const struct sl_item *item)
 }
 
 /* The labels and duties of these classes, as facts of `item` decide. */
-static void take(struct relied *r, const struct sl_item *item, const struct sl_classes *judged, const struct sl_classes *classes)
+static void take(
+    struct relied *r, const struct sl_item *item, const struct sl_classes *judged, const struct sl_classes *classes)
 {
     r->item = item;
     r->classes = *classes;
@@ -265,7 +270,8 @@ static void list_rule(void *context, const struct sl_rule *rule, const struct sl
         l->rules[l->count++] = &rule->view;
 }
 
-size_t sl_ruling_rules(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max)
+size_t sl_ruling_rules(
+    const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max)
 {
     struct listing listing = {.rules = rules, .max = max};
     struct sl_classes own = classes_that_go(item);

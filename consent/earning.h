@@ -19,7 +19,8 @@ struct sl_security_rule { /* a label found in meta.security or inline */
 struct sl_earning {
     const struct sl_terminology *terminology;
     struct sl_classes by_category[SL_CATEGORY_LIMIT]; /* a code of that category whose row is full evidence */
-    struct sl_classes weak_by_category[SL_CATEGORY_LIMIT]; /* one whose row is weak evidence: these instead of the above */
+    struct sl_classes
+        weak_by_category[SL_CATEGORY_LIMIT];          /* one whose row is weak evidence: these instead of the above */
     const struct sl_classes *by_type;                 /* indexed by sl_r4_node of resource types; SL_R4_NODES long */
     const struct sl_security_rule *security;          /* system and code, exact */
     size_t security_count;

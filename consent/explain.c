@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why: each rule that is about what an item holds, where it stands, whether it spoke, and which condition was in the way;
- * and the matrix of who may see what. Text for operators and privacy officers: ids and rules, no content.
+ * Why: each rule that is about what an item holds, where it stands, whether it spoke, and which condition was in the
+ * way; and the matrix of who may see what. Text for operators and privacy officers: ids and rules, no content.
  */
 #include "ruling.h"
 
@@ -13,7 +13,8 @@ static const char *verdict_word(const struct sl_rule *rule)
 static void list_classes(const struct sl_policy *policy, const struct sl_classes *classes, struct sl_buffer *out)
 {
     const char *comma = "";
-    for (unsigned bit = sl_classes_next(classes, 0); bit < policy->class_count; bit = sl_classes_next(classes, bit + 1)) {
+    for (unsigned bit = sl_classes_next(classes, 0); bit < policy->class_count;
+         bit = sl_classes_next(classes, bit + 1)) {
         sl_buffer_printf(out, "%s%.*s", comma, SL_FMT(policy->classes[bit].id));
         comma = ", ";
     }
@@ -66,8 +67,8 @@ static void write_condition(const struct sl_policy *policy, const struct sl_cond
         sl_buffer_printf(out, "%sa party it names", comma);
 }
 
-static void write_lines(const struct sl_ruling *ruling, const char *word, const struct sl_condition *lines, size_t count,
-    const struct state *state, struct sl_buffer *out)
+static void write_lines(const struct sl_ruling *ruling, const char *word, const struct sl_condition *lines,
+    size_t count, const struct state *state, struct sl_buffer *out)
 {
     for (size_t i = 0; i < count; i++) {
         sl_buffer_printf(out, "      %s line %zu: ", word, lines[i].at->line);
@@ -107,8 +108,8 @@ static void explain_rule(const struct sl_ruling *ruling, const struct sl_rule *r
 {
     struct sl_classes about = rule->data;
     sl_classes_keep(&about, classes);
-    sl_buffer_printf(out, "  %.*s:%zu %.*s (%s) %s; about ", SL_FMT(rule->view.file), rule->view.line, SL_FMT(rule->view.id),
-        verdict_word(rule), standing(ruling, rule, state));
+    sl_buffer_printf(out, "  %.*s:%zu %.*s (%s) %s; about ", SL_FMT(rule->view.file), rule->view.line,
+        SL_FMT(rule->view.id), verdict_word(rule), standing(ruling, rule, state));
     list_classes(ruling->policy, &about, out);
     sl_buffer_printf(out, "\n      %.*s", SL_FMT(rule->view.title));
     if (rule->view.law.len)
@@ -153,8 +154,8 @@ static void explain_verdict(const struct sl_ruling *ruling, const struct sl_verd
     if (class)
         sl_buffer_printf(out, ", class %.*s", SL_FMT(class->id));
     if (verdict->cause.rule)
-        sl_buffer_printf(out, ", rule %.*s (%.*s:%zu)", SL_FMT(verdict->cause.rule->id), SL_FMT(verdict->cause.rule->file),
-            verdict->cause.rule->line);
+        sl_buffer_printf(out, ", rule %.*s (%.*s:%zu)", SL_FMT(verdict->cause.rule->id),
+            SL_FMT(verdict->cause.rule->file), verdict->cause.rule->line);
     sl_buffer_add(out, SL_LIT("\n"));
 }
 

@@ -47,8 +47,8 @@ static enum sl_status gather_file(struct gathering *g, const char *path, struct 
 }
 
 /* Every file in `folder` that ends in `end`, named from `prefix` on; with `depth`, those of its folders too. */
-static enum sl_status gather_folder(struct gathering *g, const char *folder, struct sl_slice prefix, struct sl_slice end,
-    size_t limit, unsigned depth)
+static enum sl_status gather_folder(
+    struct gathering *g, const char *folder, struct sl_slice prefix, struct sl_slice end, size_t limit, unsigned depth)
 {
     DIR *directory = opendir(folder);
     if (!directory) {
@@ -105,7 +105,8 @@ enum sl_status sl_policy_load(const char *directory, struct sl_issues *issues, s
     struct sl_slice folder = terminology_folder(&g);
     if (folder.len) {
         struct sl_slice path = sl_arena_printf(g.arena, "%s/%.*s", directory, SL_FMT(folder));
-        status = path.ptr ? gather_folder(&g, path.ptr, SL_LIT("terminology/"), SL_LIT(".csv"), CSV_BYTES, 0) : SL_NO_MEMORY;
+        status =
+            path.ptr ? gather_folder(&g, path.ptr, SL_LIT("terminology/"), SL_LIT(".csv"), CSV_BYTES, 0) : SL_NO_MEMORY;
         if (status != SL_OK)
             goto out;
     }
@@ -185,8 +186,8 @@ static enum sl_layer read_layer(const struct sl_policy_source *source)
         if (sl_slice_eq(word, words[i]))
             return (enum sl_layer)(SL_LAYER_FEDERAL + i);
     if (word.len) {
-        struct sl_issue *issue = sl_yaml_issue(&source->yaml, at, false, "unknown-layer", "No layer is called \"%.*s\".",
-            SL_FMT(word));
+        struct sl_issue *issue =
+            sl_yaml_issue(&source->yaml, at, false, "unknown-layer", "No layer is called \"%.*s\".", SL_FMT(word));
         struct sl_slice near = sl_nearest_word(word, words, 4);
         if (issue)
             issue->fix = near.len ? sl_arena_printf(source->yaml.arena, "Did you mean \"%.*s\"?", SL_FMT(near))
@@ -228,8 +229,8 @@ static struct sl_slice trimmed(struct sl_slice text)
 
 static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *issues)
 {
-    static const char *const keys[] = {"layer", "title", "version", "parties", "classes", "consents", "label-sets", "rules",
-        "scenarios", NULL};
+    static const char *const keys[] = {
+        "layer", "title", "version", "parties", "classes", "consents", "label-sets", "rules", "scenarios", NULL};
     bool head = false;
     policy->sources = sl_arena_array(policy->arena, policy->file_count + 1, sizeof *policy->sources);
     if (!policy->sources)

@@ -38,7 +38,8 @@ static void check_layer(const struct sl_rule *rule)
     struct sl_issue *issue = at_key(rule->source, rule->at, "verdict", "release-in-ceiling", "rule", rule->view.id,
         "releases, and only files of the organization's layer may");
     if (issue)
-        issue->fix = SL_LIT("Write a `withhold … unless …` here, and the release in a file with `layer: organization`.");
+        issue->fix =
+            SL_LIT("Write a `withhold … unless …` here, and the release in a file with `layer: organization`.");
 }
 
 /* A rule that can never match is a mistake, however harmless. */
@@ -73,8 +74,8 @@ static bool may_lift(const struct sl_rule *rule, const struct sl_yaml *at, const
         return false;
     }
     if (target->verdict == SL_RULE_RELEASE) {
-        sl_yaml_issue(&rule->source->yaml, at, false, "lift-of-release", "The rule \"%.*s\" releases: there is nothing to lift.",
-            SL_FMT(target->view.id));
+        sl_yaml_issue(&rule->source->yaml, at, false, "lift-of-release",
+            "The rule \"%.*s\" releases: there is nothing to lift.", SL_FMT(target->view.id));
         return false;
     }
     return true;
@@ -82,8 +83,8 @@ static bool may_lift(const struct sl_rule *rule, const struct sl_yaml *at, const
 
 static void unknown_rule(const struct sl_policy *policy, const struct sl_rule *rule, const struct sl_yaml *at)
 {
-    struct sl_issue *issue = sl_yaml_issue(&rule->source->yaml, at, false, "unknown-rule", "No rule is called \"%.*s\".",
-        SL_FMT(at->text));
+    struct sl_issue *issue =
+        sl_yaml_issue(&rule->source->yaml, at, false, "unknown-rule", "No rule is called \"%.*s\".", SL_FMT(at->text));
     struct sl_slice *ids = sl_arena_array(policy->arena, policy->rule_count, sizeof *ids);
     for (size_t i = 0; ids && i < policy->rule_count; i++)
         ids[i] = policy->rules[i].view.id;
@@ -116,7 +117,8 @@ static void check_lifts(struct sl_policy *policy, const struct sl_rule *rule)
     }
 }
 
-/* A written consent to a Part 2 disclosure brings the statement of 2.32 with it: a line that forgets it is a mistake. */
+/* A written consent to a Part 2 disclosure brings the statement of 2.32 with it: a line that forgets it is a mistake.
+ */
 static void check_notice(struct sl_policy *policy, const struct sl_rule *rule, struct sl_issues *issues)
 {
     unsigned part2 = sl_policy_class_find(policy, SL_LIT("part2"));

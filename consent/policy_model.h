@@ -144,8 +144,8 @@ struct sl_policy {
     struct sl_terminology *terminology;
 };
 
-/* policy_read.c: the sections of every source, in the order classes, parties, consents, label sets, rules, scenarios. What is
- * wrong goes to the sources' issues; memory that ran out is the only failure. */
+/* policy_read.c: the sections of every source, in the order classes, parties, consents, label sets, rules, scenarios.
+ * What is wrong goes to the sources' issues; memory that ran out is the only failure. */
 SL_MUST_CHECK enum sl_status sl_policy_read(struct sl_policy *policy);
 /* policy_check.c: what can only be judged over all files. */
 void sl_policy_check(struct sl_policy *policy);

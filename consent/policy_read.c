@@ -32,7 +32,8 @@ static void suggest(const struct sl_policy_source *source, struct sl_issue *issu
 static void unknown_word(const struct sl_policy_source *source, const struct sl_yaml *at, const char *code,
     const char *what, const struct sl_slice *words, size_t count)
 {
-    struct sl_issue *issue = sl_yaml_issue(&source->yaml, at, false, code, "No %s is called \"%.*s\".", what, SL_FMT(at->text));
+    struct sl_issue *issue =
+        sl_yaml_issue(&source->yaml, at, false, code, "No %s is called \"%.*s\".", what, SL_FMT(at->text));
     suggest(source, issue, sl_nearest_word(at->text, words, count));
 }
 
@@ -85,21 +86,24 @@ static struct sl_slice read_id(const struct sl_policy_source *source, const stru
     const struct sl_yaml *at = sl_yaml_require(&source->yaml, entry, "id");
     struct sl_slice id = sl_yaml_text(&source->yaml, at);
     if (id.len && !plain(id)) {
-        struct sl_issue *issue = sl_yaml_issue(&source->yaml, at, false, "bad-id", "The id \"%.*s\" has other characters.",
-            SL_FMT(id));
+        struct sl_issue *issue =
+            sl_yaml_issue(&source->yaml, at, false, "bad-id", "The id \"%.*s\" has other characters.", SL_FMT(id));
         if (issue)
             issue->fix = SL_LIT("Use lower case letters, digits and hyphens.");
     }
     return id;
 }
 
-static void duplicate(const struct sl_policy_source *source, const struct sl_yaml *entry, const char *what, struct sl_slice id)
+static void duplicate(
+    const struct sl_policy_source *source, const struct sl_yaml *entry, const char *what, struct sl_slice id)
 {
     const struct sl_yaml *at = sl_yaml_get(entry, "id");
-    sl_yaml_issue(&source->yaml, at ? at : entry, false, "duplicate-id", "There are two %s called \"%.*s\".", what, SL_FMT(id));
+    sl_yaml_issue(
+        &source->yaml, at ? at : entry, false, "duplicate-id", "There are two %s called \"%.*s\".", what, SL_FMT(id));
 }
 
-static struct sl_slice required_text(const struct sl_policy_source *source, const struct sl_yaml *entry, const char *key)
+static struct sl_slice required_text(
+    const struct sl_policy_source *source, const struct sl_yaml *entry, const char *key)
 {
     return sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, entry, key));
 }
@@ -145,7 +149,8 @@ static char read_confidentiality(const struct sl_policy_source *source, const st
     if (text.len == 1 && strchr("VRNMLU", text.ptr[0]))
         return text.ptr[0];
     if (text.len)
-        sl_yaml_issue(&source->yaml, at, false, "bad-confidentiality", "\"%.*s\" is none of V, R, N, M, L and U.", SL_FMT(text));
+        sl_yaml_issue(
+            &source->yaml, at, false, "bad-confidentiality", "\"%.*s\" is none of V, R, N, M, L and U.", SL_FMT(text));
     return fallback;
 }
 
@@ -258,7 +263,8 @@ static void unknown_type(const struct sl_policy_source *source, const struct sl_
     unknown_word(source, at, "unknown-type", "FHIR R4 resource type", names, count);
 }
 
-static void earn_by_types(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
+static void earn_by_types(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
     if (at && at->kind == SL_YAML_SCALAR && sl_slice_eq(at->text, SL_LIT("others"))) {
         sl_classes_add(&r->others, bit);
@@ -284,7 +290,8 @@ static void earn_by_categories(struct reader *r, const struct sl_policy_source *
     at = sl_yaml_list(&source->yaml, at);
     for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
         struct sl_slice name = sl_yaml_text(&source->yaml, item);
-        unsigned category = name.len && terminology ? sl_terminology_category_find(terminology, name) : SL_CATEGORY_LIMIT;
+        unsigned category =
+            name.len && terminology ? sl_terminology_category_find(terminology, name) : SL_CATEGORY_LIMIT;
         if (category < SL_CATEGORY_LIMIT) {
             sl_classes_add(&earned[category], bit);
             continue;
@@ -296,7 +303,8 @@ static void earn_by_categories(struct reader *r, const struct sl_policy_source *
     }
 }
 
-static void earn_by_origin(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
+static void earn_by_origin(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
     static const struct sl_slice words[] = {{"program", 7}, {"unknown-with-candidate-code", 27}};
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
@@ -320,8 +328,8 @@ static void earn_if(const struct sl_policy_source *source, const struct sl_yaml 
 static enum sl_status read_earning(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map,
     unsigned bit)
 {
-    static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "note-types", "origin",
-        "draft", "text", "unread", "unknown-code", NULL};
+    static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "note-types",
+        "origin", "draft", "text", "unread", "unknown-code", NULL};
     struct sl_earning *earning = &r->policy->earning;
     if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -349,7 +357,8 @@ static bool read_needs_yes(const struct sl_policy_source *source, const struct s
 
 static enum sl_status read_class(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {"id", "title", "kind", "in-text", "confidentiality", "labels", "earned-by", NULL};
+    static const char *const keys[] = {
+        "id", "title", "kind", "in-text", "confidentiality", "labels", "earned-by", NULL};
     struct sl_policy *policy = r->policy;
     if (!sl_yaml_check_keys(&source->yaml, entry, keys))
         return SL_OK;
@@ -548,7 +557,8 @@ static enum sl_status read_kind(struct reader *r, const struct sl_policy_source 
         return SL_OK;
     }
     if (policy->kind_id_count == SL_KIND_LIMIT) {
-        sl_yaml_issue(&source->yaml, entry, false, "too-many", "A policy has at most %u kinds of consent.", SL_KIND_LIMIT);
+        sl_yaml_issue(
+            &source->yaml, entry, false, "too-many", "A policy has at most %u kinds of consent.", SL_KIND_LIMIT);
         return SL_OK;
     }
     policy->kind_ids[policy->kind_id_count++] = common.id;
@@ -577,7 +587,8 @@ static const struct sl_label_set *find_label_set(const struct sl_policy *policy,
     return NULL;
 }
 
-static enum sl_status read_label_set(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+static enum sl_status read_label_set(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
     static const char *const keys[] = {"id", "title", "law", "labels", "confidentiality", "purpose", NULL};
     struct sl_policy *policy = r->policy;
@@ -597,7 +608,8 @@ static enum sl_status read_label_set(struct reader *r, const struct sl_policy_so
     return read_labels(source, sl_yaml_get(entry, "labels"), &set->labels, &set->label_count);
 }
 
-static void unknown_label_set(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+static void unknown_label_set(
+    const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
 {
     struct sl_slice ids[64];
     size_t count = policy->label_set_count < 64 ? policy->label_set_count : 64;
@@ -606,8 +618,8 @@ static void unknown_label_set(const struct sl_policy *policy, const struct sl_po
     unknown_word(source, at, "unknown-label-set", "label set", ids, count);
 }
 
-static void read_duties(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *map,
-    struct sl_duties *out)
+static void read_duties(const struct sl_policy *policy, const struct sl_policy_source *source,
+    const struct sl_yaml *map, struct sl_duties *out)
 {
     static const char *const keys[] = {"notice", "scope", "label-set", "account", "emergency-record", NULL};
     if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
@@ -626,8 +638,8 @@ static void read_duties(const struct sl_policy *policy, const struct sl_policy_s
 /* ---- Rules ---- */
 
 /* Class ids, each of which must exist. */
-static void read_class_list(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at,
-    struct sl_classes *out)
+static void read_class_list(const struct sl_policy *policy, const struct sl_policy_source *source,
+    const struct sl_yaml *at, struct sl_classes *out)
 {
     struct sl_slice ids[SL_CLASS_LIMIT];
     at = sl_yaml_list(&source->yaml, at);
@@ -666,7 +678,8 @@ static struct sl_classes read_data(const struct sl_policy *policy, const struct 
     return all;
 }
 
-static uint64_t read_parties(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+static uint64_t read_parties(
+    const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
 {
     uint64_t bits = 0;
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
@@ -680,7 +693,8 @@ static uint64_t read_parties(const struct sl_policy *policy, const struct sl_pol
     return bits;
 }
 
-static uint32_t read_kinds(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+static uint32_t read_kinds(
+    const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
 {
     uint32_t bits = 0;
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
@@ -697,7 +711,8 @@ static uint32_t read_kinds(const struct sl_policy *policy, const struct sl_polic
 static enum sl_status read_condition(const struct sl_policy *policy, const struct sl_policy_source *source,
     const struct sl_yaml *map, struct sl_condition *out)
 {
-    static const char *const keys[] = {"consent", "emergency", "purpose", "party", "relationship", "same-program", "then", NULL};
+    static const char *const keys[] = {
+        "consent", "emergency", "purpose", "party", "relationship", "same-program", "then", NULL};
     *out = (struct sl_condition){.at = map};
     if (!sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -710,8 +725,10 @@ static enum sl_status read_condition(const struct sl_policy *policy, const struc
     if (same && !out->same_program)
         sl_yaml_issue(&source->yaml, same, false, "bad-condition", "Only \"same-program: yes\" can be asked.");
     SL_TRY(read_words(source, sl_yaml_get(map, "relationship"), &out->relationships));
-    if (!out->kinds && !out->purposes && !out->parties && !out->emergency && !out->same_program && !out->relationships.count)
-        sl_yaml_issue(&source->yaml, map, false, "empty-condition", "This condition asks nothing, so it would always hold.");
+    if (!out->kinds && !out->purposes && !out->parties && !out->emergency && !out->same_program &&
+        !out->relationships.count)
+        sl_yaml_issue(
+            &source->yaml, map, false, "empty-condition", "This condition asks nothing, so it would always hold.");
     read_duties(policy, source, sl_yaml_get(map, "then"), &out->then);
     return SL_OK;
 }
@@ -777,8 +794,8 @@ static void read_lift(const struct sl_policy_source *source, const struct sl_yam
 
 static enum sl_status read_rule(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {"id", "title", "law", "verdict", "data", "to", "for", "only-if", "unless", "then",
-        "lift", "lifts", "unverified", NULL};
+    static const char *const keys[] = {"id", "title", "law", "verdict", "data", "to", "for", "only-if", "unless",
+        "then", "lift", "lifts", "unverified", NULL};
     struct sl_policy *policy = r->policy;
     if (!sl_yaml_check_keys(&source->yaml, entry, keys))
         return SL_OK;
@@ -787,7 +804,8 @@ static enum sl_status read_rule(struct reader *r, const struct sl_policy_source 
     rule->verdict = read_verdict(source, entry);
     rule->data = read_data(policy, source, sl_yaml_require(&source->yaml, entry, "data"));
     read_to(policy, source, entry, rule);
-    rule->purposes = read_purposes(source, sl_yaml_require(&source->yaml, entry, "for"), rule->verdict != SL_RULE_RELEASE);
+    rule->purposes =
+        read_purposes(source, sl_yaml_require(&source->yaml, entry, "for"), rule->verdict != SL_RULE_RELEASE);
     rule->unverified = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "unverified"), false);
     read_lift(source, sl_yaml_get(entry, "lift"), rule);
     read_duties(policy, source, sl_yaml_get(entry, "then"), &rule->then);
@@ -795,7 +813,8 @@ static enum sl_status read_rule(struct reader *r, const struct sl_policy_source 
     return read_conditions(policy, source, sl_yaml_get(entry, "unless"), &rule->unless, &rule->unless_count);
 }
 
-static enum sl_status read_scenario(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+static enum sl_status read_scenario(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
     r->policy->scenarios[r->policy->scenario_count++] = (struct sl_scenario){.source = source, .at = entry};
     return SL_OK;
@@ -803,7 +822,8 @@ static enum sl_status read_scenario(struct reader *r, const struct sl_policy_sou
 
 /* ---- Sections ---- */
 
-typedef enum sl_status (*entry_reader)(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry);
+typedef enum sl_status (*entry_reader)(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry);
 
 static enum sl_status each_entry(struct reader *r, const char *section, entry_reader read)
 {
@@ -835,11 +855,13 @@ static enum sl_status make_room(struct reader *r)
 {
     struct sl_policy *policy = r->policy;
     r->by_type = sl_arena_array(policy->arena, SL_R4_NODES, sizeof *r->by_type);
-    policy->kinds = sl_arena_array(policy->arena, count_entries(policy, "consents", "forms") + 1, sizeof *policy->kinds);
+    policy->kinds =
+        sl_arena_array(policy->arena, count_entries(policy, "consents", "forms") + 1, sizeof *policy->kinds);
     policy->label_sets = sl_arena_array(policy->arena, count_entries(policy, "label-sets", NULL) + 1,
         sizeof *policy->label_sets);
     policy->rules = sl_arena_array(policy->arena, count_entries(policy, "rules", NULL) + 1, sizeof *policy->rules);
-    policy->scenarios = sl_arena_array(policy->arena, count_entries(policy, "scenarios", NULL) + 1, sizeof *policy->scenarios);
+    policy->scenarios =
+        sl_arena_array(policy->arena, count_entries(policy, "scenarios", NULL) + 1, sizeof *policy->scenarios);
     return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
 }
 

@@ -163,7 +163,8 @@ out:
 
 /* ---- Reading ---- */
 
-static enum sl_status read_files(struct sl_slice rest, uint64_t count, struct sl_arena *arena, struct sl_policy_file **out)
+static enum sl_status read_files(
+    struct sl_slice rest, uint64_t count, struct sl_arena *arena, struct sl_policy_file **out)
 {
     struct sl_policy_file *files = sl_arena_array(arena, (size_t)count + 1, sizeof *files);
     if (!files)
@@ -193,7 +194,8 @@ static enum sl_status compile_value(struct sl_slice value, struct sl_arena *aren
 }
 
 /* The stored bytes of a generation, or of the one in force (*number 0), copied. */
-static enum sl_status fetch_value(struct sl_store *store, uint64_t *number, struct sl_arena *arena, struct sl_slice *out)
+static enum sl_status fetch_value(
+    struct sl_store *store, uint64_t *number, struct sl_arena *arena, struct sl_slice *out)
 {
     struct sl_txn *txn = NULL;
     struct sl_slice value;
@@ -212,7 +214,8 @@ static enum sl_status fetch_value(struct sl_store *store, uint64_t *number, stru
     return status;
 }
 
-static enum sl_status load_generation(struct sl_store *store, struct sl_issues *issues, uint64_t *number, struct sl_policy **out)
+static enum sl_status load_generation(
+    struct sl_store *store, struct sl_issues *issues, uint64_t *number, struct sl_policy **out)
 {
     *out = NULL;
     struct sl_arena *arena = sl_arena_new(2 * VALUE_LIMIT);
@@ -263,8 +266,8 @@ static enum sl_status count_generations(struct sl_txn *txn, size_t *count)
     return status == SL_MISSING ? SL_OK : status;
 }
 
-static enum sl_status read_generation(struct sl_slice key, struct sl_slice value, uint64_t in_force, struct sl_arena *arena,
-    struct sl_generation *out)
+static enum sl_status read_generation(
+    struct sl_slice key, struct sl_slice value, uint64_t in_force, struct sl_arena *arena, struct sl_generation *out)
 {
     struct head head;
     uint64_t number;
@@ -279,7 +282,8 @@ static enum sl_status read_generation(struct sl_slice key, struct sl_slice value
     return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
 }
 
-static enum sl_status list_generations(struct sl_txn *txn, struct sl_arena *arena, struct sl_generation **out, size_t *count)
+static enum sl_status list_generations(
+    struct sl_txn *txn, struct sl_arena *arena, struct sl_generation **out, size_t *count)
 {
     size_t room;
     uint64_t in_force;
@@ -302,7 +306,8 @@ static enum sl_status list_generations(struct sl_txn *txn, struct sl_arena *aren
     return status;
 }
 
-enum sl_status sl_policy_generations(struct sl_store *store, struct sl_arena *arena, struct sl_generation **out, size_t *count)
+enum sl_status sl_policy_generations(
+    struct sl_store *store, struct sl_arena *arena, struct sl_generation **out, size_t *count)
 {
     struct sl_txn *txn = NULL;
     *out = NULL;

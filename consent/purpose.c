@@ -14,7 +14,8 @@ static const struct purpose {
     enum tpo tpo;
     enum apart apart;
 } purposes[] = {
-#define P(code, parent, name, tpo, apart) {{code, sizeof(code) - 1}, {parent, sizeof(parent) - 1}, {name, sizeof(name) - 1}, tpo, apart},
+#define P(code, parent, name, tpo, apart)                                                                              \
+    {{code, sizeof(code) - 1}, {parent, sizeof(parent) - 1}, {name, sizeof(name) - 1}, tpo, apart},
 #include "purposes.def"
 #undef P
 };

@@ -18,7 +18,8 @@
 struct candidate {
     const struct sl_directive *directive;
     uint32_t kinds;  /* what it counts as, among the policy's kinds */
-    unsigned person; /* index of the person who gave it; beyond the count: somebody else, whose permit is nothing here */
+    unsigned
+        person; /* index of the person who gave it; beyond the count: somebody else, whose permit is nothing here */
     bool by_item;
     enum sl_consent_verdict verdict; /* by_item: DENY if it could deny some item; else its verdict for every item */
 };
@@ -65,11 +66,12 @@ struct sl_ruling {
 struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes);
 
 /* Does the line hold, in this state? */
-bool sl_condition_holds(const struct sl_ruling *ruling, const struct sl_condition *condition, const struct state *state);
+bool sl_condition_holds(
+    const struct sl_ruling *ruling, const struct sl_condition *condition, const struct state *state);
 /* The line of a list that is relied on: no emergency before an emergency, then the one with fewer duties, then the
  * first; NULL if none holds. */
-const struct sl_condition *sl_condition_relied(const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count,
-    const struct state *state);
+const struct sl_condition *sl_condition_relied(
+    const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count, const struct state *state);
 /* Does a rule about this recipient and purpose speak, in this state? */
 bool sl_rule_speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state);
 /* The classes a withholding rule still withholds, after what lifts it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Scenarios: worked cases in the policy files, which are its tests and its lessons. Each is decided by the functions
- * that decide for the gateway: its consents are written as FHIR, read as directives, and compiled into a ruling; its item
- * has the classes it names.
+ * that decide for the gateway: its consents are written as FHIR, read as directives, and compiled into a ruling; its
+ * item has the classes it names.
  */
 #include "scenario.h"
 
@@ -101,8 +101,9 @@ static void read_emergency(const struct sl_yaml_source *yaml, const struct sl_ya
 static void read_given(const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map,
     struct worked *w)
 {
-    static const char *const keys[] = {"party", "purpose", "roles", "kinds", "agreements", "organization", "relationship",
-        "consents", "denied", "emergency", "item", "part", "program", "same-program", "about-nobody", NULL};
+    static const char *const keys[] = {"party", "purpose", "roles", "kinds", "agreements", "organization",
+        "relationship", "consents", "denied", "emergency", "item", "part", "program", "same-program", "about-nobody",
+        NULL};
     if (!map || !sl_yaml_check_keys(yaml, map, keys))
         return;
     const struct sl_yaml *party = sl_yaml_get(map, "party"), *purpose = sl_yaml_require(yaml, map, "purpose");
@@ -198,25 +199,32 @@ static void write_purposes(struct sl_buffer *out, const struct sl_consent_kind *
 {
     size_t count = kind && kind->purpose_count ? kind->purpose_count : 1;
     for (size_t i = 0; i < count; i++) {
-        sl_buffer_printf(out, "%s{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":", i ? "," : "");
+        sl_buffer_printf(
+            out, "%s{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":", i ? "," : "");
         sl_buffer_json_string(out, kind && kind->purpose_count ? kind->purposes[i] : purpose);
         sl_buffer_add(out, SL_LIT("}"));
     }
 }
 
 /* A Consent as the first form of its kind has it; without a kind, one that denies. */
-static void write_consent(struct sl_buffer *out, const struct sl_consent_kind *kind, struct sl_slice purpose, unsigned number)
+static void write_consent(
+    struct sl_buffer *out, const struct sl_consent_kind *kind, struct sl_slice purpose, unsigned number)
 {
     const struct sl_coding plain = {.system = SL_LIT("http://loinc.org"), .code = SL_LIT("59284-0")};
-    sl_buffer_printf(out, "{\"resourceType\":\"Consent\",\"id\":\"c%u\",\"status\":\"active\",\"scope\":{\"coding\":[{"
-                          "\"system\":\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]},"
-                          "\"category\":[", number);
+    sl_buffer_printf(out,
+        "{\"resourceType\":\"Consent\",\"id\":\"c%u\",\"status\":\"active\",\"scope\":{\"coding\":[{"
+        "\"system\":\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]},"
+        "\"category\":[",
+        number);
     write_coding(out, kind && kind->category_count ? &kind->categories[0] : &plain);
-    sl_buffer_add(out, SL_LIT("],\"patient\":{\"reference\":\"Patient/p\"},\"dateTime\":\"2026-01-01\","
-                              "\"performer\":[{\"reference\":\"Patient/p\"}],\"sourceAttachment\":{\"title\":\"signed\"}"));
+    sl_buffer_add(
+        out, SL_LIT("],\"patient\":{\"reference\":\"Patient/p\"},\"dateTime\":\"2026-01-01\","
+                    "\"performer\":[{\"reference\":\"Patient/p\"}],\"sourceAttachment\":{\"title\":\"signed\"}"));
     write_policy_rule(out, kind);
-    sl_buffer_printf(out, ",\"provision\":{\"type\":\"%s\",\"period\":{\"start\":\"2020-01-01\",\"end\":\"2099-12-31\"},"
-                          "\"purpose\":[", kind ? "permit" : "deny");
+    sl_buffer_printf(out,
+        ",\"provision\":{\"type\":\"%s\",\"period\":{\"start\":\"2020-01-01\",\"end\":\"2099-12-31\"},"
+        "\"purpose\":[",
+        kind ? "permit" : "deny");
     write_purposes(out, kind, purpose);
     sl_buffer_add(out, SL_LIT("]}}"));
 }
@@ -277,7 +285,8 @@ static enum sl_status decide_case(struct run *run, const struct worked *w, const
     item.source = w->program ? SL_SOURCE_PROGRAM : SL_SOURCE_NOT;
     out->refused = sl_admit(run->policy, recipient) != SL_OK;
     SL_TRY(add_consents(run, w, &directives));
-    SL_TRY(sl_ruling_new(run->arena, run->policy, recipient, &patient, w->nobody ? 0 : 1, &directives, CASE_TIME, &ruling));
+    SL_TRY(sl_ruling_new(
+        run->arena, run->policy, recipient, &patient, w->nobody ? 0 : 1, &directives, CASE_TIME, &ruling));
     out->verdict = sl_decide_item(ruling, &item);
     if (w->has_part && out->verdict.decision == SL_RELEASED) {
         item.parts = &part;
@@ -401,8 +410,8 @@ static void report_unexercised(const struct run *run)
     for (size_t i = 0; i < run->policy->rule_count; i++) {
         const struct sl_rule_view *view = &run->policy->rules[i].view;
         if (!run->exercised[i])
-            sl_buffer_printf(run->out, "UNTRIED %.*s:%zu no scenario turns on the rule %.*s\n", SL_FMT(view->file), view->line,
-                SL_FMT(view->id));
+            sl_buffer_printf(run->out, "UNTRIED %.*s:%zu no scenario turns on the rule %.*s\n", SL_FMT(view->file),
+                view->line, SL_FMT(view->id));
     }
 }
 

@@ -79,7 +79,8 @@ static void link_child(struct sl_yaml *parent, struct sl_yaml *node)
     parent->count++;
 }
 
-static enum sl_status add_node(struct building *b, const yaml_event_t *event, enum sl_yaml_kind kind, struct sl_yaml **out)
+static enum sl_status add_node(
+    struct building *b, const yaml_event_t *event, enum sl_yaml_kind kind, struct sl_yaml **out)
 {
     if (in_map(b) && !b->has_key)
         return refuse_at(b, event, "yaml-key", "A key must be plain text.", NULL);
@@ -184,7 +185,8 @@ static enum sl_status begin_document(const struct building *b, const yaml_event_
 {
     const yaml_tag_directive_t *first = event->data.document_start.tag_directives.start;
     if (event->data.document_start.version_directive || first != event->data.document_start.tag_directives.end)
-        return refuse_at(b, event, "yaml-directive", "Directives (%) are not part of this language.", "Remove the line.");
+        return refuse_at(
+            b, event, "yaml-directive", "Directives (%) are not part of this language.", "Remove the line.");
     if (b->root)
         return refuse_at(b, event, "yaml-documents", "A second document begins here.", "Make it a file of its own.");
     return SL_OK;
@@ -226,7 +228,8 @@ static enum sl_status refuse_syntax(const struct building *b, const yaml_parser_
         "This is not YAML as it is read here: %s.", parser->problem ? parser->problem : "unreadable");
     /* The reader knows an offset only, and no line. */
     bool marked = parser->error != YAML_READER_ERROR;
-    place(issue, b->source->file, marked ? parser->problem_mark.line + 1 : 0, marked ? parser->problem_mark.column + 1 : 0);
+    place(issue, b->source->file, marked ? parser->problem_mark.line + 1 : 0,
+        marked ? parser->problem_mark.column + 1 : 0);
     return SL_SYNTAX;
 }
 
@@ -404,7 +407,8 @@ const struct sl_yaml *sl_yaml_list(const struct sl_yaml_source *source, const st
 {
     if (!node || node->kind == SL_YAML_LIST)
         return node;
-    sl_yaml_issue(source, node, false, "expected-list", "A list is expected here, and this is %s.", kind_name(node->kind));
+    sl_yaml_issue(
+        source, node, false, "expected-list", "A list is expected here, and this is %s.", kind_name(node->kind));
     return NULL;
 }
 

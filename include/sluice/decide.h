@@ -44,7 +44,7 @@ struct sl_recipient {
     struct sl_slice organization_name;
     const struct sl_slice *roles;      /* as policy names them */
     size_t role_count;
-    const struct sl_slice *kinds;      /* "covered-entity", "business-associate", "payer", "research", "ai-agent", … */
+    const struct sl_slice *kinds; /* "covered-entity", "business-associate", "payer", "research", "ai-agent", … */
     size_t kind_count;
     const struct sl_slice *agreements; /* in force: "baa", "qsoa", "dua", … */
     size_t agreement_count;
@@ -57,8 +57,10 @@ struct sl_recipient {
 
 struct sl_ruling; /* compiled ("two masks") for one recipient, one set of patients, one instant */
 
-/* patients: the references under which these persons are known; directives: theirs. An incomplete emergency is no
- * emergency. More classes than bits: everything is withheld. */
+/* patients: one reference for each person the item is about; a person known by several is resolved before, and none is
+ * nobody: no consent, and no relationship but with everybody ("*"). directives: theirs, settled. An incomplete emergency
+ * is no emergency. Everything is borrowed for the life of the ruling. What differs from item to item (a consent limited to
+ * some items, the recipient's own program) has a pair of masks for each case that can occur. */
 SL_MUST_CHECK enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *policy,
     const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
     const struct sl_directives *directives, int64_t now, struct sl_ruling **out);
@@ -68,8 +70,8 @@ struct sl_cause {
     unsigned class_bit;               /* policy class that lacked a yes or met a no; SL_CLASS_LIMIT: not a class */
     const struct sl_rule_view *rule;  /* the rule that withheld; NULL: no rule releases the class (or see why) */
     struct sl_slice directive;        /* "Consent/x" that denied; empty if none */
-    const char *why;                  /* a literal: "no-release-rule", "withheld-by-rule", "denied-by-consent", "unlabelled",
-                                         "reference-withheld", "required-element", "unknown-element", "other-patient", … */
+    const char *why; /* a literal: "no-release-rule", "withheld-by-rule", "denied-by-consent", "unlabelled",
+                        "reference-withheld", "required-element", "unknown-element", "other-patient", … */
 };
 
 struct sl_verdict {
@@ -80,11 +82,12 @@ struct sl_verdict {
 /* The decision for a whole resource: its own classes. An unlabelled item is withheld. */
 struct sl_verdict sl_decide_item(const struct sl_ruling *ruling, const struct sl_item *item);
 /* The decision for an element with classes of its own, given that its resource is released. */
-struct sl_verdict sl_decide_part(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_part *part);
+struct sl_verdict sl_decide_part(
+    const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_part *part);
 /* May this party have the class at all, whatever the item? For what goes always or never: narrative, answers. */
 bool sl_ruling_may(const struct sl_ruling *ruling, unsigned class_bit);
-/* May it have every needs-yes class that text can repeat, Part 2 among them, whatever consents say? By party, purpose and
- * policy alone. Narrative (Resource.text) repeats what elements hold, so it goes always or never by this; notes and
+/* May it have every needs-yes class that text can repeat, Part 2 among them, whatever consents say? By party, purpose
+ * and policy alone. Narrative (Resource.text) repeats what elements hold, so it goes always or never by this; notes and
  * other free text go by the class `free-text` and its rules. */
 bool sl_ruling_may_text(const struct sl_ruling *ruling);
 
@@ -98,7 +101,8 @@ struct sl_release {
     struct sl_coding *labels; /* without the confidentiality code */
     size_t label_count;
     bool notice;              /* the 2.32 statement and the scope of the consent are due */
-    struct sl_slice statement; /* the short statement of 2.32(a)(2) and the scope, as it goes on a resource; empty if not due */
+    struct sl_slice
+        statement; /* the short statement of 2.32(a)(2) and the scope, as it goes on a resource; empty if not due */
     struct sl_slice consent;  /* "Consent/x" relied on; empty if none */
     bool account;             /* an accounting of disclosures must list it (2.25) */
     bool emergency_record;    /* it rests on a declared emergency, which must be on record (2.51) */
@@ -111,7 +115,8 @@ SL_MUST_CHECK enum sl_status sl_ruling_release(const struct sl_ruling *ruling, c
 bool sl_ruling_by_item(const struct sl_ruling *ruling);
 
 /* The rules relied on for a released item, and the parties the recipient was found to be: for ledger and reports. */
-size_t sl_ruling_rules(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max);
+size_t sl_ruling_rules(
+    const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max);
 const struct sl_slice *sl_ruling_parties(const struct sl_ruling *ruling, size_t *count);
 
 /* The fixed statements of 42 CFR 2.32(a)(1) and (2), as the policy names them. */

@@ -44,8 +44,8 @@ struct sl_buffer;
  * ("FAIL file:line title: …"), then the rules that no scenario relied on or was withheld by, then the counts. */
 SL_MUST_CHECK enum sl_status sl_policy_test(const struct sl_policy *policy, struct sl_buffer *out, size_t *passed,
     size_t *failed);
-/* Who may see what: a line for each class, a column for each party, for its usual purpose, as text: "yes", "consent" (only
- * with one), "no". */
+/* Who may see what: a line for each class, a column for each party, for its usual purpose, as text: "yes", "consent"
+ * (only with one), "no". */
 SL_MUST_CHECK enum sl_status sl_policy_matrix(const struct sl_policy *policy, struct sl_buffer *out);
 
 /* ---- Classes ---- */
@@ -95,12 +95,14 @@ struct sl_rule_view {
  * What the Consent permits, to whom, for how long and for which items is sl_directive_judge's business, not this.
  */
 struct sl_consent_kind {
-    struct sl_slice id;                 /* "part2-tpo", "part2-specific", "sud-counseling-notes", "psychotherapy-note-authorization", … */
+    struct sl_slice
+        id; /* "part2-tpo", "part2-specific", "sud-counseling-notes", "psychotherapy-note-authorization", … */
     const struct sl_coding *categories; /* any of these (system and code) in Consent.category; empty: no limit */
     size_t category_count;
     const struct sl_coding *except_categories; /* none of these in Consent.category: another kind speaks for it */
     size_t except_category_count;
-    const struct sl_coding *policy_rules; /* any of these in policyRule, or as uri in policy.uri (system empty); empty: no limit */
+    const struct sl_coding
+        *policy_rules; /* any of these in policyRule, or as uri in policy.uri (system empty); empty: no limit */
     size_t policy_rule_count;
     const struct sl_slice *purposes;    /* each of these (or an ancestor) must be among the permit's purposes */
     size_t purpose_count;

@@ -45,7 +45,8 @@ struct sl_yaml_source {
 SL_MUST_CHECK enum sl_status sl_yaml_parse(const struct sl_yaml_source *source, struct sl_slice text,
     const struct sl_yaml **out);
 /* The same from the file at `path`. SL_MISSING or SL_IO, with an issue, if it cannot be read. */
-SL_MUST_CHECK enum sl_status sl_yaml_load(const struct sl_yaml_source *source, const char *path, const struct sl_yaml **out);
+SL_MUST_CHECK enum sl_status sl_yaml_load(
+    const struct sl_yaml_source *source, const char *path, const struct sl_yaml **out);
 
 /* Reads a file of at most `limit` bytes into the arena. SL_MISSING, SL_IO, SL_LIMIT, SL_NO_MEMORY; no issue. */
 SL_MUST_CHECK enum sl_status sl_file_read(struct sl_arena *arena, const char *path, size_t limit, struct sl_slice *out);
@@ -61,8 +62,8 @@ struct sl_issue *sl_yaml_issue(const struct sl_yaml_source *source, const struct
  * word as its fix. A node that is no map is an issue as well. */
 bool sl_yaml_check_keys(const struct sl_yaml_source *source, const struct sl_yaml *map, const char *const *words);
 
-/* What a node must be; otherwise an issue ("expected-text", "expected-list", "expected-map") and an empty or NULL value.
- * A NULL node gives the empty value without an issue: what is required is asked for with sl_yaml_require. */
+/* What a node must be; otherwise an issue ("expected-text", "expected-list", "expected-map") and an empty or NULL
+ * value. A NULL node gives the empty value without an issue: what is required is asked for with sl_yaml_require. */
 struct sl_slice sl_yaml_text(const struct sl_yaml_source *source, const struct sl_yaml *node); /* not empty */
 const struct sl_yaml *sl_yaml_list(const struct sl_yaml_source *source, const struct sl_yaml *node);
 const struct sl_yaml *sl_yaml_map(const struct sl_yaml_source *source, const struct sl_yaml *node);

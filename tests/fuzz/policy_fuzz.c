@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a policy file, beside a federal file and a terminology that are good: loading never crashes, what loads is
- * well formed, its scenarios run, and a recipient that is nobody is released nothing.
+ * Any bytes as a policy file, beside a federal file and a terminology that are good: loading never crashes, what loads
+ * is well formed, its scenarios run, and a recipient that is nobody is released nothing.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,7 +9,8 @@
 #include "sluice/decide.h"
 
 static const char head[] = "title: T\nversion: \"1\"\nnotice: {version: \"1\", statement: S, short: s}\n";
-static const char systems[] = "name,uri,kind,form,family,aliases\nicd-10-cm,http://hl7.org/fhir/sid/icd-10-cm,code,icd,claims,\n";
+static const char systems[] =
+    "name,uri,kind,form,family,aliases\nicd-10-cm,http://hl7.org/fhir/sid/icd-10-cm,code,icd,claims,\n";
 static const char categories[] = "id,sensitivity,confidentiality,part2,also_match\nSUD_OPIOID,OPIOIDUD,R,yes,ETH|SUD\n";
 static const char federal[] =
     "layer: federal\n"
@@ -18,7 +19,8 @@ static const char federal[] =
     "  - {id: part2, title: P, kind: needs-yes, earned-by: {origin: program}}\n"
     "consents: [{id: tpo, title: C, purposes: [treatment], forms: [{categories: [{system: s, code: c}]}]}]\n"
     "rules:\n"
-    "  - {id: ceiling, title: W, law: L, verdict: withhold, data: [part2], to: everyone, for: any, unless: {consent: tpo}}\n";
+    "  - {id: ceiling, title: W, law: L, verdict: withhold, data: [part2], to: everyone, for: any, unless: {consent: "
+    "tpo}}\n";
 
 static void try_decisions(const struct sl_policy *policy)
 {
@@ -73,7 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!issues.arena)
         return 0;
     enum sl_status status = sl_policy_load_files(files, sizeof files / sizeof *files, &issues, &policy);
-    if ((status == SL_OK) != (policy != NULL) || (status == SL_OK && issues.errors) || (status == SL_INVALID && !issues.errors))
+    if ((status == SL_OK) != (policy != NULL) || (status == SL_OK && issues.errors) ||
+        (status == SL_INVALID && !issues.errors))
         abort();
     if (policy) {
         try_decisions(policy);

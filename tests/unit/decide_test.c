@@ -15,23 +15,28 @@
 
 static struct sl_policy *policy;
 
-static const struct sl_emergency complete = {{"Dr. A", 5}, {"Hospital", 8}, {"Clinic", 6}, {"found unconscious", 17}, true};
+static const struct sl_emergency complete = {
+    {"Dr. A", 5}, {"Hospital", 8}, {"Clinic", 6}, {"found unconscious", 17}, true};
 
 /* ---- Consents, as FHIR ---- */
 
-#define CONSENT(id, patient, category, type, more)                                                                          \
-    "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"           \
-    "\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":[{"   \
-    category "}]}],\"patient\":{\"reference\":\"Patient/" patient "\"},\"dateTime\":\"2026-01-0" id "\",\"performer\":[{"     \
-    "\"reference\":\"Patient/" patient "\"}],\"sourceAttachment\":{\"title\":\"x\"},\"policyRule\":{\"coding\":[{\"system\":" \
-    "\"http://terminology.hl7.org/CodeSystem/consentpolicycodes\",\"code\":\"x\"}]},\"provision\":{\"type\":\"" type "\"" more "}}"
+#define CONSENT(id, patient, category, type, more)                                                                     \
+    "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"        \
+    "\"http://terminology.hl7.org/CodeSystem/"                                                                         \
+    "consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":[{" category                             \
+    "}]}],\"patient\":{\"reference\":\"Patient/" patient "\"},\"dateTime\":\"2026-01-0" id "\",\"performer\":[{"       \
+    "\"reference\":\"Patient/" patient                                                                                 \
+    "\"}],\"sourceAttachment\":{\"title\":\"x\"},\"policyRule\":{\"coding\":[{\"system\":"                             \
+    "\"http://terminology.hl7.org/CodeSystem/consentpolicycodes\",\"code\":\"x\"}]},\"provision\":{\"type\":\"" type   \
+    "\"" more "}}"
 #define PART2 "\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"42CFRPart2CD\""
 #define GENERAL "\"system\":\"http://loinc.org\",\"code\":\"59284-0\""
 #define PURPOSE(code) "{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"" code "\"}"
 #define TPO ",\"purpose\":[" PURPOSE("TREAT") "," PURPOSE("HPAYMT") "," PURPOSE("HOPERAT") "]"
 #define TREAT ",\"purpose\":[" PURPOSE("TREAT") "]"
 #define ONLY(reference) ",\"data\":[{\"meaning\":\"instance\",\"reference\":{\"reference\":\"" reference "\"}}]"
-#define LABEL(code) ",\"securityLabel\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"" code "\"}]"
+#define LABEL(code)                                                                                                    \
+    ",\"securityLabel\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"" code "\"}]"
 
 static const char tpo_of_p[] = CONSENT("1", "p", PART2, "permit", TPO);
 static const char tpo_of_q[] = CONSENT("2", "q", PART2, "permit", TPO);
@@ -135,8 +140,10 @@ static void each_party_gets_what_the_policy_says(void **state)
         {"treating-provider", "TREAT", tpo_of_q, "part2 chart", "part2-needs-consent"},
         {"treating-provider", "TREAT", general_of_p, "part2 chart", "part2-needs-consent"},
         {"treating-provider", "TREAT", without_purpose, "part2 chart", "part2-needs-consent"},
-        {"treating-provider", "TREAT", tpo_of_p, "part2 sud-counseling-note document", "sud-counseling-notes-need-their-own"},
-        {"treating-provider", "TREAT", tpo_of_p, "psychotherapy-note document", "psychotherapy-notes-need-authorization"},
+        {"treating-provider", "TREAT", tpo_of_p, "part2 sud-counseling-note document",
+            "sud-counseling-notes-need-their-own"},
+        {"treating-provider", "TREAT", tpo_of_p, "psychotherapy-note document",
+            "psychotherapy-notes-need-authorization"},
         {"treating-provider", "TREAT", NULL, "ai-draft document", "no-release-rule"},
         {"treating-provider", "TREAT", denial_of_p, "chart", "denied-by-consent"},
         {"treating-provider", "MLTRAINING", NULL, "chart", "no-machine-learning-training"},
@@ -207,7 +214,8 @@ static void each_party_gets_what_the_policy_says(void **state)
 static void parties_come_from_roles_kinds_and_proven_relationships(void **state)
 {
     (void)state;
-    static const struct sl_slice physician[] = {{"physician", 9}}, agent[] = {{"ai-agent", 8}}, payer[] = {{"payer", 5}};
+    static const struct sl_slice physician[] = {{"physician", 9}}, agent[] = {{"ai-agent", 8}},
+                                 payer[] = {{"payer", 5}};
     static const struct {
         const struct sl_slice *roles, *kinds;
         const char *kind, *patient;
@@ -227,9 +235,14 @@ static void parties_come_from_roles_kinds_and_proven_relationships(void **state)
         {physician, payer, "treating", "Patient/p", SL_BY_TOKEN, SL_WITHHELD},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sl_relationship relationship = {sl_slice_of(cases[i].kind), sl_slice_of(cases[i].patient), cases[i].voucher};
-        struct sl_recipient r = {.purpose = SL_LIT("TREAT"), .roles = cases[i].roles, .role_count = cases[i].roles != NULL,
-            .kinds = cases[i].kinds, .kind_count = cases[i].kinds != NULL, .relationships = &relationship,
+        struct sl_relationship relationship = {
+            sl_slice_of(cases[i].kind), sl_slice_of(cases[i].patient), cases[i].voucher};
+        struct sl_recipient r = {.purpose = SL_LIT("TREAT"),
+            .roles = cases[i].roles,
+            .role_count = cases[i].roles != NULL,
+            .kinds = cases[i].kinds,
+            .kind_count = cases[i].kinds != NULL,
+            .relationships = &relationship,
             .relationship_count = 1};
         if (decide(&r, NULL, "mental-health chart").decision != cases[i].decision)
             fail_msg("case %zu", i);
@@ -277,7 +290,8 @@ static void admission_goes_by_party_and_policy_alone(void **state)
         {"treating-provider", "HMARKT", NULL, NULL, SL_FORBIDDEN},
         {"treating-provider", "HLEGAL", NULL, NULL, SL_FORBIDDEN},
         {"treating-provider", "", NULL, NULL, SL_FORBIDDEN},
-        {"", "TREAT", physician, NULL, SL_OK}, /* whether he treats the patient shows later, and looks like an empty record */
+        {"", "TREAT", physician, NULL,
+            SL_OK}, /* whether he treats the patient shows later, and looks like an empty record */
         {"", "TREAT", stranger, NULL, SL_FORBIDDEN},
         {"", "TREAT", NULL, NULL, SL_FORBIDDEN},
         {"", "BTG", physician, NULL, SL_EMERGENCY_INCOMPLETE},
@@ -332,7 +346,10 @@ static void of_nobody_there_is_no_consent_and_no_relationship(void **state)
     (void)state;
     static const struct sl_slice physician[] = {{"physician", 9}};
     struct sl_relationship relationship = {SL_LIT("treating"), p, SL_BY_TOKEN};
-    struct sl_recipient r = {.purpose = SL_LIT("TREAT"), .roles = physician, .role_count = 1, .relationships = &relationship,
+    struct sl_recipient r = {.purpose = SL_LIT("TREAT"),
+        .roles = physician,
+        .role_count = 1,
+        .relationships = &relationship,
         .relationship_count = 1};
     struct asked a;
     begin(&a);
@@ -505,15 +522,16 @@ static void duties_come_from_the_rules_relied_on(void **state)
 {
     (void)state;
     struct sl_recipient treating = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
-    struct sl_recipient emergency = {.party = SL_LIT("emergency-clinician"), .purpose = SL_LIT("BTG"), .emergency = &complete};
+    struct sl_recipient emergency = {
+        .party = SL_LIT("emergency-clinician"), .purpose = SL_LIT("BTG"), .emergency = &complete};
     struct sl_item program = item_of("part2 sud opioid chart"), plain = item_of("chart");
     struct sl_release out;
     struct asked a;
     release(&treating, tpo_of_p, &program, &a, &out);
     assert_int_equal(out.confidentiality, 'R');
     assert_true(out.notice && out.account && !out.emergency_record);
-    assert_true(labelled(&out, "42CFRPart2") && labelled(&out, "SUD") && labelled(&out, "OPIOIDUD") && labelled(&out, "CPLYJPP") &&
-                labelled(&out, "RedisclosureProhibitionMark"));
+    assert_true(labelled(&out, "42CFRPart2") && labelled(&out, "SUD") && labelled(&out, "OPIOIDUD") &&
+                labelled(&out, "CPLYJPP") && labelled(&out, "RedisclosureProhibitionMark"));
     assert_false(labelled(&out, "NORDSCLCD") || labelled(&out, "CPLYCD") || labelled(&out, "R"));
     assert_true(sl_slice_eq(out.consent, SL_LIT("Consent/1")));
     assert_true(sl_slice_starts(out.statement, sl_policy_short_notice(policy)));
@@ -527,7 +545,8 @@ static void duties_come_from_the_rules_relied_on(void **state)
     assert_true(labelled(&out, "NORDSCLCD") && labelled(&out, "CPLYCD") && out.notice);
     sl_arena_free(a.arena);
     release(&emergency, NULL, &program, &a, &out);
-    assert_true(out.emergency_record && out.account && !out.notice && labelled(&out, "BTG") && labelled(&out, "NORDSCLCD"));
+    assert_true(
+        out.emergency_record && out.account && !out.notice && labelled(&out, "BTG") && labelled(&out, "NORDSCLCD"));
     sl_arena_free(a.arena);
 }
 
@@ -599,7 +618,8 @@ static struct sl_classes any_classes(void)
 static void adding_a_class_or_a_denial_never_reveals_more(void **state)
 {
     (void)state;
-    static const char *const purposes[] = {"TREAT", "BTG", "HPAYMT", "HOPERAT", "PATRQT", "HRESCH", "HLEGAL", "PUBHLTH", "CAREMGT"};
+    static const char *const purposes[] = {
+        "TREAT", "BTG", "HPAYMT", "HOPERAT", "PATRQT", "HRESCH", "HLEGAL", "PUBHLTH", "CAREMGT"};
     static const char *const consents[] = {tpo_of_p, general_of_p, treat_of_p, one_of_p};
     size_t count, released = 0;
     const struct sl_slice *parties = sl_policy_parties(policy, &count);
@@ -639,20 +659,27 @@ static void many_kinds_that_depend_on_the_item_are_decided_exactly(void **state)
     (void)state;
     enum { KINDS = 7 };
     char text[8192];
-    size_t at = (size_t)snprintf(text, sizeof text, "layer: organization\nparties: [{id: a, title: A, roles: [a]}]\nconsents:\n");
+    size_t at = (size_t)snprintf(
+        text, sizeof text, "layer: organization\nparties: [{id: a, title: A, roles: [a]}]\nconsents:\n");
     for (int k = 0; k < KINDS; k++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "  - {id: k%d, title: K, forms: [{categories: [{system: s, code: k%d}]}]}\n", k, k);
-    at += (size_t)snprintf(text + at, sizeof text - at, "classes:\n  - {id: chart, title: C, kind: needs-yes, earned-by: {types: others}}\n");
+        at += (size_t)snprintf(text + at, sizeof text - at,
+            "  - {id: k%d, title: K, forms: [{categories: [{system: s, code: k%d}]}]}\n", k, k);
+    at += (size_t)snprintf(text + at, sizeof text - at,
+        "classes:\n  - {id: chart, title: C, kind: needs-yes, earned-by: {types: others}}\n");
     for (int k = 0; k < KINDS; k++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "  - {id: c%d, title: C, kind: needs-yes, earned-by: {draft: yes}}\n", k);
+        at += (size_t)snprintf(
+            text + at, sizeof text - at, "  - {id: c%d, title: C, kind: needs-yes, earned-by: {draft: yes}}\n", k);
     at += (size_t)snprintf(text + at, sizeof text - at, "rules:\n");
     for (int k = 0; k < KINDS; k++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "  - {id: r%d, title: R, verdict: release, data: [c%d], to: [a], for: any, only-if: {consent: k%d}}\n", k, k, k);
+        at += (size_t)snprintf(text + at, sizeof text - at,
+            "  - {id: r%d, title: R, verdict: release, data: [c%d], to: [a], for: any, only-if: {consent: k%d}}\n", k,
+            k, k);
     const struct sl_policy_file files[] = {
         {SL_LIT("policy.yaml"), SL_LIT("title: T\nversion: v\nnotice: {version: v, statement: S, short: s}\n")},
         {SL_LIT("house/a.yaml"), {text, at}},
         {SL_LIT("terminology/systems.csv"), SL_LIT("name,uri,kind,form,family,aliases\nx,http://x,code,icd,claims,\n")},
-        {SL_LIT("terminology/categories.csv"), SL_LIT("id,sensitivity,confidentiality,part2,also_match\nX,SUD,R,yes,\n")},
+        {SL_LIT("terminology/categories.csv"),
+            SL_LIT("id,sensitivity,confidentiality,part2,also_match\nX,SUD,R,yes,\n")},
     };
     struct sl_policy *shipped = policy;
     struct sl_recipient r = {.party = SL_LIT("a"), .purpose = SL_LIT("TREAT")};
@@ -671,7 +698,8 @@ static void many_kinds_that_depend_on_the_item_are_decided_exactly(void **state)
         struct sl_item item = {.type = SL_R4_Observation, .id = SL_LIT("a")};
         for (unsigned k = 0; k < KINDS; k++)
             if (set >> k & 1)
-                sl_classes_add(&item.classes, sl_policy_class_find(policy, (struct sl_slice){(const char[]){'c', (char)('0' + k)}, 2}));
+                sl_classes_add(&item.classes,
+                    sl_policy_class_find(policy, (struct sl_slice){(const char[]){'c', (char)('0' + k)}, 2}));
         assert_int_equal(sl_decide_item(a.ruling, &item).decision, set & 0x55 ? SL_WITHHELD : SL_RELEASED);
         item.id = SL_LIT("b");
         assert_int_equal(sl_decide_item(a.ruling, &item).decision, set & 0x2a ? SL_WITHHELD : SL_RELEASED);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The policy language: what it reads, where it reports each mistake, the shipped policy, and generations in the store. */
+/* The policy language: what it reads, where it reports each mistake, the shipped policy, and generations in the store.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,8 @@
 /* ---- A small policy to make mistakes in ---- */
 
 static const char head[] = "title: T\nversion: \"1\"\nnotice: {version: \"1\", statement: S., short: s.}\n";
-static const char systems[] = "name,uri,kind,form,family,aliases\nicd-10-cm,http://hl7.org/fhir/sid/icd-10-cm,code,icd,claims,\n";
+static const char systems[] =
+    "name,uri,kind,form,family,aliases\nicd-10-cm,http://hl7.org/fhir/sid/icd-10-cm,code,icd,claims,\n";
 static const char categories[] = "id,sensitivity,confidentiality,part2,also_match\nSUD_OPIOID,OPIOIDUD,R,yes,ETH|SUD\n";
 static const char federal[] =
     "layer: federal\n"
@@ -33,7 +35,8 @@ static const char federal[] =
     "label-sets:\n"
     "  - {id: a, title: A, labels: [CPLYJPP]}\n"
     "rules:\n"
-    "  - {id: ceiling, title: W, law: L, verdict: withhold, data: [part2], to: everyone, for: any, lift: never, unless: "
+    "  - {id: ceiling, title: W, law: L, verdict: withhold, data: [part2], to: everyone, for: any, lift: never, "
+    "unless: "
     "{consent: tpo, then: {notice: yes, scope: yes, account: yes, label-set: a}}}\n"
     "  - {id: soft, title: W, law: L, verdict: withhold, data: [part2], to: everyone, for: [marketing]}\n";
 static const char house[] =
@@ -128,45 +131,85 @@ static void each_mistake_is_reported_in_its_place(void **state)
         const char *code, *fix;
         size_t line, column;
     } cases[] = {
-        {IN_HEAD, "title: T\nversion: \"1\"\nnotice: {version: x, statement: S., short: s.}\nnotic: 1\n", "unknown-key", "notice", 4, 1},
+        {IN_HEAD, "title: T\nversion: \"1\"\nnotice: {version: x, statement: S., short: s.}\nnotic: 1\n", "unknown-key",
+            "notice", 4, 1},
         {IN_HEAD, "title: T\nnotice: {version: x, statement: S., short: s.}\n", "missing-key", "", 1, 1},
         {IN_HEAD, "title: T\nversion: \"1\"\n", "missing-key", "", 1, 1},
-        {IN_HEAD, "title: T\nversion: \"1\"\nnotice: {version: x, statement: S., short: s.}\ndenials-in-emergency: maybe\n", "unknown-word", "", 4, 23},
+        {IN_HEAD,
+            "title: T\nversion: \"1\"\nnotice: {version: x, statement: S., short: s.}\ndenials-in-emergency: maybe\n",
+            "unknown-word", "", 4, 23},
         {IN_HOUSE, "scenario:\n", "unknown-key", "scenarios", 13, 1},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: relase, data: all, to: [physician], for: any}\n", "unknown-verdict", "release", 13, 32},
-        {IN_HOUSE, "  - {id: r, titel: R, verdict: release, data: all, to: [physician], for: any}\n", "unknown-key", "title", 13, 13},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: relase, data: all, to: [physician], for: any}\n", "unknown-verdict",
+            "release", 13, 32},
+        {IN_HOUSE, "  - {id: r, titel: R, verdict: release, data: all, to: [physician], for: any}\n", "unknown-key",
+            "title", 13, 13},
         {IN_HOUSE, "  - {id: r, verdict: release, data: all, to: [physician], for: any}\n", "missing-key", "", 13, 5},
-        {IN_HOUSE, "  - {id: R, title: R, verdict: release, data: all, to: [physician], for: any}\n", "bad-id", "", 13, 10},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: [chrt], to: [physician], for: any}\n", "unknown-class", "chart", 13, 48},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: {all-but: [chart]}, to: [physician], for: any}\n", "unknown-key", "", 13, 48},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: {all-except: [chart, part2]}, to: [physician], for: any}\n", "rule-without-data", "", 13, 47},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [phisician], for: any}\n", "unknown-party", "physician", 13, 57},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [], for: any}\n", "rule-without-party", "", 13, 56},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: [treatmnt]}\n", "unknown-purpose", "treatment", 13, 75},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: []}\n", "rule-without-purpose", "", 13, 74},
-        {IN_HOUSE, "  - {id: record, title: R, verdict: release, data: all, to: [physician], for: any}\n", "duplicate-id", "", 13, 10},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {consnt: tpo}}\n", "unknown-key", "consent", 13, 87},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {consent: tbo}}\n", "unknown-consent", "tpo", 13, 96},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {emergency: real}}\n", "unknown-emergency", "", 13, 98},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {same-program: no}}\n", "bad-condition", "", 13, 101},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {}}\n", "empty-condition", "", 13, 86},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, unless: []}\n", "empty-condition", "", 13, 85},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, then: {label-set: b}}\n", "unknown-label-set", "", 13, 95},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, lift: nevr}\n", "unknown-lift", "never", 13, 83},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: any, lifts: [ceiling]}\n", "lift-never", "", 13, 87},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: any, lifts: [soft]}\n", "lift-from-below", "", 13, 87},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: any, lifts: [record]}\n", "lift-of-release", "", 13, 87},
-        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: any, lifts: [sofd]}\n", "unknown-rule", "soft", 13, 87},
+        {IN_HOUSE, "  - {id: R, title: R, verdict: release, data: all, to: [physician], for: any}\n", "bad-id", "", 13,
+            10},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: [chrt], to: [physician], for: any}\n",
+            "unknown-class", "chart", 13, 48},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: {all-but: [chart]}, to: [physician], for: any}\n",
+            "unknown-key", "", 13, 48},
+        {IN_HOUSE,
+            "  - {id: r, title: R, verdict: release, data: {all-except: [chart, part2]}, to: [physician], for: any}\n",
+            "rule-without-data", "", 13, 47},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [phisician], for: any}\n", "unknown-party",
+            "physician", 13, 57},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [], for: any}\n", "rule-without-party", "",
+            13, 56},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: [treatmnt]}\n",
+            "unknown-purpose", "treatment", 13, 75},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: []}\n",
+            "rule-without-purpose", "", 13, 74},
+        {IN_HOUSE, "  - {id: record, title: R, verdict: release, data: all, to: [physician], for: any}\n",
+            "duplicate-id", "", 13, 10},
+        {IN_HOUSE,
+            "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {consnt: tpo}}\n",
+            "unknown-key", "consent", 13, 87},
+        {IN_HOUSE,
+            "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {consent: tbo}}\n",
+            "unknown-consent", "tpo", 13, 96},
+        {IN_HOUSE,
+            "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {emergency: real}}\n",
+            "unknown-emergency", "", 13, 98},
+        {IN_HOUSE,
+            "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {same-program: "
+            "no}}\n",
+            "bad-condition", "", 13, 101},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, only-if: {}}\n",
+            "empty-condition", "", 13, 86},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, unless: []}\n",
+            "empty-condition", "", 13, 85},
+        {IN_HOUSE,
+            "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, then: {label-set: b}}\n",
+            "unknown-label-set", "", 13, 95},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, lift: nevr}\n",
+            "unknown-lift", "never", 13, 83},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: any, lifts: [ceiling]}\n",
+            "lift-never", "", 13, 87},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: any, lifts: [soft]}\n",
+            "lift-from-below", "", 13, 87},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: any, lifts: [record]}\n",
+            "lift-of-release", "", 13, 87},
+        {IN_HOUSE, "  - {id: r, title: R, verdict: release, data: all, to: [physician], for: any, lifts: [sofd]}\n",
+            "unknown-rule", "soft", 13, 87},
         {IN_HOUSE, "  - r\n", "expected-map", "", 13, 5},
-        {IN_HOUSE, "scenarios:\n  - {title: T, given: {purpose: treatment, item: [chart]}, expect: relesed}\n", "unknown-expectation", "released", 14, 68},
-        {IN_HOUSE, "scenarios:\n  - {title: T, given: {purpose: treatment, item: [chrt]}, expect: released}\n", "unknown-class", "chart", 14, 51},
-        {IN_HOUSE, "scenarios:\n  - {title: T, given: {party: x, purpose: treatment, item: [chart]}, expect: released}\n", "unknown-party", "", 14, 31},
+        {IN_HOUSE, "scenarios:\n  - {title: T, given: {purpose: treatment, item: [chart]}, expect: relesed}\n",
+            "unknown-expectation", "released", 14, 68},
+        {IN_HOUSE, "scenarios:\n  - {title: T, given: {purpose: treatment, item: [chrt]}, expect: released}\n",
+            "unknown-class", "chart", 14, 51},
+        {IN_HOUSE,
+            "scenarios:\n  - {title: T, given: {party: x, purpose: treatment, item: [chart]}, expect: released}\n",
+            "unknown-party", "", 14, 31},
         {IN_HOUSE, "scenarios:\n  - {title: T, given: {item: [chart]}, expect: released}\n", "missing-key", "", 14, 16},
-        {IN_FEDERAL, "  - {id: r, title: R, law: L, verdict: release, data: all, to: everyone, for: any}\n", "release-in-ceiling", "", 11, 40},
-        {IN_FEDERAL, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any}\n", "missing-key", "", 11, 5},
+        {IN_FEDERAL, "  - {id: r, title: R, law: L, verdict: release, data: all, to: everyone, for: any}\n",
+            "release-in-ceiling", "", 11, 40},
+        {IN_FEDERAL, "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any}\n", "missing-key", "",
+            11, 5},
         {IN_FEDERAL, "parties:\n  - {id: p, title: P}\n", "party-without-condition", "", 12, 5},
         {IN_FEDERAL, "parties:\n  - {id: p, title: P, roles: [a], relationship: [self]}\n", "missing-key", "", 12, 5},
-        {IN_FEDERAL, "parties:\n  - {id: p, title: P, roles: [a], relationship: [self], vouched-by: [declaration]}\n", "unknown-voucher", "", 12, 70},
+        {IN_FEDERAL, "parties:\n  - {id: p, title: P, roles: [a], relationship: [self], vouched-by: [declaration]}\n",
+            "unknown-voucher", "", 12, 70},
         {IN_FEDERAL, "parties:\n  - {id: p, title: P, roles: []}\n", "expected-list", "", 12, 30},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -182,8 +225,8 @@ static void each_mistake_is_reported_in_its_place(void **state)
         assert_null(f.policy);
         const struct sl_issue *issue = f.issues.first;
         if (!sl_slice_eq(issue->code, sl_slice_of(c->code)) || issue->line != c->line || issue->column != c->column)
-            fail_msg("case %zu (%s): %.*s at %zu:%zu: %.*s", i, c->code, SL_FMT(issue->code), issue->line, issue->column,
-                SL_FMT(issue->text));
+            fail_msg("case %zu (%s): %.*s at %zu:%zu: %.*s", i, c->code, SL_FMT(issue->code), issue->line,
+                issue->column, SL_FMT(issue->text));
         if (!strstr(issue->fix.ptr ? issue->fix.ptr : "", c->fix))
             fail_msg("case %zu (%s): the fix is \"%.*s\"", i, c->code, SL_FMT(issue->fix));
         end(&f);
@@ -198,26 +241,40 @@ static void each_mistake_in_a_class_or_consent_is_reported(void **state)
     } cases[] = {
         {"classes: [{id: x, title: X, kind: need-yes, earned-by: {types: others}}]", "unknown-kind", "needs-yes"},
         {"classes: [{id: part2, title: X, kind: needs-yes, earned-by: {types: others}}]", "duplicate-id", ""},
-        {"classes: [{id: x, title: X, kind: needs-yes, labels: [42CFRPart3], earned-by: {types: others}}]", "unknown-label", "42CFRPart2"},
-        {"classes: [{id: x, title: X, kind: needs-yes, labels: [NORDSLCD], earned-by: {types: others}}]", "unknown-label", ""},
-        {"classes: [{id: x, title: X, kind: needs-yes, confidentiality: Z, earned-by: {types: others}}]", "bad-confidentiality", ""},
+        {"classes: [{id: x, title: X, kind: needs-yes, labels: [42CFRPart3], earned-by: {types: others}}]",
+            "unknown-label", "42CFRPart2"},
+        {"classes: [{id: x, title: X, kind: needs-yes, labels: [NORDSLCD], earned-by: {types: others}}]",
+            "unknown-label", ""},
+        {"classes: [{id: x, title: X, kind: needs-yes, confidentiality: Z, earned-by: {types: others}}]",
+            "bad-confidentiality", ""},
         {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: [Conditon]}}]", "unknown-type", "Condition"},
-        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, categories: [SUD_OPIOD]}}]", "unknown-category", "SUD_OPIOID"},
-        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, origin: programme}}]", "unknown-origin", "program"},
-        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, security-labels: [HIW]}}]", "unknown-label", "HIV"},
-        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, note-types: [note]}}]", "missing-key", ""},
-        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: [Patient]}}]", "type-without-class", "others"},
-        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, draft: perhaps}}]", "expected-yes-no", ""},
+        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, categories: [SUD_OPIOD]}}]",
+            "unknown-category", "SUD_OPIOID"},
+        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, origin: programme}}]",
+            "unknown-origin", "program"},
+        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, security-labels: [HIW]}}]",
+            "unknown-label", "HIV"},
+        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, note-types: [note]}}]", "missing-key",
+            ""},
+        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: [Patient]}}]", "type-without-class",
+            "others"},
+        {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others, draft: perhaps}}]", "expected-yes-no",
+            ""},
         {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others}}]\n"
-         "consents: [{id: c, title: C, forms: []}]", "expected-list", ""},
+         "consents: [{id: c, title: C, forms: []}]",
+            "expected-list", ""},
         {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others}}]\n"
-         "consents: [{id: c, title: C, forms: [{}]}]", "form-without-condition", ""},
+         "consents: [{id: c, title: C, forms: [{}]}]",
+            "form-without-condition", ""},
         {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others}}]\n"
-         "consents: [{id: tpo, title: C, forms: [{categories: [u]}]}]", "duplicate-id", ""},
+         "consents: [{id: tpo, title: C, forms: [{categories: [u]}]}]",
+            "duplicate-id", ""},
         {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others}}]\n"
-         "consents: [{id: c, title: C, purposes: [tpo], forms: [{categories: [u]}]}]", "unknown-purpose", ""},
+         "consents: [{id: c, title: C, purposes: [tpo], forms: [{categories: [u]}]}]",
+            "unknown-purpose", ""},
         {"classes: [{id: x, title: X, kind: needs-yes, earned-by: {types: others}}]\n"
-         "label-sets: [{id: a, title: A, labels: []}]", "duplicate-id", ""},
+         "label-sets: [{id: a, title: A, labels: []}]",
+            "duplicate-id", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[2048];
@@ -261,7 +318,8 @@ static void warnings_do_not_stop_a_policy(void **state)
     char text[4096];
     begin(&f);
     snprintf(text, sizeof text, "%s%s", federal,
-        "  - {id: w, title: W, law: L, verdict: withhold, data: [part2], to: everyone, for: any, unless: {consent: tpo}}\n");
+        "  - {id: w, title: W, law: L, verdict: withhold, data: [part2], to: everyone, for: any, unless: {consent: "
+        "tpo}}\n");
     assert_int_equal(load(&f, head, text, house), SL_OK);
     assert_text(f.issues.first->code, "part2-without-notice");
     assert_int_equal(f.issues.first->grade, SL_GRADE_WARNING);
@@ -270,7 +328,8 @@ static void warnings_do_not_stop_a_policy(void **state)
     end(&f);
     begin(&f);
     snprintf(text, sizeof text, "%s%s", house, "classes2:\n");
-    assert_int_equal(load(&f, head, "layer: federal\nclasses:\n  - {id: lonely, title: L, kind: only-restricts}\n", house), SL_OK);
+    assert_int_equal(
+        load(&f, head, "layer: federal\nclasses:\n  - {id: lonely, title: L, kind: only-restricts}\n", house), SL_OK);
     assert_text(f.issues.first->code, "class-never-earned");
     assert_text(f.issues.last->code, "class-without-effect");
     assert_int_equal(f.issues.last->grade, SL_GRADE_ADVICE);
@@ -308,19 +367,21 @@ static void purposes_are_found_and_nested(void **state)
     (void)state;
     static const struct {
         const char *text, *code;
-    } names[] = {{"TREAT", "TREAT"}, {"treatment", "TREAT"}, {"http://terminology.hl7.org/CodeSystem/v3-ActReason|HPAYMT", "HPAYMT"},
-        {"urn:oid:2.16.840.1.113883.5.8#ETREAT", "ETREAT"}, {"break-the-glass", "BTG"}, {"treat", ""}, {"", ""}, {"tpo", ""},
-        {"http://example.org|TREAT", ""}, {"http://terminology.hl7.org/CodeSystem/v3-ActReason|treatment", ""}};
+    } names[] = {{"TREAT", "TREAT"}, {"treatment", "TREAT"},
+        {"http://terminology.hl7.org/CodeSystem/v3-ActReason|HPAYMT", "HPAYMT"},
+        {"urn:oid:2.16.840.1.113883.5.8#ETREAT", "ETREAT"}, {"break-the-glass", "BTG"}, {"treat", ""}, {"", ""},
+        {"tpo", ""}, {"http://example.org|TREAT", ""},
+        {"http://terminology.hl7.org/CodeSystem/v3-ActReason|treatment", ""}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_text(sl_purpose_find(sl_slice_of(names[i].text)), names[i].code);
     assert_true(sl_purpose_within(SL_LIT("BTG"), SL_LIT("TREAT")));
     assert_true(sl_purpose_within(SL_LIT("HLEGAL"), SL_LIT("HOPERAT")));
     assert_false(sl_purpose_within(SL_LIT("TREAT"), SL_LIT("BTG")));
     assert_false(sl_purpose_within(SL_LIT(""), SL_LIT("")));
-    static const char *const tpo[] = {"TREAT", "ETREAT", "BTG", "COC", "TREATDS", "HPAYMT", "ELIGVER", "HOPERAT", "CAREMGT",
-        "PATADMIN", "FRAUD"};
-    static const char *const not_tpo[] = {"HLEGAL", "HMARKT", "HRESCH", "BIORCH", "PUBHLTH", "MLTRAINING", "HDIRECT", "DONAT",
-        "GOV", "MILCDM", "SYSDEV", "HTEST", "TRAIN", "PATRQT", "CLINTRL", "POPHLTH", "", "NONE"};
+    static const char *const tpo[] = {
+        "TREAT", "ETREAT", "BTG", "COC", "TREATDS", "HPAYMT", "ELIGVER", "HOPERAT", "CAREMGT", "PATADMIN", "FRAUD"};
+    static const char *const not_tpo[] = {"HLEGAL", "HMARKT", "HRESCH", "BIORCH", "PUBHLTH", "MLTRAINING", "HDIRECT",
+        "DONAT", "GOV", "MILCDM", "SYSDEV", "HTEST", "TRAIN", "PATRQT", "CLINTRL", "POPHLTH", "", "NONE"};
     for (size_t i = 0; i < sizeof tpo / sizeof *tpo; i++)
         assert_true(sl_purpose_is_tpo(sl_slice_of(tpo[i])));
     for (size_t i = 0; i < sizeof not_tpo / sizeof *not_tpo; i++)
@@ -380,9 +441,11 @@ static void a_scenario_can_fail(void **state)
         "{title: T, given: {roles: [physician], purpose: treatment, item: [chart]}, expect: released, by: ceiling}",
         "{title: T, given: {roles: [physician], purpose: treatment, item: [chart]}, expect: released, labels: [HIV]}",
         "{title: T, given: {roles: [physician], purpose: treatment, item: [chart]}, expect: released, notice: yes}",
-        "{title: T, given: {roles: [physician], purpose: treatment, item: [chart]}, expect: released, confidentiality: R}",
+        "{title: T, given: {roles: [physician], purpose: treatment, item: [chart]}, expect: released, confidentiality: "
+        "R}",
         "{title: T, given: {roles: [physician], purpose: treatment, item: [chart]}, expect: refused}",
-        "{title: T, given: {roles: [physician], purpose: treatment, consents: [tpo], item: [part2, chart]}, expect: released, "
+        "{title: T, given: {roles: [physician], purpose: treatment, consents: [tpo], item: [part2, chart]}, expect: "
+        "released, "
         "without-labels: [CPLYJPP]}",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -396,7 +459,8 @@ static void a_scenario_can_fail(void **state)
         assert_int_equal(load(&f, head, federal, text), SL_OK);
         assert_int_equal(sl_policy_test(f.policy, &out, &passed, &failed), SL_OK);
         sl_buffer_add(&out, (struct sl_slice){"", 1});
-        if (failed != 1 || passed || !strstr(out.ptr, "FAIL house/b.yaml:14") || !strstr(out.ptr, "UNTRIED federal/a.yaml:10"))
+        if (failed != 1 || passed || !strstr(out.ptr, "FAIL house/b.yaml:14") ||
+            !strstr(out.ptr, "UNTRIED federal/a.yaml:10"))
             fail_msg("case %zu: %s", i, out.ptr);
         sl_buffer_fini(&out);
         end(&f);
@@ -422,9 +486,9 @@ static void every_type_earns_a_class_that_needs_a_yes(void **state)
     assert_true(types > 140);
     static const struct {
         const char *type, *class;
-    } cases[] = {{"Patient", "demographic"}, {"Slot", "scheduling"}, {"Claim", "billing"}, {"Organization", "directory"},
-        {"Consent", "consent"}, {"AuditEvent", "audit"}, {"Observation", "chart"}, {"Provenance", "chart"},
-        {"DocumentReference", "document"}, {"Questionnaire", "definitions"}};
+    } cases[] = {{"Patient", "demographic"}, {"Slot", "scheduling"}, {"Claim", "billing"},
+        {"Organization", "directory"}, {"Consent", "consent"}, {"AuditEvent", "audit"}, {"Observation", "chart"},
+        {"Provenance", "chart"}, {"DocumentReference", "document"}, {"Questionnaire", "definitions"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         unsigned bit = sl_policy_class_find(f.policy, sl_slice_of(cases[i].class));
         sl_r4_node node = sl_r4_resource(sl_slice_of(cases[i].type));
@@ -448,13 +512,17 @@ static void labels_are_told_by_system_and_code(void **state)
     (void)state;
     struct fixture f;
     load_shipped(&f);
-    unsigned part2 = sl_policy_class_find(f.policy, SL_LIT("part2")), hiv = sl_policy_class_find(f.policy, SL_LIT("hiv"));
+    unsigned part2 = sl_policy_class_find(f.policy, SL_LIT("part2")),
+             hiv = sl_policy_class_find(f.policy, SL_LIT("hiv"));
     static const char act[] = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
     assert_true(sl_classes_has(&earned_by(f.policy, act, "42CFRPart2")->classes, part2));
-    assert_true(sl_classes_has(&earned_by(f.policy, "http://terminology.hl7.org/CodeSystem/v3-ActUSPrivacyLaw", "42CFRPart2")->classes, part2));
+    assert_true(sl_classes_has(
+        &earned_by(f.policy, "http://terminology.hl7.org/CodeSystem/v3-ActUSPrivacyLaw", "42CFRPart2")->classes,
+        part2));
     assert_true(sl_classes_has(&earned_by(f.policy, act, "HIV")->classes, hiv));
     /* Retired, and understood all the same. */
-    assert_true(sl_classes_has(&earned_by(f.policy, "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "HIV")->classes, hiv));
+    assert_true(sl_classes_has(
+        &earned_by(f.policy, "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "HIV")->classes, hiv));
     assert_null(earned_by(f.policy, "", "HIV"));
     /* Never emitted but from v3-ActCode. */
     const struct sl_class *class = sl_policy_class(f.policy, hiv);
@@ -469,7 +537,8 @@ static void the_statement_of_2_32_stands_word_for_word(void **state)
     struct fixture f;
     load_shipped(&f);
     struct sl_slice notice = sl_policy_notice(f.policy);
-    assert_text(sl_policy_short_notice(f.policy), "42 CFR part 2 prohibits unauthorized use or disclosure of these records.");
+    assert_text(
+        sl_policy_short_notice(f.policy), "42 CFR part 2 prohibits unauthorized use or disclosure of these records.");
     assert_true(sl_slice_starts(notice, SL_LIT("This record which has been disclosed to you is protected by Federal")));
     static const char last[] = "is NOT sufficient to meet the required elements of written consent to further use or "
                                "redisclose the record (see 42 CFR 2.31).";
@@ -537,7 +606,8 @@ static void examples_of_the_page_are_real(void **state)
             line = sl_slice_from(line, 1);
         if (sl_slice_starts(line, SL_LIT("```")))
             example = sl_slice_starts(line, SL_LIT("```yaml"));
-        else if (example && line.len && !memmem(line.ptr, line.len, "\xe2\x80\xa6", 3) && !memchr(line.ptr, '#', line.len)) {
+        else if (example && line.len && !memmem(line.ptr, line.len, "\xe2\x80\xa6", 3) &&
+                 !memchr(line.ptr, '#', line.len)) {
             if (!stands_in_policy(f.policy, line))
                 fail_msg("not in the shipped policy: %.*s", SL_FMT(line));
             lines++;
@@ -638,7 +708,9 @@ static void a_damaged_generation_is_never_in_force(void **state)
         if (!cut)
             copy[len - 20] ^= 1;
         assert_int_equal(sl_txn_begin(s.store, true, &txn), SL_OK);
-        assert_int_equal(sl_txn_put(txn, SL_TABLE_GENERATIONS, (struct sl_slice){key, 8}, (struct sl_slice){copy, cut ? cuts[i] : len}), SL_OK);
+        assert_int_equal(sl_txn_put(txn, SL_TABLE_GENERATIONS, (struct sl_slice){key, 8},
+                             (struct sl_slice){copy, cut ? cuts[i] : len}),
+            SL_OK);
         assert_int_equal(sl_txn_commit(txn), SL_OK);
         assert_int_not_equal(sl_policy_in_force(s.store, NULL, &number, &policy), SL_OK);
         assert_null(policy);

@@ -45,7 +45,8 @@ static void reads_maps_lists_and_text(void **state)
     (void)state;
     struct fixture f;
     begin(&f);
-    const struct sl_yaml *root = parse(&f, "layer: federal # a remark\nrules:\n  - id: a\n    to: [x, \"y z\"]\n  - id: b\n");
+    const struct sl_yaml *root =
+        parse(&f, "layer: federal # a remark\nrules:\n  - id: a\n    to: [x, \"y z\"]\n  - id: b\n");
     assert_int_equal(root->kind, SL_YAML_MAP);
     assert_int_equal(root->count, 2);
     assert_text(root->first->key, "layer");
@@ -70,7 +71,8 @@ static void every_scalar_is_a_string(void **state)
     (void)state;
     struct fixture f;
     begin(&f);
-    const struct sl_yaml *root = parse(&f, "a: no\nb: 1.10\nc: null\nd: 2026-01-01\ne: |\n  two\n  lines\nf: >\n  one\n  line\ng:\n");
+    const struct sl_yaml *root =
+        parse(&f, "a: no\nb: 1.10\nc: null\nd: 2026-01-01\ne: |\n  two\n  lines\nf: >\n  one\n  line\ng:\n");
     static const char *const want[] = {"no", "1.10", "null", "2026-01-01", "two\nlines\n", "one line\n", ""};
     size_t i = 0;
     for (const struct sl_yaml *n = root->first; n; n = n->next, i++) {
