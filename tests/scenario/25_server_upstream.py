@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+import gzip
+import json
+import urllib.parse
+
+import house
+
+PAGE = 4  # rows of a page of the server, whatever it is asked for
+
+
+class Server:
+    """A FHIR server with the manners of real ones: absolute references and links, pages of its own size, gzip, and parameters
+    it does not know ignored."""
+
+    def __init__(self, records):
+        self.rows = {}
+        self.asked = []
+        for line in open(records):
+            row = json.loads(line)
+            self.rows[(row["resourceType"], row["id"])] = row
+        self.server = house.Upstream(self.answer)
+        self.base = f"http://127.0.0.1:{self.server.port}/fhir"
+
+    def dress(self, row):
+        """References under the server's own address."""
+        if isinstance(row, list):
+            return [self.dress(one) for one in row]
+        if not isinstance(row, dict):
+            return row
+        out = {key: self.dress(value) for key, value in row.items()}
+        if isinstance(out.get("reference"), str) and out["reference"].split("/")[0].isalpha() and "/" in out["reference"]:
+            out["reference"] = f"{self.base}/{out['reference']}"
+        return out
+
+    def send(self, handler, value, status=200):
+        body = gzip.compress(json.dumps(value).encode())
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/fhir+json;charset=UTF-8")
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def answer(self, path, handler):
+        self.asked.append(path)
+        path, _, query = path.removeprefix("/fhir").lstrip("/").partition("?")
+        params = dict(urllib.parse.parse_qsl(query))
+        if "_getpages" in params:
+            kind, patient, start = params["_getpages"].split("|")
+            return self.page(handler, kind, patient, int(start))
+        names = path.split("/")
+        if len(names) == 2:
+            row = self.rows.get((names[0], names[1]))
+            return self.send(handler, self.dress(row), 200) if row else self.send(
+                handler, {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}, 404)
+        if "_id" in params:
+            found = [self.rows[(names[0], i)] for i in params["_id"].split(",") if (names[0], i) in self.rows]
+            return self.bundle(handler, found)
+        return self.page(handler, names[0], params.get("patient", params.get("subject", "")).removeprefix("Patient/"), 0)
+
+    def page(self, handler, kind, patient, start):
+        def about(row):
+            return not patient or any(row.get(key, {}).get("reference") == "Patient/" + patient for key in ("subject", "patient"))
+        rows = [row for (name, _), row in sorted(self.rows.items()) if name == kind and about(row)]
+        more = f"{kind}|{patient}|{start + PAGE}" if start + PAGE < len(rows) else None
+        self.bundle(handler, rows[start:start + PAGE], more)
+
+    def bundle(self, handler, rows, more=None):
+        out = {"resourceType": "Bundle", "type": "searchset", "total": 4711, "entry": [
+            {"fullUrl": f"{self.base}/{row['resourceType']}/{row['id']}", "resource": self.dress(row), "search": {"mode": "match"}}
+            for row in rows]}
+        if more:
+            out["link"] = [{"relation": "next", "url": f"{self.base}?_getpages={urllib.parse.quote(more)}"}]
+        self.send(handler, out)
+
+
+def pages(h, path, caller):
+    """The ids of each page, following `next`."""
+    out = []
+    while path:
+        status, head, body = h.ask(path, caller)
+        if status != 200:
+            return status
+        bundle = json.loads(body)
+        out.append([e["resource"]["id"] for e in bundle["entry"] if e["search"]["mode"] == "match"])
+        following = [link["url"] for link in bundle["link"] if link["relation"] == "next"]
+        path = following[0].split("/fhir/")[1] if following else None
+    return out
+
+
+def scenario(sluice, folder):
+    """a FHIR server in the place of the embedded store gives the same answers, and nothing of it shows"""
+    records, consents = house.clinic(folder)
+    server = Server(records[0])
+    mine = house.House(sluice, records=records, consents=consents).start()
+    theirs = house.House(sluice, consents=consents, upstream=server.base).start()
+    for caller in ("ward", "exchange", "plan", "desk", "agent"):
+        for path in ("Condition?patient=bruno", "Condition?patient=amara&_count=1", "Observation?patient=amara&_count=3",
+                     "MedicationRequest?patient=chen&_count=2", "Claim?patient=amara", "Patient/bruno/Condition?_count=1",
+                     "Condition?patient=bruno&code=http%3A%2F%2Fhl7.org%2Ffhir%2Fsid%2Ficd-10-cm%7CI10"):
+            one, two = pages(mine, path, caller), pages(theirs, path, caller)
+            h_sorted = [sorted(sum(x, [])) if isinstance(x, list) else x for x in (one, two)]
+            shape = [[len(p) for p in x] if isinstance(x, list) else x for x in (one, two)]
+            theirs.expect(f"{caller}: {path}: the same records, pages as full", h_sorted[0] == h_sorted[1] and shape[0] == shape[1],
+                          (one, two))
+        for path in ("Condition/bruno-otp-oud", "Condition/bruno-pc-diabetes", "Condition/nothing", "CarePlan/bruno-pc-plan"):
+            one, two = mine.ask(path, caller), theirs.ask(path, caller)
+            theirs.expect(f"{caller}: {path}: {one[0]}", one[0] == two[0], two)
+            theirs.expect("nothing of the server's address", str(server.server.port).encode() not in two[2], two[2][:300])
+    one, two = mine.ask("Patient/bruno/$everything"), theirs.ask("Patient/bruno/$everything")
+    ids = [sorted(e["resource"]["resourceType"] + "/" + e["resource"].get("id", "") for e in json.loads(x[2])["entry"]) for x in (one, two)]
+    theirs.expect("everything: the same records", ids[0] == ids[1], (ids[0], ids[1]))
+    theirs.expect("nothing of the server's address in everything", str(server.server.port).encode() not in two[2])
+    theirs.expect("questions are our own", not any("_cursor" in asked or "amara%26" in asked for asked in server.asked))
+    mine.close()
+    theirs.close()
+    return mine.failures + theirs.failures
+
+
+house.main(scenario)
