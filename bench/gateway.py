@@ -48,10 +48,9 @@ def ref(kind, ident, display=None):
 
 def observation(visit, when, code, display, value, unit):
     return {"resourceType": "Observation", "id": f"{visit}-{code}",
-            "meta": {"versionId": "1", "lastUpdated": "2026-09-08T02:11:09.000+00:00",
-                     "profile": ["http://hl7.org/fhir/us/core/StructureDefinition/us-core-vital-signs"]},
+            "meta": {"versionId": "1", "lastUpdated": "2026-09-08T02:11:09.000+00:00"},
             "status": "final",
-            "category": [{"coding": [{"system": CATEGORY, "code": "vital-signs", "display": "Vital Signs"}]}],
+            "category": [{"coding": [{"system": CATEGORY, "code": "vital-signs"}]}],
             "code": {"coding": [{"system": LOINC, "code": code, "display": display}], "text": display},
             "subject": ref("Patient", PATIENT), "encounter": ref("Encounter", visit),
             "effectiveDateTime": when, "issued": when,
@@ -115,8 +114,10 @@ identity:
 policy:
   store: policy
   programs: programs.yaml
+labels:
+  book: {name}-book
 ledger:
-  directory: {ledger}
+  directory: {name}-ledger
 """
 
 # ---- nginx ----
@@ -200,7 +201,7 @@ class Bench:
 
     def config(self, name, scheme, security, workers):
         self.write(f"{name}.yaml", CONFIG.format(port=self.ports[name], scheme=scheme, security=security, workers=workers,
-                                                 upstream=self.upstream, issuer=ISSUER, ledger=f"ledger-{name}"))
+                                                 upstream=self.upstream, issuer=ISSUER, name=name))
         self.write(f"{name}.token", self.run(self.sluice, "token", "issue", "--key", self.at("issuer.pem"), "--issuer", ISSUER,
                                              "--audience", f"{scheme}://localhost:{self.ports[name]}/fhir", "--client", "bench",
                                              "--purpose", "TREAT", "--seconds", "3600").strip())

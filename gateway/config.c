@@ -100,7 +100,7 @@ static void check_section(const struct reader *reader, const struct sl_yaml *map
 
 static void check_keys(const struct reader *reader, const struct sl_yaml *root)
 {
-    static const char *const sections[] = {"server", "upstream", "identity", "policy", "ledger", "paging", "limits", NULL};
+    static const char *const sections[] = {"server", "upstream", "identity", "policy", "labels", "ledger", "paging", "limits", NULL};
     if (!sl_yaml_check_keys(&reader->source, root, sections))
         return;
     for (const struct sl_yaml *section = root->first; section; section = section->next)

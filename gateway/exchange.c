@@ -33,6 +33,7 @@ static enum sl_step_result step_accept(struct sl_exchange *x)
     x->policy = sl_policy_ref(x->state->policy);
     x->generation = x->state->generation;
     x->store_version = x->state->store_version;
+    x->label_generation = x->state->label_generation;
     return SL_STEP_DONE;
 }
 
@@ -150,7 +151,7 @@ static void appended(struct sl_append *append, enum sl_status status, uint64_t s
 }
 
 /* Back to where policy and directives are taken up. Refusals stand as they are: they released nothing. */
-static enum sl_step_result decide_again(struct sl_exchange *x)
+enum sl_step_result sl_exchange_again(struct sl_exchange *x)
 {
     if (++x->attempts == ATTEMPTS)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "unsettled");
@@ -173,7 +174,7 @@ static enum sl_step_result step_account(struct sl_exchange *x)
     }
     if (x->status == SL_OK && x->interaction.kind != SL_METADATA &&
         sl_store_version(x->state->gateway->store) != x->store_version)
-        return decide_again(x);
+        return sl_exchange_again(x);
     if (sl_account_write(x) != SL_OK)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger-record");
     x->append = (struct sl_append){.record = sl_buffer_slice(&x->record), .done = appended, .context = x};

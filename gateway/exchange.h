@@ -66,6 +66,7 @@ struct sl_round {
     struct sl_ask *contexts;      /* what the labels need */
     size_t context_count;
     unsigned label_rounds;
+    int64_t known_since;          /* the oldest of what the label book said; 0: it said nothing */
     struct sl_segment_report report;
     struct sl_found *at;          /* how far segment has come */
     bool includes_only;           /* everything in it is an include (the second pass of $everything) */
@@ -103,6 +104,8 @@ struct sl_exchange {
     struct sl_interaction interaction;
     struct sl_policy *policy;         /* a reference; kept until account */
     uint64_t generation, store_version;
+    struct sl_label_generation label_generation; /* of labels made under `policy` */
+    bool bookless;                    /* the label book does not say enough for this one's decisions */
     unsigned attempts;                /* times it has been decided, policy or directives changing meanwhile */
 
     const struct sl_errand *errands;
@@ -166,6 +169,8 @@ void sl_account_log(const struct sl_exchange *x);
 
 /* ---- exchange.c, for the others ---- */
 
+/* Drops what was made and decides it again, from where policy and directives are taken up; a few times at most. */
+enum sl_step_result sl_exchange_again(struct sl_exchange *x);
 /* Notes why, and gives FAIL. */
 enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status status, const char *why);
 /* Asks the upstream; the exchange is resumed when every ask under way has been answered. */

@@ -237,6 +237,31 @@ static struct sl_ask *question_for(struct sl_round *round, struct sl_slice type)
     return ask;
 }
 
+/* What the label book says of a reference; false: it is to be asked for. */
+static bool is_known(struct sl_exchange *x, struct sl_round *round, struct sl_slice reference)
+{
+    const struct sl_gateway *gateway = x->state->gateway;
+    struct sl_book_entry entry;
+    struct sl_item *item;
+    if (!gateway->keeper || x->bookless)
+        return false;
+    if (sl_keeper_find(gateway->keeper, &x->label_generation, gateway->config->upstream_url, reference, x->now, round->arena,
+            &entry) != SL_OK)
+        return false;
+    if (!round->known_since || entry.stored < round->known_since)
+        round->known_since = entry.stored;
+    return sl_labeller_know(sl_pass_labeller(round->pass), &entry, &item) == SL_OK;
+}
+
+/* What was fetched for labels alone goes into the book, no younger than what it rests on. */
+static void note_context(struct sl_exchange *x, struct sl_round *round)
+{
+    const struct sl_gateway *gateway = x->state->gateway;
+    if (gateway->keeper)
+        sl_keeper_note(gateway->keeper, &x->label_generation, gateway->config->upstream_url,
+            sl_labeller_items(sl_pass_labeller(round->pass)), round->known_since ? round->known_since : x->now);
+}
+
 /* What the labels lack, asked for together: Type?_id=a,b,c. What names no record is an unknown source, and known so. */
 static enum sl_status ask_for(struct sl_exchange *x, struct sl_round *round, const struct sl_slice *missing, size_t count)
 {
@@ -251,6 +276,8 @@ static enum sl_status ask_for(struct sl_exchange *x, struct sl_round *round, con
             SL_TRY(sl_labeller_absent(labeller, missing[i], true));
             continue;
         }
+        if (is_known(x, round, missing[i]))
+            continue;
         struct sl_ask *ask = question_for(round, type);
         if (!ask)
             return SL_NO_MEMORY;
@@ -328,8 +355,10 @@ enum sl_step_result sl_round_label(struct sl_exchange *x)
         }
         if (status != SL_OK)
             return fail(x, status, x->why ? x->why : "label");
-        if (!count)
+        if (!count) {
+            note_context(x, round);
             return SL_STEP_DONE;
+        }
     }
 }
 
@@ -377,6 +406,15 @@ static enum sl_status bound(struct sl_exchange *x, struct sl_round *round)
     return SL_OK;
 }
 
+/* A consent may look at more of a record than the book keeps (its dates, its codes): then the record is asked for. */
+static bool needs_records(const struct sl_round *round)
+{
+    for (const struct sl_item *item = sl_labeller_items(sl_pass_labeller(round->pass)); item; item = item->next)
+        if (!item->doc && item->ruling && sl_ruling_by_item(item->ruling))
+            return true;
+    return false;
+}
+
 enum sl_step_result sl_round_decide(struct sl_exchange *x)
 {
     enum sl_status status = bound(x, x->round);
@@ -384,6 +422,10 @@ enum sl_step_result sl_round_decide(struct sl_exchange *x)
         status = sl_pass_decide(x->round->pass, &x->round->report);
     if (status == SL_OK && sl_arena_failed(x->round->arena))
         status = SL_NO_MEMORY;
+    if (status == SL_OK && !x->bookless && needs_records(x->round)) {
+        x->bookless = true;
+        return sl_exchange_again(x);
+    }
     x->round->at = x->round->first;
     return status == SL_OK ? SL_STEP_DONE : fail(x, status, "decide");
 }

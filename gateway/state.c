@@ -81,6 +81,9 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
     SL_TRY(complain(issues, sl_programs_load(c->programs.ptr, issues, &gateway->programs), "The programs file", c->programs));
     SL_TRY(complain(issues, sl_sealer_new(c->cursor_key.ptr, &gateway->sealer), "The key file of page links", c->cursor_key));
     SL_TRY(open_upstream(gateway, issues));
+    if (c->label_book.len && !gateway->records) /* the embedded store is as quick to ask as the book */
+        SL_TRY(complain(issues, sl_keeper_new(c->label_book.ptr, (int64_t)c->label_age, issues, &gateway->keeper), "The label book",
+            c->label_book));
     gateway->shelf = sl_shelf_new(SHELF_SLOTS);
     if (!gateway->shelf)
         return SL_NO_MEMORY;
@@ -111,6 +114,7 @@ void sl_gateway_close(struct sl_gateway *gateway)
         return;
     if (gateway->ledger)
         sl_ledger_close(gateway->ledger);
+    sl_keeper_free(gateway->keeper);
     sl_shelf_free(gateway->shelf);
     if (gateway->records)
         sl_records_close(gateway->records);
@@ -192,7 +196,14 @@ static enum sl_status take_up(struct sl_worker_state *state, struct sl_arena *ar
     if (state->policy && number == state->generation)
         return SL_OK;
     SL_TRY(sl_policy_in_force(state->gateway->store, &issues, &number, &policy));
+    struct sl_label_generation labels = {{0}};
+    enum sl_status status = state->gateway->keeper ? sl_label_generation(policy, state->gateway->programs, &labels) : SL_OK;
+    if (status != SL_OK) {
+        sl_policy_unref(policy);
+        return status;
+    }
     sl_policy_unref(state->policy);
+    state->label_generation = labels;
     state->policy = policy;
     state->generation = number;
     return SL_OK;

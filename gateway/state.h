@@ -11,6 +11,7 @@
 #include "config.h"
 #include "http.h"
 #include "identify.h"
+#include "keeper.h"
 #include "records.h"
 #include "seal.h"
 #include "shelf.h"
@@ -26,6 +27,7 @@ struct sl_gateway {
     struct sl_store *store;        /* the `policy` store: generations and directives */
     struct sl_programs *programs;
     struct sl_ledger *ledger;
+    struct sl_keeper *keeper;      /* the label book; NULL: none */
     struct sl_records *records;    /* NULL: the upstream is a server */
     struct sl_sealer *sealer;
     struct sl_shelf *shelf;        /* upstream page links too long for a sealed cursor */
@@ -52,6 +54,7 @@ struct sl_worker_state {
     struct sl_upstream *upstream;
     struct sl_policy *policy;   /* NULL: the generation in force could not be read, and everything is 503 */
     uint64_t generation;
+    struct sl_label_generation label_generation; /* of labels made under `policy`; only with a keeper */
     uint64_t store_version;     /* of the store when `policy` was read */
     size_t lingering;           /* cancelled exchanges that have not ended yet */
 };
