@@ -313,12 +313,21 @@ static void add_day(struct sl_buffer *out, const char *before, int64_t seconds)
         sl_buffer_printf(out, "%s%s", before, text);
 }
 
+static bool says_type(const struct sl_directive *d, enum sl_provision_type type)
+{
+    for (uint32_t i = 0; i < d->provision_count; i++)
+        if (d->provisions[i].type == type)
+            return true;
+    return false;
+}
+
 struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct sl_arena *arena)
 {
     struct sl_buffer out;
     sl_buffer_init(&out, 16384);
     add_disclosers(directive, &out);
-    sl_buffer_add(&out, SL_LIT(" may disclose"));
+    sl_buffer_add(
+        &out, says_type(directive, SL_PROVISION_PERMIT) ? SL_LIT(" may disclose") : SL_LIT(" may not disclose"));
     struct naming recipients = {&out, " to ", 0};
     add_actors(directive, SL_ROLE_RECIPIENT, &recipients);
     add_purposes(directive, &out);

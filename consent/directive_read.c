@@ -532,6 +532,30 @@ static bool names_end(const struct sl_directive *directive)
     return false;
 }
 
+static bool is_tpo(struct sl_slice purpose)
+{
+    return sl_slice_eq(purpose, SL_LIT("TREAT")) || sl_slice_eq(purpose, SL_LIT("HPAYMT")) ||
+           sl_slice_eq(purpose, SL_LIT("HOPERAT"));
+}
+
+/* "None" is an end that a consent for treatment, payment and operations may have (42 CFR 2.31(a)(7)). */
+static bool needs_end(const struct sl_directive *directive)
+{
+    bool all_tpo = names_purpose(directive);
+    for (uint32_t i = 0; i < directive->provision_count; i++)
+        for (uint32_t v = 0; v < directive->provisions[i].purposes.count; v++)
+            all_tpo = all_tpo && is_tpo(directive->provisions[i].purposes.value[v].code);
+    return !all_tpo;
+}
+
+static bool permits(const struct sl_directive *directive)
+{
+    for (uint32_t i = 0; i < directive->provision_count; i++)
+        if (directive->provisions[i].type == SL_PROVISION_PERMIT)
+            return true;
+    return false;
+}
+
 /* The elements that 42 CFR 2.31(a) wants, as far as an instance holds them (standards: consent elements). */
 static void report_missing(struct reading *r)
 {
@@ -543,7 +567,7 @@ static void report_missing(struct reading *r)
         {d->organizations.count || names_role(d, SL_ROLE_DISCLOSER), " discloser"},
         {names_role(d, SL_ROLE_RECIPIENT), " recipient"},
         {names_purpose(d), " purpose"},
-        {names_end(d), " expiry"},
+        {names_end(d) || !needs_end(d), " expiry"},
         {d->has_source, " source"},
         {d->performers.count > 0, " performer"},
         {d->date.there, " date"},
@@ -552,7 +576,7 @@ static void report_missing(struct reading *r)
     for (size_t i = 0; i < sizeof elements / sizeof *elements; i++)
         if (!elements[i].there)
             strncat(missing, elements[i].what, sizeof missing - strlen(missing) - 1);
-    if (missing[0])
+    if (missing[0] && permits(d)) /* a denial needs no form */
         sl_issue_add(r->issues, SL_GRADE_WARNING, "consent-incomplete", "%.*s lacks:%s.", SL_FMT(d->id), missing);
 }
 

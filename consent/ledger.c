@@ -348,6 +348,8 @@ static enum sl_status recover_segments(
         else
             status = sl_scan_init(&scan, ledger->directory, firsts[i]);
         if (status == SL_OK && last)
+            status = sl_walk_end(walk); /* before anything is cut: what the head names must be there */
+        if (status == SL_OK && last)
             status = resume_segment(ledger, walk, &scan, tail);
         else if (status == SL_OK)
             ledger->earlier_bytes += scan.size;
@@ -356,7 +358,7 @@ static enum sl_status recover_segments(
         sl_scan_fini(&scan);
     }
     ledger->segments = count;
-    return status == SL_OK ? sl_walk_end(walk) : status;
+    return status;
 }
 
 static enum sl_status recover(struct sl_ledger *ledger, const char *directory, struct sl_issues *issues)

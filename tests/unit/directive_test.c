@@ -809,6 +809,13 @@ static void test_issues(void **state)
     assert_true(sl_slice_eq(issues.first->code, SL_LIT("consent-incomplete")));
     assert_true(sl_slice_eq(issues.first->text, SL_LIT("Consent/c lacks: discloser source performer.")));
     issues = (struct sl_issues){.arena = arena};
+    assert_int_equal(try_read(provision_text(PERMIT "," PURPOSE("HRESCH")), &issues, &list), SL_OK);
+    assert_true(
+        sl_slice_eq(issues.first->text, SL_LIT("Consent/c lacks: discloser recipient expiry source performer.")));
+    issues = (struct sl_issues){.arena = arena};
+    assert_int_equal(try_read(provision_text(DENY), &issues, &list), SL_OK);
+    assert_int_equal(issues.count, 0);
+    issues = (struct sl_issues){.arena = arena};
     assert_int_equal(try_read(provision_text(DENY ",\"period\":{\"end\":\"?\"}"), &issues, &list), SL_OK);
     assert_true(sl_slice_eq(issues.last->code, SL_LIT("consent-unreadable")));
     assert_int_equal(issues.errors, 0);
@@ -1078,6 +1085,9 @@ static void test_scope(void **state)
             "Sunrise Clinic may disclose to Organization/hospital for treatment until 2025-12-31, by the consent of "
             "2024-01-01"},
         {"\"provision\":{" PERMIT "}", "The holder of the records may disclose, by the consent of 2024-01-01"},
+        {"\"provision\":{" DENY "," TREAT "}",
+            "The holder of the records may not disclose, by the consent of 2024-01-01"},
+        {"", "The holder of the records may not disclose, by the consent of 2024-01-01"},
         {"\"organization\":[{\"display\":\"A\\nB\"}],\"provision\":{" PERMIT "," PURPOSE("HQUALIMP") "}",
             "A B may disclose for HQUALIMP, by the consent of 2024-01-01"},
     };

@@ -682,6 +682,7 @@ static void test_garbage_behind(void **state)
     uint64_t offsets[16];
     size_t count = find_frames(f, offsets, 16);
     flip(f, FIRST, offsets[count] + 300, 0xff);
+    flip(f, FIRST, offsets[count] + 3000, 0xff);
     struct sl_ledger *ledger = open_ledger(f);
     assert_int_equal(f->issues.count, 1);
     append(ledger, 4, 6);
@@ -690,6 +691,21 @@ static void test_garbage_behind(void **state)
     assert_int_equal(verify(f, &verified), SL_OK);
     assert_int_equal(f->issues.count, 0);
     expect_records(f, 0, 6);
+}
+
+/* What lies further behind than any group reaches was not torn off by a crash. */
+static void test_garbage_far_behind(void **state)
+{
+    struct fixture *f = *state;
+    const struct sl_ledger_options options = {.directory = f->directory, .segment_bytes = 32 << 20};
+    struct sl_ledger *ledger;
+    assert_int_equal(sl_ledger_open(&options, &f->issues, &ledger), SL_OK);
+    append(ledger, 0, 2);
+    sl_ledger_close(ledger);
+    flip(f, FIRST, 30 << 20, 1);
+    struct sl_ledger_state verified;
+    assert_int_equal(verify(f, &verified), SL_CORRUPT);
+    assert_int_equal(sl_ledger_open(&options, &f->issues, &ledger), SL_CORRUPT);
 }
 
 /* Any byte of a confirmed record but the last, or of the header: refused, with file and place. */
@@ -727,6 +743,11 @@ static void test_damage_after_close(void **state)
     assert_int_equal(verify(f, &verified), SL_CORRUPT);
     assert_int_equal(try_open(f, &ledger), SL_CORRUPT);
     flip(f, FIRST, offsets[4] - 1, 1);
+    assert_int_equal(verify(f, &verified), SL_OK); /* what was refused was not touched */
+    int head = open_file(f, "head");
+    assert_int_equal(pwrite(head, "x", 1, lseek(head, 0, SEEK_END)), 1);
+    close(head);
+    assert_int_equal(verify(f, &verified), SL_CORRUPT);
     static const char *const heads[] = {"", "sluice-ledger-head 1\n4\n", "sluice-ledger-head 1\n04\n00",
         "sluice-ledger-head 1\n4\n0000000000000000000000000000000000000000000000000000000000000000\n"};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -771,6 +792,34 @@ static void test_exchanged_record(void **state)
     assert_int_equal(verify(f, &verified), SL_CORRUPT);
 }
 
+/* A whole frame, with a number that is not the next. */
+static void test_wrong_number(void **state)
+{
+    struct fixture *f = *state;
+    struct sl_ledger_state verified;
+    struct sl_ledger *ledger;
+    make(f, 4);
+    crash(f);
+    uint64_t offsets[16];
+    find_frames(f, offsets, 16);
+    exchange_record(f, FIRST, offsets[3], 5);
+    assert_int_equal(verify(f, &verified), SL_CORRUPT);
+    assert_int_equal(try_open(f, &ledger), SL_CORRUPT);
+}
+
+/* Only the last segment may end in something torn. */
+static void test_garbage_in_earlier_segment(void **state)
+{
+    struct fixture *f = *state;
+    struct sl_ledger_state verified;
+    make(f, 600);
+    int fd = open_file(f, FIRST);
+    assert_int_equal(pwrite(fd, "x", 1, lseek(fd, 0, SEEK_END) + 9), 1);
+    close(fd);
+    assert_int_equal(verify(f, &verified), SL_CORRUPT);
+    assert_true(sl_slice_eq(f->issues.first->file, SL_LIT(FIRST)));
+}
+
 static void test_missing_segments(void **state)
 {
     struct fixture *f = *state;
@@ -786,6 +835,9 @@ static void test_missing_segments(void **state)
     sl_segment_name(firsts[1], name);
     assert_int_equal(renameat(directory, name, directory, "away"), 0);
     assert_int_equal(verify(f, &verified), SL_CORRUPT);
+    struct count reading = {0, UINT64_MAX};
+    assert_int_equal(sl_ledger_read(f->directory, 0, &f->issues, check_record, &reading), SL_CORRUPT);
+    assert_int_equal(reading.next, firsts[1]); /* what is before it, and nothing behind */
     assert_int_equal(renameat(directory, "away", directory, name), 0);
     sl_segment_name(firsts[count - 1], name);
     struct sl_ledger *ledger;
@@ -839,7 +891,8 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_crc), TEST(test_tree_vectors), TEST(test_append_read_reopen),
         TEST(test_segments), TEST(test_limits), TEST(test_lock), TEST(test_nothing_there), TEST(test_groups),
         TEST(test_queue), TEST(test_failure_is_final), TEST(test_short_writes), TEST(test_full_disk),
-        TEST(test_torn_tail), TEST(test_torn_group), TEST(test_garbage_behind), TEST(test_damage),
-        TEST(test_damage_after_close), TEST(test_exchanged_record), TEST(test_missing_segments), TEST(test_truncated)};
+        TEST(test_torn_tail), TEST(test_torn_group), TEST(test_garbage_behind), TEST(test_garbage_far_behind),
+        TEST(test_damage), TEST(test_damage_after_close), TEST(test_exchanged_record), TEST(test_wrong_number),
+        TEST(test_garbage_in_earlier_segment), TEST(test_missing_segments), TEST(test_truncated)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
