@@ -13,7 +13,7 @@
 #include <time.h>
 #include <zlib.h>
 
-#include "sluice/span.h"
+#include "span_build.h"
 
 #define PADDING 64
 #define ROUNDS 40
@@ -28,40 +28,37 @@ static struct sl_slice files[MOST_FILES];
 static size_t file_count, refused, spans;
 static struct sl_arena *arena;
 
-static bool parse_spans(struct sl_slice text)
+static bool parse_spans(const struct sl_scanner *scanner, struct sl_slice text)
 {
     struct sl_doc doc;
     sl_arena_reset(arena);
-    bool good = sl_doc_parse(arena, text, NULL, &doc, NULL) == SL_OK;
+    bool good = sl_doc_parse_with(scanner, arena, text, NULL, &doc, NULL) == SL_OK;
     spans += doc.count;
     return good;
 }
 
-static bool parse_portable(struct sl_slice text)
-{
-    struct sl_doc doc;
-    sl_arena_reset(arena);
-    return sl_doc_parse_portable(arena, text, NULL, &doc, NULL) == SL_OK;
-}
-
 #ifdef SLUICE_SIMDJSON
-static bool parse_simdjson(struct sl_slice text)
+static bool parse_simdjson(const struct sl_scanner *none, struct sl_slice text)
 {
+    (void)none;
     return simdjson_dom_parse(text.ptr, text.len) == 1;
 }
 #endif
 
-static const struct parser {
+/* Our parser with each scanner this machine has, the fastest first, the portable one last; then the peer. */
+static struct parser {
     const char *name;
-    bool (*parse)(struct sl_slice text);
-} parsers[] = {
-    {"span", parse_spans},
-    {"portable", parse_portable},
-#ifdef SLUICE_SIMDJSON
-    {"simdjson", parse_simdjson},
-#endif
-};
-#define PARSERS (sizeof parsers / sizeof *parsers)
+    bool (*parse)(const struct sl_scanner *scanner, struct sl_slice text);
+    const struct sl_scanner *scanner;
+    double best; /* seconds a round */
+} parsers[8];
+static size_t parser_count;
+
+static void add_parser(const char *name, bool (*parse)(const struct sl_scanner *, struct sl_slice),
+    const struct sl_scanner *scanner)
+{
+    parsers[parser_count++] = (struct parser){name, parse, scanner, 1e9};
+}
 
 /* The bytes of a file, unpacked if it is gzipped, with padding behind them; ptr NULL if it cannot be read. */
 static struct sl_slice read_file(const char *path)
@@ -85,7 +82,7 @@ static struct sl_slice read_file(const char *path)
 static void add_file(const char *path)
 {
     struct sl_slice text = file_count < MOST_FILES ? read_file(path) : (struct sl_slice){NULL, 0};
-    if (text.len && parse_spans(text))
+    if (text.len && parse_spans(parsers[0].scanner, text))
         files[file_count++] = text;
     else
         refused++;
@@ -128,7 +125,7 @@ static double run(const struct parser *parser)
 {
     double begin = now();
     for (size_t i = 0; i < file_count; i++)
-        if (!parser->parse(files[i])) {
+        if (!parser->parse(parser->scanner, files[i])) {
             fprintf(stderr, "span_bench: %s refuses a file that the others take\n", parser->name);
             exit(1);
         }
@@ -140,6 +137,12 @@ int main(int argc, char **argv)
     arena = sl_arena_new((size_t)1 << 30);
     if (!arena)
         return 1;
+    for (unsigned i = 0; sl_scanner_at(i); i++)
+        add_parser(sl_scanner_at(i)->name, parse_spans, sl_scanner_at(i));
+    size_t ours = parser_count;
+#ifdef SLUICE_SIMDJSON
+    add_parser(simdjson_dom_name(), parse_simdjson, NULL);
+#endif
     for (int i = 1; i < argc; i++)
         add_path(argv[i]);
     if (argc < 2)
@@ -151,21 +154,19 @@ int main(int argc, char **argv)
     size_t bytes = 0;
     for (size_t i = 0; i < file_count; i++)
         bytes += files[i].len;
-    double best[PARSERS];
-    for (size_t p = 0; p < PARSERS; p++)
-        best[p] = run(&parsers[p]);
     spans = 0;
-    for (int round = 0; round < ROUNDS; round++)
-        for (size_t p = 0; p < PARSERS; p++) {
-            double took = run(&parsers[p]);
-            best[p] = took < best[p] ? took : best[p];
+    for (int round = 0; round <= ROUNDS; round++) /* the first one warms up */
+        for (struct parser *p = parsers; p < parsers + parser_count; p++) {
+            double took = run(p);
+            p->best = took < p->best && round ? took : p->best;
         }
     printf("span: %zu files, %.1f MB, %.1f bytes a value, %zu refused as not strict JSON\n", file_count, (double)bytes / 1e6,
-        (double)bytes * ROUNDS / (double)spans, refused);
-    printf("span: parse %.2f GB/s, portable %.2f GB/s", (double)bytes / best[0] / 1e9, (double)bytes / best[1] / 1e9);
-#ifdef SLUICE_SIMDJSON
-    printf(", simdjson (%s) DOM %.2f GB/s, ratio %.2f", simdjson_dom_name(), (double)bytes / best[2] / 1e9, best[2] / best[0]);
-#endif
+        (double)bytes * (double)(ours * (ROUNDS + 1)) / (double)spans, refused);
+    for (struct parser *p = parsers; p < parsers + ours; p++)
+        printf("%s%s %.2f GB/s, ", p == parsers ? "span: " : "", p->name, (double)bytes / p->best / 1e9);
+    if (parser_count > ours)
+        printf("simdjson DOM (%s) %.2f GB/s, ratio %.2f", parsers[ours].name, (double)bytes / parsers[ours].best / 1e9,
+            parsers[ours].best / parsers[0].best);
     printf("\n");
     return 0;
 }

@@ -21,9 +21,8 @@ static enum sl_status parse(const struct sl_scanner *scanner, struct sl_arena *a
         return SL_NO_MEMORY;
     scanner->scan(&scan);
     size_t good = text.len;
-    if (scan.stopped || scan.in_string) {
-        good = sl_scan_locate(&scan, &error->why);
-        error->offset = good;
+    if (scan.stopped || scan.open) {
+        error->offset = sl_scan_locate(&scan, &error->why, &good);
     }
     return sl_span_build(arena, &scan, scanner, good, limits, out, error);
 }

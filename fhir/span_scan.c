@@ -85,28 +85,40 @@ static bool check_utf8(struct sl_slice text, size_t *from, size_t to)
     return true;
 }
 
+/* Without the machine's instruction, this is what a compiler would call a function for. */
+static inline unsigned count_bits(uint64_t x)
+{
+    x -= x >> 1 & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+    return (unsigned)(((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
+}
+
+/* The bytes of the blocks from `at` on, which may end in the tail, are UTF-8 as far as sequences begin in them. */
+static bool check_run(struct sl_slice text, const struct sl_scan_run *run, size_t at, size_t *checked)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < run->count && good; i++, at += SL_SCAN_BYTES) {
+        size_t to = text.len - at < SL_SCAN_BYTES ? text.len : at + SL_SCAN_BYTES;
+        if (*checked <= at && is_ascii(run->bytes + (size_t)i * SL_SCAN_BYTES))
+            *checked = to;
+        else
+            good = check_utf8(text, checked, to);
+    }
+    return good;
+}
+
 static void scan_portable(struct sl_scan *scan)
 {
+    struct sl_scan_carry carry = {0};
+    struct sl_scan_run run = {.count = 0};
     size_t checked = 0;
-    for (size_t at = 0; at < scan->text.len && !scan->stopped; at += SL_SCAN_BYTES) {
-        unsigned char last[SL_SCAN_BYTES];
-        const unsigned char *p = (const unsigned char *)scan->text.ptr + at;
-        size_t left = scan->text.len - at;
-        if (left < SL_SCAN_BYTES) {
-            memset(last, ' ', sizeof last);
-            memcpy(last, p, left);
-            p = last;
+    for (bool good = true; sl_scan_more(scan, &carry, good, &run);) {
+        good = check_run(scan->text, &run, (size_t)scan->count * SL_SCAN_BYTES, &checked);
+        for (uint32_t i = 0; i < run.count; i++) {
+            struct sl_scan_masks masks;
+            classify(run.bytes + (size_t)i * SL_SCAN_BYTES, &masks);
+            sl_scan_step(&carry, &masks, sl_scan_prefix_xor, count_bits, &scan->blocks[scan->count + i]);
         }
-        size_t to = left < SL_SCAN_BYTES ? scan->text.len : at + SL_SCAN_BYTES;
-        bool good = true;
-        if (checked <= at && is_ascii(p))
-            checked = to;
-        else
-            good = check_utf8(scan->text, &checked, to);
-        struct sl_scan_masks masks;
-        classify(p, &masks);
-        good &= sl_scan_step(scan, &masks, sl_scan_prefix_xor);
-        scan->stopped = !good;
     }
 }
 
@@ -128,18 +140,19 @@ const struct sl_scanner *sl_scanner_at(unsigned i)
 #endif
 
 /* Plain and slow, and run once at most: only for texts already refused. */
-size_t sl_scan_locate(const struct sl_scan *scan, const char **why)
+size_t sl_scan_locate(const struct sl_scan *scan, const char **why, size_t *good)
 {
     const unsigned char *p = (const unsigned char *)scan->text.ptr;
-    size_t end = (size_t)scan->count * SL_SCAN_BYTES, opened = 0;
+    size_t end = (size_t)scan->count * SL_SCAN_BYTES, opened = 0, i = 0;
     if (end > scan->text.len)
         end = scan->text.len;
     bool inside = false, escaped = false;
-    for (size_t i = 0; i < end;) {
+    *why = NULL;
+    while (i < end) {
         unsigned length = sl_scan_utf8(p + i, scan->text.len - i);
         *why = !length ? "not UTF-8" : inside && p[i] < 0x20 ? "a control character in a string" : NULL;
         if (*why)
-            return i;
+            break;
         if (p[i] == '"' && !escaped) {
             inside = !inside;
             opened = i;
@@ -147,6 +160,10 @@ size_t sl_scan_locate(const struct sl_scan *scan, const char **why)
         escaped = p[i] == '\\' && !escaped;
         i += length;
     }
-    *why = inside && !scan->stopped ? "a string without an end" : NULL;
-    return *why ? opened : scan->text.len;
+    *good = inside ? opened : *why ? i : scan->text.len;
+    if (!*why && scan->open && !scan->stopped) {
+        *why = "a string without an end";
+        return opened;
+    }
+    return *why ? i : scan->text.len;
 }

@@ -75,14 +75,13 @@ INLINE(AVX2) void check_utf8(struct utf8 *utf8, __m256i bytes)
 }
 
 /* One block. ASCII after whole sequences needs no look; ASCII after others needs one, to see what is missing. */
-INLINE(AVX2) bool check_block(struct utf8 *utf8, __m256i low, __m256i high, bool ascii)
+INLINE(AVX2) void check_block(struct utf8 *utf8, __m256i low, __m256i high, bool ascii)
 {
     if (__builtin_expect(ascii && !utf8->open, 1))
-        return true;
+        return;
     check_utf8(utf8, low);
     check_utf8(utf8, high);
     utf8->open = !ascii;
-    return _mm256_testz_si256(utf8->fault, utf8->fault);
 }
 
 INLINE(AVX2) uint64_t prefix_xor(uint64_t bits)
@@ -102,10 +101,11 @@ INLINE(AVX2) uint64_t equal(__m256i low, __m256i high, char c)
     return join(_mm256_cmpeq_epi8(low, all), _mm256_cmpeq_epi8(high, all));
 }
 
-/* White space by its low nibble: 0x20, 0x09, 0x0a, 0x0d. Other bytes with these nibbles differ from the entry. */
+/* White space by its low nibble: 0x20, 0x09, 0x0a, 0x0d. A byte is white space if it equals the entry of its nibble; the
+ * other entries are zero, whose nibble is not theirs, and which is the answer for bytes beyond ASCII too. */
 INLINE(AVX2) __m128i spaces(void)
 {
-    return _mm_setr_epi8(' ', 1, 1, 1, 1, 1, 1, 1, 1, '\t', '\n', 1, 1, '\r', 1, 1);
+    return _mm_setr_epi8(' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, 0, '\r', 0, 0);
 }
 
 INLINE(AVX2) void classify_avx2(__m256i low, __m256i high, struct sl_scan_masks *m)
@@ -123,44 +123,39 @@ INLINE(AVX2) void classify_avx2(__m256i low, __m256i high, struct sl_scan_masks 
     m->control = join(_mm256_cmpeq_epi8(_mm256_min_epu8(low, last), low), _mm256_cmpeq_epi8(_mm256_min_epu8(high, last), high));
 }
 
-/* The bytes of the block at `at`: in place, or copied behind one another with white space after the last. */
-INLINE(AVX2) const unsigned char *block_at(struct sl_slice text, size_t at, unsigned char last[SL_SCAN_BYTES])
-{
-    size_t left = text.len - at;
-    if (__builtin_expect(left >= SL_SCAN_BYTES, 1))
-        return (const unsigned char *)text.ptr + at;
-    memset(last, ' ', SL_SCAN_BYTES);
-    memcpy(last, text.ptr + at, left);
-    return last;
-}
-
 INLINE(AVX2) __m256i load(const unsigned char *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
-/* Where the text ends on a full block, no white space after it shows that a sequence lacks bytes. */
-INLINE(AVX2) bool ends_whole(struct utf8 *utf8)
+INLINE(AVX2) unsigned count_bits(uint64_t bits)
 {
-    return check_block(utf8, _mm256_setzero_si256(), _mm256_setzero_si256(), true);
+    return (unsigned)_mm_popcnt_u64(bits);
+}
+
+/* Where the text ends on a full block, no white space after it has shown that a sequence lacks bytes. */
+INLINE(AVX2) bool is_good(struct utf8 *utf8, const struct sl_scan *scan, const struct sl_scan_run *run)
+{
+    if ((size_t)(scan->count + run->count) * SL_SCAN_BYTES >= scan->text.len)
+        check_block(utf8, _mm256_setzero_si256(), _mm256_setzero_si256(), true);
+    return _mm256_testz_si256(utf8->fault, utf8->fault);
 }
 
 AVX2 static void scan_avx2(struct sl_scan *scan)
 {
-    struct sl_scan local = *scan; /* in registers, which *scan, having an address, cannot be */
+    struct sl_scan_carry carry = {0};
+    struct sl_scan_run run = {.count = 0};
     struct utf8 utf8 = {.open = false};
-    unsigned char last[SL_SCAN_BYTES];
-    bool good = true;
-    for (size_t at = 0; at < local.text.len && good; at += SL_SCAN_BYTES) {
-        const unsigned char *p = block_at(local.text, at, last);
-        __m256i low = load(p), high = load(p + 32);
-        struct sl_scan_masks masks;
-        classify_avx2(low, high, &masks);
-        bool ascii = _mm256_movemask_epi8(_mm256_or_si256(low, high)) == 0;
-        good = sl_scan_step(&local, &masks, prefix_xor) & check_block(&utf8, low, high, ascii);
+    for (bool good = true; sl_scan_more(scan, &carry, good, &run); good = is_good(&utf8, scan, &run)) {
+        struct sl_scan_block *block = scan->blocks + scan->count, *end = block + run.count;
+        for (const unsigned char *p = run.bytes; block < end; block++, p += SL_SCAN_BYTES) {
+            __m256i low = load(p), high = load(p + 32);
+            struct sl_scan_masks masks;
+            classify_avx2(low, high, &masks);
+            sl_scan_step(&carry, &masks, prefix_xor, count_bits, block);
+            check_block(&utf8, low, high, _mm256_movemask_epi8(_mm256_or_si256(low, high)) == 0);
+        }
     }
-    local.stopped = !good || !ends_whole(&utf8);
-    *scan = local;
 }
 
 AVX2 static uint32_t *places_avx2(const struct sl_scan_block *block, uint32_t count, uint32_t base, uint32_t *to)
@@ -181,35 +176,50 @@ AVX2 static uint32_t *places_avx2(const struct sl_scan_block *block, uint32_t co
     return to;
 }
 
-INLINE(AVX512) void classify_avx512(__m512i bytes, struct sl_scan_masks *m)
+/* What blocks are compared with. Kept in registers by saying that anything may have changed them: the compiler would
+ * rather make each anew for every block. */
+struct constants {
+    __m512i fold, open, close, backslash, quote, comma, colon, spaces;
+};
+#define KEEP(vector) __asm__("" : "+v"(vector))
+
+INLINE(AVX512) __m512i repeat(char c)
 {
-    __m512i folded = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
-    m->open = _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8('{'));
-    m->close = _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8('}'));
-    m->backslash = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\\'));
-    m->quote = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('"'));
-    m->comma = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(','));
-    m->colon = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(':'));
-    m->space = _mm512_cmpeq_epi8_mask(bytes, _mm512_shuffle_epi8(_mm512_broadcast_i32x4(spaces()), bytes));
-    m->control = _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20));
+    __m512i all = _mm512_set1_epi8(c);
+    KEEP(all);
+    return all;
+}
+
+INLINE(AVX512) void classify_avx512(__m512i bytes, const struct constants *c, struct sl_scan_masks *m)
+{
+    __m512i folded = _mm512_or_si512(bytes, c->fold);
+    m->open = _mm512_cmpeq_epi8_mask(folded, c->open);
+    m->close = _mm512_cmpeq_epi8_mask(folded, c->close);
+    m->backslash = _mm512_cmpeq_epi8_mask(bytes, c->backslash);
+    m->quote = _mm512_cmpeq_epi8_mask(bytes, c->quote);
+    m->comma = _mm512_cmpeq_epi8_mask(bytes, c->comma);
+    m->colon = _mm512_cmpeq_epi8_mask(bytes, c->colon);
+    m->space = _mm512_cmpeq_epi8_mask(bytes, _mm512_shuffle_epi8(c->spaces, bytes));
+    m->control = _mm512_cmplt_epu8_mask(bytes, c->fold);
 }
 
 AVX512 static void scan_avx512(struct sl_scan *scan)
 {
-    struct sl_scan local = *scan;
+    struct sl_scan_carry carry = {0};
+    struct sl_scan_run run = {.count = 0};
     struct utf8 utf8 = {.open = false};
-    unsigned char last[SL_SCAN_BYTES];
-    bool good = true;
-    for (size_t at = 0; at < local.text.len && good; at += SL_SCAN_BYTES) {
-        const unsigned char *p = block_at(local.text, at, last);
-        __m512i bytes = _mm512_loadu_si512(p);
-        struct sl_scan_masks masks;
-        classify_avx512(bytes, &masks);
-        bool ascii = _mm512_movepi8_mask(bytes) == 0;
-        good = sl_scan_step(&local, &masks, prefix_xor) & check_block(&utf8, load(p), load(p + 32), ascii);
+    const struct constants constants = {repeat(' '), repeat('{'), repeat('}'), repeat('\\'), repeat('"'), repeat(','),
+        repeat(':'), _mm512_broadcast_i32x4(spaces())};
+    for (bool good = true; sl_scan_more(scan, &carry, good, &run); good = is_good(&utf8, scan, &run)) {
+        struct sl_scan_block *block = scan->blocks + scan->count, *end = block + run.count;
+        for (const unsigned char *p = run.bytes; block < end; block++, p += SL_SCAN_BYTES) {
+            __m512i bytes = _mm512_loadu_si512(p);
+            struct sl_scan_masks masks;
+            classify_avx512(bytes, &constants, &masks);
+            sl_scan_step(&carry, &masks, prefix_xor, count_bits, block);
+            check_block(&utf8, load(p), load(p + 32), _mm512_movepi8_mask(bytes) == 0);
+        }
     }
-    local.stopped = !good || !ends_whole(&utf8);
-    *scan = local;
 }
 
 /* The numbers of the bits that are set, squeezed together, then widened 16 at a time. */
