@@ -180,7 +180,7 @@ static int print_labels(struct sl_offline *offline)
 int sl_cmd_label(int argc, char **argv)
 {
     static const struct sl_option options[] = {SL_OFFLINE_LABEL_OPTIONS};
-    static const char usage[] = "label --policy DIR [--programs ID,…] [--context FILE…] < in";
+    static const char usage[] = "label [--policy DIR] [--programs ID,…] [--context FILE…] < in";
     struct sl_offline offline;
     struct sl_cli cli;
     int status = 1;

@@ -2,6 +2,8 @@
 /* The offline door: see offline.h. */
 #include "offline.h"
 
+#include <stdlib.h>
+
 #include "sluice/yaml.h"
 
 #define INPUT_LIMIT ((size_t)2 << 30)
@@ -275,11 +277,21 @@ static enum sl_status load_files(struct sl_offline *offline, const struct sl_cli
     return SL_OK;
 }
 
+/* --policy, else $SLUICE_POLICY, else what was shipped with this executable. */
+static const char *policy_directory(const struct sl_cli *cli)
+{
+    const char *directory = sl_cli_value(cli, "policy");
+    if (!directory)
+        directory = getenv("SLUICE_POLICY");
+    return directory ? directory : SLUICE_POLICIES;
+}
+
 int sl_offline_setup(struct sl_offline *offline, const struct sl_cli *cli)
 {
-    enum sl_status status = sl_policy_load(sl_cli_value(cli, "policy"), &offline->issues, &offline->policy);
+    const char *directory = policy_directory(cli);
+    enum sl_status status = sl_policy_load(directory, &offline->issues, &offline->policy);
     if (status != SL_OK)
-        return sl_cli_failed(sl_cli_value(cli, "policy"), status, &offline->issues);
+        return sl_cli_failed(directory, status, &offline->issues);
     if (sl_cli_given(cli, "as")) {
         int failed = setup_recipient(offline, cli);
         if (failed)

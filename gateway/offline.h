@@ -34,7 +34,7 @@ struct sl_offline {
 
 /* Options that `segment`, `label` and `policy explain` share; SL_OFFLINE_OPTIONS rows. */
 #define SL_OFFLINE_LABEL_OPTIONS                                                                                   \
-    {"policy", SL_OPTION_ONE, "DIR", "the policy directory", true},                                                \
+    {"policy", SL_OPTION_ONE, "DIR", "the policy directory (the shipped one)", false},                             \
         {"programs", SL_OPTION_MANY, "ID,…", "organizations or locations that are Part 2 programs, or a .yaml table", false}, \
         {"context", SL_OPTION_MANY, "FILE…", "more records, used for labels only", false}
 #define SL_OFFLINE_DECIDE_OPTIONS                                                                                  \
