@@ -54,14 +54,29 @@ struct sl_found {
     struct sl_found *next;
 };
 
+#define SL_QUESTIONS 16u /* asked together; a search has one at a time */
+
+/* A question to the upstream, and where it stands. */
+struct sl_question {
+    struct sl_ask ask;
+    struct sl_position at;
+};
+
+/* One answer to a question. */
+struct sl_page {
+    struct sl_fetched *fetched;
+    struct sl_position at;
+    struct sl_page *next;
+};
+
 /* One pass: what one fetch brought. */
 struct sl_round {
     struct sl_arena *arena;
     size_t reserved;              /* of the process's budget */
     struct sl_pass *pass;
-    struct sl_ask ask;            /* kind NONE: none under way */
-    struct sl_position asked;     /* where the ask stands */
-    struct sl_fetched *pages;
+    struct sl_question questions[SL_QUESTIONS]; /* under way together */
+    size_t question_count;
+    struct sl_page *pages, *last_page;
     struct sl_found *first, *last;
     struct sl_ask *contexts;      /* what the labels need */
     size_t context_count;

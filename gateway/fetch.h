@@ -26,7 +26,6 @@ struct sl_fetched {
     size_t count;
     size_t matches;
     struct sl_slice next;    /* position of the following page; empty: none */
-    struct sl_fetched *following; /* for lists */
 };
 
 /* Reads a finished ask whose status is SL_OK. SL_UPSTREAM with ask->why set; SL_NO_MEMORY. */

@@ -10,6 +10,7 @@
 
 #define LABEL_ROUNDS 4u    /* fetches of what labels lack; design: a few at most */
 #define REFILL_COUNT 100u  /* rows asked for once a page needs refilling */
+#define BULK_COUNT 500u    /* rows asked for at a time by $everything */
 #define WEIGHT 12u         /* bytes a pass may need for each byte of an answer: text, spans, items, cuts, output */
 
 static enum sl_step_result fail(struct sl_exchange *x, enum sl_status status, const char *why)
@@ -36,7 +37,8 @@ static void cancel(struct sl_exchange *x, struct sl_ask *ask)
 
 static void free_round(struct sl_exchange *x, struct sl_round *round)
 {
-    cancel(x, &round->ask);
+    for (size_t i = 0; i < round->question_count; i++)
+        cancel(x, &round->questions[i].ask);
     for (size_t i = 0; i < round->context_count; i++)
         cancel(x, &round->contexts[i]);
     sl_gateway_release(x->state->gateway, round->reserved);
@@ -73,33 +75,59 @@ void sl_rounds_drop(struct sl_exchange *x)
 
 /* ---- Fetch ---- */
 
-/* Puts the errand at hand as a question. False: there is none left. */
-static bool make_question(struct sl_exchange *x, struct sl_round *round)
+/* How many rows to ask for: a page and the one more that tells whether there is a next; then in bulk. */
+static size_t rows_wanted(const struct sl_exchange *x)
 {
-    if (x->exhausted || x->at.errand >= x->errand_count)
-        return false;
-    const struct sl_errand *errand = &x->errands[x->at.errand];
-    size_t count = x->rows == 0 ? x->wanted + 1 : x->wanted + 1 > REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
     if (x->interaction.kind == SL_EVERYTHING)
-        count = 500;
-    round->asked = x->at;
-    round->ask = (struct sl_ask){.kind = errand->kind, .type = errand->type, .id = errand->id, .search = errand->search,
-        .position = x->at.upstream, .count = count, .ids = errand->ids, .id_count = errand->id_count, .arena = round->arena};
-    return true;
+        return BULK_COUNT;
+    return x->rows == 0 || x->wanted >= REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
 }
 
-/* On to the next page of this errand, or to the next errand. */
-static enum sl_status advance(struct sl_exchange *x, const struct sl_fetched *page)
+static void put_question(struct sl_exchange *x, struct sl_round *round, struct sl_position at)
+{
+    const struct sl_errand *errand = &x->errands[at.errand];
+    struct sl_question *question = &round->questions[round->question_count++];
+    question->at = at;
+    question->ask = (struct sl_ask){.kind = errand->kind, .type = errand->type, .id = errand->id, .search = errand->search,
+        .position = at.upstream, .count = rows_wanted(x), .ids = errand->ids, .id_count = errand->id_count,
+        .arena = round->arena};
+}
+
+/* What to ask next. A search asks for one page a pass, from x->at. $everything asks for many things together: what goes
+ * on from the answers before, then further errands. False: there is nothing left to ask. */
+static bool put_questions(struct sl_exchange *x, struct sl_round *round)
+{
+    struct sl_position going_on[SL_QUESTIONS];
+    size_t count = 0;
+    if (x->interaction.kind != SL_EVERYTHING) {
+        if (!x->exhausted)
+            put_question(x, round, x->at);
+        return !x->exhausted;
+    }
+    for (size_t i = 0; i < round->question_count; i++)
+        if (round->questions[i].at.upstream.len)
+            going_on[count++] = round->questions[i].at;
+    round->question_count = 0;
+    for (size_t i = 0; i < count; i++)
+        put_question(x, round, going_on[i]);
+    for (; round->question_count < SL_QUESTIONS && x->at.errand < x->errand_count; x->at.errand++)
+        put_question(x, round, (struct sl_position){.errand = x->at.errand});
+    return round->question_count > 0;
+}
+
+/* Where this errand goes on: an empty upstream position says that it has ended. */
+static enum sl_status advance(struct sl_exchange *x, struct sl_position *at, const struct sl_fetched *page)
 {
     /* What was still to be skipped may reach beyond this page: positions count over pages of any size. */
-    uint32_t skip = x->at.skip > page->matches ? x->at.skip - (uint32_t)page->matches : 0;
-    if (!page->next.len) {
-        x->at = (struct sl_position){.errand = x->at.errand + 1};
-        x->exhausted = x->at.errand >= x->errand_count;
+    at->skip = at->skip > page->matches ? at->skip - (uint32_t)page->matches : 0;
+    at->upstream = page->next.len ? sl_arena_copy(x->arena, page->next) : (struct sl_slice){NULL, 0};
+    if (page->next.len && !at->upstream.ptr)
+        return SL_NO_MEMORY;
+    if (x->interaction.kind == SL_EVERYTHING)
         return SL_OK;
-    }
-    x->at = (struct sl_position){.errand = x->at.errand, .skip = skip, .upstream = sl_arena_copy(x->arena, page->next)};
-    return x->at.upstream.ptr ? SL_OK : SL_NO_MEMORY;
+    x->at = page->next.len ? *at : (struct sl_position){.errand = at->errand + 1};
+    x->exhausted = x->at.errand >= x->errand_count;
+    return SL_OK;
 }
 
 /* "Type/id", without printf: it is made for each resource that is fetched. */
@@ -120,8 +148,8 @@ static struct sl_slice name_of(struct sl_round *round, const struct sl_entry *en
 }
 
 /* A resource becomes an item of the pass, unless it is there already (two parameters of a compartment found it). */
-static enum sl_status add_entry(struct sl_exchange *x, struct sl_round *round, struct sl_fetched *page,
-    const struct sl_entry *entry, struct sl_position position)
+static enum sl_status add_entry(struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry,
+    struct sl_position position)
 {
     struct sl_slice name = name_of(round, entry);
     struct sl_item *item = NULL;
@@ -140,69 +168,102 @@ static enum sl_status add_entry(struct sl_exchange *x, struct sl_round *round, s
     else
         round->first = found;
     round->last = found;
-    (void)x;
     return SL_OK;
 }
 
-static enum sl_status add_page(struct sl_exchange *x, struct sl_round *round, struct sl_fetched *page)
+static enum sl_status add_page(struct sl_round *round, const struct sl_page *page)
 {
     uint32_t matches = 0;
-    for (size_t i = 0; i < page->count; i++) {
-        const struct sl_entry *entry = &page->entries[i];
-        struct sl_position position = round->asked;
+    for (size_t i = 0; i < page->fetched->count; i++) {
+        const struct sl_entry *entry = &page->fetched->entries[i];
+        struct sl_position position = page->at;
         position.skip = matches;
-        if (entry->match && matches++ < round->asked.skip)
+        if (entry->match && matches++ < page->at.skip)
             continue; /* dealt with on an earlier page */
-        SL_TRY(add_entry(x, round, page, entry, position));
+        SL_TRY(add_entry(round, page->fetched, entry, position));
     }
-    page->following = round->pages;
-    round->pages = page;
     return SL_OK;
 }
 
-static enum sl_status take_page(struct sl_exchange *x, struct sl_round *round)
+/* Pages become items in the order of errands, however they came in: the order of an answer must not depend on how many
+ * pages something hidden filled. */
+static enum sl_status add_pages(struct sl_exchange *x, struct sl_round *round)
 {
-    struct sl_ask *ask = &round->ask;
-    struct sl_fetched *page;
+    for (uint32_t errand = 0; errand < x->errand_count; errand++)
+        for (const struct sl_page *page = round->pages; page; page = page->next)
+            if (page->at.errand == errand)
+                SL_TRY(add_page(round, page));
+    return SL_OK;
+}
+
+static enum sl_status keep_page(struct sl_round *round, struct sl_fetched *fetched, struct sl_position at)
+{
+    struct sl_page *page = sl_arena_alloc(round->arena, sizeof *page);
+    if (!page)
+        return SL_NO_MEMORY;
+    *page = (struct sl_page){.fetched = fetched, .at = at};
+    if (round->last_page)
+        round->last_page->next = page;
+    else
+        round->pages = page;
+    round->last_page = page;
+    return SL_OK;
+}
+
+static enum sl_status take_answer(struct sl_exchange *x, struct sl_round *round, struct sl_question *question)
+{
+    struct sl_ask *ask = &question->ask;
+    struct sl_fetched *fetched;
     x->why = ask->why;
     if (ask->status != SL_OK)
         return ask->status == SL_NOT_FOUND ? SL_NOT_FOUND : SL_UPSTREAM;
     if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
         return SL_UNAVAILABLE;
-    enum sl_status status = sl_fetch_read(ask, &page);
+    enum sl_status status = sl_fetch_read(ask, &fetched);
     x->why = ask->why;
     SL_TRY(status);
-    x->rows += page->count;
+    x->rows += fetched->count;
     if (x->rows > x->state->gateway->config->rows || sl_exchange_overdue(x))
         return SL_WORK_LIMIT;
-    SL_TRY(add_page(x, round, page));
-    return advance(x, page);
+    SL_TRY(keep_page(round, fetched, question->at));
+    return advance(x, &question->at, fetched);
+}
+
+static bool begin_round(struct sl_exchange *x)
+{
+    x->round = new_round(x);
+    if (x->round)
+        x->round->includes_only = x->interaction.kind == SL_EVERYTHING && x->rounds;
+    return x->round != NULL;
+}
+
+static enum sl_step_result end_fetch(struct sl_exchange *x, struct sl_round *round)
+{
+    round->question_count = 0;
+    x->exhausted = x->exhausted || x->interaction.kind == SL_EVERYTHING;
+    enum sl_status status = add_pages(x, round);
+    return status == SL_OK ? SL_STEP_DONE : fail(x, status, "fetch");
 }
 
 enum sl_step_result sl_round_fetch(struct sl_exchange *x)
 {
-    if (!x->round) {
-        x->round = new_round(x);
-        if (!x->round)
-            return fail(x, SL_NO_MEMORY, "memory");
-        x->round->includes_only = x->interaction.kind == SL_EVERYTHING && x->rounds;
-    }
+    if (!x->round && !begin_round(x))
+        return fail(x, SL_NO_MEMORY, "memory");
     struct sl_round *round = x->round;
     for (;;) {
-        if (round->ask.kind == SL_ASK_NONE) {
-            if (!make_question(x, round))
-                return SL_STEP_DONE;
-            sl_exchange_ask(x, &round->ask);
+        for (size_t i = 0; i < round->question_count; i++)
+            if (!round->questions[i].ask.finished)
+                return SL_STEP_WAIT;
+        for (size_t i = 0; i < round->question_count; i++) {
+            enum sl_status status = take_answer(x, round, &round->questions[i]);
+            if (status != SL_OK)
+                return fail(x, status, x->why ? x->why : "fetch");
         }
-        if (!round->ask.finished)
-            return SL_STEP_WAIT;
-        enum sl_status status = take_page(x, round);
-        if (status != SL_OK)
-            return fail(x, status, x->why ? x->why : "fetch");
-        round->ask.kind = SL_ASK_NONE;
-        if (x->interaction.kind != SL_EVERYTHING)
-            return SL_STEP_DONE; /* a search is one page a pass; everything is labelled together */
-        if (sl_exchange_tired(x))
+        if ((round->pages && x->interaction.kind != SL_EVERYTHING) || !put_questions(x, round))
+            return end_fetch(x, round);
+        for (size_t i = 0; i < round->question_count; i++)
+            sl_exchange_ask(x, &round->questions[i].ask);
+        if (sl_exchange_tired(x) && !x->outstanding)
             return SL_STEP_AGAIN;
     }
 }
@@ -288,7 +349,8 @@ static enum sl_status ask_for(struct sl_exchange *x, struct sl_round *round, con
     return SL_OK;
 }
 
-/* One answer's resources become context; ids that are not among them are not there. */
+/* One answer's resources become context; ids that are not among them are not there, if the answer is all there is. Of an
+ * answer in pages the rest is asked for again in the next round. */
 static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask)
 {
     struct sl_labeller *labeller = sl_pass_labeller(round->pass);
@@ -309,7 +371,7 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
         if (!sl_labeller_find(labeller, name))
             SL_TRY(sl_pass_add(round->pass, &page->doc, page->entries[i].root, (struct sl_slice){NULL, 0}, true, &item));
     }
-    for (size_t i = 0; i < ask->id_count; i++) {
+    for (size_t i = 0; i < ask->id_count && !page->next.len; i++) {
         struct sl_slice name = join(round->arena, ask->type, ask->ids[i]);
         if (!name.ptr)
             return SL_NO_MEMORY;

@@ -34,12 +34,9 @@ class Server:
 
     def send(self, handler, value, status=200):
         body = gzip.compress(json.dumps(value).encode())
-        handler.send_response(status)
-        handler.send_header("Content-Type", "application/fhir+json;charset=UTF-8")
-        handler.send_header("Content-Encoding", "gzip")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
+        head = (f"HTTP/1.1 {status} Fine\r\nContent-Type: application/fhir+json;charset=UTF-8\r\nContent-Encoding: gzip\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n")
+        handler.wfile.write(head.encode() + body)
 
     def answer(self, path, handler):
         self.asked.append(path)
@@ -47,6 +44,8 @@ class Server:
         params = dict(urllib.parse.parse_qsl(query))
         if "_getpages" in params:
             kind, patient, start = params["_getpages"].split("|")
+            if patient.startswith("="):
+                return self.some(handler, kind, patient[1:].split(","), int(start))
             return self.page(handler, kind, patient, int(start))
         names = path.split("/")
         if len(names) == 2:
@@ -54,9 +53,13 @@ class Server:
             return self.send(handler, self.dress(row), 200) if row else self.send(
                 handler, {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}, 404)
         if "_id" in params:
-            found = [self.rows[(names[0], i)] for i in params["_id"].split(",") if (names[0], i) in self.rows]
-            return self.bundle(handler, found)
+            return self.some(handler, names[0], params["_id"].split(","), 0)
         return self.page(handler, names[0], params.get("patient", params.get("subject", "")).removeprefix("Patient/"), 0)
+
+    def some(self, handler, kind, ids, start):
+        rows = [self.rows[(kind, i)] for i in ids if (kind, i) in self.rows]
+        more = f"{kind}|={','.join(ids)}|{start + PAGE}" if start + PAGE < len(rows) else None
+        self.bundle(handler, rows[start:start + PAGE], more)
 
     def page(self, handler, kind, patient, start):
         def about(row):
