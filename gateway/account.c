@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a ledger record contains: one JSON text, compact, members in a fixed order, ids and codes and no record content.
- * Of a search the names of its parameters and the values that are ids; any other value (a name, a date of birth, a code)
- * stands there as a keyed mark: equal values can be told equal, and nobody without the key can try values against it.
+ * Of a search the names of its parameters and the values that are ids; any other value (a name, a date of birth, a
+ * code) stands there as a keyed mark: equal values can be told equal, and nobody without the key can try values against
+ * it.
  *
  * 42 CFR 2.51(c) wants four things of an emergency disclosure: the clinician and affiliation, the discloser, date and
  * time, the nature of the emergency. They stand in `emergency` and `time`.
@@ -124,7 +125,8 @@ void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found)
     x->account.withheld_count++;
 }
 
-enum sl_status sl_account_released(struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release)
+enum sl_status sl_account_released(
+    struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release)
 {
     struct sl_buffer *out = &x->account.released;
     const struct sl_rule_view *rules[RULES_LIMIT];
@@ -159,7 +161,8 @@ static void instant(char out[32], int64_t seconds)
 static void exchange_id(const struct sl_exchange *x, char out[40])
 {
     const unsigned char *b = x->state->gateway->boot;
-    snprintf(out, 40, "%02x%02x%02x%02x%02x%02x%02x%02x-%" PRIx64, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], x->number);
+    snprintf(out, 40, "%02x%02x%02x%02x%02x%02x%02x%02x-%" PRIx64, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
+        x->number);
 }
 
 static void recipient(struct sl_buffer *out, const struct sl_exchange *x)
@@ -206,7 +209,8 @@ static bool is_reference(const struct sl_search_param *param, struct sl_slice va
     return sl_slice_eq(param->name, SL_LIT("_id")) || param->param->type == SL_PARAM_REFERENCE;
 }
 
-static enum sl_status search_values(struct sl_buffer *out, const struct sl_exchange *x, const struct sl_search_param *param)
+static enum sl_status search_values(
+    struct sl_buffer *out, const struct sl_exchange *x, const struct sl_search_param *param)
 {
     for (size_t i = 0; i < param->value_count; i++) {
         unsigned char mark[32];
@@ -244,7 +248,8 @@ static enum sl_status interaction(struct sl_buffer *out, const struct sl_exchang
             SL_TRY(search_values(out, x, param));
             sl_buffer_add(out, SL_LIT("]}"));
         }
-        sl_buffer_printf(out, "],\"includes\":%zu,\"first\":%s", in->search.include_count, x->first_page ? "true" : "false");
+        sl_buffer_printf(
+            out, "],\"includes\":%zu,\"first\":%s", in->search.include_count, x->first_page ? "true" : "false");
     }
     sl_buffer_add(out, SL_LIT("}"));
     return SL_OK;
@@ -298,7 +303,8 @@ enum sl_status sl_account_write(struct sl_exchange *x)
     items(out, "released", &x->account.released);
     items(out, "withheld", &x->account.withheld);
     sl_buffer_add(out, SL_LIT("}"));
-    bool failed = sl_buffer_failed(out) || sl_buffer_failed(&x->account.released) || sl_buffer_failed(&x->account.withheld);
+    bool failed =
+        sl_buffer_failed(out) || sl_buffer_failed(&x->account.released) || sl_buffer_failed(&x->account.withheld);
     return failed ? SL_LIMIT : SL_OK;
 }
 
@@ -324,7 +330,8 @@ void sl_account_log(const struct sl_exchange *x)
     instant(time, x->now);
     exchange_id(x, id);
     safe_word(x->caller.recipient.client, client);
-    fprintf(stderr, "%s %s client=%s purpose=%.*s %.*s %.*s status=%d %s why=%s released=%zu withheld=%zu ms=%" PRIu64 ".%03u\n",
+    fprintf(stderr,
+        "%s %s client=%s purpose=%.*s %.*s %.*s status=%d %s why=%s released=%zu withheld=%zu ms=%" PRIu64 ".%03u\n",
         time, id, client, SL_FMT(x->caller.recipient.purpose.len ? x->caller.recipient.purpose : SL_LIT("-")),
         SL_FMT(sl_interaction_name(x->interaction.kind)),
         SL_FMT(x->interaction.type_name.len ? x->interaction.type_name : SL_LIT("-")), sl_status_http(x->status),

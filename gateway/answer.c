@@ -20,8 +20,11 @@ static void add_header(struct sl_exchange *x, struct sl_slice name, struct sl_sl
 static void begin(struct sl_exchange *x, enum sl_status status)
 {
     x->body = (struct sl_blocks){.arena = x->arena};
-    x->response = (struct sl_response){.status = sl_status_http(status), .headers = x->headers, .body = &x->body,
-        .head_only = x->request && x->request->method == SL_HEAD, .close = x->close};
+    x->response = (struct sl_response){.status = sl_status_http(status),
+        .headers = x->headers,
+        .body = &x->body,
+        .head_only = x->request && x->request->method == SL_HEAD,
+        .close = x->close};
     add_header(x, SL_LIT("Content-Type"), SL_LIT("application/fhir+json; charset=utf-8"));
     add_header(x, SL_LIT("Cache-Control"), SL_LIT("no-store"));
 }
@@ -30,8 +33,9 @@ void sl_answer_outcome(struct sl_exchange *x)
 {
     begin(x, x->status);
     if (x->status == SL_UNAUTHENTICATED) /* RFC 6750, 3: no error code where no token was given */
-        add_header(x, SL_LIT("WWW-Authenticate"), x->why && strcmp(x->why, "token-missing") != 0
-            ? SL_LIT("Bearer realm=\"sluice\", error=\"invalid_token\"") : SL_LIT("Bearer realm=\"sluice\""));
+        add_header(x, SL_LIT("WWW-Authenticate"),
+            x->why && strcmp(x->why, "token-missing") != 0 ? SL_LIT("Bearer realm=\"sluice\", error=\"invalid_token\"")
+                                                           : SL_LIT("Bearer realm=\"sluice\""));
     if (x->status == SL_METHOD)
         add_header(x, SL_LIT("Allow"), SL_LIT("GET, HEAD, POST"));
     if (sl_status_http(x->status) == 503)
@@ -45,12 +49,16 @@ void sl_answer_outcome(struct sl_exchange *x)
 static bool leads(struct sl_exchange *x, const struct sl_found *from, struct sl_slice param, const struct sl_found *to)
 {
     struct sl_slice type = sl_r4_node_name(to->entry->type);
-    const struct sl_search_value value = {.text = sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(type), SL_FMT(to->entry->id)),
-        .system = type, .code = to->entry->id, .has_system = true, .prefix = "eq"};
-    const struct sl_search_param one = {.param = sl_r4_param_find(from->entry->type, param), .name = param,
-        .values = &value, .value_count = 1};
+    const struct sl_search_value value = {
+        .text = sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(type), SL_FMT(to->entry->id)),
+        .system = type,
+        .code = to->entry->id,
+        .has_system = true,
+        .prefix = "eq"};
+    const struct sl_search_param one = {
+        .param = sl_r4_param_find(from->entry->type, param), .name = param, .values = &value, .value_count = 1};
     return value.text.ptr && one.param &&
-        sl_search_match_param(&one, &from->page->doc, from->entry->root, from->page->edits);
+           sl_search_match_param(&one, &from->page->doc, from->entry->root, from->page->edits);
 }
 
 /* Does any reference that is left point at it? A cheap question before the exact one. */
@@ -60,8 +68,8 @@ static bool points_at(const struct sl_found *from, const struct sl_found *to)
     for (uint32_t i = 0; i < from->item->reference_count; i++) {
         const struct sl_reference *reference = &from->item->references[i];
         struct sl_slice target = reference->target;
-        if (target.len == type.len + 1 + to->entry->id.len && sl_slice_starts(target, type) && target.ptr[type.len] == '/' &&
-            sl_slice_eq(sl_slice_from(target, type.len + 1), to->entry->id) &&
+        if (target.len == type.len + 1 + to->entry->id.len && sl_slice_starts(target, type) &&
+            target.ptr[type.len] == '/' && sl_slice_eq(sl_slice_from(target, type.len + 1), to->entry->id) &&
             !sl_edit_is_cut(from->page->edits, reference->span))
             return true;
     }
@@ -73,8 +81,8 @@ static bool included_by(struct sl_exchange *x, const struct sl_include *include,
 {
     const struct sl_found *from = include->reverse ? candidate : match, *to = include->reverse ? match : candidate;
     return sl_slice_eq(include->source, sl_r4_node_name(from->entry->type)) &&
-        (!include->target.len || sl_slice_eq(include->target, sl_r4_node_name(to->entry->type))) &&
-        points_at(from, to) && leads(x, from, include->param, to);
+           (!include->target.len || sl_slice_eq(include->target, sl_r4_node_name(to->entry->type))) &&
+           points_at(from, to) && leads(x, from, include->param, to);
 }
 
 static bool is_linked(struct sl_exchange *x, const struct sl_found *candidate)
@@ -180,7 +188,8 @@ static enum sl_status add_entry(struct sl_exchange *x, const struct sl_found *fo
     sl_blocks_add(out, found->entry->id);
     LIT("\",\"resource\":");
     SL_TRY(sl_edit_gather(found->page->edits, found->entry->root, out));
-    sl_blocks_add(out, found->match ? SL_LIT(",\"search\":{\"mode\":\"match\"}},") : SL_LIT(",\"search\":{\"mode\":\"include\"}},"));
+    sl_blocks_add(out,
+        found->match ? SL_LIT(",\"search\":{\"mode\":\"match\"}},") : SL_LIT(",\"search\":{\"mode\":\"include\"}},"));
     return out->failed ? SL_NO_MEMORY : SL_OK;
 }
 
@@ -209,8 +218,8 @@ static void add_display(struct sl_exchange *x, struct sl_slice text)
     LIT("}}");
 }
 
-/* 42 CFR 2.32: the statement, and the scope of the consent, accompany what is disclosed on written consent. Counted in no
- * total. */
+/* 42 CFR 2.32: the statement, and the scope of the consent, accompany what is disclosed on written consent. Counted in
+ * no total. */
 static void add_notice(struct sl_exchange *x, const struct notice *notice)
 {
     struct sl_blocks *out = &x->body;
@@ -233,8 +242,12 @@ static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice
             SL_FMT(i->id), i->types.len ? "?_type=" : "", SL_FMT(i->types));
     else
         url = sl_arena_printf(x->arena, "%.*s/%.*s%s%.*s%s%.*s%s%.*s", SL_FMT(x->state->gateway->config->url),
-            SL_FMT(i->compartment), i->compartment.len ? "/" : "", SL_FMT(i->type_name), query.len || cursor.len ? "?" : "",
-            SL_FMT(query), !cursor.len ? "" : query.len ? "&_cursor=" : "_cursor=", SL_FMT(cursor));
+            SL_FMT(i->compartment), i->compartment.len ? "/" : "", SL_FMT(i->type_name),
+            query.len || cursor.len ? "?" : "", SL_FMT(query),
+            !cursor.len ? ""
+            : query.len ? "&_cursor="
+                        : "_cursor=",
+            SL_FMT(cursor));
     struct sl_blocks *out = &x->body;
     LIT("{\"relation\":\"");
     sl_blocks_add(out, sl_slice_of(relation));
@@ -270,8 +283,10 @@ static void add_meta(struct sl_exchange *x, const struct notice *notice)
 {
     if (!notice->confidentiality)
         return;
-    struct sl_slice meta = sl_arena_printf(x->arena, ",\"meta\":{\"security\":[{\"system\":"
-        "\"http://terminology.hl7.org/CodeSystem/v3-Confidentiality\",\"code\":\"%c\"}]}", notice->confidentiality);
+    struct sl_slice meta = sl_arena_printf(x->arena,
+        ",\"meta\":{\"security\":[{\"system\":"
+        "\"http://terminology.hl7.org/CodeSystem/v3-Confidentiality\",\"code\":\"%c\"}]}",
+        notice->confidentiality);
     sl_blocks_add(&x->body, meta);
 }
 
@@ -310,7 +325,9 @@ static const struct sl_found *the_one(const struct sl_exchange *x)
 {
     const struct sl_found *found = x->rounds ? x->rounds->first : NULL;
     return found && found->released && found->entry->type == x->interaction.type &&
-        sl_slice_eq(found->entry->id, x->interaction.id) ? found : NULL;
+                   sl_slice_eq(found->entry->id, x->interaction.id)
+               ? found
+               : NULL;
 }
 
 static enum sl_status answer_read(struct sl_exchange *x)

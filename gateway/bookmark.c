@@ -5,9 +5,9 @@
 #include "jose.h"
 #include "seal.h"
 
-#define PLAIN 264u   /* bytes under the seal, whatever is in them */
+#define PLAIN 264u /* bytes under the seal, whatever is in them */
 #define INLINE (PLAIN - HEAD)
-#define HEAD 20u     /* version, kind, expiry (8), errand (4), skip (4), length (2) */
+#define HEAD 20u /* version, kind, expiry (8), errand (4), skip (4), length (2) */
 #define VERSION 1u
 
 enum kind { HERE = 1, SHELVED = 2 }; /* the upstream's position: in the cursor, or on the shelf */

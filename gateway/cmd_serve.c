@@ -44,8 +44,8 @@ static struct sl_worker_state *start_worker(struct sl_worker *worker, void *cont
     struct serving *serving = context;
     struct sl_worker_state *state = NULL;
     struct sl_issues issues = {.arena = sl_arena_new((size_t)16 * 1024 * 1024)};
-    enum sl_status status = issues.arena
-        ? sl_worker_state_new(serving->gateway, sl_worker_base(worker), &issues, &state) : SL_NO_MEMORY;
+    enum sl_status status =
+        issues.arena ? sl_worker_state_new(serving->gateway, sl_worker_base(worker), &issues, &state) : SL_NO_MEMORY;
     if (status != SL_OK)
         (void)sl_cli_failed("a worker cannot start", status, issues.arena ? &issues : NULL);
     sl_arena_free(issues.arena);
@@ -99,7 +99,8 @@ static void wait_for_signals(struct sl_server *server, struct sl_issues *issues,
         if (signal != SIGHUP)
             break;
         enum sl_status status = sl_server_reload(server, issues);
-        fprintf(stderr, "sluice: certificates %s\n", status == SL_OK ? "taken up again" : "could not be read; the old ones stay");
+        fprintf(stderr, "sluice: certificates %s\n",
+            status == SL_OK ? "taken up again" : "could not be read; the old ones stay");
     }
     if (!sl_server_drain(server, DRAIN_MS))
         fprintf(stderr, "sluice: some connections were still open after %u ms\n", DRAIN_MS);
@@ -112,8 +113,8 @@ static int serve(struct serving *serving, struct sl_issues *issues, const sigset
     if (status == SL_OK)
         status = sl_server_start(server, issues);
     if (status == SL_OK) {
-        fprintf(stderr, "sluice: serving %.*s on %s port %u with %u workers\n", SL_FMT(serving->config->url), serving->host,
-            sl_server_port(server, 0), serving->options.workers);
+        fprintf(stderr, "sluice: serving %.*s on %s port %u with %u workers\n", SL_FMT(serving->config->url),
+            serving->host, sl_server_port(server, 0), serving->options.workers);
         wait_for_signals(server, issues, signals);
     }
     sl_server_free(server);
@@ -154,7 +155,8 @@ int sl_cmd_serve(int argc, char **argv)
     int status = 1;
     if (!arena)
         return 1;
-    if (sl_cli_read(arena, argc, argv, "serve --config FILE", options, sizeof options / sizeof *options, &cli, &status)) {
+    if (sl_cli_read(
+            arena, argc, argv, "serve --config FILE", options, sizeof options / sizeof *options, &cli, &status)) {
         status = 2;
         if (sl_cli_given(&cli, "keys")) {
             sl_config_help(stdout);

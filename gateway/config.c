@@ -21,7 +21,7 @@ static const struct row {
     size_t offset;
     const char *help;
 } rows[] = {
-#define SL_CONFIG(field, section, key, kind, fallback, min, max, help) \
+#define SL_CONFIG(field, section, key, kind, fallback, min, max, help)                                                 \
     {section, key, kind, fallback, min, max, offsetof(struct sl_config, field), help},
 #include "config.def"
 #undef SL_CONFIG
@@ -100,7 +100,8 @@ static void check_section(const struct reader *reader, const struct sl_yaml *map
 
 static void check_keys(const struct reader *reader, const struct sl_yaml *root)
 {
-    static const char *const sections[] = {"server", "upstream", "identity", "policy", "labels", "ledger", "paging", "limits", NULL};
+    static const char *const sections[] = {
+        "server", "upstream", "identity", "policy", "labels", "ledger", "paging", "limits", NULL};
     if (!sl_yaml_check_keys(&reader->source, root, sections))
         return;
     for (const struct sl_yaml *section = root->first; section; section = section->next)
@@ -118,7 +119,8 @@ static uint32_t read_algorithms(const struct reader *reader, const struct sl_yam
         if (algorithm == SL_ALGORITHM_NONE)
             sl_yaml_issue(&reader->source, entry, false, "unknown-algorithm",
                 "%.*s is not a signature algorithm taken here: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, "
-                "ES512, EdDSA.", SL_FMT(entry->text));
+                "ES512, EdDSA.",
+                SL_FMT(entry->text));
         else
             set |= SL_ALGORITHM_BIT(algorithm);
     }
@@ -177,8 +179,8 @@ static void check_server(const struct reader *reader)
         complain(reader, "tls", "server wants `certificate` and `key`, or `plain: yes` and neither.");
     if (c->base.len && (c->base.ptr[0] != '/' || c->base.ptr[c->base.len - 1] == '/'))
         complain(reader, "base", "server.base must begin with a slash and not end in one.");
-    if (c->url.len && (c->url.len < c->base.len ||
-        !sl_slice_eq(sl_slice_from(c->url, c->url.len - c->base.len), c->base)))
+    if (c->url.len &&
+        (c->url.len < c->base.len || !sl_slice_eq(sl_slice_from(c->url, c->url.len - c->base.len), c->base)))
         complain(reader, "url", "server.url must end in server.base.");
     if (c->page_default > c->page_limit)
         complain(reader, "paging", "paging.count must not be more than paging.count-limit.");
@@ -216,7 +218,8 @@ enum sl_status sl_config_read(const char *path, struct sl_slice text, struct sl_
     config->file = sl_arena_copy(arena, sl_slice_of(path));
     const char *slash = strrchr(path, '/');
     /* The tree lives with the issues, whose texts may point into it; what is kept of it is copied. */
-    struct reader reader = {.config = config, .folder = {path, slash ? (size_t)(slash - path) + 1 : 0},
+    struct reader reader = {.config = config,
+        .folder = {path, slash ? (size_t)(slash - path) + 1 : 0},
         .source = {issues ? issues->arena : arena, issues ? issues : &own, sl_slice_of(path)}};
     enum sl_status status = read_config(&reader, text);
     if (status != SL_OK) {
@@ -256,9 +259,9 @@ void sl_config_help(FILE *out)
         if (strcmp(section, rows[i].section) != 0)
             fprintf(out, "%s:\n", rows[i].section);
         section = rows[i].section;
-        fprintf(out, "  %s: %s%s\n      %s.\n", rows[i].key, rows[i].fallback, is_required(&rows[i]) ? "(required)" : "",
-            rows[i].help);
+        fprintf(out, "  %s: %s%s\n      %s.\n", rows[i].key, rows[i].fallback,
+            is_required(&rows[i]) ? "(required)" : "", rows[i].help);
     }
     fprintf(out, "identity:\n  issuers: (required)\n    - issuer: what `iss` must be\n      keys: path of its JWK set\n"
-        "      algorithms: [ES256]\n");
+                 "      algorithms: [ES256]\n");
 }

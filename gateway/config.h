@@ -14,9 +14,9 @@
 
 /* An issuer whose tokens are taken. */
 struct sl_config_issuer {
-    struct sl_slice name;      /* `iss`, exactly */
-    struct sl_slice keys;      /* path of its JWK set */
-    uint32_t algorithms;       /* SL_ALGORITHM_BITs it may sign with */
+    struct sl_slice name; /* `iss`, exactly */
+    struct sl_slice keys; /* path of its JWK set */
+    uint32_t algorithms;  /* SL_ALGORITHM_BITs it may sign with */
 };
 
 /* Texts and paths are NUL-terminated one past their length; empty: not given. All borrowed from the configuration. */
@@ -37,8 +37,8 @@ struct sl_config {
 /* Reads, completes and checks a configuration. SL_INVALID with issues; *out is then NULL. Caller owns. */
 SL_MUST_CHECK enum sl_status sl_config_load(const char *path, struct sl_issues *issues, struct sl_config **out);
 /* The same from text; `path` is what relative paths are relative to, and what issues name. */
-SL_MUST_CHECK enum sl_status sl_config_read(const char *path, struct sl_slice text, struct sl_issues *issues,
-    struct sl_config **out);
+SL_MUST_CHECK enum sl_status sl_config_read(
+    const char *path, struct sl_slice text, struct sl_issues *issues, struct sl_config **out);
 void sl_config_free(struct sl_config *config);
 
 /* Every key with its default and help. */

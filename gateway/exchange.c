@@ -2,12 +2,12 @@
 /*
  * The life of one request, top to bottom: a table of steps (steps.def), the steps, and one small dispatcher.
  *
- * Read first: the steps below, in their order. What they work on is in exchange.h; one pass (fetch to segment) is round.c,
- * what to fetch plan.c, the response answer.c, the ledger record account.c.
+ * Read first: the steps below, in their order. What they work on is in exchange.h; one pass (fetch to segment) is
+ * round.c, what to fetch plan.c, the response answer.c, the ledger record account.c.
  *
- * Two things hold throughout. Nothing is sent before the ledger has it: `send` comes after `account`, and no other place
- * answers. And a failure is whole: a step that fails drops everything that was being made, and what goes out is the fixed
- * answer of its status, never a thinner result.
+ * Two things hold throughout. Nothing is sent before the ledger has it: `send` comes after `account`, and no other
+ * place answers. And a failure is whole: a step that fails drops everything that was being made, and what goes out is
+ * the fixed answer of its status, never a thinner result.
  */
 #include "exchange.h"
 
@@ -19,9 +19,9 @@
 #include "bookmark.h"
 
 #define MAGIC 0x51ce9a7eu
-#define TURN_US 1000u           /* how long one exchange may hold its worker before others get a turn */
+#define TURN_US 1000u                   /* how long one exchange may hold its worker before others get a turn */
 #define BASE_WEIGHT ((size_t)64 * 1024) /* of the process's budget, for an exchange as such */
-#define ATTEMPTS 8u             /* decided again, policy or directives changing meanwhile; then 503 */
+#define ATTEMPTS 8u                     /* decided again, policy or directives changing meanwhile; then 503 */
 
 /* ---- accept: under a policy in force, or not at all ---- */
 
@@ -370,8 +370,15 @@ struct sl_exchange *sl_exchange_new(struct sl_worker *worker, struct sl_conn *co
         return NULL;
     }
     clock_gettime(CLOCK_REALTIME, &now);
-    *x = (struct sl_exchange){.magic = MAGIC, .worker = worker, .state = state, .conn = conn, .arena = arena,
-        .reserved = BASE_WEIGHT, .now = now.tv_sec, .started = clock_us(), .turn = clock_us(),
+    *x = (struct sl_exchange){.magic = MAGIC,
+        .worker = worker,
+        .state = state,
+        .conn = conn,
+        .arena = arena,
+        .reserved = BASE_WEIGHT,
+        .now = now.tv_sec,
+        .started = clock_us(),
+        .turn = clock_us(),
         .number = atomic_fetch_add(&state->gateway->exchanges, 1)};
     x->wake = (struct sl_task){.call = woken, .context = x};
     x->later = (struct sl_task){.call = run_later, .context = x};
@@ -395,7 +402,8 @@ enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *
             x->step++;
     if (x->status == SL_OK)
         return SL_OK;
-    /* The refusal answers by itself, in a later turn: its answer may free the exchange, and the caller still holds it. */
+    /* The refusal answers by itself, in a later turn: its answer may free the exchange, and the caller still holds it.
+     */
     enum sl_status status = x->status;
     x->close = request->has_body; /* a body that nobody reads cannot be told from the next request */
     x->body_ready = true;

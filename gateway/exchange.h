@@ -14,8 +14,8 @@
 #include "sluice/pass.h"
 #include "state.h"
 
-/* What a step says. DONE: the next one. WAIT: something is under way and will call back. AGAIN: it has had its millisecond,
- * and goes on in a later turn of the loop. FAIL: exchange->status says why. */
+/* What a step says. DONE: the next one. WAIT: something is under way and will call back. AGAIN: it has had its
+ * millisecond, and goes on in a later turn of the loop. FAIL: exchange->status says why. */
 enum sl_step_result { SL_STEP_DONE = 1, SL_STEP_WAIT, SL_STEP_AGAIN, SL_STEP_FAIL };
 
 enum sl_step {
@@ -72,19 +72,19 @@ struct sl_page {
 /* One pass: what one fetch brought. */
 struct sl_round {
     struct sl_arena *arena;
-    size_t reserved;              /* of the process's budget */
+    size_t reserved; /* of the process's budget */
     struct sl_pass *pass;
     struct sl_question questions[SL_QUESTIONS]; /* under way together */
     size_t question_count;
     struct sl_page *pages, *last_page;
     struct sl_found *first, *last;
-    struct sl_ask *contexts;      /* what the labels need */
+    struct sl_ask *contexts; /* what the labels need */
     size_t context_count;
     unsigned label_rounds;
-    int64_t known_since;          /* the oldest of what the label book said; 0: it said nothing */
+    int64_t known_since; /* the oldest of what the label book said; 0: it said nothing */
     struct sl_segment_report report;
-    struct sl_found *at;          /* how far segment has come */
-    bool includes_only;           /* everything in it is an include (the second pass of $everything) */
+    struct sl_found *at; /* how far segment has come */
+    bool includes_only;  /* everything in it is an include (the second pass of $everything) */
     struct sl_round *next;
 };
 
@@ -110,28 +110,28 @@ struct sl_exchange {
 
     enum sl_step step;
     bool body_ready, cancelled, scheduled, close;
-    unsigned outstanding;             /* asks and appends that will call back */
+    unsigned outstanding; /* asks and appends that will call back */
     enum sl_status status;
-    const char *why;                  /* of a refusal: a literal, for the operator */
-    struct sl_slice detail;           /* about the client's own request, for the client */
+    const char *why;        /* of a refusal: a literal, for the operator */
+    struct sl_slice detail; /* about the client's own request, for the client */
 
     struct sl_caller caller;
     struct sl_interaction interaction;
-    struct sl_policy *policy;         /* a reference; kept until account */
+    struct sl_policy *policy; /* a reference; kept until account */
     uint64_t generation, store_version;
     struct sl_label_generation label_generation; /* of labels made under `policy` */
-    bool bookless;                    /* the label book does not say enough for this one's decisions */
-    unsigned attempts;                /* times it has been decided, policy or directives changing meanwhile */
+    bool bookless;                               /* the label book does not say enough for this one's decisions */
+    unsigned attempts; /* times it has been decided, policy or directives changing meanwhile */
 
     const struct sl_errand *errands;
     size_t errand_count;
-    struct sl_position at;            /* what the next ask asks for */
-    size_t wanted;                    /* matches on this page */
-    uint64_t rows;                    /* fetched so far */
+    struct sl_position at; /* what the next ask asks for */
+    size_t wanted;         /* matches on this page */
+    uint64_t rows;         /* fetched so far */
     bool first_page, exhausted;
     struct sl_round *rounds, *last_round, *round; /* kept ones; the one under way */
-    size_t gathered;                  /* released matches so far: one more than wanted says that there is a next page */
-    struct sl_position following;     /* of that one more */
+    size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
+    struct sl_position following; /* of that one more */
 
     struct sl_account account;
     struct sl_slice parties[SL_ACCOUNT_PARTIES]; /* that the recipient was found to be */
@@ -140,7 +140,7 @@ struct sl_exchange {
     struct sl_append append;
     enum sl_status appended;
     bool appending;
-    struct sl_task wake, later;       /* the ledger has answered; another turn */
+    struct sl_task wake, later; /* the ledger has answered; another turn */
     struct sl_blocks body;
     struct sl_response response;
     struct sl_header headers[8];
@@ -175,8 +175,8 @@ void sl_account_clear(struct sl_account *account);
 void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withheld);
 void sl_account_parties(struct sl_exchange *x, const struct sl_ruling *ruling);
 void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found);
-SL_MUST_CHECK enum sl_status sl_account_released(struct sl_exchange *x, const struct sl_found *found,
-    const struct sl_release *release);
+SL_MUST_CHECK enum sl_status sl_account_released(
+    struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release);
 /* The whole record, into x->record. */
 SL_MUST_CHECK enum sl_status sl_account_write(struct sl_exchange *x);
 /* One line on standard error: ids and codes only. */

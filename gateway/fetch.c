@@ -36,7 +36,8 @@ static enum sl_status read_single(struct sl_ask *ask, struct sl_fetched *out)
     if (!out->entries)
         return SL_NO_MEMORY;
     struct sl_entry *entry = out->entries;
-    if (!read_resource(&out->doc, 0, entry) || entry->type != sl_r4_resource(ask->type) || !sl_slice_eq(entry->id, ask->id))
+    if (!read_resource(&out->doc, 0, entry) || entry->type != sl_r4_resource(ask->type) ||
+        !sl_slice_eq(entry->id, ask->id))
         return fail(ask, "upstream-not-the-resource");
     entry->match = true;
     out->count = out->matches = 1;
@@ -117,8 +118,8 @@ static enum sl_status read_bundle(struct sl_ask *ask, struct sl_fetched *out)
         return fail(ask, "upstream-not-a-bundle");
     uint32_t resource = sl_span_member(doc, 0, SL_NAME_resourceType), type = sl_span_member(doc, 0, SL_NAME_type);
     uint32_t entries = sl_span_member(doc, 0, SL_NAME_entry);
-    if (!resource || !sl_span_is(doc, resource, SL_LIT("Bundle")) || !type || !sl_span_is(doc, type, SL_LIT("searchset")) ||
-        (entries && doc->spans[entries].type != SL_SPAN_ARRAY))
+    if (!resource || !sl_span_is(doc, resource, SL_LIT("Bundle")) || !type ||
+        !sl_span_is(doc, type, SL_LIT("searchset")) || (entries && doc->spans[entries].type != SL_SPAN_ARRAY))
         return fail(ask, "upstream-not-a-bundle");
     size_t count = 0;
     for (uint32_t i = entries + 1; entries && i < doc->spans[entries].next; i = doc->spans[i].next)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an upstream's answer says: the text of an ask read into resources. Strict: what is not a JSON resource of the type
- * asked for, or a searchset of such, is a failure of the upstream and answers the whole request 503.
+ * What an upstream's answer says: the text of an ask read into resources. Strict: what is not a JSON resource of the
+ * type asked for, or a searchset of such, is a failure of the upstream and answers the whole request 503.
  */
 #ifndef SLUICE_GATEWAY_FETCH_H
 #define SLUICE_GATEWAY_FETCH_H
@@ -12,20 +12,20 @@
 #include "upstream.h"
 
 struct sl_entry {
-    uint32_t root;           /* span of the resource */
-    bool match;              /* else an include */
+    uint32_t root; /* span of the resource */
+    bool match;    /* else an include */
     sl_r4_node type;
-    struct sl_slice id;      /* as in the text: ids hold no escapes */
+    struct sl_slice id; /* as in the text: ids hold no escapes */
 };
 
 /* One answer, read. Lives in the ask's arena. */
 struct sl_fetched {
     struct sl_doc doc;
-    struct sl_edits *edits;  /* over doc: the cuts and labels of all its entries */
+    struct sl_edits *edits; /* over doc: the cuts and labels of all its entries */
     struct sl_entry *entries;
     size_t count;
     size_t matches;
-    struct sl_slice next;    /* position of the following page; empty: none */
+    struct sl_slice next; /* position of the following page; empty: none */
 };
 
 /* Reads a finished ask whose status is SL_OK. SL_UPSTREAM with ask->why set; SL_NO_MEMORY. */

@@ -16,9 +16,9 @@
 #include "sluice/span.h"
 #include "sluice/yaml.h"
 
-#define CACHE_SLOTS 512u        /* verified tokens remembered by a worker */
-#define CACHED_LIMIT 8192u      /* bytes of claims of one of them */
-#define CLAIM_WORDS 64u         /* entries of a list in a claim */
+#define CACHE_SLOTS 512u   /* verified tokens remembered by a worker */
+#define CACHED_LIMIT 8192u /* bytes of claims of one of them */
+#define CLAIM_WORDS 64u    /* entries of a list in a claim */
 #define SCOPE_LIMIT 256u
 #define KEYS_FILE_LIMIT ((size_t)256 * 1024)
 
@@ -324,7 +324,8 @@ static bool read_scope(struct sl_slice text, struct sl_scope *out)
     static const struct {
         struct sl_slice prefix;
         enum sl_scope_level level;
-    } levels[] = {{{"patient/", 8}, SL_SCOPE_PATIENT}, {{"user/", 5}, SL_SCOPE_USER}, {{"system/", 7}, SL_SCOPE_SYSTEM}};
+    } levels[] = {
+        {{"patient/", 8}, SL_SCOPE_PATIENT}, {{"user/", 5}, SL_SCOPE_USER}, {{"system/", 7}, SL_SCOPE_SYSTEM}};
     for (size_t i = 0; i < 3; i++) {
         if (!sl_slice_starts(text, levels[i].prefix))
             continue;
@@ -336,7 +337,7 @@ static bool read_scope(struct sl_slice text, struct sl_scope *out)
         out->level = levels[i].level;
         out->type = sl_slice_eq(type, SL_LIT("*")) ? 0 : sl_r4_resource(type);
         return (out->type || sl_slice_eq(type, SL_LIT("*"))) &&
-            read_actions(sl_slice_from(rest, type.len + 1), &out->actions);
+               read_actions(sl_slice_from(rest, type.len + 1), &out->actions);
     }
     out->level = SL_SCOPE_NONE; /* openid, launch/patient, offline_access: not about resources */
     return true;
@@ -484,8 +485,8 @@ static enum sl_status read_roles(struct work *work)
     return SL_OK;
 }
 
-static void relate(struct sl_relationship *list, size_t *count, const char *kind, struct sl_slice patient,
-    enum sl_voucher voucher)
+static void relate(
+    struct sl_relationship *list, size_t *count, const char *kind, struct sl_slice patient, enum sl_voucher voucher)
 {
     list[(*count)++] = (struct sl_relationship){sl_slice_of(kind), patient, voucher};
 }
@@ -495,7 +496,8 @@ static enum sl_status read_relationships(struct work *work)
 {
     struct sl_recipient *r = &work->out->recipient;
     const struct sl_words none = {NULL, 0};
-    const struct sl_words client = work->client ? work->client->treats : none, user = work->user ? work->user->treats : none;
+    const struct sl_words client = work->client ? work->client->treats : none,
+                          user = work->user ? work->user->treats : none;
     struct sl_relationship *list = sl_arena_array(work->arena, client.count + user.count + 3, sizeof *list);
     if (!list)
         return SL_NO_MEMORY;
@@ -505,7 +507,8 @@ static enum sl_status read_relationships(struct work *work)
     for (size_t i = 0; i < user.count; i++)
         relate(list, &count, "treating", user.words[i], SL_BY_REGISTRY);
     struct sl_slice self = sl_slice_starts(r->user_reference, SL_LIT("Patient/")) ? r->user_reference
-        : sl_slice_starts(r->user, SL_LIT("Patient/")) ? r->user : (struct sl_slice){NULL, 0};
+                           : sl_slice_starts(r->user, SL_LIT("Patient/"))         ? r->user
+                                                                                  : (struct sl_slice){NULL, 0};
     if (self.len)
         relate(list, &count, "self", self, SL_BY_TOKEN);
     else if (work->out->patient.len)

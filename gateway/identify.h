@@ -2,8 +2,8 @@
 /*
  * Who asks: the head of a request (token, purpose, emergency statement) and the registry become one recipient.
  *
- * What neither the token of a configured issuer nor the registry proves does not count. Judged before a body is read and
- * before anything is fetched, so nothing here can depend on what there is.
+ * What neither the token of a configured issuer nor the registry proves does not count. Judged before a body is read
+ * and before anything is fetched, so nothing here can depend on what there is.
  */
 #ifndef SLUICE_GATEWAY_IDENTIFY_H
 #define SLUICE_GATEWAY_IDENTIFY_H
@@ -27,8 +27,8 @@ struct sl_scope {
 /* Reads a `scope` claim. Scopes that are not about resources (openid, fhirUser, launch/…) are passed over. A resource
  * scope that is malformed, names no R4 type, or has a search modifier is SL_UNAUTHENTICATED: read narrower than it was
  * meant it would be a thinner answer. */
-SL_MUST_CHECK enum sl_status sl_scopes_read(struct sl_slice text, struct sl_arena *arena, const struct sl_scope **out,
-    size_t *count);
+SL_MUST_CHECK enum sl_status sl_scopes_read(
+    struct sl_slice text, struct sl_arena *arena, const struct sl_scope **out, size_t *count);
 
 /* ---- Callers ---- */
 
@@ -38,7 +38,7 @@ struct sl_caller {
     struct sl_recipient recipient;
     const struct sl_scope *scopes;
     size_t scope_count;
-    struct sl_slice patient;  /* launch context, "Patient/x"; empty if none */
+    struct sl_slice patient; /* launch context, "Patient/x"; empty if none */
     struct sl_slice issuer;
     struct sl_slice token_id; /* jti; may be empty */
     const char *why;          /* of a refusal: a literal, for operators */
@@ -49,8 +49,8 @@ bool sl_caller_may(const struct sl_caller *caller, sl_r4_node type, unsigned act
 
 struct sl_identifier; /* the issuers' keys, the registry, and a cache of verified tokens; one for each worker */
 
-SL_MUST_CHECK enum sl_status sl_identifier_new(const struct sl_config *config, struct sl_issues *issues,
-    struct sl_identifier **out);
+SL_MUST_CHECK enum sl_status sl_identifier_new(
+    const struct sl_config *config, struct sl_issues *issues, struct sl_identifier **out);
 void sl_identifier_free(struct sl_identifier *identifier);
 
 /*
@@ -59,10 +59,11 @@ void sl_identifier_free(struct sl_identifier *identifier);
  * purpose header; SL_EMERGENCY_INCOMPLETE: 42 CFR 2.51's statement is missing, incomplete, malformed, or stands with a
  * purpose that is no emergency.
  */
-SL_MUST_CHECK enum sl_status sl_identify(struct sl_identifier *identifier, const struct sl_request *request, int64_t now,
-    struct sl_arena *arena, struct sl_caller *out);
+SL_MUST_CHECK enum sl_status sl_identify(struct sl_identifier *identifier, const struct sl_request *request,
+    int64_t now, struct sl_arena *arena, struct sl_caller *out);
 
 /* The dictionary of a Sluice-Emergency header (RFC 8941, 3.2): strings, and one boolean. SL_EMERGENCY_INCOMPLETE. */
-SL_MUST_CHECK enum sl_status sl_emergency_read(struct sl_slice header, struct sl_arena *arena, struct sl_emergency *out);
+SL_MUST_CHECK enum sl_status sl_emergency_read(
+    struct sl_slice header, struct sl_arena *arena, struct sl_emergency *out);
 
 #endif

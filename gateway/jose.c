@@ -37,9 +37,9 @@ static const struct algorithm {
     struct sl_slice name, kty, crv;
     const char *md;
     enum scheme scheme;
-} algorithms_table[] = {
-    {{"", 0}, {"", 0}, {"", 0}, "", PKCS1}, /* SL_ALGORITHM_NONE: no name, and no key fits it */
-#define ROW(name, kty, crv, md, scheme) {{#name, sizeof #name - 1}, {kty, sizeof kty - 1}, {crv, sizeof crv - 1}, md, scheme},
+} algorithms_table[] = {{{"", 0}, {"", 0}, {"", 0}, "", PKCS1}, /* SL_ALGORITHM_NONE: no name, and no key fits it */
+#define ROW(name, kty, crv, md, scheme)                                                                                \
+    {{#name, sizeof #name - 1}, {kty, sizeof kty - 1}, {crv, sizeof crv - 1}, md, scheme},
     SL_ALGORITHMS(ROW)
 #undef ROW
 };
@@ -140,8 +140,8 @@ static struct sl_slice member_string(const struct sl_doc *doc, uint32_t object, 
 }
 
 /* A member that must be base64url of at least one byte. */
-static enum sl_status member_bytes(const struct sl_doc *doc, uint32_t object, const char *key, struct sl_arena *arena,
-    struct sl_slice *out)
+static enum sl_status member_bytes(
+    const struct sl_doc *doc, uint32_t object, const char *key, struct sl_arena *arena, struct sl_slice *out)
 {
     SL_TRY(sl_base64url_decode(member_string(doc, object, key, arena), arena, out));
     return out->len ? SL_OK : SL_INVALID;
@@ -197,8 +197,8 @@ out:
 }
 
 /* Copies, since OpenSSL's parameters want memory that is not const. */
-static enum sl_status make_point_key(const char *type, const char *group, struct sl_slice point, struct sl_arena *arena,
-    EVP_PKEY **out)
+static enum sl_status make_point_key(
+    const char *type, const char *group, struct sl_slice point, struct sl_arena *arena, EVP_PKEY **out)
 {
     struct sl_slice name = sl_arena_copy(arena, sl_slice_of(group)), copy = sl_arena_copy(arena, point);
     if (!name.ptr || !copy.ptr)
@@ -220,8 +220,8 @@ static enum sl_status make_point_key(const char *type, const char *group, struct
 }
 
 /* RFC 7518, 6.2.1.2: the length of x and y must be the full size of a coordinate of the curve. */
-static enum sl_status read_ec(const struct sl_doc *doc, uint32_t jwk, struct sl_slice crv, struct sl_arena *arena,
-    EVP_PKEY **out)
+static enum sl_status read_ec(
+    const struct sl_doc *doc, uint32_t jwk, struct sl_slice crv, struct sl_arena *arena, EVP_PKEY **out)
 {
     size_t size = sl_slice_eq(crv, SL_LIT("P-256")) ? 32 : sl_slice_eq(crv, SL_LIT("P-384")) ? 48 : 66;
     struct sl_slice x, y;
@@ -276,20 +276,23 @@ static enum sl_status read_key(struct sl_keys *keys, const struct sl_doc *doc, u
 {
     if (doc->spans[jwk].type != SL_SPAN_OBJECT)
         return SL_INVALID;
-    struct sl_slice kty = member_string(doc, jwk, "kty", keys->arena), crv = member_string(doc, jwk, "crv", keys->arena);
+    struct sl_slice kty = member_string(doc, jwk, "kty", keys->arena),
+                    crv = member_string(doc, jwk, "crv", keys->arena);
     uint32_t fits = narrow(doc, jwk, algorithms_of(kty, crv));
     if (!fits) {
-        sl_issue_add(issues, SL_GRADE_NOTE, "key-unused", "A key of type %.*s was passed over: its type, curve, use or alg is "
-            "not for signatures here.", SL_FMT(kty));
+        sl_issue_add(issues, SL_GRADE_NOTE, "key-unused",
+            "A key of type %.*s was passed over: its type, curve, use or alg is "
+            "not for signatures here.",
+            SL_FMT(kty));
         return SL_OK;
     }
     if (keys->count == KEY_COUNT_LIMIT)
         return SL_LIMIT;
     struct key *key = &keys->keys[keys->count];
     *key = (struct key){.fits = fits, .kid = sl_arena_copy(keys->arena, member_string(doc, jwk, "kid", keys->arena))};
-    enum sl_status status = sl_slice_eq(kty, SL_LIT("RSA")) ? read_rsa(doc, jwk, keys->arena, &key->pkey)
-        : sl_slice_eq(kty, SL_LIT("EC")) ? read_ec(doc, jwk, crv, keys->arena, &key->pkey)
-        : read_okp(doc, jwk, keys->arena, &key->pkey);
+    enum sl_status status = sl_slice_eq(kty, SL_LIT("RSA"))  ? read_rsa(doc, jwk, keys->arena, &key->pkey)
+                            : sl_slice_eq(kty, SL_LIT("EC")) ? read_ec(doc, jwk, crv, keys->arena, &key->pkey)
+                                                             : read_okp(doc, jwk, keys->arena, &key->pkey);
     keys->count += key->pkey != NULL;
     return status;
 }
@@ -323,7 +326,8 @@ enum sl_status sl_keys_read(struct sl_slice json, struct sl_issues *issues, stru
     if (status == SL_OK && !keys->count)
         status = SL_INVALID;
     if (status != SL_OK) {
-        sl_issue_add(issues, SL_GRADE_ERROR, "keys-unusable", "The key set is malformed, holds a weak key, or none that can "
+        sl_issue_add(issues, SL_GRADE_ERROR, "keys-unusable",
+            "The key set is malformed, holds a weak key, or none that can "
             "verify a signature.");
         sl_keys_free(keys);
         return status == SL_NO_MEMORY ? status : SL_INVALID;
@@ -365,8 +369,7 @@ static bool split(struct sl_slice token, struct compact *out)
     out->payload = (struct sl_slice){rest.ptr, (size_t)(second - rest.ptr)};
     out->signature = sl_slice_from(rest, out->payload.len + 1);
     out->signed_part = (struct sl_slice){token.ptr, (size_t)(second - token.ptr)};
-    return out->header.len && out->signature.len &&
-        !memchr(out->signature.ptr, '.', out->signature.len);
+    return out->header.len && out->signature.len && !memchr(out->signature.ptr, '.', out->signature.len);
 }
 
 /* RFC 7518, 3.4: R and S, each of the full size of the curve's order, become the DER that EVP reads. */
@@ -402,7 +405,7 @@ static bool set_padding(EVP_PKEY_CTX *context, enum scheme scheme)
         return true;
     /* RFC 7518, 3.5: the salt is as long as the hash, and MGF1 uses the same hash (OpenSSL's default). */
     return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
-        EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
 }
 
 static bool verifies(EVP_PKEY *pkey, const struct algorithm *algorithm, struct sl_slice text, struct sl_slice signature)
@@ -418,9 +421,10 @@ static bool verifies(EVP_PKEY *pkey, const struct algorithm *algorithm, struct s
     EVP_PKEY_CTX *padding = NULL;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool good = context &&
-        EVP_DigestVerifyInit_ex(context, &padding, *algorithm->md ? algorithm->md : NULL, NULL, NULL, pkey, NULL) == 1 &&
-        set_padding(padding, algorithm->scheme) &&
-        EVP_DigestVerify(context, bytes, len, (const unsigned char *)text.ptr, text.len) == 1;
+                EVP_DigestVerifyInit_ex(
+                    context, &padding, *algorithm->md ? algorithm->md : NULL, NULL, NULL, pkey, NULL) == 1 &&
+                set_padding(padding, algorithm->scheme) &&
+                EVP_DigestVerify(context, bytes, len, (const unsigned char *)text.ptr, text.len) == 1;
     EVP_MD_CTX_free(context);
     OPENSSL_free(der);
     return good;
@@ -428,8 +432,8 @@ static bool verifies(EVP_PKEY *pkey, const struct algorithm *algorithm, struct s
 
 /* The header says how it claims to be signed. RFC 7515, 4.1.11: `crit` names what must be understood, and we
  * understand none, so its presence alone refuses; `b64` (RFC 7797) only has meaning with it. */
-static const char *read_header(struct sl_slice json, struct sl_arena *arena, enum sl_algorithm *algorithm,
-    struct sl_slice *kid, bool *has_kid)
+static const char *read_header(
+    struct sl_slice json, struct sl_arena *arena, enum sl_algorithm *algorithm, struct sl_slice *kid, bool *has_kid)
 {
     struct sl_doc doc;
     if (sl_doc_parse(arena, json, &json_limits, &doc, NULL) != SL_OK || doc.spans[0].type != SL_SPAN_OBJECT)
@@ -464,8 +468,8 @@ static const char *check_signature(const struct sl_keys *keys, const struct comp
     return why;
 }
 
-static const char *verify(const struct sl_keys *keys, uint32_t algorithms, struct sl_slice token, struct sl_arena *arena,
-    struct sl_slice *payload)
+static const char *verify(const struct sl_keys *keys, uint32_t algorithms, struct sl_slice token,
+    struct sl_arena *arena, struct sl_slice *payload)
 {
     struct compact parts;
     struct sl_slice header, signature, kid = {NULL, 0};
@@ -531,9 +535,9 @@ enum sl_status sl_signer_generate(enum sl_algorithm algorithm, struct sl_signer 
 {
     SL_ASSERT(algorithm != SL_ALGORITHM_NONE && algorithm < SL_ALGORITHM_COUNT);
     const struct algorithm *row = &algorithms_table[algorithm];
-    EVP_PKEY *pkey = row->scheme == EDDSA ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
-        : row->scheme == ECDSA ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", row->crv.ptr)
-        : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)3072);
+    EVP_PKEY *pkey = row->scheme == EDDSA   ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+                     : row->scheme == ECDSA ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", row->crv.ptr)
+                                            : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)3072);
     return wrap(pkey, algorithm, out);
 }
 
@@ -602,8 +606,9 @@ static bool add_number(const EVP_PKEY *pkey, const char *name, size_t size, stru
     BIGNUM *number = NULL;
     if (EVP_PKEY_get_bn_param(pkey, name, &number) != 1)
         return false;
-    int len = size ? BN_bn2binpad(number, bytes, (int)size)
-        : BN_num_bytes(number) <= (int)sizeof bytes ? BN_bn2bin(number, bytes) : -1;
+    int len = size                                        ? BN_bn2binpad(number, bytes, (int)size)
+              : BN_num_bytes(number) <= (int)sizeof bytes ? BN_bn2bin(number, bytes)
+                                                          : -1;
     BN_free(number);
     if (len > 0)
         sl_base64url_encode(out, (struct sl_slice){(const char *)bytes, (size_t)len});
@@ -674,7 +679,7 @@ static bool der_to_raw(const unsigned char *der, size_t len, size_t size, unsign
 {
     ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)len);
     bool good = signature && BN_bn2binpad(ECDSA_SIG_get0_r(signature), raw, (int)size) == (int)size &&
-        BN_bn2binpad(ECDSA_SIG_get0_s(signature), raw + size, (int)size) == (int)size;
+                BN_bn2binpad(ECDSA_SIG_get0_s(signature), raw + size, (int)size) == (int)size;
     ECDSA_SIG_free(signature);
     return good;
 }
@@ -686,7 +691,8 @@ static bool make_signature(const struct sl_signer *signer, struct sl_slice text,
     size_t size = sizeof bytes;
     EVP_PKEY_CTX *padding = NULL;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool good = context &&
+    bool good =
+        context &&
         EVP_DigestSignInit_ex(context, &padding, *row->md ? row->md : NULL, NULL, NULL, signer->pkey, NULL) == 1 &&
         set_padding(padding, row->scheme) &&
         EVP_DigestSign(context, bytes, &size, (const unsigned char *)text.ptr, text.len) == 1;
@@ -708,7 +714,8 @@ enum sl_status sl_jws_sign(const struct sl_signer *signer, struct sl_slice paylo
     size_t start = out->len, len = 0;
     unsigned char signature[SIGNATURE_LIMIT];
     sl_buffer_init(&header, 1024);
-    sl_buffer_printf(&header, "{\"alg\":\"%s\",\"typ\":\"JWT\",\"kid\":\"", algorithms_table[signer->algorithm].name.ptr);
+    sl_buffer_printf(
+        &header, "{\"alg\":\"%s\",\"typ\":\"JWT\",\"kid\":\"", algorithms_table[signer->algorithm].name.ptr);
     bool good = thumbprint(signer, &header);
     sl_buffer_add(&header, SL_LIT("\"}"));
     good = good && !sl_buffer_failed(&header);

@@ -17,16 +17,16 @@
 #include "sluice/status.h"
 
 /* The algorithms there are here. `none` and the HMAC family do not exist: no row, no acceptance. */
-#define SL_ALGORITHMS(ROW)                        \
-    ROW(RS256, "RSA", "", "SHA256", PKCS1)        \
-    ROW(RS384, "RSA", "", "SHA384", PKCS1)        \
-    ROW(RS512, "RSA", "", "SHA512", PKCS1)        \
-    ROW(PS256, "RSA", "", "SHA256", PSS)          \
-    ROW(PS384, "RSA", "", "SHA384", PSS)          \
-    ROW(PS512, "RSA", "", "SHA512", PSS)          \
-    ROW(ES256, "EC", "P-256", "SHA256", ECDSA)    \
-    ROW(ES384, "EC", "P-384", "SHA384", ECDSA)    \
-    ROW(ES512, "EC", "P-521", "SHA512", ECDSA)    \
+#define SL_ALGORITHMS(ROW) \
+    ROW(RS256, "RSA", "", "SHA256", PKCS1) \
+    ROW(RS384, "RSA", "", "SHA384", PKCS1) \
+    ROW(RS512, "RSA", "", "SHA512", PKCS1) \
+    ROW(PS256, "RSA", "", "SHA256", PSS) \
+    ROW(PS384, "RSA", "", "SHA384", PSS) \
+    ROW(PS512, "RSA", "", "SHA512", PSS) \
+    ROW(ES256, "EC", "P-256", "SHA256", ECDSA) \
+    ROW(ES384, "EC", "P-384", "SHA384", ECDSA) \
+    ROW(ES512, "EC", "P-521", "SHA512", ECDSA) \
     ROW(EdDSA, "OKP", "Ed25519", "", EDDSA)
 
 enum sl_algorithm {
@@ -77,7 +77,8 @@ void sl_signer_free(struct sl_signer *signer);
 /* The public half as a JWK set of one key; its kid is the RFC 7638 thumbprint. */
 SL_MUST_CHECK enum sl_status sl_signer_jwks(const struct sl_signer *signer, struct sl_buffer *out);
 /* A compact JWS over the payload, with alg, kid and typ "JWT". */
-SL_MUST_CHECK enum sl_status sl_jws_sign(const struct sl_signer *signer, struct sl_slice payload, struct sl_buffer *out);
+SL_MUST_CHECK enum sl_status sl_jws_sign(
+    const struct sl_signer *signer, struct sl_slice payload, struct sl_buffer *out);
 
 /* ---- base64url without padding (RFC 4648, 5), strict: no other characters, no stray bits ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CapabilityStatement: see metadata.h. The same bytes for everyone and always. Types readable by route alone have no
- * interaction of their own, and say so by having none.
+ * The CapabilityStatement: see metadata.h. The same bytes for everyone and always. Types readable by route alone have
+ * no interaction of their own, and say so by having none.
  */
 #include "metadata.h"
 
@@ -10,8 +10,8 @@
 
 static const char *param_type(enum sl_r4_param_type type)
 {
-    static const char *const names[] = {"", "number", "date", "string", "token", "reference", "composite", "quantity", "uri",
-        "special"};
+    static const char *const names[] = {
+        "", "number", "date", "string", "token", "reference", "composite", "quantity", "uri", "special"};
     return names[type];
 }
 
@@ -25,7 +25,8 @@ static void add_params(struct sl_buffer *out, sl_r4_node type)
 {
     size_t count = 0;
     const struct sl_r4_param *params = sl_r4_params(type, &count);
-    sl_buffer_printf(out, ",\"searchParam\":[{\"name\":\"_id\",\"type\":\"token\"},{\"name\":\"_lastUpdated\",\"type\":\"date\"}");
+    sl_buffer_printf(
+        out, ",\"searchParam\":[{\"name\":\"_id\",\"type\":\"token\"},{\"name\":\"_lastUpdated\",\"type\":\"date\"}");
     for (size_t i = 0; i < count; i++)
         if (is_served(&params[i]) && params[i].name[0] != '_')
             sl_buffer_printf(out, ",{\"name\":\"%s\",\"type\":\"%s\"}", params[i].name, param_type(params[i].type));
@@ -35,28 +36,34 @@ static void add_params(struct sl_buffer *out, sl_r4_node type)
 static void add_resource(struct sl_buffer *out, sl_r4_node type, bool first)
 {
     struct sl_slice name = sl_r4_node_name(type);
-    sl_buffer_printf(out, "%s{\"type\":\"%.*s\",\"interaction\":[{\"code\":\"read\"},{\"code\":\"search-type\"}],"
-        "\"versioning\":\"no-version\",\"readHistory\":false,\"updateCreate\":false", first ? "" : ",", SL_FMT(name));
+    sl_buffer_printf(out,
+        "%s{\"type\":\"%.*s\",\"interaction\":[{\"code\":\"read\"},{\"code\":\"search-type\"}],"
+        "\"versioning\":\"no-version\",\"readHistory\":false,\"updateCreate\":false",
+        first ? "" : ",", SL_FMT(name));
     add_params(out, type);
     if (type == SL_R4_Patient)
         sl_buffer_printf(out, ",\"operation\":[{\"name\":\"everything\","
-            "\"definition\":\"http://hl7.org/fhir/OperationDefinition/Patient-everything\"}]");
+                              "\"definition\":\"http://hl7.org/fhir/OperationDefinition/Patient-everything\"}]");
     sl_buffer_add(out, SL_LIT("}"));
 }
 
 static void add_head(struct sl_buffer *out, const struct sl_config *config)
 {
-    sl_buffer_printf(out, "{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\",\"date\":\"2026-11-22\",\"kind\":"
+    sl_buffer_printf(out,
+        "{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\",\"date\":\"2026-11-22\",\"kind\":"
         "\"instance\",\"software\":{\"name\":\"Sluice\"},\"implementation\":{\"description\":");
     sl_buffer_json_string(out, sl_standing_sentence);
     sl_buffer_add(out, SL_LIT(",\"url\":"));
     sl_buffer_json_string(out, config->url);
-    sl_buffer_printf(out, "},\"fhirVersion\":\"4.0.1\",\"format\":[\"application/fhir+json\"],\"rest\":[{\"mode\":\"server\","
+    sl_buffer_printf(out,
+        "},\"fhirVersion\":\"4.0.1\",\"format\":[\"application/fhir+json\"],\"rest\":[{\"mode\":\"server\","
         "\"documentation\":");
     sl_buffer_json_string(out, sl_standing_sentence);
-    sl_buffer_printf(out, ",\"security\":{\"service\":[{\"coding\":[{\"system\":"
+    sl_buffer_printf(out,
+        ",\"security\":{\"service\":[{\"coding\":[{\"system\":"
         "\"http://terminology.hl7.org/CodeSystem/restful-security-service\",\"code\":\"OAuth\"}]}],\"description\":"
-        "\"A bearer token of a configured issuer; Sluice-Purpose picks one of its purposes of use; breaking the glass needs "
+        "\"A bearer token of a configured issuer; Sluice-Purpose picks one of its purposes of use; breaking the glass "
+        "needs "
         "Sluice-Emergency (42 CFR 2.51).\"},\"resource\":[");
 }
 

@@ -3,7 +3,7 @@
 #include "outcome.h"
 
 const struct sl_slice sl_standing_sentence = {
-#define SENTENCE \
+#define SENTENCE                                                                                                       \
     "Confidentiality law applies to these records. The absence of a record here does not mean that none exists."
     SENTENCE, sizeof SENTENCE - 1};
 
@@ -33,8 +33,9 @@ void sl_outcome_write(enum sl_status status, struct sl_slice detail, struct sl_b
 
 void sl_outcome_standing(struct sl_blocks *out)
 {
-    sl_blocks_add(out, SL_LIT("{\"resourceType\":\"OperationOutcome\",\"id\":\"notice\",\"issue\":[{\"severity\":\"information\","
-        "\"code\":\"informational\",\"details\":{\"text\":\""));
+    sl_blocks_add(
+        out, SL_LIT("{\"resourceType\":\"OperationOutcome\",\"id\":\"notice\",\"issue\":[{\"severity\":\"information\","
+                    "\"code\":\"informational\",\"details\":{\"text\":\""));
     sl_blocks_add(out, sl_standing_sentence);
     sl_blocks_add(out, SL_LIT("\"}}]}"));
 }

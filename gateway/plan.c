@@ -10,13 +10,16 @@ static enum sl_status add_read(struct sl_exchange *x, struct sl_errand *errand)
     return SL_OK;
 }
 
-/* A search with one parameter more: the compartment's. Read again from text, so that there is one way to make a search. */
-static enum sl_status add_compartment(struct sl_exchange *x, sl_r4_node type, struct sl_slice query, struct sl_slice form,
-    const char *param, struct sl_errand *errand)
+/* A search with one parameter more: the compartment's. Read again from text, so that there is one way to make a search.
+ */
+static enum sl_status add_compartment(struct sl_exchange *x, sl_r4_node type, struct sl_slice query,
+    struct sl_slice form, const char *param, struct sl_errand *errand)
 {
-    struct sl_slice patient = x->interaction.compartment.len ? x->interaction.compartment
-        : sl_arena_printf(x->arena, "Patient/%.*s", SL_FMT(x->interaction.id));
-    struct sl_slice text = sl_arena_printf(x->arena, "%.*s%s%s=%.*s", SL_FMT(query), query.len ? "&" : "", param, SL_FMT(patient));
+    struct sl_slice patient = x->interaction.compartment.len
+                                  ? x->interaction.compartment
+                                  : sl_arena_printf(x->arena, "Patient/%.*s", SL_FMT(x->interaction.id));
+    struct sl_slice text =
+        sl_arena_printf(x->arena, "%.*s%s%s=%.*s", SL_FMT(query), query.len ? "&" : "", param, SL_FMT(patient));
     struct sl_search *search = sl_arena_alloc(x->arena, sizeof *search);
     if (!text.ptr || !search)
         return SL_NO_MEMORY;
@@ -47,7 +50,8 @@ static enum sl_status plan_compartment(struct sl_exchange *x)
     for (size_t i = 0; i < count; i++) {
         if (!sl_r4_param_find(x->interaction.type, sl_slice_of(params[i])))
             continue;
-        SL_TRY(add_compartment(x, x->interaction.type, x->interaction.query, form, params[i], &errands[x->errand_count]));
+        SL_TRY(
+            add_compartment(x, x->interaction.type, x->interaction.query, form, params[i], &errands[x->errand_count]));
         x->errand_count++;
     }
     x->errands = errands;
@@ -61,7 +65,8 @@ static enum sl_status plan_search(struct sl_exchange *x)
     struct sl_errand *errand = sl_arena_alloc(x->arena, sizeof *errand);
     if (!errand)
         return SL_NO_MEMORY;
-    *errand = (struct sl_errand){.kind = SL_ASK_PAGE, .type = x->interaction.type_name, .search = &x->interaction.search};
+    *errand =
+        (struct sl_errand){.kind = SL_ASK_PAGE, .type = x->interaction.type_name, .search = &x->interaction.search};
     x->errands = errand;
     x->errand_count = 1;
     return SL_OK;
@@ -82,8 +87,8 @@ static enum sl_status plan_everything(struct sl_exchange *x)
         return SL_NO_MEMORY;
     SL_TRY(add_read(x, &errands[x->errand_count++]));
     for (sl_r4_node type = 1; type < SL_R4_NODES; type++) {
-        if (!sl_r4_is_resource(type) || type == SL_R4_Patient || (sl_r4_facts(type) & SL_R4_BY_ROUTE) || !in_scope(x, type) ||
-            !sl_interaction_wants(&x->interaction, type))
+        if (!sl_r4_is_resource(type) || type == SL_R4_Patient || (sl_r4_facts(type) & SL_R4_BY_ROUTE) ||
+            !in_scope(x, type) || !sl_interaction_wants(&x->interaction, type))
             continue;
         const char *const *params = sl_r4_compartment(type);
         for (size_t i = 0; params && params[i]; i++) {
@@ -91,8 +96,8 @@ static enum sl_status plan_everything(struct sl_exchange *x)
                 continue;
             if (x->errand_count == EVERYTHING_LIMIT)
                 return SL_LIMIT;
-            SL_TRY(add_compartment(x, type, (struct sl_slice){NULL, 0}, (struct sl_slice){NULL, 0}, params[i],
-                &errands[x->errand_count]));
+            SL_TRY(add_compartment(
+                x, type, (struct sl_slice){NULL, 0}, (struct sl_slice){NULL, 0}, params[i], &errands[x->errand_count]));
             x->errand_count++;
         }
     }
@@ -104,7 +109,8 @@ enum sl_status sl_plan(struct sl_exchange *x)
 {
     x->errands = NULL;
     x->errand_count = 0;
-    /* What belongs to whoever points at it is found by that route alone: a search for it finds nothing, whoever asks. */
+    /* What belongs to whoever points at it is found by that route alone: a search for it finds nothing, whoever asks.
+     */
     if (sl_r4_facts(x->interaction.type) & SL_R4_BY_ROUTE)
         return x->interaction.kind == SL_SEARCH ? SL_OK : SL_NOT_FOUND;
     if (x->interaction.kind == SL_SEARCH)
@@ -157,7 +163,8 @@ static void collect(struct sl_exchange *x, const struct sl_found *found, struct 
         const struct sl_reference *reference = &found->item->references[i];
         struct target one;
         if (sl_edit_is_cut(found->page->edits, reference->span) || !read_target(reference->target, &one) ||
-            !in_scope(x, one.type) || !sl_interaction_wants(&x->interaction, one.type) || has_target(targets, &one) || targets->count == targets->capacity)
+            !in_scope(x, one.type) || !sl_interaction_wants(&x->interaction, one.type) || has_target(targets, &one) ||
+            targets->count == targets->capacity)
             continue;
         targets->list[targets->count++] = one;
     }

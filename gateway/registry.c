@@ -55,8 +55,8 @@ static struct sl_words purposes_of(const struct reader *reader, const struct sl_
         if (code.len)
             words[count++] = code;
         else
-            sl_yaml_issue(&reader->source, entry, false, "unknown-purpose", "%.*s is not a purpose of use.",
-                SL_FMT(entry->text));
+            sl_yaml_issue(
+                &reader->source, entry, false, "unknown-purpose", "%.*s is not a purpose of use.", SL_FMT(entry->text));
     }
     return (struct sl_words){words, count};
 }
@@ -78,9 +78,11 @@ static void read_user(const struct reader *reader, const struct sl_yaml *node, s
     if (!sl_yaml_check_keys(&reader->source, node, words))
         return;
     (void)sl_yaml_require(&reader->source, node, "subject");
-    *out = (struct sl_registered_user){
-        .subject = text_of(reader, node, "subject"), .reference = text_of(reader, node, "reference"),
-        .name = text_of(reader, node, "name"), .roles = words_of(reader, node, "roles"), .treats = panel_of(reader, node)};
+    *out = (struct sl_registered_user){.subject = text_of(reader, node, "subject"),
+        .reference = text_of(reader, node, "reference"),
+        .name = text_of(reader, node, "name"),
+        .roles = words_of(reader, node, "roles"),
+        .treats = panel_of(reader, node)};
 }
 
 static void read_users(const struct reader *reader, const struct sl_yaml *node, struct sl_registered_client *out)
@@ -106,12 +108,16 @@ static void read_client(const struct reader *reader, const struct sl_yaml *node,
     if (!sl_yaml_check_keys(&reader->source, node, words))
         return;
     (void)sl_yaml_require(&reader->source, node, "id");
-    *out = (struct sl_registered_client){
-        .id = text_of(reader, node, "id"), .issuer = text_of(reader, node, "issuer"),
-        .title = text_of(reader, node, "title"), .organization = text_of(reader, node, "organization"),
-        .organization_name = text_of(reader, node, "organization-name"), .kinds = words_of(reader, node, "kinds"),
-        .roles = words_of(reader, node, "roles"), .token_roles = words_of(reader, node, "token-roles"),
-        .purposes = purposes_of(reader, node), .treats = panel_of(reader, node)};
+    *out = (struct sl_registered_client){.id = text_of(reader, node, "id"),
+        .issuer = text_of(reader, node, "issuer"),
+        .title = text_of(reader, node, "title"),
+        .organization = text_of(reader, node, "organization"),
+        .organization_name = text_of(reader, node, "organization-name"),
+        .kinds = words_of(reader, node, "kinds"),
+        .roles = words_of(reader, node, "roles"),
+        .token_roles = words_of(reader, node, "token-roles"),
+        .purposes = purposes_of(reader, node),
+        .treats = panel_of(reader, node)};
     read_users(reader, node, out);
     /* Two issuers may give out one client id to different parties. */
     if (!out->issuer.len && !reader->one_issuer)
@@ -125,7 +131,8 @@ static void read_clients(const struct reader *reader, const struct sl_yaml *root
     if (!sl_yaml_check_keys(&reader->source, root, words))
         return;
     const struct sl_yaml *list = sl_yaml_list(&reader->source, sl_yaml_require(&reader->source, root, "clients"));
-    struct sl_registered_client *clients = list ? sl_arena_array(reader->arena, list->count + 1, sizeof *clients) : NULL;
+    struct sl_registered_client *clients =
+        list ? sl_arena_array(reader->arena, list->count + 1, sizeof *clients) : NULL;
     for (const struct sl_yaml *entry = clients ? list->first : NULL; entry; entry = entry->next) {
         struct sl_registered_client *client = &clients[registry->count];
         read_client(reader, entry, client);
@@ -138,8 +145,8 @@ static void read_clients(const struct reader *reader, const struct sl_yaml *root
     registry->clients = clients;
 }
 
-enum sl_status sl_registry_read(const char *path, struct sl_slice text, bool one_issuer, struct sl_issues *issues,
-    struct sl_registry **out)
+enum sl_status sl_registry_read(
+    const char *path, struct sl_slice text, bool one_issuer, struct sl_issues *issues, struct sl_registry **out)
 {
     *out = NULL;
     struct sl_arena *arena = sl_arena_new(ARENA_LIMIT);
@@ -189,8 +196,8 @@ void sl_registry_free(struct sl_registry *registry)
         sl_arena_free(registry->arena);
 }
 
-const struct sl_registered_client *sl_registry_client(const struct sl_registry *registry, struct sl_slice issuer,
-    struct sl_slice id)
+const struct sl_registered_client *sl_registry_client(
+    const struct sl_registry *registry, struct sl_slice issuer, struct sl_slice id)
 {
     for (size_t i = 0; i < registry->count; i++) {
         const struct sl_registered_client *client = &registry->clients[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry: a YAML file in which the house vouches for its clients: what kind of organization runs them, which roles
- * they and their users have, for which purposes they may ask, and whom those users treat.
+ * The registry: a YAML file in which the house vouches for its clients: what kind of organization runs them, which
+ * roles they and their users have, for which purposes they may ask, and whom those users treat.
  *
  *     clients:
  *       - id: ward-app                       # client_id of the token
@@ -49,15 +49,15 @@ struct sl_registered_client {
 struct sl_registry; /* immutable once read; caller owns */
 
 /* One issuer only: entries need not name it. SL_INVALID with issues. */
-SL_MUST_CHECK enum sl_status sl_registry_load(const char *path, bool one_issuer, struct sl_issues *issues,
-    struct sl_registry **out);
-SL_MUST_CHECK enum sl_status sl_registry_read(const char *path, struct sl_slice text, bool one_issuer,
-    struct sl_issues *issues, struct sl_registry **out);
+SL_MUST_CHECK enum sl_status sl_registry_load(
+    const char *path, bool one_issuer, struct sl_issues *issues, struct sl_registry **out);
+SL_MUST_CHECK enum sl_status sl_registry_read(
+    const char *path, struct sl_slice text, bool one_issuer, struct sl_issues *issues, struct sl_registry **out);
 void sl_registry_free(struct sl_registry *registry);
 
 /* NULL if the registry does not vouch for it. */
-const struct sl_registered_client *sl_registry_client(const struct sl_registry *registry, struct sl_slice issuer,
-    struct sl_slice id);
+const struct sl_registered_client *sl_registry_client(
+    const struct sl_registry *registry, struct sl_slice issuer, struct sl_slice id);
 const struct sl_registered_user *sl_registry_user(const struct sl_registered_client *client, struct sl_slice subject);
 
 #endif

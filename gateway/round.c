@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass: fetch, label, decide, segment; see exchange.h. Each function is a step's work and can be entered again: what it
- * waits for is in the round.
+ * One pass: fetch, label, decide, segment; see exchange.h. Each function is a step's work and can be entered again:
+ * what it waits for is in the round.
  *
- * A pass that released nothing gives its memory back at once; what it withheld has been noted for the ledger by then. So
- * a page that has to be refilled through thousands of withheld records costs time (bounded by limits.rows), not memory.
+ * A pass that released nothing gives its memory back at once; what it withheld has been noted for the ledger by then.
+ * So a page that has to be refilled through thousands of withheld records costs time (bounded by limits.rows), not
+ * memory.
  */
 #include "exchange.h"
 
-#define LABEL_ROUNDS 4u    /* fetches of what labels lack; design: a few at most */
-#define REFILL_COUNT 100u  /* rows asked for once a page needs refilling */
-#define BULK_COUNT 500u    /* rows asked for at a time by $everything */
-#define WEIGHT 12u         /* bytes a pass may need for each byte of an answer: text, spans, items, cuts, output */
+#define LABEL_ROUNDS 4u   /* fetches of what labels lack; design: a few at most */
+#define REFILL_COUNT 100u /* rows asked for once a page needs refilling */
+#define BULK_COUNT 500u   /* rows asked for at a time by $everything */
+#define WEIGHT 12u        /* bytes a pass may need for each byte of an answer: text, spans, items, cuts, output */
 
 static enum sl_step_result fail(struct sl_exchange *x, enum sl_status status, const char *why)
 {
@@ -20,8 +21,8 @@ static enum sl_step_result fail(struct sl_exchange *x, enum sl_status status, co
 
 /* ---- Beginning and ending ---- */
 
-static enum sl_status directives_of(void *context, struct sl_slice patient, struct sl_arena *arena,
-    struct sl_directives *out)
+static enum sl_status directives_of(
+    void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
 {
     const struct sl_exchange *x = context;
     return sl_directives_of(x->state->gateway->store, patient, arena, out);
@@ -49,8 +50,12 @@ static struct sl_round *new_round(struct sl_exchange *x)
 {
     struct sl_arena *arena = sl_arena_new(x->state->gateway->config->exchange_memory);
     struct sl_round *round = arena ? sl_arena_alloc(arena, sizeof *round) : NULL;
-    const struct sl_pass_options options = {.policy = x->policy, .programs = x->state->gateway->programs,
-        .recipient = &x->caller.recipient, .now = x->now, .directives = directives_of, .context = x};
+    const struct sl_pass_options options = {.policy = x->policy,
+        .programs = x->state->gateway->programs,
+        .recipient = &x->caller.recipient,
+        .now = x->now,
+        .directives = directives_of,
+        .context = x};
     if (round) {
         round->arena = arena;
         round->pass = sl_pass_new(arena, &options);
@@ -88,8 +93,14 @@ static void put_question(struct sl_exchange *x, struct sl_round *round, struct s
     const struct sl_errand *errand = &x->errands[at.errand];
     struct sl_question *question = &round->questions[round->question_count++];
     question->at = at;
-    question->ask = (struct sl_ask){.kind = errand->kind, .type = errand->type, .id = errand->id, .search = errand->search,
-        .position = at.upstream, .count = rows_wanted(x), .ids = errand->ids, .id_count = errand->id_count,
+    question->ask = (struct sl_ask){.kind = errand->kind,
+        .type = errand->type,
+        .id = errand->id,
+        .search = errand->search,
+        .position = at.upstream,
+        .count = rows_wanted(x),
+        .ids = errand->ids,
+        .id_count = errand->id_count,
         .arena = round->arena};
 }
 
@@ -148,8 +159,8 @@ static struct sl_slice name_of(struct sl_round *round, const struct sl_entry *en
 }
 
 /* A resource becomes an item of the pass, unless it is there already (two parameters of a compartment found it). */
-static enum sl_status add_entry(struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry,
-    struct sl_position position)
+static enum sl_status add_entry(
+    struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry, struct sl_position position)
 {
     struct sl_slice name = name_of(round, entry);
     struct sl_item *item = NULL;
@@ -161,7 +172,11 @@ static enum sl_status add_entry(struct sl_round *round, struct sl_fetched *page,
     struct sl_found *found = sl_arena_alloc(round->arena, sizeof *found);
     if (!found)
         return SL_NO_MEMORY;
-    *found = (struct sl_found){.entry = entry, .page = page, .item = item, .pass = round->pass, .position = position,
+    *found = (struct sl_found){.entry = entry,
+        .page = page,
+        .item = item,
+        .pass = round->pass,
+        .position = position,
         .match = entry->match && !round->includes_only};
     if (round->last)
         round->last->next = found;
@@ -293,7 +308,8 @@ static struct sl_ask *question_for(struct sl_round *round, struct sl_slice type)
     struct sl_ask *ask = &round->contexts[round->context_count];
     if (!ids)
         return NULL;
-    *ask = (struct sl_ask){.kind = SL_ASK_IDS, .type = type, .ids = ids, .count = SL_ASK_IDS_LIMIT, .arena = round->arena};
+    *ask =
+        (struct sl_ask){.kind = SL_ASK_IDS, .type = type, .ids = ids, .count = SL_ASK_IDS_LIMIT, .arena = round->arena};
     round->context_count++;
     return ask;
 }
@@ -306,8 +322,8 @@ static bool is_known(struct sl_exchange *x, struct sl_round *round, struct sl_sl
     struct sl_item *item;
     if (!gateway->keeper || x->bookless)
         return false;
-    if (sl_keeper_find(gateway->keeper, &x->label_generation, gateway->config->upstream_url, reference, x->now, round->arena,
-            &entry) != SL_OK)
+    if (sl_keeper_find(gateway->keeper, &x->label_generation, gateway->config->upstream_url, reference, x->now,
+            round->arena, &entry) != SL_OK)
         return false;
     if (!round->known_since || entry.stored < round->known_since)
         round->known_since = entry.stored;
@@ -324,7 +340,8 @@ static void note_context(struct sl_exchange *x, struct sl_round *round)
 }
 
 /* What the labels lack, asked for together: Type?_id=a,b,c. What names no record is an unknown source, and known so. */
-static enum sl_status ask_for(struct sl_exchange *x, struct sl_round *round, const struct sl_slice *missing, size_t count)
+static enum sl_status ask_for(
+    struct sl_exchange *x, struct sl_round *round, const struct sl_slice *missing, size_t count)
 {
     struct sl_labeller *labeller = sl_pass_labeller(round->pass);
     round->context_count = 0;
@@ -349,8 +366,8 @@ static enum sl_status ask_for(struct sl_exchange *x, struct sl_round *round, con
     return SL_OK;
 }
 
-/* One answer's resources become context; ids that are not among them are not there, if the answer is all there is. Of an
- * answer in pages the rest is asked for again in the next round. */
+/* One answer's resources become context; ids that are not among them are not there, if the answer is all there is. Of
+ * an answer in pages the rest is asked for again in the next round. */
 static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask)
 {
     struct sl_labeller *labeller = sl_pass_labeller(round->pass);
@@ -369,7 +386,8 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
         if (!name.ptr)
             return SL_NO_MEMORY;
         if (!sl_labeller_find(labeller, name))
-            SL_TRY(sl_pass_add(round->pass, &page->doc, page->entries[i].root, (struct sl_slice){NULL, 0}, true, &item));
+            SL_TRY(
+                sl_pass_add(round->pass, &page->doc, page->entries[i].root, (struct sl_slice){NULL, 0}, true, &item));
     }
     for (size_t i = 0; i < ask->id_count && !page->next.len; i++) {
         struct sl_slice name = join(round->arena, ask->type, ask->ids[i]);
@@ -437,7 +455,7 @@ static bool in_scope(const struct sl_exchange *x, const struct sl_item *item, st
     if ((may && !patient_only) || (may_search && !search_only))
         return true;
     return !patients.len ? (sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE)) != 0
-        : sl_slice_eq(patients, x->caller.patient);
+                         : sl_slice_eq(patients, x->caller.patient);
 }
 
 /* Every person an item is about must be one we can look up directives for: "Patient/x", and nothing else. */
@@ -504,8 +522,9 @@ static bool belongs(const struct sl_exchange *x, const struct sl_found *found)
         const struct sl_errand *errand = &x->errands[i];
         if (!sl_slice_eq(errand->type, sl_r4_node_name(found->entry->type)))
             continue;
-        bool matches = errand->kind == SL_ASK_READ ? sl_slice_eq(errand->id, found->entry->id)
-            : sl_search_match(errand->search, &found->page->doc, found->entry->root, found->page->edits);
+        bool matches = errand->kind == SL_ASK_READ
+                           ? sl_slice_eq(errand->id, found->entry->id)
+                           : sl_search_match(errand->search, &found->page->doc, found->entry->root, found->page->edits);
         if (matches)
             return x->interaction.kind == SL_EVERYTHING || i == found->position.errand;
     }

@@ -23,26 +23,28 @@ static const struct route {
     {{"Patient", "I", "T", "_search"}, M(SL_POST), SL_SEARCH, true, true},
 };
 
-/* Headers that would change what a request means. Those not here (X-Forwarded-For, User-Agent, Prefer, Range, …) are not
- * acted upon: each may be ignored by RFC 9110 or RFC 7240 without changing the meaning of the answer. If-None-Match and
- * If-Modified-Since among them: there are no validators here, so the full answer is the right one. */
+/* Headers that would change what a request means. Those not here (X-Forwarded-For, User-Agent, Prefer, Range, …) are
+ * not acted upon: each may be ignored by RFC 9110 or RFC 7240 without changing the meaning of the answer. If-None-Match
+ * and If-Modified-Since among them: there are no validators here, so the full answer is the right one. */
 static const struct refused_header {
     struct sl_slice name;
     enum sl_status status;
     const char *why;
 } refused_headers[] = {
-    {{"x-http-method-override", 22}, SL_BAD_PARAMETER, "header-method-override"}, /* another method than the one judged */
+    {{"x-http-method-override", 22}, SL_BAD_PARAMETER,
+        "header-method-override"}, /* another method than the one judged */
     {{"x-http-method", 13}, SL_BAD_PARAMETER, "header-method-override"},
     {{"x-method-override", 17}, SL_BAD_PARAMETER, "header-method-override"},
-    {{"if-match", 8}, SL_BAD_PARAMETER, "header-if-match"},             /* must fail where nothing matches; nothing can */
+    {{"if-match", 8}, SL_BAD_PARAMETER, "header-if-match"}, /* must fail where nothing matches; nothing can */
     {{"if-unmodified-since", 19}, SL_BAD_PARAMETER, "header-if-unmodified-since"},
-    {{"if-none-exist", 13}, SL_BAD_PARAMETER, "header-if-none-exist"},  /* conditional create */
+    {{"if-none-exist", 13}, SL_BAD_PARAMETER, "header-if-none-exist"}, /* conditional create */
     {{"content-encoding", 16}, SL_MEDIA_TYPE, "header-content-encoding"},
 };
 
 struct sl_slice sl_interaction_name(enum sl_interaction_kind kind)
 {
-    static const struct sl_slice names[] = {{"none", 4}, {"metadata", 8}, {"read", 4}, {"search", 6}, {"everything", 10}};
+    static const struct sl_slice names[] = {
+        {"none", 4}, {"metadata", 8}, {"read", 4}, {"search", 6}, {"everything", 10}};
     return names[kind];
 }
 
@@ -74,7 +76,8 @@ static struct sl_slice decode(struct sl_slice text, bool plus, struct sl_arena *
     for (size_t i = 0; out && i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len ? hex_of(text.ptr[i + 1]) : -1, low = i + 2 < text.len ? hex_of(text.ptr[i + 2]) : -1;
+            int high = i + 2 < text.len ? hex_of(text.ptr[i + 1]) : -1,
+                low = i + 2 < text.len ? hex_of(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return (struct sl_slice){NULL, 0};
             c = (char)(high << 4 | low);
@@ -89,9 +92,10 @@ static struct sl_slice decode(struct sl_slice text, bool plus, struct sl_arena *
 
 /* ---- The path ---- */
 
-/* Everything after the base, split at slashes; no empty segment, none that needs encoding. False: not a path of ours. */
-static bool split_path(struct sl_slice path, struct sl_slice base, struct sl_arena *arena, struct sl_slice *segments,
-    size_t *count)
+/* Everything after the base, split at slashes; no empty segment, none that needs encoding. False: not a path of ours.
+ */
+static bool split_path(
+    struct sl_slice path, struct sl_slice base, struct sl_arena *arena, struct sl_slice *segments, size_t *count)
 {
     *count = 0;
     if (!sl_slice_starts(path, base))
@@ -119,16 +123,17 @@ static bool fits(const struct route *route, const struct sl_slice *segments, siz
         const char *want = route->segments[i];
         if (!want || i >= count)
             return !want && i >= count;
-        bool good = strcmp(want, "T") == 0 ? sl_r4_resource(segments[i]) != 0
-            : strcmp(want, "I") == 0 ? sl_is_id(segments[i]) : sl_slice_eq(segments[i], sl_slice_of(want));
+        bool good = strcmp(want, "T") == 0   ? sl_r4_resource(segments[i]) != 0
+                    : strcmp(want, "I") == 0 ? sl_is_id(segments[i])
+                                             : sl_slice_eq(segments[i], sl_slice_of(want));
         if (!good)
             return false;
     }
     return count <= MAX_SEGMENTS;
 }
 
-static void fill(const struct route *route, const struct sl_slice *segments, struct sl_arena *arena,
-    struct sl_interaction *out)
+static void fill(
+    const struct route *route, const struct sl_slice *segments, struct sl_arena *arena, struct sl_interaction *out)
 {
     out->kind = route->kind;
     out->form = route->form;
@@ -144,8 +149,8 @@ static void fill(const struct route *route, const struct sl_slice *segments, str
 }
 
 /* A path may be known and the method not: that is told apart, since it says nothing about any record. */
-static enum sl_status find_route(const struct sl_config *config, const struct sl_request *request, struct sl_arena *arena,
-    struct sl_interaction *out, const char **why)
+static enum sl_status find_route(const struct sl_config *config, const struct sl_request *request,
+    struct sl_arena *arena, struct sl_interaction *out, const char **why)
 {
     struct sl_slice segments[MAX_SEGMENTS];
     size_t count;
@@ -237,8 +242,8 @@ static bool is_json_format(struct sl_slice format)
     return same_word(media, SL_LIT("json")) || is_json(media) || same_word(media, SL_LIT("application/fhir json"));
 }
 
-static enum sl_status check_headers(const struct sl_request *request, const struct sl_interaction *interaction,
-    const char **why)
+static enum sl_status check_headers(
+    const struct sl_request *request, const struct sl_interaction *interaction, const char **why)
 {
     for (size_t i = 0; i < sizeof refused_headers / sizeof *refused_headers; i++) {
         size_t count = 0;
@@ -263,8 +268,8 @@ static enum sl_status check_headers(const struct sl_request *request, const stru
 /* ---- General parameters ---- */
 
 /* The next name and value of a query, decoded; false: malformed. */
-static bool take_pair(struct sl_slice *query, struct sl_arena *arena, struct sl_slice *raw, struct sl_slice *name,
-    struct sl_slice *value)
+static bool take_pair(
+    struct sl_slice *query, struct sl_arena *arena, struct sl_slice *raw, struct sl_slice *name, struct sl_slice *value)
 {
     const char *amp = memchr(query->ptr, '&', query->len);
     *raw = (struct sl_slice){query->ptr, amp ? (size_t)(amp - query->ptr) : query->len};
@@ -277,8 +282,8 @@ static bool take_pair(struct sl_slice *query, struct sl_arena *arena, struct sl_
 
 /* Takes _format and _pretty out of the query. The rest is the search's. `_pretty` is about white space alone: it is
  * accepted, and answers are compact. */
-static enum sl_status take_general(struct sl_slice query, struct sl_arena *arena, struct sl_slice *rest,
-    struct sl_slice *format)
+static enum sl_status take_general(
+    struct sl_slice query, struct sl_arena *arena, struct sl_slice *rest, struct sl_slice *format)
 {
     char *out = sl_arena_raw(arena, query.len + 1, 1);
     size_t len = 0;

@@ -14,7 +14,7 @@ enum sl_interaction_kind { SL_INTERACTION_NONE, SL_METADATA, SL_READ, SL_SEARCH,
 
 struct sl_interaction {
     enum sl_interaction_kind kind;
-    bool form;                   /* POST _search: the body holds parameters */
+    bool form; /* POST _search: the body holds parameters */
     sl_r4_node type;
     struct sl_slice type_name;   /* "Condition"; empty for metadata */
     struct sl_slice id;          /* read, everything; the patient's id of a compartment search is in `compartment` */

@@ -62,13 +62,14 @@ static bool encrypt(EVP_CIPHER_CTX *c, const struct sl_sealer *sealer, struct sl
     int len = 0, rest = 0;
     unsigned char *text = out + NONCE;
     return RAND_bytes(out, NONCE) == 1 && EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, sealer->key, out) == 1 &&
-        EVP_EncryptUpdate(c, NULL, &len, (const unsigned char *)context.ptr, (int)context.len) == 1 &&
-        EVP_EncryptUpdate(c, text, &len, (const unsigned char *)plain.ptr, (int)plain.len) == 1 &&
-        EVP_EncryptFinal_ex(c, text + len, &rest) == 1 && (size_t)(len + rest) == plain.len &&
-        EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG, text + plain.len) == 1;
+           EVP_EncryptUpdate(c, NULL, &len, (const unsigned char *)context.ptr, (int)context.len) == 1 &&
+           EVP_EncryptUpdate(c, text, &len, (const unsigned char *)plain.ptr, (int)plain.len) == 1 &&
+           EVP_EncryptFinal_ex(c, text + len, &rest) == 1 && (size_t)(len + rest) == plain.len &&
+           EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG, text + plain.len) == 1;
 }
 
-enum sl_status sl_seal(const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice plain, unsigned char *out)
+enum sl_status sl_seal(
+    const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice plain, unsigned char *out)
 {
     if (context.len > INT32_MAX || plain.len > INT32_MAX)
         return SL_LIMIT;
@@ -87,13 +88,13 @@ static bool decrypt(EVP_CIPHER_CTX *c, const struct sl_sealer *sealer, struct sl
     size_t size = sealed.len - SL_SEAL_MORE;
     memcpy(tag, bytes + NONCE + size, TAG);
     return EVP_DecryptInit_ex(c, EVP_aes_256_gcm(), NULL, sealer->key, bytes) == 1 &&
-        EVP_DecryptUpdate(c, NULL, &len, (const unsigned char *)context.ptr, (int)context.len) == 1 &&
-        EVP_DecryptUpdate(c, out, &len, bytes + NONCE, (int)size) == 1 &&
-        EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG, tag) == 1 && EVP_DecryptFinal_ex(c, out + len, &rest) == 1;
+           EVP_DecryptUpdate(c, NULL, &len, (const unsigned char *)context.ptr, (int)context.len) == 1 &&
+           EVP_DecryptUpdate(c, out, &len, bytes + NONCE, (int)size) == 1 &&
+           EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG, tag) == 1 && EVP_DecryptFinal_ex(c, out + len, &rest) == 1;
 }
 
-enum sl_status sl_unseal(const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice sealed,
-    unsigned char *out)
+enum sl_status sl_unseal(
+    const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice sealed, unsigned char *out)
 {
     if (sealed.len < SL_SEAL_MORE || context.len > INT32_MAX || sealed.len > INT32_MAX)
         return SL_INVALID;

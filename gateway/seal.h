@@ -21,11 +21,11 @@ void sl_sealer_free(struct sl_sealer *sealer);
 
 /* Seals `plain` under `context` (associated data) with a random nonce: nonce, ciphertext, tag; plain.len + SL_SEAL_MORE
  * bytes at out. */
-SL_MUST_CHECK enum sl_status sl_seal(const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice plain,
-    unsigned char *out);
+SL_MUST_CHECK enum sl_status sl_seal(
+    const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice plain, unsigned char *out);
 /* Opens it again into plain.len = sealed.len - SL_SEAL_MORE bytes at out. SL_INVALID: not ours, or changed. */
-SL_MUST_CHECK enum sl_status sl_unseal(const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice sealed,
-    unsigned char *out);
+SL_MUST_CHECK enum sl_status sl_unseal(
+    const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice sealed, unsigned char *out);
 
 /* HMAC-SHA-256 under a key derived from the sealer's: the same text gives the same mark, and nobody without the key can
  * try texts against it. */

@@ -43,8 +43,8 @@ void sl_shelf_free(struct sl_shelf *shelf)
     free(shelf);
 }
 
-enum sl_status sl_shelf_put(struct sl_shelf *shelf, struct sl_slice text, int64_t expires,
-    unsigned char handle[SL_SHELF_HANDLE])
+enum sl_status sl_shelf_put(
+    struct sl_shelf *shelf, struct sl_slice text, int64_t expires, unsigned char handle[SL_SHELF_HANDLE])
 {
     if (text.len == 0 || text.len > SL_SHELF_TEXT)
         return SL_LIMIT;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Texts kept for a while under random handles: upstream page links too long for a sealed cursor of fixed length. Bounded
- * in number; the oldest goes first. Shared by all workers, since the next page may be asked of any of them; a lock is
- * held for a copy at most.
+ * Texts kept for a while under random handles: upstream page links too long for a sealed cursor of fixed length.
+ * Bounded in number; the oldest goes first. Shared by all workers, since the next page may be asked of any of them; a
+ * lock is held for a copy at most.
  */
 #ifndef SLUICE_GATEWAY_SHELF_H
 #define SLUICE_GATEWAY_SHELF_H
@@ -22,10 +22,10 @@ struct sl_shelf;
 struct sl_shelf *sl_shelf_new(size_t slots);
 void sl_shelf_free(struct sl_shelf *shelf);
 
-SL_MUST_CHECK enum sl_status sl_shelf_put(struct sl_shelf *shelf, struct sl_slice text, int64_t expires,
-    unsigned char handle[SL_SHELF_HANDLE]);
+SL_MUST_CHECK enum sl_status sl_shelf_put(
+    struct sl_shelf *shelf, struct sl_slice text, int64_t expires, unsigned char handle[SL_SHELF_HANDLE]);
 /* Copied into the arena. SL_MISSING: never there, expired, or crowded out. */
-SL_MUST_CHECK enum sl_status sl_shelf_get(struct sl_shelf *shelf, const unsigned char handle[SL_SHELF_HANDLE], int64_t now,
-    struct sl_arena *arena, struct sl_slice *text);
+SL_MUST_CHECK enum sl_status sl_shelf_get(struct sl_shelf *shelf, const unsigned char handle[SL_SHELF_HANDLE],
+    int64_t now, struct sl_arena *arena, struct sl_slice *text);
 
 #endif

@@ -29,8 +29,8 @@ static enum sl_status open_metadata(struct sl_gateway *gateway)
     struct sl_buffer text;
     sl_buffer_init(&text, METADATA_LIMIT);
     enum sl_status status = sl_metadata_write(gateway->config, &text);
-    gateway->metadata = status == SL_OK ? sl_arena_copy(gateway->config->arena, sl_buffer_slice(&text))
-        : (struct sl_slice){NULL, 0};
+    gateway->metadata =
+        status == SL_OK ? sl_arena_copy(gateway->config->arena, sl_buffer_slice(&text)) : (struct sl_slice){NULL, 0};
     sl_buffer_fini(&text);
     return gateway->metadata.ptr ? SL_OK : SL_NO_MEMORY;
 }
@@ -53,7 +53,8 @@ static enum sl_status open_upstream(struct sl_gateway *gateway, struct sl_issues
 {
     const struct sl_config *c = gateway->config;
     if (c->records.len)
-        return complain(issues, sl_records_open(c->records.ptr, false, issues, &gateway->records), "The records store", c->records);
+        return complain(
+            issues, sl_records_open(c->records.ptr, false, issues, &gateway->records), "The records store", c->records);
     sl_upstream_http_init();
     return complain(issues, read_token(gateway), "The upstream's token", c->upstream_token);
 }
@@ -66,8 +67,8 @@ static enum sl_status check_policy(struct sl_gateway *gateway, struct sl_issues 
     enum sl_status status = sl_policy_in_force(gateway->store, issues, &generation, &policy);
     sl_policy_unref(policy);
     if (status == SL_MISSING)
-        sl_issue_add(issues, SL_GRADE_ERROR, "no-policy", "No policy has been activated in %.*s: sluice policy activate.",
-            SL_FMT(gateway->config->policy_store));
+        sl_issue_add(issues, SL_GRADE_ERROR, "no-policy",
+            "No policy has been activated in %.*s: sluice policy activate.", SL_FMT(gateway->config->policy_store));
     return status;
 }
 
@@ -75,15 +76,17 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
 {
     const struct sl_config *c = gateway->config;
     SL_TRY(sl_random(gateway->boot, sizeof gateway->boot));
-    SL_TRY(complain(issues, sl_cli_policy_store(c->policy_store.ptr, false, issues, &gateway->store), "The policy store",
-        c->policy_store));
+    SL_TRY(complain(issues, sl_cli_policy_store(c->policy_store.ptr, false, issues, &gateway->store),
+        "The policy store", c->policy_store));
     SL_TRY(check_policy(gateway, issues));
-    SL_TRY(complain(issues, sl_programs_load(c->programs.ptr, issues, &gateway->programs), "The programs file", c->programs));
-    SL_TRY(complain(issues, sl_sealer_new(c->cursor_key.ptr, &gateway->sealer), "The key file of page links", c->cursor_key));
+    SL_TRY(complain(
+        issues, sl_programs_load(c->programs.ptr, issues, &gateway->programs), "The programs file", c->programs));
+    SL_TRY(complain(
+        issues, sl_sealer_new(c->cursor_key.ptr, &gateway->sealer), "The key file of page links", c->cursor_key));
     SL_TRY(open_upstream(gateway, issues));
     if (c->label_book.len && !gateway->records) /* the embedded store is as quick to ask as the book */
-        SL_TRY(complain(issues, sl_keeper_new(c->label_book.ptr, (int64_t)c->label_age, issues, &gateway->keeper), "The label book",
-            c->label_book));
+        SL_TRY(complain(issues, sl_keeper_new(c->label_book.ptr, (int64_t)c->label_age, issues, &gateway->keeper),
+            "The label book", c->label_book));
     gateway->shelf = sl_shelf_new(SHELF_SLOTS);
     if (!gateway->shelf)
         return SL_NO_MEMORY;
@@ -142,8 +145,8 @@ void sl_gateway_release(struct sl_gateway *gateway, size_t bytes)
 
 /* ---- A worker's state ---- */
 
-enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct event_base *base, struct sl_issues *issues,
-    struct sl_worker_state **out)
+enum sl_status sl_worker_state_new(
+    struct sl_gateway *gateway, struct event_base *base, struct sl_issues *issues, struct sl_worker_state **out)
 {
     *out = NULL;
     struct sl_worker_state *state = calloc(1, sizeof *state);
@@ -151,8 +154,9 @@ enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct event_base
         return SL_NO_MEMORY;
     state->gateway = gateway;
     state->upstream = gateway->records ? sl_upstream_records_new(gateway->records)
-        : sl_upstream_http_new(gateway->config, gateway->upstream_token, base);
-    enum sl_status status = state->upstream ? sl_identifier_new(gateway->config, issues, &state->identifier) : SL_NO_MEMORY;
+                                       : sl_upstream_http_new(gateway->config, gateway->upstream_token, base);
+    enum sl_status status =
+        state->upstream ? sl_identifier_new(gateway->config, issues, &state->identifier) : SL_NO_MEMORY;
     if (status == SL_OK)
         status = sl_worker_state_refresh(state);
     if (status != SL_OK) {
@@ -197,7 +201,8 @@ static enum sl_status take_up(struct sl_worker_state *state, struct sl_arena *ar
         return SL_OK;
     SL_TRY(sl_policy_in_force(state->gateway->store, &issues, &number, &policy));
     struct sl_label_generation labels = {{0}};
-    enum sl_status status = state->gateway->keeper ? sl_label_generation(policy, state->gateway->programs, &labels) : SL_OK;
+    enum sl_status status =
+        state->gateway->keeper ? sl_label_generation(policy, state->gateway->programs, &labels) : SL_OK;
     if (status != SL_OK) {
         sl_policy_unref(policy);
         return status;

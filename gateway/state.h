@@ -24,23 +24,23 @@ struct sl_upstream;
 
 struct sl_gateway {
     const struct sl_config *config;
-    struct sl_store *store;        /* the `policy` store: generations and directives */
+    struct sl_store *store; /* the `policy` store: generations and directives */
     struct sl_programs *programs;
     struct sl_ledger *ledger;
-    struct sl_keeper *keeper;      /* the label book; NULL: none */
-    struct sl_records *records;    /* NULL: the upstream is a server */
+    struct sl_keeper *keeper;   /* the label book; NULL: none */
+    struct sl_records *records; /* NULL: the upstream is a server */
     struct sl_sealer *sealer;
-    struct sl_shelf *shelf;        /* upstream page links too long for a sealed cursor */
-    struct sl_slice metadata;      /* the CapabilityStatement */
-    struct sl_slice upstream_token;/* empty if none */
-    unsigned char boot[8];         /* random: exchange ids of two runs differ */
+    struct sl_shelf *shelf;         /* upstream page links too long for a sealed cursor */
+    struct sl_slice metadata;       /* the CapabilityStatement */
+    struct sl_slice upstream_token; /* empty if none */
+    unsigned char boot[8];          /* random: exchange ids of two runs differ */
     atomic_uint_fast64_t exchanges;
-    atomic_size_t memory;          /* bytes that exchanges hold together, see sl_gateway_reserve */
+    atomic_size_t memory; /* bytes that exchanges hold together, see sl_gateway_reserve */
 };
 
 /* Opens everything the configuration names. SL_INVALID, SL_IO, … with issues; never without a policy in force. */
-SL_MUST_CHECK enum sl_status sl_gateway_open(const struct sl_config *config, struct sl_issues *issues,
-    struct sl_gateway **out);
+SL_MUST_CHECK enum sl_status sl_gateway_open(
+    const struct sl_config *config, struct sl_issues *issues, struct sl_gateway **out);
 /* Waits for the ledger's queue. After the workers have stopped. */
 void sl_gateway_close(struct sl_gateway *gateway);
 
@@ -52,16 +52,16 @@ struct sl_worker_state {
     struct sl_gateway *gateway;
     struct sl_identifier *identifier;
     struct sl_upstream *upstream;
-    struct sl_policy *policy;   /* NULL: the generation in force could not be read, and everything is 503 */
+    struct sl_policy *policy; /* NULL: the generation in force could not be read, and everything is 503 */
     uint64_t generation;
     struct sl_label_generation label_generation; /* of labels made under `policy`; only with a keeper */
-    uint64_t store_version;     /* of the store when `policy` was read */
-    size_t lingering;           /* cancelled exchanges that have not ended yet */
+    uint64_t store_version;                      /* of the store when `policy` was read */
+    size_t lingering;                            /* cancelled exchanges that have not ended yet */
 };
 
 /* On the worker's own thread. base: its loop, for upstream connections. */
-SL_MUST_CHECK enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct event_base *base,
-    struct sl_issues *issues, struct sl_worker_state **out);
+SL_MUST_CHECK enum sl_status sl_worker_state_new(
+    struct sl_gateway *gateway, struct event_base *base, struct sl_issues *issues, struct sl_worker_state **out);
 void sl_worker_state_free(struct sl_worker_state *state);
 
 /* If the policy store has changed since, takes up the generation in force. Cheap when it has not. SL_STORE: there is no

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sluice token: makes keys and tokens for demonstrations and tests. `keygen` writes a private key and prints its JWK set;
- * `issue` prints a token. A deployment's tokens come from its own authorization server.
+ * sluice token: makes keys and tokens for demonstrations and tests. `keygen` writes a private key and prints its JWK
+ * set; `issue` prints a token. A deployment's tokens come from its own authorization server.
  */
 #include <stdlib.h>
 #include <time.h>

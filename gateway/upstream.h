@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where records come from: the embedded store, or a FHIR R4 server over HTTP. One interface, `ask`: a read, one page of a
- * search, or some resources of one type by id. A question may be answered before sl_upstream_ask returns, or later on the
- * same loop.
+ * Where records come from: the embedded store, or a FHIR R4 server over HTTP. One interface, `ask`: a read, one page of
+ * a search, or some resources of one type by id. A question may be answered before sl_upstream_ask returns, or later on
+ * the same loop.
  *
- * An answer is JSON text and nothing more: what it means is fetch.c's matter, what may be said of it consent's. A question
- * is built from the interaction, never copied from a client's bytes; an upstream's error body is never passed on.
+ * An answer is JSON text and nothing more: what it means is fetch.c's matter, what may be said of it consent's. A
+ * question is built from the interaction, never copied from a client's bytes; an upstream's error body is never passed
+ * on.
  */
 #ifndef SLUICE_GATEWAY_UPSTREAM_H
 #define SLUICE_GATEWAY_UPSTREAM_H
@@ -18,24 +19,25 @@ enum sl_ask_kind { SL_ASK_NONE, SL_ASK_READ, SL_ASK_PAGE, SL_ASK_IDS };
 
 struct sl_ask {
     enum sl_ask_kind kind;
-    struct sl_slice type;            /* "Condition" */
-    struct sl_slice id;              /* READ */
-    const struct sl_search *search;  /* PAGE */
-    struct sl_slice position;        /* PAGE: `next` of the page before; empty: the first */
-    size_t count;                    /* PAGE: matches wanted, at most */
-    struct sl_slice *ids;            /* IDS: at most SL_ASK_IDS_LIMIT */
+    struct sl_slice type;           /* "Condition" */
+    struct sl_slice id;             /* READ */
+    const struct sl_search *search; /* PAGE */
+    struct sl_slice position;       /* PAGE: `next` of the page before; empty: the first */
+    size_t count;                   /* PAGE: matches wanted, at most */
+    struct sl_slice *ids;           /* IDS: at most SL_ASK_IDS_LIMIT */
     size_t id_count;
-    struct sl_arena *arena;          /* where the answer goes; outlives the question */
-    void (*done)(struct sl_ask *ask);/* called once, only if sl_upstream_ask returned before the answer was there */
+    struct sl_arena *arena;           /* where the answer goes; outlives the question */
+    void (*done)(struct sl_ask *ask); /* called once, only if sl_upstream_ask returned before the answer was there */
     void *context;
     /* The answer. */
     bool finished;
-    enum sl_status status;           /* SL_OK; SL_NOT_FOUND (READ); SL_UPSTREAM and the like: the exchange answers 503 */
-    const char *why;                 /* of a failure: a literal, for operators */
-    struct sl_slice text;            /* a resource (READ) or a searchset Bundle (PAGE, IDS), links and references relative */
-    struct sl_slice next;            /* PAGE of the embedded store: position of the following page; a server's stands in the Bundle */
-    bool next_in_text;               /* the `next` link of the Bundle is the position */
-    void *work;                      /* the upstream's own, while it is under way */
+    enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ); SL_UPSTREAM and the like: the exchange answers 503 */
+    const char *why;       /* of a failure: a literal, for operators */
+    struct sl_slice text;  /* a resource (READ) or a searchset Bundle (PAGE, IDS), links and references relative */
+    struct sl_slice
+        next;          /* PAGE of the embedded store: position of the following page; a server's stands in the Bundle */
+    bool next_in_text; /* the `next` link of the Bundle is the position */
+    void *work;        /* the upstream's own, while it is under way */
 };
 
 #define SL_ASK_IDS_LIMIT 50u
@@ -45,7 +47,8 @@ struct sl_upstream;
 /* What one kind of upstream can do. */
 struct sl_upstream_kind {
     void (*ask)(struct sl_upstream *upstream, struct sl_ask *ask);
-    void (*cancel)(struct sl_upstream *upstream, struct sl_ask *ask); /* of one that is under way; `done` is not called */
+    void (*cancel)(
+        struct sl_upstream *upstream, struct sl_ask *ask); /* of one that is under way; `done` is not called */
     void (*free)(struct sl_upstream *upstream);
 };
 
@@ -58,7 +61,8 @@ struct event_base;
 /* Over the embedded store. `records` is borrowed. NULL if memory ran out. */
 struct sl_upstream *sl_upstream_records_new(struct sl_records *records);
 /* Over HTTP, on the loop. `token` may be empty. */
-struct sl_upstream *sl_upstream_http_new(const struct sl_config *config, struct sl_slice token, struct event_base *base);
+struct sl_upstream *sl_upstream_http_new(
+    const struct sl_config *config, struct sl_slice token, struct event_base *base);
 /* Once in a process, before any thread is made. */
 void sl_upstream_http_init(void);
 void sl_upstream_free(struct sl_upstream *upstream);

@@ -47,7 +47,8 @@ struct http {
 
 /* ---- Text ---- */
 
-/* Takes the server's base out of a text, in place: "BASE/x" becomes "x", "BASE?x" becomes "?x". Gives the new length. */
+/* Takes the server's base out of a text, in place: "BASE/x" becomes "x", "BASE?x" becomes "?x". Gives the new length.
+ */
 static size_t make_relative(char *text, size_t len, struct sl_slice base)
 {
     size_t to = 0, from = 0;
@@ -382,11 +383,11 @@ static bool set_up(struct http *http, struct sl_slice token)
     }
     long connections = (long)http->config->upstream_connections;
     return curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, set_socket) == CURLM_OK &&
-        curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
-        curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer) == CURLM_OK &&
-        curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) == CURLM_OK &&
-        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) == CURLM_OK &&
-        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
+           curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
+           curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer) == CURLM_OK &&
+           curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) == CURLM_OK &&
+           curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) == CURLM_OK &&
+           curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
 }
 
 struct sl_upstream *sl_upstream_http_new(const struct sl_config *config, struct sl_slice token, struct event_base *base)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The embedded store as an upstream: reads are page-cache reads, so every question is answered at once. A position is the
- * decimal offset of the next match.
+ * The embedded store as an upstream: reads are page-cache reads, so every question is answered at once. A position is
+ * the decimal offset of the next match.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -12,7 +12,8 @@
 #include "registry.h"
 
 static const char whole[] =
-    "server:\n  url: https://gateway.example.org/fhir\n  certificate: tls/server.pem\n  key: /etc/server.key\n  workers: 3\n"
+    "server:\n  url: https://gateway.example.org/fhir\n  certificate: tls/server.pem\n  key: /etc/server.key\n  "
+    "workers: 3\n"
     "upstream:\n  records: records\n"
     "identity:\n  audience: https://gateway.example.org/fhir\n  registry: registry.yaml\n  issuers:\n"
     "    - issuer: https://id.example.org\n      keys: keys/id.jwks\n      algorithms: [ES256, EdDSA]\n"
@@ -90,8 +91,9 @@ static void each_mistake_is_told(void **state)
         {"  store: policy\n", "", "missing-key"},
         {"  programs: programs.yaml\n", "", "missing-key"},
         {"ledger:\n  directory: ledger\n", "", "missing-key"},
-        {"  issuers:\n    - issuer: https://id.example.org\n      keys: keys/id.jwks\n      algorithms: [ES256, EdDSA]\n", "",
-            "missing-key"},
+        {"  issuers:\n    - issuer: https://id.example.org\n      keys: keys/id.jwks\n      algorithms: [ES256, "
+         "EdDSA]\n",
+            "", "missing-key"},
         {"      keys: keys/id.jwks\n", "", "missing-key"},
         {"[ES256, EdDSA]", "[none]", "unknown-algorithm"},
         {"[ES256, EdDSA]", "[ES256, HS256]", "unknown-algorithm"},
@@ -135,10 +137,12 @@ static void no_file_is_no_configuration(void **state)
 
 /* ---- The registry ---- */
 
-static const char clients[] =
-    "clients:\n  - id: ward\n    issuer: https://id.example.org\n    organization: Organization/h\n    kinds: [covered-entity]\n"
-    "    roles: [clinic]\n    token-roles: [physician]\n    purposes: [TREAT, emergency treatment]\n    treats: [Patient/a]\n"
-    "    users:\n      - subject: lee\n        reference: Practitioner/lee\n        roles: [physician]\n        treats: [\"*\"]\n";
+static const char clients[] = "clients:\n  - id: ward\n    issuer: https://id.example.org\n    organization: "
+                              "Organization/h\n    kinds: [covered-entity]\n"
+                              "    roles: [clinic]\n    token-roles: [physician]\n    purposes: [TREAT, emergency "
+                              "treatment]\n    treats: [Patient/a]\n"
+                              "    users:\n      - subject: lee\n        reference: Practitioner/lee\n        roles: "
+                              "[physician]\n        treats: [\"*\"]\n";
 
 static enum sl_status read_clients(struct sl_slice text, bool one, struct sl_issues *issues, struct sl_registry **out)
 {
@@ -186,7 +190,8 @@ static void registry_mistakes_are_told(void **state)
         struct sl_issues issues;
         struct sl_registry *registry = NULL;
         const char *base = i ? replaced(clients, "emergency treatment", "ETREAT").ptr : clients;
-        assert_int_equal(read_clients(replaced(base, cases[i].from, cases[i].to), false, &issues, &registry), SL_INVALID);
+        assert_int_equal(
+            read_clients(replaced(base, cases[i].from, cases[i].to), false, &issues, &registry), SL_INVALID);
         assert_null(registry);
         bool told = false;
         for (const struct sl_issue *issue = issues.first; issue; issue = issue->next)

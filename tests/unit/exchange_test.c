@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exchange as a whole, on the embedded store and on an upstream that fails, waits and changes its mind: a connection
- * and a loop of the test's own stand where worker.c would. Policy, stores and ledger are the real ones.
+ * The exchange as a whole, on the embedded store and on an upstream that fails, waits and changes its mind: a
+ * connection and a loop of the test's own stand where worker.c would. Policy, stores and ledger are the real ones.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,7 +109,8 @@ struct moody {
 
 static const char denial[] =
     "{\"resourceType\":\"Consent\",\"id\":\"no\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"
-    "\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":[{"
+    "\"http://terminology.hl7.org/CodeSystem/"
+    "consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":[{"
     "\"system\":\"http://loinc.org\",\"code\":\"59284-0\"}]}],\"patient\":{\"reference\":\"Patient/a\"},\"dateTime\":"
     "\"2020-01-01\",\"policy\":[{\"uri\":\"urn:x\"}],\"provision\":{\"type\":\"deny\"}}";
 
@@ -210,8 +211,10 @@ static void write_file(struct house *h, const char *name, struct sl_slice text)
 static struct sl_slice token(struct house *h, const char *client, const char *scope)
 {
     struct sl_buffer text;
-    struct sl_slice claims = sl_arena_printf(h->arena, "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\","
-        "\"exp\":4000000000,\"client_id\":\"%s\",\"scope\":\"%s\"}", client, scope);
+    struct sl_slice claims = sl_arena_printf(h->arena,
+        "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\","
+        "\"exp\":4000000000,\"client_id\":\"%s\",\"scope\":\"%s\"}",
+        client, scope);
     sl_buffer_init(&text, 65536);
     assert_int_equal(sl_jws_sign(h->signer, claims, &text), SL_OK);
     struct sl_slice value = sl_arena_printf(h->arena, "Bearer %.*s", SL_FMT(sl_buffer_slice(&text)));
@@ -219,12 +222,16 @@ static struct sl_slice token(struct house *h, const char *client, const char *sc
     return value;
 }
 
-#define COND "{\"resourceType\":\"Condition\",\"id\":\"c%03u\",\"clinicalStatus\":{\"coding\":[{\"system\":" \
-    "\"http://terminology.hl7.org/CodeSystem/condition-clinical\",\"code\":\"active\"}]},\"code\":{\"coding\":[{\"system\":" \
-    "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"%s\"}]},\"subject\":{\"reference\":\"Patient/a\"},\"encounter\":" \
+#define COND                                                                                                           \
+    "{\"resourceType\":\"Condition\",\"id\":\"c%03u\",\"clinicalStatus\":{\"coding\":[{\"system\":"                    \
+    "\"http://terminology.hl7.org/CodeSystem/"                                                                         \
+    "condition-clinical\",\"code\":\"active\"}]},\"code\":{\"coding\":[{\"system\":"                                   \
+    "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"%s\"}]},\"subject\":{\"reference\":\"Patient/"                   \
+    "a\"},\"encounter\":"                                                                                              \
     "{\"reference\":\"Encounter/%s\"}}\n"
 
-/* `released` ordinary conditions, and behind each one `hidden` of the program: 0 is the world in which they did not happen. */
+/* `released` ordinary conditions, and behind each one `hidden` of the program: 0 is the world in which they did not
+ * happen. */
 static void fill_records(struct house *h, unsigned released, unsigned hidden)
 {
     struct sl_buffer text;
@@ -232,15 +239,19 @@ static void fill_records(struct house *h, unsigned released, unsigned hidden)
     struct sl_records *records = NULL;
     struct sl_records_import imported;
     sl_buffer_init(&text, (size_t)4 * 1024 * 1024);
-    sl_buffer_printf(&text, "{\"resourceType\":\"Patient\",\"id\":\"a\",\"active\":true}\n"
+    sl_buffer_printf(&text,
+        "{\"resourceType\":\"Patient\",\"id\":\"a\",\"active\":true}\n"
         "{\"resourceType\":\"Organization\",\"id\":\"pc\",\"name\":\"Primary care\"}\n"
         "{\"resourceType\":\"Encounter\",\"id\":\"pc\",\"status\":\"finished\",\"class\":{\"system\":"
-        "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},\"subject\":{\"reference\":\"Patient/a\"},"
+        "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},\"subject\":{\"reference\":\"Patient/"
+        "a\"},"
         "\"serviceProvider\":{\"reference\":\"Organization/pc\"}}\n");
     if (hidden)
-        sl_buffer_printf(&text, "{\"resourceType\":\"Organization\",\"id\":\"otp\",\"name\":\"Harbor\"}\n"
+        sl_buffer_printf(&text,
+            "{\"resourceType\":\"Organization\",\"id\":\"otp\",\"name\":\"Harbor\"}\n"
             "{\"resourceType\":\"Encounter\",\"id\":\"otp\",\"status\":\"finished\",\"class\":{\"system\":"
-            "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},\"subject\":{\"reference\":\"Patient/a\"},"
+            "\"http://terminology.hl7.org/CodeSystem/"
+            "v3-ActCode\",\"code\":\"AMB\"},\"subject\":{\"reference\":\"Patient/a\"},"
             "\"serviceProvider\":{\"reference\":\"Organization/otp\"}}\n");
     for (unsigned i = 0; i < released; i++) {
         sl_buffer_printf(&text, COND, i * 4, "E11.9", "pc");
@@ -279,7 +290,8 @@ static void open_house(struct house *h, unsigned released, unsigned hidden)
     write_file(h, "keys", sl_buffer_slice(&jwks));
     sl_buffer_fini(&jwks);
     write_file(h, "registry.yaml", sl_slice_of(registry));
-    write_file(h, "programs.yaml", SL_LIT("programs:\n  - source: Organization/otp\n    is: program\n    title: Harbor\nothers: not\n"));
+    write_file(h, "programs.yaml",
+        SL_LIT("programs:\n  - source: Organization/otp\n    is: program\n    title: Harbor\nothers: not\n"));
     fill_records(h, released, hidden);
     activate(h);
     assert_int_equal(sl_config_read(at(h, "sluice.yaml").ptr, sl_slice_of(configuration), &issues, &h->config), SL_OK);
@@ -324,8 +336,11 @@ static struct sl_exchange *begin(struct house *h, const char *target, struct sl_
     struct sl_slice all = sl_arena_copy(arena, sl_slice_of(target));
     const char *mark = memchr(all.ptr, '?', all.len);
     *header = (struct sl_header){SL_LIT("Authorization"), authorization};
-    *request = (struct sl_request){.method = SL_GET, .target = all, .headers = header,
-        .header_count = authorization.ptr ? 1 : 0, .keep_alive = true,
+    *request = (struct sl_request){.method = SL_GET,
+        .target = all,
+        .headers = header,
+        .header_count = authorization.ptr ? 1 : 0,
+        .keep_alive = true,
         .path = {all.ptr, mark ? (size_t)(mark - all.ptr) : all.len}};
     request->query = sl_slice_from(all, request->path.len + 1);
     (void)h;
@@ -376,8 +391,11 @@ static const char *next_of(struct house *h, struct sl_slice bundle)
 static struct sl_slice without_cursors(struct house *h, struct sl_slice text)
 {
     struct sl_slice copy = sl_arena_copy(h->arena, text);
-    union { const char *borrowed; char *own; } bytes = {.borrowed = copy.ptr};
-    for (char *p = bytes.own; (p = strstr(p, "_cursor=")); )
+    union {
+        const char *borrowed;
+        char *own;
+    } bytes = {.borrowed = copy.ptr};
+    for (char *p = bytes.own; (p = strstr(p, "_cursor="));)
         for (p += 8; *p && *p != '"'; p++)
             *p = '*';
     return copy;
@@ -554,7 +572,8 @@ static void any_failure_is_whole(void **state)
 static void late_answers_are_the_same_answers(void **state)
 {
     (void)state;
-    static const char *const targets[] = {"/fhir/Condition?patient=a&_include=Condition:encounter", "/fhir/Patient/a/$everything?_type=Condition"};
+    static const char *const targets[] = {
+        "/fhir/Condition?patient=a&_include=Condition:encounter", "/fhir/Patient/a/$everything?_type=Condition"};
     struct house h;
     open_house(&h, 5, 2);
     for (size_t i = 0; i < 2; i++) {
@@ -647,7 +666,10 @@ static void a_cursor_is_for_one_recipient_and_query(void **state)
     (void)ask(&h, sl_arena_printf(h.arena, "/fhir/Observation?patient=a&_count=5&%s", cursor).ptr, h.ward, &status);
     assert_int_equal(status, 400);
     struct sl_slice changed = sl_arena_printf(h.arena, "%s", next);
-    union { const char *borrowed; char *own; } bytes = {.borrowed = changed.ptr};
+    union {
+        const char *borrowed;
+        char *own;
+    } bytes = {.borrowed = changed.ptr};
     char *place = strstr(bytes.own, "_cursor=") + 40;
     *place = *place == 'A' ? 'B' : 'A';
     (void)ask(&h, changed.ptr, h.ward, &status);

@@ -25,7 +25,8 @@ static struct {
 static const char registry[] =
     "clients:\n  - id: ward\n    organization: Organization/hospital\n    organization-name: Hospital\n"
     "    kinds: [covered-entity]\n    roles: [clinic]\n    token-roles: [physician]\n    purposes: [TREAT, ETREAT]\n"
-    "    treats: [Patient/shared]\n    users:\n      - subject: lee\n        reference: Practitioner/lee\n        name: Dr. Lee\n"
+    "    treats: [Patient/shared]\n    users:\n      - subject: lee\n        reference: Practitioner/lee\n        "
+    "name: Dr. Lee\n"
     "        roles: [attending]\n        treats: [Patient/a]\n"
     "  - id: app\n    token-roles: [patient]\n    purposes: [PATRQT]\n";
 
@@ -54,10 +55,16 @@ static int set_up(void **state)
     write_file("registry.yaml", sl_slice_of(registry));
     struct sl_slice path = sl_arena_printf(house.arena, "%s/sluice.yaml", house.folder);
     struct sl_issues issues = {.arena = house.arena};
-    assert_int_equal(sl_config_read(path.ptr, SL_LIT("server:\n  url: https://g.example/fhir\n  plain: yes\nupstream:\n"
-        "  records: r\nidentity:\n  audience: https://g.example/fhir\n  registry: registry.yaml\n  issuers:\n"
-        "    - issuer: https://id.example\n      keys: keys\n      algorithms: [ES256]\npolicy:\n  store: p\n  programs: q\n"
-        "ledger:\n  directory: l\n"), &issues, &house.config), SL_OK);
+    assert_int_equal(
+        sl_config_read(path.ptr,
+            SL_LIT(
+                "server:\n  url: https://g.example/fhir\n  plain: yes\nupstream:\n"
+                "  records: r\nidentity:\n  audience: https://g.example/fhir\n  registry: registry.yaml\n  issuers:\n"
+                "    - issuer: https://id.example\n      keys: keys\n      algorithms: [ES256]\npolicy:\n  store: p\n  "
+                "programs: q\n"
+                "ledger:\n  directory: l\n"),
+            &issues, &house.config),
+        SL_OK);
     assert_int_equal(sl_identifier_new(house.config, &issues, &house.identifier), SL_OK);
     return 0;
 }
@@ -87,7 +94,8 @@ static struct sl_slice sign(const struct sl_signer *signer, struct sl_slice clai
 }
 
 /* A header of the request: nothing where the value is NULL. */
-static enum sl_status ask(struct sl_slice authorization, const char *purpose, const char *emergency, struct sl_caller *out)
+static enum sl_status ask(
+    struct sl_slice authorization, const char *purpose, const char *emergency, struct sl_caller *out)
 {
     struct sl_header headers[3];
     size_t count = 0;
@@ -103,7 +111,8 @@ static enum sl_status ask(struct sl_slice authorization, const char *purpose, co
 
 #define HEAD "\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\",\"exp\":1800000300"
 #define WARD "{" HEAD ",\"client_id\":\"ward\",\"sub\":\"lee\",\"scope\":\"user/*.rs\""
-#define TREATING WARD ",\"extensions\":{\"hl7-b2b\":{\"purpose_of_use\":[\"TREAT\"],\"subject_role\":[\"physician\",\"king\"]}}}"
+#define TREATING                                                                                                       \
+    WARD ",\"extensions\":{\"hl7-b2b\":{\"purpose_of_use\":[\"TREAT\"],\"subject_role\":[\"physician\",\"king\"]}}}"
 #define EMERGENCY WARD ",\"extensions\":{\"hl7-b2b\":{\"purpose_of_use\":[\"ETREAT\"]}}}"
 
 static bool has_role(const struct sl_recipient *recipient, const char *role)
@@ -114,7 +123,8 @@ static bool has_role(const struct sl_recipient *recipient, const char *role)
     return false;
 }
 
-static bool is_related(const struct sl_recipient *recipient, const char *kind, const char *patient, enum sl_voucher voucher)
+static bool is_related(
+    const struct sl_recipient *recipient, const char *kind, const char *patient, enum sl_voucher voucher)
 {
     for (size_t i = 0; i < recipient->relationship_count; i++)
         if (sl_slice_eq(recipient->relationships[i].kind, sl_slice_of(kind)) &&
@@ -160,9 +170,12 @@ static void an_unregistered_client_has_what_its_token_proves(void **state)
 {
     (void)state;
     struct sl_caller caller;
-    assert_int_equal(ask(sign(house.signer, SL_LIT("{" HEAD ",\"client_id\":\"new\",\"sub\":\"x\",\"extensions\":{\"hl7-b2b\":"
-        "{\"purpose_of_use\":[\"TREAT\"],\"subject_role\":\"physician\",\"organization_id\":\"urn:oid:1.2\"}}}")), NULL, NULL,
-        &caller), SL_OK);
+    assert_int_equal(
+        ask(sign(house.signer, SL_LIT("{" HEAD ",\"client_id\":\"new\",\"sub\":\"x\",\"extensions\":{\"hl7-b2b\":"
+                                      "{\"purpose_of_use\":[\"TREAT\"],\"subject_role\":\"physician\",\"organization_"
+                                      "id\":\"urn:oid:1.2\"}}}")),
+            NULL, NULL, &caller),
+        SL_OK);
     assert_int_equal(caller.recipient.role_count, 0);
     assert_int_equal(caller.recipient.kind_count, 0);
     assert_int_equal(caller.recipient.relationship_count, 0);
@@ -174,16 +187,25 @@ static void a_patient_is_related_to_himself_alone(void **state)
     (void)state;
     struct sl_caller caller;
     bool only;
-    assert_int_equal(ask(sign(house.signer, SL_LIT("{" HEAD ",\"client_id\":\"app\",\"sub\":\"p\",\"patient\":\"p\","
-        "\"fhirUser\":\"https://g.example/fhir/Patient/p\",\"scope\":\"openid fhirUser patient/*.rs\"}")), NULL, NULL, &caller), SL_OK);
+    assert_int_equal(
+        ask(sign(house.signer,
+                SL_LIT(
+                    "{" HEAD ",\"client_id\":\"app\",\"sub\":\"p\",\"patient\":\"p\","
+                    "\"fhirUser\":\"https://g.example/fhir/Patient/p\",\"scope\":\"openid fhirUser patient/*.rs\"}")),
+            NULL, NULL, &caller),
+        SL_OK);
     assert_true(is_related(&caller.recipient, "self", "Patient/p", SL_BY_TOKEN));
     assert_int_equal(caller.recipient.relationship_count, 1);
     assert_true(sl_slice_eq(caller.recipient.purpose, SL_LIT("PATRQT"))); /* the only one the registry has for it */
     assert_true(sl_caller_may(&caller, SL_R4_Condition, SL_MAY_READ, &only) && only);
     assert_false(sl_caller_may(&caller, SL_R4_Condition, SL_MAY_UPDATE, &only));
     /* The user of somebody else's server is not our patient. */
-    assert_int_equal(ask(sign(house.signer, SL_LIT("{" HEAD ",\"client_id\":\"app\",\"sub\":\"p\","
-        "\"fhirUser\":\"https://elsewhere.example/fhir/Patient/p\",\"scope\":\"patient/*.rs\"}")), NULL, NULL, &caller), SL_OK);
+    assert_int_equal(
+        ask(sign(house.signer,
+                SL_LIT("{" HEAD ",\"client_id\":\"app\",\"sub\":\"p\","
+                       "\"fhirUser\":\"https://elsewhere.example/fhir/Patient/p\",\"scope\":\"patient/*.rs\"}")),
+            NULL, NULL, &caller),
+        SL_OK);
     assert_int_equal(caller.recipient.relationship_count, 0);
     assert_false(sl_caller_may(&caller, SL_R4_Condition, SL_MAY_READ, &only)); /* a patient scope, and no patient */
 }
@@ -192,13 +214,18 @@ static void tokens_that_prove_nothing_are_refused(void **state)
 {
     (void)state;
     static const char *const claims[] = {
-        "", "[]", "{}", "{\"iss\":\"https://id.example\"}",
-        "{\"iss\":\"https://other.example\",\"aud\":\"https://g.example/fhir\",\"exp\":1800000300,\"client_id\":\"ward\"}",
+        "",
+        "[]",
+        "{}",
+        "{\"iss\":\"https://id.example\"}",
+        "{\"iss\":\"https://other.example\",\"aud\":\"https://g.example/"
+        "fhir\",\"exp\":1800000300,\"client_id\":\"ward\"}",
         "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example\",\"exp\":1800000300,\"client_id\":\"ward\"}",
         "{\"iss\":\"https://id.example\",\"exp\":1800000300,\"client_id\":\"ward\"}",
         "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\",\"client_id\":\"ward\"}",
         "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\",\"exp\":1799999960,\"client_id\":\"ward\"}",
-        "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\",\"exp\":\"1800000300\",\"client_id\":\"ward\"}",
+        "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/"
+        "fhir\",\"exp\":\"1800000300\",\"client_id\":\"ward\"}",
         "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\",\"exp\":-1,\"client_id\":\"ward\"}",
         "{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\",\"exp\":1e99,\"client_id\":\"ward\"}",
         "{" HEAD ",\"nbf\":1800000060,\"client_id\":\"ward\"}",
@@ -288,9 +315,10 @@ static void the_glass_breaks_for_a_whole_statement_only(void **state)
         {EMERGENCY, STATEMENT ", consent-unobtainable", SL_OK},
         {EMERGENCY, STATEMENT ", consent-unobtainable=?1", SL_OK},
         {EMERGENCY, "consent-unobtainable,\t" STATEMENT, SL_OK},
-        {EMERGENCY, "clinician=\"Dr. \\\"L\\\" Lee\", affiliation=\"H\", discloser=\"S\", nature=\"n\", consent-unobtainable", SL_OK},
-        {EMERGENCY, NULL, SL_EMERGENCY_INCOMPLETE},
-        {EMERGENCY, "", SL_EMERGENCY_INCOMPLETE},
+        {EMERGENCY,
+            "clinician=\"Dr. \\\"L\\\" Lee\", affiliation=\"H\", discloser=\"S\", nature=\"n\", consent-unobtainable",
+            SL_OK},
+        {EMERGENCY, NULL, SL_EMERGENCY_INCOMPLETE}, {EMERGENCY, "", SL_EMERGENCY_INCOMPLETE},
         {EMERGENCY, STATEMENT, SL_EMERGENCY_INCOMPLETE},
         {EMERGENCY, STATEMENT ", consent-unobtainable=?0", SL_EMERGENCY_INCOMPLETE},
         {EMERGENCY, STATEMENT ", consent-unobtainable=1", SL_EMERGENCY_INCOMPLETE},
@@ -307,7 +335,8 @@ static void the_glass_breaks_for_a_whole_statement_only(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_caller caller;
-        enum sl_status status = ask(sign(house.signer, sl_slice_of(cases[i].claims)), NULL, cases[i].statement, &caller);
+        enum sl_status status =
+            ask(sign(house.signer, sl_slice_of(cases[i].claims)), NULL, cases[i].statement, &caller);
         if (status != cases[i].status)
             print_error("case %zu: %s\n", i, sl_status_name(status));
         assert_int_equal(status, cases[i].status);

@@ -38,12 +38,19 @@ static void base64url_is_strict(void **state)
     static const struct {
         const char *text, *bytes; /* bytes NULL: refused */
     } cases[] = {
-        {"", ""}, {"Zg", "f"}, {"Zm8", "fo"}, {"Zm9v", "foo"}, {"Zm9vYg", "foob"},
-        {"Zh", NULL},    /* stray bits */
-        {"Zm9", NULL},   /* stray bits */
-        {"Z", NULL},     /* no such length */
-        {"Zg==", NULL},  /* padding */
-        {"Zm 9v", NULL}, {"Zm9v\n", NULL}, {"Zm+v", NULL}, {"Zm/v", NULL},
+        {"", ""},
+        {"Zg", "f"},
+        {"Zm8", "fo"},
+        {"Zm9v", "foo"},
+        {"Zm9vYg", "foob"},
+        {"Zh", NULL},   /* stray bits */
+        {"Zm9", NULL},  /* stray bits */
+        {"Z", NULL},    /* no such length */
+        {"Zg==", NULL}, /* padding */
+        {"Zm 9v", NULL},
+        {"Zm9v\n", NULL},
+        {"Zm+v", NULL},
+        {"Zm/v", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_slice out;
@@ -88,7 +95,8 @@ static void unmake(struct fixture *f)
     sl_buffer_fini(&f->token);
 }
 
-static enum sl_status verify(const struct sl_keys *keys, uint32_t algorithms, struct sl_slice token, struct sl_slice *payload)
+static enum sl_status verify(
+    const struct sl_keys *keys, uint32_t algorithms, struct sl_slice token, struct sl_slice *payload)
 {
     const char *why = NULL;
     enum sl_status status = sl_jws_verify(keys, algorithms, token, arena, payload, &why);
@@ -128,8 +136,8 @@ static void any_changed_byte_is_refused(void **state)
             f.token.ptr[i] = kept;
         }
         for (size_t len = 0; len < f.token.len; len++)
-            assert_int_equal(verify(f.keys, ALL_ALGORITHMS, (struct sl_slice){f.token.ptr, len}, &payload),
-                SL_UNAUTHENTICATED);
+            assert_int_equal(
+                verify(f.keys, ALL_ALGORITHMS, (struct sl_slice){f.token.ptr, len}, &payload), SL_UNAUTHENTICATED);
         unmake(&f);
     }
 }
@@ -151,10 +159,23 @@ static void headers_are_strict(void **state)
 {
     (void)state;
     static const char *const headers[] = {
-        "{\"alg\":\"none\"}", "{\"alg\":\"HS256\"}", "{\"alg\":\"es256\"}", "{\"alg\":\"ES384\"}", "{}", "[]", "null", "",
-        "{\"alg\":\"ES256\",\"alg\":\"ES256\"}", "{\"alg\":\"ES256\",\"crit\":[\"exp\"]}", "{\"alg\":\"ES256\",\"crit\":[]}",
-        "{\"alg\":\"ES256\",\"b64\":false}", "{\"alg\":\"ES256\",\"kid\":7}", "{\"alg\":\"ES256\",\"kid\":\"nobody\"}",
-        "{\"\\u0061lg\":\"ES256\"}", "{\"alg\":[\"ES256\"]}", "{\"alg\":\"ES256\"} x",
+        "{\"alg\":\"none\"}",
+        "{\"alg\":\"HS256\"}",
+        "{\"alg\":\"es256\"}",
+        "{\"alg\":\"ES384\"}",
+        "{}",
+        "[]",
+        "null",
+        "",
+        "{\"alg\":\"ES256\",\"alg\":\"ES256\"}",
+        "{\"alg\":\"ES256\",\"crit\":[\"exp\"]}",
+        "{\"alg\":\"ES256\",\"crit\":[]}",
+        "{\"alg\":\"ES256\",\"b64\":false}",
+        "{\"alg\":\"ES256\",\"kid\":7}",
+        "{\"alg\":\"ES256\",\"kid\":\"nobody\"}",
+        "{\"\\u0061lg\":\"ES256\"}",
+        "{\"alg\":[\"ES256\"]}",
+        "{\"alg\":\"ES256\"} x",
     };
     struct fixture f;
     struct sl_slice payload;
@@ -177,9 +198,11 @@ static void forms_are_strict(void **state)
     struct fixture f;
     struct sl_slice payload;
     make(&f, SL_ALG_EdDSA, "{}");
-    static const char *const around[][2] = {{"", "."}, {".", ""}, {" ", ""}, {"", " "}, {"", "="}, {"", ".x"}, {"x.", ""}};
+    static const char *const around[][2] = {
+        {"", "."}, {".", ""}, {" ", ""}, {"", " "}, {"", "="}, {"", ".x"}, {"x.", ""}};
     for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
-        struct sl_slice token = sl_arena_printf(arena, "%s%.*s%s", around[i][0], SL_FMT(sl_buffer_slice(&f.token)), around[i][1]);
+        struct sl_slice token =
+            sl_arena_printf(arena, "%s%.*s%s", around[i][0], SL_FMT(sl_buffer_slice(&f.token)), around[i][1]);
         assert_int_equal(verify(f.keys, ALL_ALGORITHMS, token, &payload), SL_UNAUTHENTICATED);
     }
     unmake(&f);
@@ -189,7 +212,12 @@ static void keys_that_cannot_be_trusted_are_refused(void **state)
 {
     (void)state;
     static const char *const sets[] = {
-        "", "{}", "[]", "{\"keys\":{}}", "{\"keys\":[]}", "{\"keys\":[7]}",
+        "",
+        "{}",
+        "[]",
+        "{\"keys\":{}}",
+        "{\"keys\":[]}",
+        "{\"keys\":[7]}",
         "{\"kty\":\"oct\",\"k\":\"AAAA\",\"alg\":\"HS256\"}",
         /* a point that is not on the curve */
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE\","
@@ -200,7 +228,8 @@ static void keys_that_cannot_be_trusted_are_refused(void **state)
         "{\"kty\":\"RSA\",\"n\":\"_____w\",\"e\":\"AQAB\"}",
         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\"use\":\"enc\"}",
-        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\"key_ops\":[\"encrypt\"]}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\"key_ops\":["
+        "\"encrypt\"]}",
         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\"alg\":\"ES256\"}",
         "{\"kty\":\"OKP\",\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
     };
@@ -248,15 +277,16 @@ static struct sl_slice read_all(FILE *file)
 static uint32_t get(const struct sl_doc *doc, uint32_t object, const char *key)
 {
     return object != UINT32_MAX && doc->spans[object].type == SL_SPAN_OBJECT
-        ? sl_span_member_key(doc, object, sl_slice_of(key)) : 0;
+               ? sl_span_member_key(doc, object, sl_slice_of(key))
+               : 0;
 }
 
 struct tally {
     size_t taken, refused, unsupported;
 };
 
-/* Does the header ask for another algorithm than the key is for? RFC 7517, 4.4 lets a key say what it is for, and then it
- * is for nothing else; Wycheproof takes two of RFC 7520's figures under a key that says otherwise. */
+/* Does the header ask for another algorithm than the key is for? RFC 7517, 4.4 lets a key say what it is for, and then
+ * it is for nothing else; Wycheproof takes two of RFC 7520's figures under a key that says otherwise. */
 static bool is_other_algorithm(struct sl_slice jws, struct sl_slice key_alg)
 {
     const char *dot = memchr(jws.ptr, '.', jws.len);
@@ -273,7 +303,7 @@ static bool is_unsupported(const struct sl_doc *doc, uint32_t key, struct sl_sli
 {
     uint32_t alg = get(doc, key, "alg"), kty = get(doc, key, "kty");
     return sl_span_is(doc, kty, SL_LIT("oct")) || /* HMAC */
-        (alg && is_other_algorithm(jws, sl_span_raw(doc, alg)));
+           (alg && is_other_algorithm(jws, sl_span_raw(doc, alg)));
 }
 
 static void run_group(const struct sl_doc *doc, uint32_t group, struct tally *tally)
@@ -293,7 +323,8 @@ static void run_group(const struct sl_doc *doc, uint32_t group, struct tally *ta
             continue;
         }
         if (valid != taken)
-            print_error("wycheproof tcId %.*s: %s, and was %s\n", SL_FMT(id), valid ? "valid" : "invalid", taken ? "taken" : "refused");
+            print_error("wycheproof tcId %.*s: %s, and was %s\n", SL_FMT(id), valid ? "valid" : "invalid",
+                taken ? "taken" : "refused");
         assert_true(valid == taken);
         *(taken ? &tally->taken : &tally->refused) += 1;
     }
@@ -317,8 +348,9 @@ static void wycheproof(void **state)
     uint32_t groups = get(&doc, 0, "testGroups");
     for (uint32_t group = groups + 1; group < doc.spans[groups].next; group = doc.spans[group].next)
         run_group(&doc, group, &tally);
-    print_message("wycheproof JWS: %zu taken, %zu refused, %zu valid but not served here (HMAC, a key for another algorithm)\n", tally.taken,
-        tally.refused, tally.unsupported);
+    print_message(
+        "wycheproof JWS: %zu taken, %zu refused, %zu valid but not served here (HMAC, a key for another algorithm)\n",
+        tally.taken, tally.refused, tally.unsupported);
     assert_true(tally.taken >= 20 && tally.refused >= 300);
 }
 

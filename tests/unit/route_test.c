@@ -27,13 +27,19 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct sl_request request_of(enum sl_method method, const char *target, const struct sl_header *headers, size_t count)
+static struct sl_request request_of(
+    enum sl_method method, const char *target, const struct sl_header *headers, size_t count)
 {
     struct sl_slice all = sl_slice_of(target);
     const char *mark = memchr(all.ptr, '?', all.len);
     struct sl_slice path = {all.ptr, mark ? (size_t)(mark - all.ptr) : all.len};
-    return (struct sl_request){.method = method, .target = all, .path = path, .query = sl_slice_from(all, path.len + 1),
-        .headers = headers, .header_count = count, .keep_alive = true};
+    return (struct sl_request){.method = method,
+        .target = all,
+        .path = path,
+        .query = sl_slice_from(all, path.len + 1),
+        .headers = headers,
+        .header_count = count,
+        .keep_alive = true};
 }
 
 static void paths_are_routed(void **state)
@@ -55,7 +61,8 @@ static void paths_are_routed(void **state)
         {SL_GET, "/fhir/Patient/a/Condition", SL_OK, SL_SEARCH, "Condition", "", "Patient/a"},
         {SL_GET, "/fhir/Patient/a/$everything", SL_OK, SL_EVERYTHING, "Patient", "a", ""},
         {SL_GET, "/fhir/Patient/a/%24everything", SL_OK, SL_EVERYTHING, "Patient", "a", ""},
-        {SL_GET, "/fhir/Patient/a/$everything?_count=500&_type=Condition%2CObservation", SL_OK, SL_EVERYTHING, "Patient", "a", ""},
+        {SL_GET, "/fhir/Patient/a/$everything?_count=500&_type=Condition%2CObservation", SL_OK, SL_EVERYTHING,
+            "Patient", "a", ""},
         {SL_GET, "/fhir/Patient/a/$everything?_count=x", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a/$everything?_type=Condition,Nothing", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a/$everything?_type=Condition,", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
@@ -87,8 +94,8 @@ static void paths_are_routed(void **state)
         {SL_GET, "/fhir/Patient/a%00", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a%", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a b", SL_NOT_SUPPORTED, 0, NULL, NULL, NULL},
-        {SL_GET, "/fhir/Patient/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", SL_NOT_SUPPORTED, 0, NULL, NULL,
-            NULL},
+        {SL_GET, "/fhir/Patient/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", SL_NOT_SUPPORTED, 0,
+            NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a?x=1", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a?_elements=name", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a/$everything?_since=2020", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
@@ -238,7 +245,8 @@ static void parameters_are_read_or_refused(void **state)
 static void every_status_is_an_outcome(void **state)
 {
     (void)state;
-    static const char *const details[] = {"", "The parameter x is not known.", "a \"quoted\" one", "line\nbreak", "\xc3\x28"};
+    static const char *const details[] = {
+        "", "The parameter x is not known.", "a \"quoted\" one", "line\nbreak", "\xc3\x28"};
     for (int status = SL_BAD_SYNTAX; status <= SL_CRYPTO; status++)
         for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
             struct sl_blocks blocks = {.arena = arena};
@@ -247,7 +255,8 @@ static void every_status_is_an_outcome(void **state)
             assert_false(blocks.failed);
             struct sl_slice text = {blocks.first->ptr, blocks.first->len};
             assert_int_equal(sl_doc_parse(arena, text, NULL, &doc, NULL), SL_OK);
-            assert_true(sl_span_is(&doc, sl_span_member_key(&doc, 0, SL_LIT("resourceType")), SL_LIT("OperationOutcome")));
+            assert_true(
+                sl_span_is(&doc, sl_span_member_key(&doc, 0, SL_LIT("resourceType")), SL_LIT("OperationOutcome")));
             /* What a client wrote goes back only if it is plain. */
             assert_int_equal(memmem(text.ptr, text.len, "diagnostics", 11) != NULL, i == 1);
         }
