@@ -56,8 +56,8 @@ static void lines(void **state)
     static const char *const expected[] = {"{\"resource\":\"Encounter/e\",\"fullUrl\":\"urn:uuid:\\\"quoted\\\"\",",
         "\"part2\"",
         "\"source\":\"program\",\"program\":\"Organization/detox\"", "\"why\":\"origin\",\"at\":\"Encounter\"",
-        "\"path\":\"Encounter.reasonCode[0]\"", "\"at\":\"Encounter.reasonCode[0].coding[0]\","
-            "\"detail\":\"SUD_OPIOID\"",
+        "\"path\":\"Encounter.reasonCode[0]\"",
+        "\"at\":\"Encounter.reasonCode[0].coding[0]\",\"detail\":\"SUD_OPIOID\"",
         "\"path\":\"Encounter.text\"", "{\"resource\":\"Condition/c\",\"in\":\"Encounter/e\","};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         if (!memmem(out.ptr, out.len, expected[i], strlen(expected[i])))

@@ -649,8 +649,8 @@ static void references(void **state)
                 REF("Organization/clinic") "}",
             "{'resourceType':'Observation','id':'secret','code':" LOINC("8480-6") ",'encounter':"
                 REF("Encounter/in") "}",
-            "{'resourceType':'Patient','id':'vip','meta':{'security':[{'system':'http://example.org/labels',"
-                "'code':'VIP'}]}}"};
+            ("{'resourceType':'Patient','id':'vip','meta':{'security':[{'system':'http://example.org/labels',"
+             "'code':'VIP'}]}}")};
         for (size_t k = 0; k < sizeof records / sizeof *records; k++)
             add_as(&w, records[k], NULL, true);
         item = item ? item : add(&w, cases[i].json);
