@@ -129,6 +129,8 @@ struct notice { /* what of the Bundle depends on what is in it */
     bool due;
     struct sl_slice statements[STATEMENTS]; /* short statement and scope of each consent relied on, each once */
     size_t statement_count;
+    const struct sl_item *last; /* whose release this is: neighbours are mostly alike */
+    struct sl_release release;
 };
 
 /* standards.md 5.2: V > R > N > M > L > U; a Bundle has the highest of its entries. */
@@ -156,13 +158,24 @@ static enum sl_status raise_notice(struct notice *notice, const struct sl_releas
     return SL_OK;
 }
 
+/* Does what one was released on hold for the other? Their own classes say all, and nothing looks beyond classes. */
+static bool are_alike(const struct sl_item *a, const struct sl_item *b)
+{
+    return a && a->ruling == b->ruling && !a->part_count && !b->part_count && !sl_ruling_by_item(b->ruling) &&
+           memcmp(&a->classes, &b->classes, sizeof a->classes) == 0 && sl_slice_eq(a->program, b->program) &&
+           sl_slice_eq(a->custodian, b->custodian);
+}
+
 /* The release of one item: into the ledger's record, and into what the Bundle says of itself. */
 static enum sl_status disclose(struct sl_exchange *x, const struct sl_found *found, struct notice *notice)
 {
-    struct sl_release release = {0};
-    SL_TRY(sl_ruling_release(found->item->ruling, found->item, x->arena, &release));
-    SL_TRY(raise_notice(notice, &release));
-    return sl_account_released(x, found, &release);
+    if (!are_alike(notice->last, found->item)) {
+        notice->release = (struct sl_release){0};
+        SL_TRY(sl_ruling_release(found->item->ruling, found->item, x->arena, &notice->release));
+    }
+    notice->last = found->item;
+    SL_TRY(raise_notice(notice, &notice->release));
+    return sl_account_released(x, found, &notice->release);
 }
 
 static void add_json(struct sl_exchange *x, struct sl_slice text)
