@@ -436,6 +436,152 @@ static void test_failing_memory(void **state)
     }
 }
 
+/*
+ * The property: for generated documents and random cuts, what is gathered is what a tree with the same nodes taken out
+ * would print. The tree is the test's own: node i of it is span i.
+ */
+enum { NODES = 200 };
+struct node {
+    char type; /* '{', '[' or a scalar */
+    unsigned parent, children, left;
+    bool cut, gone;
+    char text[16];
+};
+struct model {
+    struct node nodes[NODES];
+    unsigned count;
+    uint64_t seed;
+    char json[NODES * 64], *to;
+};
+
+static unsigned random_below(struct model *m, unsigned limit)
+{
+    m->seed = m->seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(m->seed >> 33) % limit;
+}
+
+static void write_space(struct model *m)
+{
+    for (unsigned n = random_below(m, 3); n > 0; n--)
+        *m->to++ = " \n\t"[random_below(m, 3)];
+}
+
+static void generate(struct model *m, unsigned parent, unsigned depth)
+{
+    static const char *const scalars[] = {"1.10", "-0", "true", "null", "\"a,b\"", "\"]\"", "\"\\\"\"", "\"{\""};
+    unsigned i = m->count++, kind = random_below(m, depth > 5 ? 2 : 5);
+    struct node *node = &m->nodes[i];
+    *node = (struct node){.type = kind < 2 ? 's' : kind < 4 ? '{' : '[', .parent = parent};
+    if (node->type == 's') {
+        strcpy(node->text, scalars[random_below(m, 8)]);
+        m->to = stpcpy(m->to, node->text);
+        return;
+    }
+    *m->to++ = node->type;
+    for (unsigned n = random_below(m, 6); node->children < n && m->count + 8 < NODES; node->children++) {
+        if (node->children) {
+            write_space(m);
+            *m->to++ = ',';
+        }
+        write_space(m);
+        if (node->type == '{') {
+            m->to += sprintf(m->to, "\"k%u\"", m->count);
+            write_space(m);
+            *m->to++ = ':';
+            write_space(m);
+        }
+        generate(m, i, depth + 1);
+    }
+    write_space(m);
+    *m->to++ = node->type == '{' ? '}' : ']';
+}
+
+/* Marks what is gone: cut, within what is cut, and containers whose children, having been, all are. */
+static void settle(struct model *m)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        m->nodes[i].gone = m->nodes[i].cut || (i && m->nodes[m->nodes[i].parent].gone);
+        m->nodes[i].left = m->nodes[i].children;
+    }
+    for (unsigned i = m->count; i-- > 0;) {
+        struct node *node = &m->nodes[i];
+        node->gone |= node->children && !node->left;
+        if (i && node->gone)
+            m->nodes[node->parent].left--;
+    }
+}
+
+static void print(const struct model *m, unsigned i, char **to)
+{
+    const struct node *node = &m->nodes[i];
+    if (node->type == 's') {
+        *to = stpcpy(*to, node->text);
+        return;
+    }
+    *(*to)++ = node->type;
+    bool comma = false;
+    for (unsigned c = i + 1; c < m->count; c++) {
+        if (m->nodes[c].parent != i || m->nodes[c].gone)
+            continue;
+        if (comma)
+            *(*to)++ = ',';
+        if (node->type == '{')
+            *to += sprintf(*to, "\"k%u\":", c);
+        print(m, c, to);
+        comma = true;
+    }
+    *(*to)++ = node->type == '{' ? '}' : ']';
+}
+
+/* No string of these documents holds white space. */
+static size_t without_space(struct sl_slice text, char *out)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < text.len; i++)
+        if (!strchr(" \n\t", text.ptr[i]))
+            out[length++] = text.ptr[i];
+    return length;
+}
+
+static void check_model(struct model *m, struct fixture *f)
+{
+    char expected[NODES * 64], got[NODES * 64], *to = expected;
+    settle(m);
+    for (unsigned i = 0; i < m->count; i++)
+        if (sl_edit_is_cut(f->edits, i) != m->nodes[i].gone)
+            fail_msg("node %u of %s", i, m->json);
+    struct sl_slice out = gather(f, 0);
+    size_t length = without_space(out, got);
+    if (!m->nodes[0].cut)
+        print(m, 0, &to);
+    if (length != (size_t)(to - expected) || memcmp(got, expected, length) != 0)
+        fail_msg("%.*s\nnot %.*s\nof %s", SL_FMT(out), (int)(to - expected), expected, m->json);
+    struct sl_doc doc;
+    if (out.len)
+        assert_int_equal(sl_doc_parse(f->arena, out, NULL, &doc, NULL), SL_OK);
+}
+
+static void test_property(void **state)
+{
+    (void)state;
+    static struct model m;
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
+        m = (struct model){.seed = seed, .to = m.json};
+        generate(&m, 0, 0);
+        struct fixture f;
+        fixture_init(&f, m.json);
+        assert_int_equal(f.doc.count, m.count);
+        assert_gathers(&f, 0, m.json, "no edits");
+        for (unsigned cuts = random_below(&m, 1 + m.count / 3); cuts > 0; cuts--) {
+            unsigned i = random_below(&m, m.count);
+            m.nodes[i].cut = true;
+            sl_edit_cut(f.edits, i);
+        }
+        check_model(&m, &f);
+        fixture_fini(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_replacement_is_seen),
         cmocka_unit_test(test_roots),
+        cmocka_unit_test(test_property),
         cmocka_unit_test(test_many_cuts_stay_linear),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_limits),
