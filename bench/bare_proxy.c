@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "listener.h"
+#include "loop.h"
 #include "upstream.h"
 
 #define ARENA ((size_t)64 * 1024 * 1024)
@@ -166,5 +167,6 @@ int main(int argc, char **argv)
     state.config = (struct sl_config){.upstream_url = sl_slice_of(argv[2]), .upstream_connections = 32,
         .upstream_connect_ms = 2000, .upstream_total_ms = 15000, .upstream_stall_s = 5, .upstream_body = 32u << 20};
     sl_upstream_http_init();
+    sl_loop_keep_memory();
     return serve(&state, (uint16_t)atoi(argv[1]));
 }

@@ -178,9 +178,13 @@ int main(int argc, char **argv)
     struct sl_arena *arena = sl_arena_new((size_t)4 << 30), *work = sl_arena_new((size_t)4 << 30);
     struct sl_issues issues = {.arena = arena};
     struct sl_policy *policy = NULL;
-    if (argc < 3 || sl_policy_load(argv[1], &issues, &policy) != SL_OK) {
+    if (argc < 3) {
         fprintf(stderr, "usage: segment_bench POLICY-DIR FILE…\n");
         return 2;
+    }
+    if (sl_policy_load(argv[1], &issues, &policy) != SL_OK) {
+        fprintf(stderr, "segment_bench: %s is no policy: sluice policy check says why\n", argv[1]);
+        return 1;
     }
     size_t count = (size_t)argc - 2;
     struct file *files = sl_arena_array(arena, count, sizeof *files);

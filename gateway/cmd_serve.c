@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "listener.h"
+#include "loop.h"
 #include "state.h"
 
 #define DRAIN_MS 30000u
@@ -132,6 +133,7 @@ static int run(const char *path, struct sl_issues *issues)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigprocmask(SIG_BLOCK, &signals, NULL);
+    sl_loop_keep_memory();
     enum sl_status status = sl_config_load(path, issues, &config);
     if (status != SL_OK)
         return sl_cli_failed(path, status, issues);

@@ -3,6 +3,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <event2/event.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -131,6 +132,12 @@ void sl_loop_later(struct sl_loop *loop, struct sl_task *task)
     loop->later_last = task;
     if (!event_pending(loop->turn, EV_TIMEOUT, NULL))
         SL_ASSERT(event_add(loop->turn, &at_once) == 0);
+}
+
+void sl_loop_keep_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
 }
 
 uint64_t sl_loop_now(void)

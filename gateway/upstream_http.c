@@ -19,6 +19,7 @@
 #include "upstream.h"
 
 #define URL_LIMIT ((size_t)16 * 1024)
+#define BODY_KEPT ((size_t)64 * 1024) /* of memory for bodies, each transfer keeps so much for its next question */
 
 struct http;
 
@@ -175,8 +176,11 @@ static void release(struct transfer *transfer)
 {
     struct http *http = transfer->http;
     curl_multi_remove_handle(http->multi, transfer->easy);
-    curl_easy_reset(transfer->easy);
-    sl_buffer_fini(&transfer->body);
+    if (transfer->body.capacity > BODY_KEPT) {
+        sl_buffer_fini(&transfer->body);
+        sl_buffer_init(&transfer->body, (size_t)http->config->upstream_body);
+    }
+    sl_buffer_clear(&transfer->body);
     transfer->ask->work = NULL;
     transfer->ask = NULL;
     transfer->next = http->free;
@@ -271,31 +275,13 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *context, voi
 
 /* ---- Asking ---- */
 
-static struct transfer *new_transfer(struct http *http)
-{
-    struct transfer *transfer = http->free;
-    if (transfer) {
-        http->free = transfer->next;
-        return transfer;
-    }
-    transfer = calloc(1, sizeof *transfer);
-    CURL *easy = transfer ? curl_easy_init() : NULL;
-    if (!easy) {
-        free(transfer);
-        return NULL;
-    }
-    transfer->http = http;
-    transfer->easy = easy;
-    return transfer;
-}
-
-static bool set_options(struct transfer *transfer, const char *url)
+/* All but the URL: set once, since every question of a transfer is of the same kind. */
+static bool set_options(struct transfer *transfer)
 {
     const struct sl_config *c = transfer->http->config;
     CURL *easy = transfer->easy;
     CURLcode all = CURLE_OK;
 #define SET(option, value) (all = all != CURLE_OK ? all : curl_easy_setopt(easy, option, value))
-    SET(CURLOPT_URL, url);
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_HTTPHEADER, transfer->http->headers);
     SET(CURLOPT_WRITEFUNCTION, take_body);
@@ -317,6 +303,27 @@ static bool set_options(struct transfer *transfer, const char *url)
     return all == CURLE_OK;
 }
 
+static struct transfer *new_transfer(struct http *http)
+{
+    struct transfer *transfer = http->free;
+    if (transfer) {
+        http->free = transfer->next;
+        return transfer;
+    }
+    transfer = calloc(1, sizeof *transfer);
+    if (!transfer)
+        return NULL;
+    transfer->http = http;
+    transfer->easy = curl_easy_init();
+    sl_buffer_init(&transfer->body, (size_t)http->config->upstream_body);
+    if (transfer->easy && set_options(transfer))
+        return transfer;
+    if (transfer->easy)
+        curl_easy_cleanup(transfer->easy);
+    free(transfer);
+    return NULL;
+}
+
 static void ask_http(struct sl_upstream *upstream, struct sl_ask *ask)
 {
     struct http *http = (struct http *)upstream;
@@ -328,8 +335,7 @@ static void ask_http(struct sl_upstream *upstream, struct sl_ask *ask)
     if (transfer) {
         transfer->ask = ask;
         ask->work = transfer;
-        sl_buffer_init(&transfer->body, (size_t)http->config->upstream_body);
-        bool ready = write_url(http, ask, &url) && set_options(transfer, url.ptr);
+        bool ready = write_url(http, ask, &url) && curl_easy_setopt(transfer->easy, CURLOPT_URL, url.ptr) == CURLE_OK;
         if (ready && curl_multi_add_handle(http->multi, transfer->easy) == CURLM_OK)
             ask->finished = false;
         else
@@ -350,6 +356,7 @@ static void free_http(struct sl_upstream *upstream)
     while (http->free) {
         struct transfer *next = http->free->next;
         curl_easy_cleanup(http->free->easy);
+        sl_buffer_fini(&http->free->body);
         free(http->free);
         http->free = next;
     }
