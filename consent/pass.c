@@ -57,7 +57,7 @@ static struct sl_slice known_as(struct sl_pass *pass, struct sl_slice reference)
     struct sl_slice type = sl_r4_node_name(item->type);
     if (reference.len == type.len + 1 + item->id.len && sl_slice_starts(reference, type))
         return reference;
-    return sl_arena_printf(pass->arena, "%.*s/%.*s", SL_FMT(type), SL_FMT(item->id));
+    return sl_arena_join(pass->arena, (const struct sl_slice[]){type, SL_LIT("/"), item->id}, 3);
 }
 
 static int order_slices(const void *a, const void *b)

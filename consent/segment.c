@@ -654,7 +654,8 @@ static enum sl_status edit_mark(const struct sl_item *item, uint32_t meta, struc
             sl_edit_add_item(edits, extension, item->mark);
         return SL_OK;
     }
-    struct sl_slice member = sl_arena_printf(arena, "\"extension\":[%.*s]", SL_FMT(item->mark));
+    const struct sl_slice parts[] = {SL_LIT("\"extension\":["), item->mark, SL_LIT("]")};
+    struct sl_slice member = sl_arena_join(arena, parts, 3);
     if (!member.ptr)
         return SL_NO_MEMORY;
     sl_edit_add_member(edits, meta, member);
@@ -663,7 +664,8 @@ static enum sl_status edit_mark(const struct sl_item *item, uint32_t meta, struc
 
 static enum sl_status add_security(const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
 {
-    struct sl_slice member = sl_arena_printf(arena, "\"security\":%.*s", SL_FMT(item->security));
+    const struct sl_slice parts[] = {SL_LIT("\"security\":"), item->security};
+    struct sl_slice member = sl_arena_join(arena, parts, 2);
     if (!member.ptr)
         return SL_NO_MEMORY;
     sl_edit_add_member(edits, meta, member);
@@ -674,8 +676,9 @@ static enum sl_status edit_meta(const struct sl_item *item, struct sl_edits *edi
 {
     uint32_t meta = sl_span_member(item->doc, item->span, SL_NAME_meta);
     if (!meta || item->doc->spans[meta].type != SL_SPAN_OBJECT || sl_edit_is_cut(edits, meta)) {
-        struct sl_slice text = sl_arena_printf(arena, "\"meta\":{\"security\":%.*s%s%.*s%s}", SL_FMT(item->security),
-            item->mark.len ? ",\"extension\":[" : "", SL_FMT(item->mark), item->mark.len ? "]" : "");
+        const struct sl_slice parts[] = {SL_LIT("\"meta\":{\"security\":"), item->security,
+            item->mark.len ? SL_LIT(",\"extension\":[") : SL_LIT(""), item->mark, item->mark.len ? SL_LIT("]}") : SL_LIT("}")};
+        struct sl_slice text = sl_arena_join(arena, parts, 5);
         if (!text.ptr)
             return SL_NO_MEMORY;
         sl_edit_add_member(edits, item->span, text);

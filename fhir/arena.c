@@ -2,6 +2,7 @@
 /* The arena: see sluice/arena.h. Blocks grow by doubling up to 1 MiB; a large request gets its own. What a reset keeps is
  * given out again before malloc is asked: fresh memory costs a page fault every 4 KiB, which is more than parsing it. */
 #include "sluice/arena.h"
+#include "sluice/status.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -158,9 +159,17 @@ struct sl_slice sl_arena_join(struct sl_arena *arena, const struct sl_slice *par
 struct sl_slice sl_arena_printf(struct sl_arena *arena, const char *format, ...)
 {
     va_list args;
+    /* Tried where it would stand; most of the time it fits, and was not written in vain. */
+    size_t room = arena->head && !arena->failed ? arena->head->size - arena->head->used : 0;
+    char *there = room ? arena->head->bytes + arena->head->used : NULL;
     va_start(args, format);
-    int need = vsnprintf(NULL, 0, format, args);
+    int need = vsnprintf(there, room, format, args);
     va_end(args);
+    if (need >= 0 && (size_t)need < room && (room - (size_t)need) > ALIGN) {
+        char *text = sl_arena_raw(arena, (size_t)need + 1, 1);
+        SL_ASSERT(!text || text == there);
+        return (struct sl_slice){text, text ? (size_t)need : 0};
+    }
     char *text = need < 0 ? NULL : sl_arena_raw(arena, (size_t)need + 1, 1);
     if (!text)
         return (struct sl_slice){NULL, 0};
