@@ -23,7 +23,7 @@ struct file {
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* what others do on the machine is not measured */
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
