@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * segment_bench POLICY-DIR FILE…: the whole pass in memory (parse, label, decide, segment, gather) over JSON Bundles,
- * against Jansson's parse-and-print of the same bytes, in one run and in turn; the best round of each counts. Prints MB/s
+ * against Jansson's parse-and-print of the same bytes, in one run and in turn; the best round of each counts, by processor time. Prints MB/s
  * and the ratio for three parties. Lines that begin with '=' are figures for run.sh.
  */
 #include <jansson.h>
