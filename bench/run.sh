@@ -42,7 +42,7 @@ span() {
   sample
   part span "$build/bench/span_bench" "$work/files"
   local ratio; ratio=$(number span 's/.*ratio ([0-9.]+).*/\1/p')
-  figure "span parse" "$(number span 's/.*parse ([0-9.]+) GB.*/\1/p')" "GB/s" - -
+  figure "span parse" "$(number span 's/^span: [a-z0-9]+ ([0-9.]+) GB.*/\1/p')" "GB/s" - -
   [ -z "$ratio" ] || figure "the same against simdjson's DOM" "$ratio" x '>=' 0.5
 }
 

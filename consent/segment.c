@@ -20,6 +20,8 @@
 /* Deeper than any document the parser lets through. */
 #define MAX_STEPS 130u
 
+#define CACHED_BITS 4u /* of the number of labels kept while a document is segmented */
+
 struct step {
     uint32_t span;
     sl_r4_node node;                     /* of the value */
@@ -421,7 +423,7 @@ static void follow_container(struct segmenter *s)
 
 /* ---- Labels of what is left ---- */
 
-struct cached { /* the labels made last: neighbours in a document are mostly alike */
+struct cached { /* labels made for some classes: most items of a document are like one before */
     const struct sl_ruling *ruling;
     struct sl_classes classes;
     struct sl_slice program, received, security, mark;
@@ -459,10 +461,7 @@ static void add_coding(struct sl_buffer *out, struct sl_slice system, struct sl_
 /* The meta.security array the resource came with; 0 if it has none. */
 static uint32_t received_security(const struct sl_item *item)
 {
-    uint32_t meta = sl_span_member(item->doc, item->span, SL_NAME_meta);
-    if (!meta || item->doc->spans[meta].type != SL_SPAN_OBJECT)
-        return 0;
-    uint32_t security = sl_span_member(item->doc, meta, SL_NAME_security);
+    uint32_t security = item->meta ? sl_span_member(item->doc, item->meta, SL_NAME_security) : 0;
     return security && item->doc->spans[security].type == SL_SPAN_ARRAY ? security : 0;
 }
 
@@ -549,6 +548,21 @@ static struct sl_slice received_text(const struct sl_item *item)
     return security ? sl_span_text(item->doc, security) : (struct sl_slice){NULL, 0};
 }
 
+static uint32_t find_meta(const struct sl_item *item)
+{
+    uint32_t meta = sl_span_member(item->doc, item->span, SL_NAME_meta);
+    return meta && item->doc->spans[meta].type == SL_SPAN_OBJECT ? meta : 0;
+}
+
+/* Where labels for these classes are kept, if they have been made before. */
+static struct cached *cached_for(struct segmenter *s, const struct sl_classes *classes)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
+        sum = (sum ^ classes->word[i]) * 0x9e3779b97f4a7c15u;
+    return &s->cached[sum >> (64 - CACHED_BITS)];
+}
+
 static bool is_cached(const struct cached *c, const struct sl_item *item, const struct sl_classes *classes,
     struct sl_slice received)
 {
@@ -559,8 +573,9 @@ static bool is_cached(const struct cached *c, const struct sl_item *item, const 
 
 static enum sl_status label_item(struct segmenter *s, struct sl_item *item)
 {
-    struct cached *c = s->cached;
     struct sl_classes classes = released_classes(item);
+    struct cached *c = cached_for(s, &classes);
+    item->meta = find_meta(item);
     struct sl_slice received = received_text(item);
     if (is_cached(c, item, &classes, received)) {
         item->security = c->security;
@@ -609,8 +624,8 @@ static void count_item(struct segmenter *s, const struct sl_item *item)
 
 enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *arena, struct sl_segment_report *report)
 {
-    struct cached cached = {0};
-    struct segmenter s = {.labeller = labeller, .arena = arena, .report = report, .cached = &cached};
+    struct cached cached[1u << CACHED_BITS] = {{0}};
+    struct segmenter s = {.labeller = labeller, .arena = arena, .report = report, .cached = cached};
     *report = (struct sl_segment_report){0};
     SL_TRY(number_items(&s));
     SL_TRY(decide_items(&s));
@@ -674,8 +689,8 @@ static enum sl_status add_security(const struct sl_item *item, uint32_t meta, st
 
 static enum sl_status edit_meta(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena)
 {
-    uint32_t meta = sl_span_member(item->doc, item->span, SL_NAME_meta);
-    if (!meta || item->doc->spans[meta].type != SL_SPAN_OBJECT || sl_edit_is_cut(edits, meta)) {
+    uint32_t meta = item->meta;
+    if (!meta || sl_edit_is_cut(edits, meta)) {
         const struct sl_slice parts[] = {SL_LIT("\"meta\":{\"security\":"), item->security,
             item->mark.len ? SL_LIT(",\"extension\":[") : SL_LIT(""), item->mark, item->mark.len ? SL_LIT("]}") : SL_LIT("}")};
         struct sl_slice text = sl_arena_join(arena, parts, 5);
