@@ -175,7 +175,9 @@ static enum sl_status write_statement(struct relied *r, const struct sl_directiv
     if (!r->scope || !directive)
         return SL_OK;
     struct sl_slice scope = sl_directive_scope(directive, arena);
-    r->out->statement = sl_arena_printf(arena, "%.*s%s%.*s", SL_FMT(notice), scope.len ? " " : "", SL_FMT(scope));
+    if (!scope.ptr)
+        return SL_NO_MEMORY;
+    r->out->statement = sl_arena_printf(arena, "%.*s %.*s", SL_FMT(notice), SL_FMT(scope));
     return r->out->statement.ptr ? SL_OK : SL_NO_MEMORY;
 }
 

@@ -298,8 +298,10 @@ static void add_purposes(const struct sl_directive *d, struct sl_buffer *out)
             for (size_t k = 0; k < sizeof names / sizeof *names; k++)
                 if (sl_slice_eq(code, sl_slice_of(names[k].code)))
                     code = sl_slice_of(names[k].words);
-            if (code.len && count < NAMES_LIMIT)
-                sl_buffer_printf(out, "%s%.*s", count++ ? ", " : " for ", SL_FMT(code));
+            if (!code.len || count >= NAMES_LIMIT)
+                continue;
+            sl_buffer_add(out, count++ ? SL_LIT(", ") : SL_LIT(" for "));
+            add_name(out, &(struct sl_value){.code = code});
         }
 }
 
@@ -336,7 +338,10 @@ struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct 
         add_day(&out, " until ", end->end - 1);
     if (directive->date.there)
         add_day(&out, ", by the consent of ", directive->date.begin);
-    struct sl_slice text = sl_arena_copy(arena, sl_buffer_slice(&out));
+    /* Half a scope says what nobody signed. */
+    struct sl_slice text = {NULL, 0};
+    if (!sl_buffer_failed(&out))
+        text = sl_arena_copy(arena, sl_buffer_slice(&out));
     sl_buffer_fini(&out);
     return text;
 }

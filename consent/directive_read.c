@@ -634,16 +634,19 @@ static size_t gather(struct reading *r, const struct sl_values *values, int role
 }
 
 /* Category, grantor, discloser and recipients. A Consent that names somebody only by identifier or in words is taken to
- * be about a matter of its own unless the words are the same. */
-static void tell_matter(struct reading *r)
+ * be about a matter of its own unless the words are the same. One whose matter is not known would supersede nothing: what
+ * it revokes would still stand, so it is no Consent that can be read. */
+static enum sl_status tell_matter(struct reading *r)
 {
     struct sl_directive *d = r->directive;
     size_t most = d->categories.count + d->performers.count + d->organizations.count + 1;
     for (uint32_t i = 0; i < d->provision_count; i++)
         most += d->provisions[i].actors.count;
     struct sl_slice *words = sl_arena_array(r->arena, most, sizeof *words);
-    if (!words || d->categories.count == 0)
-        return;
+    if (!words)
+        return SL_NO_MEMORY;
+    if (d->categories.count == 0)
+        return SL_OK;
     struct sl_buffer matter;
     sl_buffer_init(&matter, 4 * TEXT_LIMIT);
     sl_buffer_add(&matter, d->patient);
@@ -657,9 +660,11 @@ static void tell_matter(struct reading *r)
     for (uint32_t i = 0; i < d->provision_count; i++)
         count += gather(r, &d->provisions[i].actors, SL_ROLE_RECIPIENT, words + count);
     add_sorted(&matter, words, count);
-    if (!sl_buffer_failed(&matter)) /* else it is a matter of its own */
+    bool failed = sl_buffer_failed(&matter);
+    if (!failed)
         d->matter = sl_arena_copy(r->arena, sl_buffer_slice(&matter));
     sl_buffer_fini(&matter);
+    return failed ? SL_NO_MEMORY : SL_OK;
 }
 
 /* ---- The whole ---- */
@@ -695,7 +700,7 @@ static enum sl_status read_consent(struct reading *r, uint32_t root)
     if (status == SL_INVALID)
         return refuse(r, "a provision is not an object, or they are too many or too deep");
     SL_TRY(status);
-    tell_matter(r);
+    SL_TRY(tell_matter(r));
     return sl_arena_failed(r->arena) ? SL_NO_MEMORY : SL_OK;
 }
 

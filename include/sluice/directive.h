@@ -60,7 +60,7 @@ struct sl_slice sl_directive_id(const struct sl_directive *directive);      /* "
 struct sl_slice sl_directive_patient(const struct sl_directive *directive); /* "Patient/x" */
 const struct sl_directive *sl_directive_next(const struct sl_directive *directive);
 /* Who may disclose, to whom, for what, until when: one line in words for the scope that travels with a disclosure
- * (2.32(b)); no detail of the treatment. */
+ * (2.32(b)); no detail of the treatment. ptr NULL if memory ran out. */
 struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct sl_arena *arena);
 
 /* ---- In the `policy` store, by person ---- */
