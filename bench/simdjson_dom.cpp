@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// simdjson's DOM parse behind two C functions, for span_bench.c. The parser is kept between parses, as its authors advise.
+// simdjson's DOM parse behind two C functions, for span_bench.c. The parser is kept between parses, as its authors
+// advise.
 #include <simdjson.h>
 
 extern "C" {

@@ -4,8 +4,8 @@
  *
  *     span_bench [FILE|FOLDER]…      default: the FHIR bundles in ../shared/data, where present
  *
- * Each file is parsed whole, again and again, the parsers in turn, and the best round of each counts. Files that are not
- * strict JSON (there are some, on purpose) are left out, and counted.
+ * Each file is parsed whole, again and again, the parsers in turn, and the best round of each counts. Files that are
+ * not strict JSON (there are some, on purpose) are left out, and counted.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -54,8 +54,8 @@ static struct parser {
 } parsers[8];
 static size_t parser_count;
 
-static void add_parser(const char *name, bool (*parse)(const struct sl_scanner *, struct sl_slice),
-    const struct sl_scanner *scanner)
+static void add_parser(
+    const char *name, bool (*parse)(const struct sl_scanner *, struct sl_slice), const struct sl_scanner *scanner)
 {
     parsers[parser_count++] = (struct parser){name, parse, scanner, 1e9};
 }
@@ -160,10 +160,10 @@ int main(int argc, char **argv)
             double took = run(p);
             p->best = took < p->best && round ? took : p->best;
         }
-    printf("span: %zu files, %.1f MB, %.1f bytes a value, %zu refused as not strict JSON\n", file_count, (double)bytes / 1e6,
-        (double)bytes * (double)(ours * (ROUNDS + 1)) / (double)spans, refused);
+    printf("span: %zu files, %.1f MB, %.1f bytes a value, %zu refused as not strict JSON\n", file_count,
+        (double)bytes / 1e6, (double)bytes * (double)(ours * (ROUNDS + 1)) / (double)spans, refused);
     for (struct parser *p = parsers; p < parsers + ours; p++)
-        printf("%s%s %.2f GB/s, ", p == parsers ? "span: " : "", p->name, (double)bytes / p->best / 1e9);
+        printf("%s %.2f GB/s (%s), ", p == parsers ? "span: parse" : "", (double)bytes / p->best / 1e9, p->name);
     if (parser_count > ours)
         printf("simdjson DOM (%s) %.2f GB/s, ratio %.2f", parsers[ours].name, (double)bytes / parsers[ours].best / 1e9,
             parsers[ours].best / parsers[0].best);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Output gathered into few large blocks: see sluice/edit.h. Blocks grow with what has been written, so that a small answer
- * takes little and a large one is not in small pieces. */
+/* Output gathered into few large blocks: see sluice/edit.h. Blocks grow with what has been written, so that a small
+ * answer takes little and a large one is not in small pieces. */
 #include "sluice/edit.h"
 
 #define SMALLEST ((size_t)16 * 1024)

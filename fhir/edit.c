@@ -152,8 +152,8 @@ static int compare_named(const void *a, const void *b)
     return x->key.len ? memcmp(x->key.ptr, y->key.ptr, x->key.len) : 0;
 }
 
-/* Finds the partners among the members of an object, by sorting: there may be a million of them. Done once for an object,
- * and only where some key begins with '_'. Keys are unique, so a pair is what two neighbours are at most. */
+/* Finds the partners among the members of an object, by sorting: there may be a million of them. Done once for an
+ * object, and only where some key begins with '_'. Keys are unique, so a pair is what two neighbours are at most. */
 static void pair_members(struct sl_edits *edits, uint32_t object)
 {
     const struct sl_doc *doc = edits->doc;
@@ -204,9 +204,9 @@ static bool is_empty(const struct sl_edits *edits, const struct sl_edit_note *no
 }
 
 /*
- * What an emptied item owes the other half of its element. In a '_' array it stays as null (SL_EDIT_NULLED) where the other
- * half has a value; else nothing is left of the element and the other half goes too (SL_EDIT_CUT). Without one, or where it
- * is gone already, the item just goes (SL_EDIT_EMPTIED).
+ * What an emptied item owes the other half of its element. In a '_' array it stays as null (SL_EDIT_NULLED) where the
+ * other half has a value; else nothing is left of the element and the other half goes too (SL_EDIT_CUT). Without one,
+ * or where it is gone already, the item just goes (SL_EDIT_EMPTIED).
  */
 static enum sl_edit_state judge_emptied(struct sl_edits *edits, uint32_t i)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What edits are made of, shared by edit.c (which notes them) and edit_gather.c (which writes them out). Private to them. */
+/* What edits are made of, shared by edit.c (which notes them) and edit_gather.c (which writes them out). Private to
+ * them. */
 #ifndef SLUICE_FHIR_EDIT_H
 #define SLUICE_FHIR_EDIT_H
 
@@ -7,10 +8,10 @@
 
 /* What has become of a span, one byte each. Zero: nothing. */
 enum sl_edit_state {
-    SL_EDIT_CUT = 1,      /* cut, or within something cut or replaced */
-    SL_EDIT_EMPTIED = 2,  /* a container all of whose children are gone; an addition brings it back */
-    SL_EDIT_NULLED = 3,   /* an emptied entry of a '_' array, which stays as null to keep the others in their places */
-    SL_EDIT_REPLACED = 4  /* it stands, as something else */
+    SL_EDIT_CUT = 1,     /* cut, or within something cut or replaced */
+    SL_EDIT_EMPTIED = 2, /* a container all of whose children are gone; an addition brings it back */
+    SL_EDIT_NULLED = 3,  /* an emptied entry of a '_' array, which stays as null to keep the others in their places */
+    SL_EDIT_REPLACED = 4 /* it stands, as something else */
 };
 
 struct sl_edit_piece {
@@ -25,7 +26,7 @@ struct sl_edit_note {
     uint32_t left;    /* children still written, once counted */
     uint32_t values;  /* of these, in a '_' array, those that are not null */
     bool counted;
-    bool paired;      /* the partners of its members, and of their items, have been found */
+    bool paired;                        /* the partners of its members, and of their items, have been found */
     struct sl_edit_piece *first, *last; /* what was added */
     struct sl_slice replacement;
 };

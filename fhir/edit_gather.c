@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing out an edited document: see sluice/edit.h. One sweep over the marks in document order; the text between them is
- * copied in long runs. Nothing looks at spans that no edit touched.
+ * Writing out an edited document: see sluice/edit.h. One sweep over the marks in document order; the text between them
+ * is copied in long runs. Nothing looks at spans that no edit touched.
  */
 #include <stdlib.h>
 
@@ -10,13 +10,13 @@
 struct sweep {
     const struct sl_edits *edits;
     struct sl_blocks *out;
-    const char *copied;        /* all before it is written or dropped */
-    uint32_t skip;             /* marks below it lie within what is written or dropped */
-    uint32_t cut, cut_parent;  /* the last child cut, where no child before it stays; 0 if none */
-    const struct open {        /* containers that get additions when the sweep leaves them, the innermost first */
+    const char *copied;       /* all before it is written or dropped */
+    uint32_t skip;            /* marks below it lie within what is written or dropped */
+    uint32_t cut, cut_parent; /* the last child cut, where no child before it stays; 0 if none */
+    const struct open {       /* containers that get additions when the sweep leaves them, the innermost first */
         const struct sl_edit_note *note;
         const struct open *outer;
-    } *open;
+    } * open;
 };
 
 static bool is_space(char c)

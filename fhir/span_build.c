@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The second stage of a parse: see span_build.h. A loop over the places that the scanner found, with an array of frames, one per
- * open container, instead of recursion. Each step either writes a span or fails, so the work is linear.
+ * The second stage of a parse: see span_build.h. A loop over the places that the scanner found, with an array of
+ * frames, one per open container, instead of recursion. Each step either writes a span or fails, so the work is linear.
  */
 #include "span_build.h"
 
 #include "sluice/r4.h"
 
-#define WINDOW 64u    /* blocks turned from bits into places at a time: 4 KiB of text */
-#define AHEAD 8u      /* places that are there whenever a value begins or a container closes: enough for what follows */
+#define WINDOW 64u /* blocks turned from bits into places at a time: 4 KiB of text */
+#define AHEAD 8u   /* places that are there whenever a value begins or a container closes: enough for what follows */
 
 /*
- * A filter of the keys of one object: each key is a number of at most twelve bits, with a bit for its lower and one for its
- * upper half. A key both of whose bits are set may be there already: then the object is checked when it closes. Kept out of
- * memory while its object is read: an address that hangs on a key's name would make each key wait for the one before.
+ * A filter of the keys of one object: each key is a number of at most twelve bits, with a bit for its lower and one for
+ * its upper half. A key both of whose bits are set may be there already: then the object is checked when it closes.
+ * Kept out of memory while its object is read: an address that hangs on a key's name would make each key wait for the
+ * one before.
  */
 struct keys {
     uint64_t low, high;
@@ -34,16 +35,16 @@ struct build {
     const struct sl_scan_block *blocks;
     uint32_t *(*find_places)(const struct sl_scan_block *block, uint32_t count, uint32_t base, uint32_t *to);
     uint32_t block, block_count;
-    uint32_t good;           /* bytes of text that may be believed */
-    uint32_t root;           /* the place of the root value, which also stands for every place beyond the last */
-    uint32_t escape;         /* the first escape not yet seen to; UINT32_MAX if there is none */
+    uint32_t good;   /* bytes of text that may be believed */
+    uint32_t root;   /* the place of the root value, which also stands for every place beyond the last */
+    uint32_t escape; /* the first escape not yet seen to; UINT32_MAX if there is none */
     uint32_t capacity;
-    uint32_t depth;          /* the limit */
-    bool ended;              /* the text ran out: what lies beyond `good` may be the cause */
+    uint32_t depth; /* the limit */
+    bool ended;     /* the text ran out: what lies beyond `good` may be the cause */
     struct sl_doc doc;
     struct sl_span *spans;
     uint32_t *parents;
-    struct frame *frames;    /* frames[0] is no container: the root's parent */
+    struct frame *frames; /* frames[0] is no container: the root's parent */
     struct sl_doc_error *error;
     const uint32_t *low, *end; /* where places[] must be filled again; the end of the places in it */
     uint32_t places[AHEAD + (WINDOW + 1) * SL_SCAN_BYTES];
@@ -199,9 +200,9 @@ static inline void note_key(struct keys *keys, uint32_t name, uint32_t sibling)
 
 /*
  * One value after the other, hand over hand through the places: a string has two, a word one, and so has each of {}[]:,
- * Invariants: at `value`, `at` is where a value must begin, and name and flags are those of its key, or 0 within an array;
- * at `after`, a value inside the frame is complete, and `at` is the place behind it; at both, and at `close`, there are
- * places enough for what is read until the next of them.
+ * Invariants: at `value`, `at` is where a value must begin, and name and flags are those of its key, or 0 within an
+ * array; at `after`, a value inside the frame is complete, and `at` is the place behind it; at both, and at `close`,
+ * there are places enough for what is read until the next of them.
  */
 static enum sl_status build_values(struct build *b, const uint32_t *place)
 {

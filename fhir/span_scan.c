@@ -8,9 +8,26 @@ enum { BACKSLASH = 1, QUOTE = 2, COMMA = 4, COLON = 8, OPEN = 16, CLOSE = 32, SP
 #define BLANK (CONTROL | SPACE)
 
 static const uint8_t classes[256] = {
-    CONTROLS, CONTROL, BLANK, BLANK, CONTROL, CONTROL, BLANK, CONTROL, CONTROL, CONTROLS, CONTROLS, /* 0x00 to 0x1f */
-    [' '] = SPACE, ['\\'] = BACKSLASH, ['"'] = QUOTE, [','] = COMMA, [':'] = COLON,
-    ['{'] = OPEN, ['['] = OPEN, ['}'] = CLOSE, [']'] = CLOSE,
+    CONTROLS,
+    CONTROL,
+    BLANK,
+    BLANK,
+    CONTROL,
+    CONTROL,
+    BLANK,
+    CONTROL,
+    CONTROL,
+    CONTROLS,
+    CONTROLS, /* 0x00 to 0x1f */
+    [' '] = SPACE,
+    ['\\'] = BACKSLASH,
+    ['"'] = QUOTE,
+    [','] = COMMA,
+    [':'] = COLON,
+    ['{'] = OPEN,
+    ['['] = OPEN,
+    ['}'] = CLOSE,
+    [']'] = CLOSE,
 };
 
 unsigned sl_scan_utf8(const unsigned char *p, size_t left)

@@ -29,9 +29,9 @@ struct sl_scan {
     struct sl_scan_block *blocks; /* room for one per 64 bytes begun */
     uint32_t count;               /* blocks scanned */
     uint32_t depth;               /* the limit */
-    uint64_t values;              /* if the grammar holds, there is one value more than this at most: commas and openers */
-    bool open;                    /* the text ends within a string */
-    bool stopped;                 /* fault was found in the last blocks scanned */
+    uint64_t values; /* if the grammar holds, there is one value more than this at most: commas and openers */
+    bool open;       /* the text ends within a string */
+    bool stopped;    /* fault was found in the last blocks scanned */
 };
 
 /* What is carried from block to block. */
@@ -53,8 +53,8 @@ struct sl_scanner {
     const char *name;
     /* Scans all of scan->text, or until it must stop. */
     void (*scan)(struct sl_scan *scan);
-    /* Writes the places that `count` blocks hold, `base` being that of the first, and gives the end of what it wrote. There
-     * is room for one place a byte and SL_SCAN_BYTES more. */
+    /* Writes the places that `count` blocks hold, `base` being that of the first, and gives the end of what it wrote.
+     * There is room for one place a byte and SL_SCAN_BYTES more. */
     uint32_t *(*places)(const struct sl_scan_block *block, uint32_t count, uint32_t base, uint32_t *to);
 };
 extern const struct sl_scanner sl_scanner_portable;
@@ -66,8 +66,8 @@ const struct sl_scanner *sl_scanner_at(unsigned i);
  * of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF). */
 unsigned sl_scan_utf8(const unsigned char *p, size_t left);
 
-/* Finds, within the blocks scanned, the first byte that may not be there, and why; text.len and NULL if there is none. *good
- * is how much of the text may be believed: up to that byte, or to the beginning of the string that holds it. */
+/* Finds, within the blocks scanned, the first byte that may not be there, and why; text.len and NULL if there is none.
+ * *good is how much of the text may be believed: up to that byte, or to the beginning of the string that holds it. */
 size_t sl_scan_locate(const struct sl_scan *scan, const char **why, size_t *good);
 
 /* Each bit becomes the exclusive or of itself and all below: from quotes to the insides of strings. */
@@ -81,9 +81,10 @@ static inline uint64_t sl_scan_prefix_xor(uint64_t bits)
     return bits ^ bits << 32;
 }
 
-/* Which bytes are escaped; *begins has the backslashes that escape them. A loop over escapes, since most blocks have none. */
-__attribute__((always_inline)) static inline uint64_t sl_scan_escaped(struct sl_scan_carry *carry, uint64_t backslash,
-    uint64_t *begins)
+/* Which bytes are escaped; *begins has the backslashes that escape them. A loop over escapes, since most blocks have
+ * none. */
+__attribute__((always_inline)) static inline uint64_t sl_scan_escaped(
+    struct sl_scan_carry *carry, uint64_t backslash, uint64_t *begins)
 {
     uint64_t escaped = carry->escaped;
     backslash &= ~escaped;
@@ -98,10 +99,11 @@ __attribute__((always_inline)) static inline uint64_t sl_scan_escaped(struct sl_
     return escaped;
 }
 
-/* Turns the masks of one block into the two words of the second stage and the carries of the next block. The functions are
- * the scanner's own. */
-__attribute__((always_inline)) static inline void sl_scan_step(struct sl_scan_carry *carry, const struct sl_scan_masks *m,
-    uint64_t (*prefix_xor)(uint64_t), unsigned (*count_bits)(uint64_t), struct sl_scan_block *block)
+/* Turns the masks of one block into the two words of the second stage and the carries of the next block. The functions
+ * are the scanner's own. */
+__attribute__((always_inline)) static inline void sl_scan_step(struct sl_scan_carry *carry,
+    const struct sl_scan_masks *m, uint64_t (*prefix_xor)(uint64_t), unsigned (*count_bits)(uint64_t),
+    struct sl_scan_block *block)
 {
     uint64_t escapes = 0, escaped = 0;
     if (__builtin_expect((m->backslash | carry->escaped) != 0, 0))
@@ -128,10 +130,11 @@ struct sl_scan_run {
 };
 
 /*
- * Notes that the run is scanned, `good` saying whether its UTF-8 is, and gives the next one; false if there is none, or no
- * sense in it. All scanners have the same runs, so that they stop in the same places. The first run is a zeroed one.
+ * Notes that the run is scanned, `good` saying whether its UTF-8 is, and gives the next one; false if there is none, or
+ * no sense in it. All scanners have the same runs, so that they stop in the same places. The first run is a zeroed one.
  */
-static inline bool sl_scan_more(struct sl_scan *scan, const struct sl_scan_carry *carry, bool good, struct sl_scan_run *run)
+static inline bool sl_scan_more(
+    struct sl_scan *scan, const struct sl_scan_carry *carry, bool good, struct sl_scan_run *run)
 {
     scan->count += run->count;
     scan->values = carry->values;

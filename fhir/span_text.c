@@ -92,8 +92,8 @@ static size_t unescape_unicode(const char *p, size_t left, char out[4], unsigned
 
 size_t sl_span_unescape(const char *p, size_t left, char out[4], unsigned *out_len)
 {
-    static const char plain[256] = {['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n',
-        ['r'] = '\r', ['t'] = '\t'};
+    static const char plain[256] = {
+        ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
     if (left < 2)
         return 0;
     if (p[1] == 'u')

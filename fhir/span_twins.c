@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Duplicate keys in large objects, found in linear time whatever the keys are. Known names have a bit each. Unknown keys
- * are few in honest records; where they are many they go through a hash whose key is drawn anew each time, so that
+ * Duplicate keys in large objects, found in linear time whatever the keys are. Known names have a bit each. Unknown
+ * keys are few in honest records; where they are many they go through a hash whose key is drawn anew each time, so that
  * nobody can choose keys that collide. The answer does not depend on what was drawn.
  */
 #include <sys/random.h>
@@ -15,8 +15,9 @@ __extension__ typedef unsigned __int128 wide;
 #define PRIME ((1ull << 61) - 1)
 
 /*
- * The key as the coefficients of a polynomial over the field of 2^61 - 1, at a point nobody knows: two different keys of n
- * bytes agree with a chance of about n / 7 in 2^61. The last step multiplies, so that the low bits are as good as any.
+ * The key as the coefficients of a polynomial over the field of 2^61 - 1, at a point nobody knows: two different keys
+ * of n bytes agree with a chance of about n / 7 in 2^61. The last step multiplies, so that the low bits are as good as
+ * any.
  */
 static uint64_t hash(struct sl_slice key, uint64_t point)
 {
@@ -72,8 +73,8 @@ struct entry {
     uint32_t next; /* the entry after this one in its chain; 0 ends it */
 };
 
-static enum sl_status find_among_many(struct sl_arena *arena, const struct sl_doc *doc, uint32_t object, uint32_t count,
-    uint32_t *twin)
+static enum sl_status find_among_many(
+    struct sl_arena *arena, const struct sl_doc *doc, uint32_t object, uint32_t count, uint32_t *twin)
 {
     uint32_t size = 2u << (31 - __builtin_clz(count)), stop = doc->spans[object].next, used = 0;
     uint32_t *heads = sl_arena_array(arena, size, sizeof *heads);

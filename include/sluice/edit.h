@@ -14,8 +14,8 @@
  *   is null. A `_given` in which nothing but null is left goes; `given` does not go with it.
  *
  * The order of edits does not matter, but that what is cut stays cut: replacing it, or adding to it, does nothing.
- * Cost: a byte a span at birth; then each edit costs the nesting above it, once the number of children of each container
- * touched; gathering costs the edits and the copy.
+ * Cost: a byte a span at birth; then each edit costs the nesting above it, once the number of children of each
+ * container touched; gathering costs the edits and the copy.
  *
  * FHIR's rules (a required element takes its parent) are not known here; consent/segment.c applies them.
  */
@@ -26,8 +26,9 @@
 
 struct sl_edits; /* over one document, in one arena */
 
-/* NULL if memory ran out. Cheap: a byte a span, and nothing else that grows with the document. The document outlives it.
- * If memory runs out later on, edits are lost, so sl_edit_gather fails from then on and everything counts as cut. */
+/* NULL if memory ran out. Cheap: a byte a span, and nothing else that grows with the document. The document outlives
+ * it. If memory runs out later on, edits are lost, so sl_edit_gather fails from then on and everything counts as cut.
+ */
 struct sl_edits *sl_edits_new(struct sl_arena *arena, const struct sl_doc *doc);
 
 /* Cuts the value at span index i (and its '_' sibling). Idempotent. Cutting a span within a cut one is fine. */
@@ -62,8 +63,8 @@ struct sl_block {
 struct sl_blocks {
     struct sl_arena *arena; /* set before the first append */
     struct sl_block *first, *last;
-    size_t total, limit;    /* bytes so far; the most there may be (0: no limit but the arena's) */
-    bool failed;            /* sticky */
+    size_t total, limit; /* bytes so far; the most there may be (0: no limit but the arena's) */
+    bool failed;         /* sticky */
 };
 /* Copies the bytes to the end. */
 void sl_blocks_add(struct sl_blocks *blocks, struct sl_slice bytes);

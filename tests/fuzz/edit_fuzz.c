@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Edits on any document: lines of one letter and a number (c: cut, r: replace, a: add) up to an empty line, then JSON. What is
- * gathered parses, and what is there is what counts as not cut, in order and byte for byte; a second gathering gives the same.
+ * Edits on any document: lines of one letter and a number (c: cut, r: replace, a: add) up to an empty line, then JSON.
+ * What is gathered parses, and what is there is what counts as not cut, in order and byte for byte; a second gathering
+ * gives the same.
  */
 #include <stdlib.h>
 
@@ -38,7 +39,8 @@ static void take_edit(struct sl_arena *arena, struct sl_edits *edits, const stru
 }
 
 /* Reads the lines; gives what follows the empty one. */
-static struct sl_slice read_edits(struct sl_arena *arena, struct sl_slice text, struct sl_edits *edits, const struct sl_doc *doc)
+static struct sl_slice read_edits(
+    struct sl_arena *arena, struct sl_slice text, struct sl_edits *edits, const struct sl_doc *doc)
 {
     while (text.len && text.ptr[0] != '\n') {
         char what = text.ptr[0];
@@ -73,7 +75,8 @@ static bool holds_places(const struct sl_doc *doc, uint32_t i)
 }
 
 /* What is left of old[i] is now[j]. */
-static void compare(const struct sl_doc *old, uint32_t i, const struct sl_edits *edits, const struct sl_doc *now, uint32_t j)
+static void compare(
+    const struct sl_doc *old, uint32_t i, const struct sl_edits *edits, const struct sl_doc *now, uint32_t j)
 {
     if (sl_edit_replacement(edits, i).ptr) {
         check(sl_slice_eq(sl_span_text(now, j), sl_edit_replacement(edits, i)));
@@ -94,7 +97,8 @@ static void compare(const struct sl_doc *old, uint32_t i, const struct sl_edits 
     }
     /* Behind them nothing but what was added. */
     for (; d < now->spans[j].next; d = now->spans[d].next)
-        check(sl_slice_eq(sl_span_text(now, d), SL_LIT("\"added\"")) || sl_slice_starts(sl_span_key(now, d), SL_LIT("added")));
+        check(sl_slice_eq(sl_span_text(now, d), SL_LIT("\"added\"")) ||
+              sl_slice_starts(sl_span_key(now, d), SL_LIT("added")));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as JSON. Whatever they are: all scanners of this machine give the same status, the same error and the same
- * spans; the spans nest, cover what they say, and each string is equal to its own value; the bytes of the root parse again.
+ * spans; the spans nest, cover what they say, and each string is equal to its own value; the bytes of the root parse
+ * again.
  */
 #include <stdlib.h>
 
@@ -19,7 +20,8 @@ static void check_span(const struct sl_doc *doc, uint32_t i, struct sl_arena *ar
 {
     const struct sl_span *span = &doc->spans[i], *parent = &doc->spans[doc->parents[i]];
     check(span->begin < span->end && span->end <= doc->text.len && span->next > i && span->next <= doc->count);
-    check(i == 0 || (doc->parents[i] < i && parent->begin < span->begin && span->end < parent->end && span->next <= parent->next));
+    check(i == 0 || (doc->parents[i] < i && parent->begin < span->begin && span->end < parent->end &&
+                        span->next <= parent->next));
     check((i > 0 && parent->type == SL_SPAN_OBJECT) == ((span->flags & SL_SPAN_MEMBER) != 0));
     if (span->flags & SL_SPAN_MEMBER) {
         struct sl_slice key = sl_span_key(doc, i);

@@ -130,13 +130,16 @@ static const struct cut_case cut_cases[] = {
     {"{\"given\":[\"A\"],\"_given\":[{\"id\":\"x\"}],\"id\":1}", "given", "{\"id\":1}"},
     {"{\"given\":[\"A\"],\"_given\":[{\"id\":\"x\"}],\"id\":1}", "_given", "{\"id\":1}"},
     {"{\"birthDate\":\"1970\",\"id\":1,\"_birthDate\":{\"id\":\"x\"}}", "birthDate", "{\"id\":1}"},
-    {"{\"birthDate\":\"1970\",\"id\":1,\"_birthDate\":{\"id\":\"x\"}}", "_birthDate.id", "{\"birthDate\":\"1970\",\"id\":1}"},
+    {"{\"birthDate\":\"1970\",\"id\":1,\"_birthDate\":{\"id\":\"x\"}}", "_birthDate.id",
+        "{\"birthDate\":\"1970\",\"id\":1}"},
     {"{\"zzz\":1,\"_zzz\":{\"a\":2},\"_zzy\":3}", "zzz", "{\"_zzy\":3}"},
     {"{\"_zzz\":1,\"__zzz\":2,\"zzz\":3,\"y\":4}", "zzz", "{\"__zzz\":2,\"y\":4}"},
     {"{\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"x\"}]}", "given.1", "{\"given\":[\"A\"]}"},
-    {"{\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"x\"}]}", "given.0", "{\"given\":[\"B\"],\"_given\":[{\"id\":\"x\"}]}"},
+    {"{\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"x\"}]}", "given.0",
+        "{\"given\":[\"B\"],\"_given\":[{\"id\":\"x\"}]}"},
     {"{\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"x\"}]}", "_given.1", "{\"given\":[\"A\"]}"},
-    {"{\"given\":[\"A\",null],\"_given\":[null,{\"id\":\"x\"}]}", "given.0", "{\"given\":[null],\"_given\":[{\"id\":\"x\"}]}"},
+    {"{\"given\":[\"A\",null],\"_given\":[null,{\"id\":\"x\"}]}", "given.0",
+        "{\"given\":[null],\"_given\":[{\"id\":\"x\"}]}"},
     {"{\"a\":1,\"given\":[\"A\",null],\"_given\":[null,{\"id\":\"x\"}]}", "given.0 _given.1", "{\"a\":1}"},
     {"{\"given\":[\"A\",\"B\",\"C\"],\"_given\":[null,{\"id\":\"x\"},{\"id\":\"y\"}]}", "_given.1.id",
         "{\"given\":[\"A\",\"B\",\"C\"],\"_given\":[null,null,{\"id\":\"y\"}]}"},
@@ -144,7 +147,8 @@ static const struct cut_case cut_cases[] = {
     {"{\"given\":[\"A\",null],\"_given\":[null,{\"id\":\"x\"}]}", "_given.1.id", "{\"given\":[\"A\"]}"},
     {"{\"a\":1,\"given\":[null],\"_given\":[{\"id\":\"x\"}]}", "_given.0.id", "{\"a\":1}"},
     {"{\"given\":[\"A\"],\"_given\":[{\"id\":\"x\"},{\"id\":\"y\"}]}", "given.0", "{\"_given\":[{\"id\":\"y\"}]}"},
-    {"{\"given\":[\"A\",\"B\"],\"_given\":[{\"id\":\"x\"}]}", "given.1", "{\"given\":[\"A\"],\"_given\":[{\"id\":\"x\"}]}"},
+    {"{\"given\":[\"A\",\"B\"],\"_given\":[{\"id\":\"x\"}]}", "given.1",
+        "{\"given\":[\"A\"],\"_given\":[{\"id\":\"x\"}]}"},
     {"{\"given\":\"A\",\"_given\":[{\"id\":\"x\"}],\"a\":1}", "given", "{\"a\":1}"},
     {"[{\"given\":[\"A\",\"B\"],\"_given\":[{\"id\":\"x\"},null]}, 2]", "0.given.1 0.given.0", "[2]"},
 };
@@ -194,13 +198,13 @@ static void test_is_cut(void **state)
     (void)state;
     struct fixture f;
     fixture_init(&f, "{\"a\":{\"b\":[1,2]},\"c\":{\"d\":3},\"e\":4,"
-                                   "\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"x\"}]}");
+                     "\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"x\"}]}");
     const struct {
         const char *path;
         bool cut;
     } cases[] = {{"a", true}, {"a.b", true}, {"a.b.0", true}, {"a.b.1", true}, {"c", true}, {"c.d", true}, {"e", false},
-        {"given", false}, {"given.0", false}, {"given.1", false}, {"_given", true}, {"_given.0", true}, {"_given.1", true},
-        {"_given.1.id", true}};
+        {"given", false}, {"given.0", false}, {"given.1", false}, {"_given", true}, {"_given.0", true},
+        {"_given.1", true}, {"_given.1.id", true}};
     sl_edit_cut(f.edits, find(&f.doc, 0, "a"));
     sl_edit_cut(f.edits, find(&f.doc, 0, "c.d"));
     sl_edit_cut(f.edits, find(&f.doc, 0, "_given.1.id"));
@@ -270,7 +274,8 @@ static const struct step_case step_cases[] = {
     {"[1,2]", {{REPLACE, "0", "3"}, {CUT, "1", ""}}, "[3]"},
     /* A null that now has a value keeps its place and its sibling's. */
     {"{\"given\":[null,\"B\"],\"_given\":[{\"id\":\"x\"},{\"id\":\"y\"}]}",
-        {{REPLACE, "given.0", "\"A\""}, {CUT, "_given.0.id", ""}}, "{\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"y\"}]}"},
+        {{REPLACE, "given.0", "\"A\""}, {CUT, "_given.0.id", ""}},
+        "{\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"y\"}]}"},
     {"{\"given\":[\"A\",\"B\"],\"_given\":[null,{\"id\":\"x\"}]}", {{CUT, "_given.1.id", ""}, {ADD, "_given", "7"}},
         "{\"given\":[\"A\",\"B\"],\"_given\":[7]}"},
 };
@@ -335,7 +340,8 @@ static void test_roots(void **state)
     fixture_fini(&f);
 }
 
-/* A million items of a hostile array and its sibling, and as many unknown members, each cut by itself, in either order. */
+/* A million items of a hostile array and its sibling, and as many unknown members, each cut by itself, in either order.
+ */
 static void test_many_cuts_stay_linear(void **state)
 {
     (void)state;

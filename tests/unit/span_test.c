@@ -93,14 +93,28 @@ static void dump(const struct sl_doc *doc, uint32_t i, char *out, size_t room)
 static const struct {
     const char *json, *dump;
 } accepted[] = {
-    {"1", "1 "}, {" -0 ", "-0 "}, {"1.10", "1.10 "}, {"\t-12.5E+007\n", "-12.5E+007 "}, {"0e1", "0e1 "}, {"\"\"", "\"\" "},
-    {"true", "true "}, {"\r\nfalse", "false "}, {"null ", "null "}, {"\"a\\n\\u00e9\"", "\"a\\n\\u00e9\" "},
-    {"[]", "[ ] "}, {"{}", "{ } "}, {" [ ] ", "[ ] "}, {"{ \n}", "{ } "}, {"[[],{},[[]]]", "[ [ ] { } [ [ ] ] ] "},
+    {"1", "1 "},
+    {" -0 ", "-0 "},
+    {"1.10", "1.10 "},
+    {"\t-12.5E+007\n", "-12.5E+007 "},
+    {"0e1", "0e1 "},
+    {"\"\"", "\"\" "},
+    {"true", "true "},
+    {"\r\nfalse", "false "},
+    {"null ", "null "},
+    {"\"a\\n\\u00e9\"", "\"a\\n\\u00e9\" "},
+    {"[]", "[ ] "},
+    {"{}", "{ } "},
+    {" [ ] ", "[ ] "},
+    {"{ \n}", "{ } "},
+    {"[[],{},[[]]]", "[ [ ] { } [ [ ] ] ] "},
     {"{\"a\":1,\"b\":[2,{\"c\":\"3\"}],\"\":null}", "{ a=1 b=[ 2 { c=\"3\" } ] =null } "},
-    {"{ \"a\" : { } , \"b\"\t:\r\n[ 1 , 2 ] }", "{ a={ } b=[ 1 2 ] } "}, {"[1 ,\"x\" ,true ]", "[ 1 \"x\" true ] "},
+    {"{ \"a\" : { } , \"b\"\t:\r\n[ 1 , 2 ] }", "{ a={ } b=[ 1 2 ] } "},
+    {"[1 ,\"x\" ,true ]", "[ 1 \"x\" true ] "},
     {"{\"given\":1,\"_given\":2,\"__given\":3,\"_\":4}", "{ given=1 _given=2 __given=3 _=4 } "},
     {"[\"\\\"\",\"\\\\\",\"\\\\\\\"\",\"{\"]", "[ \"\\\"\" \"\\\\\" \"\\\\\\\"\" \"{\" ] "},
-    {"\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\" "}, {"\"\x7f\"", "\"\x7f\" "},
+    {"\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\" "},
+    {"\"\x7f\"", "\"\x7f\" "},
 };
 
 static void test_accepts(void **state)
@@ -123,43 +137,104 @@ static const struct {
     size_t offset;
     const char *why;
 } refused[] = {
-    {"", 0, "no value"}, {" \n", 0, "no value"}, {"[", 1, "the text ends too soon"}, {"{", 1, "the text ends too soon"},
-    {"[1,", 3, "the text ends too soon"}, {"[1", 2, "the text ends too soon"}, {"{\"a\"", 4, "the text ends too soon"},
-    {"{\"a\":", 5, "the text ends too soon"}, {"{\"a\":1", 6, "the text ends too soon"}, {"{\"a\":1,", 7, "the text ends too soon"},
-    {"[[[]]", 5, "the text ends too soon"}, {"{\"a\":{}", 7, "the text ends too soon"},
-    {"[1,]", 3, "a value was expected"}, {"[,1]", 1, "a value was expected"}, {"[1 2]", 3, "',' or ']' was expected"},
-    {"[1}", 2, "',' or ']' was expected"}, {"{\"a\":1]", 6, "',' or '}' was expected"}, {"[1:2]", 2, "',' or ']' was expected"},
-    {"{\"a\" 1}", 5, "':' was expected"}, {"{\"a\",1}", 4, "':' was expected"}, {"{1:2}", 1, "a key was expected"},
-    {"{\"a\":1,}", 7, "a key was expected"}, {"{,}", 1, "a key was expected"}, {"{\"a\"::1}", 5, "a value was expected"},
-    {"{\"a\":}", 5, "a value was expected"}, {"[\"a\"\"b\"]", 4, "',' or ']' was expected"}, {"[\"a\"b]", 4, "',' or ']' was expected"},
-    {"[b\"a\"]", 1, "a value was expected"}, {"1 2", 2, "more after the value"}, {"{}{}", 2, "more after the value"},
-    {"[] ,", 3, "more after the value"}, {"\"a\" \"b\"", 4, "more after the value"}, {"[]]", 2, "more after the value"},
-    {"]", 0, "a value was expected"}, {",", 0, "a value was expected"}, {":", 0, "a value was expected"},
-    {"01", 0, "a value was expected"}, {"-", 0, "a value was expected"}, {"+1", 0, "a value was expected"},
-    {"1.", 0, "a value was expected"}, {".5", 0, "a value was expected"}, {"1e", 0, "a value was expected"},
-    {"1e+", 0, "a value was expected"}, {"0x1", 0, "a value was expected"}, {"1_0", 0, "a value was expected"},
-    {"-01", 0, "a value was expected"}, {"[1.2.3]", 1, "a value was expected"}, {"[--1]", 1, "a value was expected"},
-    {"tru", 0, "a value was expected"}, {"truee", 0, "a value was expected"}, {"True", 0, "a value was expected"},
-    {"nul", 0, "a value was expected"}, {"[NaN]", 1, "a value was expected"}, {"[Infinity]", 1, "a value was expected"},
-    {"'a'", 0, "a value was expected"}, {"{a:1}", 1, "a key was expected"}, {"[1]//x", 3, "more after the value"},
-    {"[/**/]", 1, "a value was expected"}, {"<html>", 0, "a value was expected"}, {"[\\n]", 1, "a value was expected"},
-    {"\xef\xbb\xbf{}", 0, "a value was expected"}, {"[\x0b]", 1, "a value was expected"},
-    {"\"a", 0, "a string without an end"}, {"[\"a\\\"]", 1, "a string without an end"}, {"{\"a", 1, "a string without an end"},
-    {"\"a\tb\"", 2, "a control character in a string"}, {"[1,\"\x01\"]", 4, "a control character in a string"},
+    {"", 0, "no value"},
+    {" \n", 0, "no value"},
+    {"[", 1, "the text ends too soon"},
+    {"{", 1, "the text ends too soon"},
+    {"[1,", 3, "the text ends too soon"},
+    {"[1", 2, "the text ends too soon"},
+    {"{\"a\"", 4, "the text ends too soon"},
+    {"{\"a\":", 5, "the text ends too soon"},
+    {"{\"a\":1", 6, "the text ends too soon"},
+    {"{\"a\":1,", 7, "the text ends too soon"},
+    {"[[[]]", 5, "the text ends too soon"},
+    {"{\"a\":{}", 7, "the text ends too soon"},
+    {"[1,]", 3, "a value was expected"},
+    {"[,1]", 1, "a value was expected"},
+    {"[1 2]", 3, "',' or ']' was expected"},
+    {"[1}", 2, "',' or ']' was expected"},
+    {"{\"a\":1]", 6, "',' or '}' was expected"},
+    {"[1:2]", 2, "',' or ']' was expected"},
+    {"{\"a\" 1}", 5, "':' was expected"},
+    {"{\"a\",1}", 4, "':' was expected"},
+    {"{1:2}", 1, "a key was expected"},
+    {"{\"a\":1,}", 7, "a key was expected"},
+    {"{,}", 1, "a key was expected"},
+    {"{\"a\"::1}", 5, "a value was expected"},
+    {"{\"a\":}", 5, "a value was expected"},
+    {"[\"a\"\"b\"]", 4, "',' or ']' was expected"},
+    {"[\"a\"b]", 4, "',' or ']' was expected"},
+    {"[b\"a\"]", 1, "a value was expected"},
+    {"1 2", 2, "more after the value"},
+    {"{}{}", 2, "more after the value"},
+    {"[] ,", 3, "more after the value"},
+    {"\"a\" \"b\"", 4, "more after the value"},
+    {"[]]", 2, "more after the value"},
+    {"]", 0, "a value was expected"},
+    {",", 0, "a value was expected"},
+    {":", 0, "a value was expected"},
+    {"01", 0, "a value was expected"},
+    {"-", 0, "a value was expected"},
+    {"+1", 0, "a value was expected"},
+    {"1.", 0, "a value was expected"},
+    {".5", 0, "a value was expected"},
+    {"1e", 0, "a value was expected"},
+    {"1e+", 0, "a value was expected"},
+    {"0x1", 0, "a value was expected"},
+    {"1_0", 0, "a value was expected"},
+    {"-01", 0, "a value was expected"},
+    {"[1.2.3]", 1, "a value was expected"},
+    {"[--1]", 1, "a value was expected"},
+    {"tru", 0, "a value was expected"},
+    {"truee", 0, "a value was expected"},
+    {"True", 0, "a value was expected"},
+    {"nul", 0, "a value was expected"},
+    {"[NaN]", 1, "a value was expected"},
+    {"[Infinity]", 1, "a value was expected"},
+    {"'a'", 0, "a value was expected"},
+    {"{a:1}", 1, "a key was expected"},
+    {"[1]//x", 3, "more after the value"},
+    {"[/**/]", 1, "a value was expected"},
+    {"<html>", 0, "a value was expected"},
+    {"[\\n]", 1, "a value was expected"},
+    {"\xef\xbb\xbf{}", 0, "a value was expected"},
+    {"[\x0b]", 1, "a value was expected"},
+    {"\"a", 0, "a string without an end"},
+    {"[\"a\\\"]", 1, "a string without an end"},
+    {"{\"a", 1, "a string without an end"},
+    {"\"a\tb\"", 2, "a control character in a string"},
+    {"[1,\"\x01\"]", 4, "a control character in a string"},
     {"\"a\nb", 2, "a control character in a string"},
-    {"\"\\x\"", 1, "a bad escape"}, {"\"\\u12\"", 1, "a bad escape"}, {"\"\\u12g4\"", 1, "a bad escape"},
-    {"\"\\ud800\"", 1, "a bad escape"}, {"\"\\udc00\"", 1, "a bad escape"}, {"\"\\ud800\\ud800\"", 1, "a bad escape"},
-    {"\"\\ud83d\\n\"", 1, "a bad escape"}, {"[\"\\n\",\"\\U0041\"]", 7, "a bad escape"},
-    {"{\"\\u0061\":1}", 2, "an escape in a key"}, {"{\"a\":1,\"b\\n\":1}", 9, "an escape in a key"},
-    {"\"\xff\"", 1, "not UTF-8"}, {"[\"\xc3\"]", 2, "not UTF-8"}, {"[\"\xed\xa0\x80\"]", 2, "not UTF-8"}, {"\x80", 0, "not UTF-8"}, {"12\x80", 2, "not UTF-8"}, {"[1\x80", 2, "not UTF-8"},
-    {"[\"a\xe2\x82", 3, "not UTF-8"}, {"\"\xc0\xaf\"", 1, "not UTF-8"},
+    {"\"\\x\"", 1, "a bad escape"},
+    {"\"\\u12\"", 1, "a bad escape"},
+    {"\"\\u12g4\"", 1, "a bad escape"},
+    {"\"\\ud800\"", 1, "a bad escape"},
+    {"\"\\udc00\"", 1, "a bad escape"},
+    {"\"\\ud800\\ud800\"", 1, "a bad escape"},
+    {"\"\\ud83d\\n\"", 1, "a bad escape"},
+    {"[\"\\n\",\"\\U0041\"]", 7, "a bad escape"},
+    {"{\"\\u0061\":1}", 2, "an escape in a key"},
+    {"{\"a\":1,\"b\\n\":1}", 9, "an escape in a key"},
+    {"\"\xff\"", 1, "not UTF-8"},
+    {"[\"\xc3\"]", 2, "not UTF-8"},
+    {"[\"\xed\xa0\x80\"]", 2, "not UTF-8"},
+    {"\x80", 0, "not UTF-8"},
+    {"12\x80", 2, "not UTF-8"},
+    {"[1\x80", 2, "not UTF-8"},
+    {"[\"a\xe2\x82", 3, "not UTF-8"},
+    {"\"\xc0\xaf\"", 1, "not UTF-8"},
     /* The first fault counts, whichever stage sees it. */
-    {"[1 2,\"\xff\"]", 3, "',' or ']' was expected"}, {"[1,\"\xff\",1 2]", 4, "not UTF-8"}, {"<a href=\"x", 0, "a value was expected"},
+    {"[1 2,\"\xff\"]", 3, "',' or ']' was expected"},
+    {"[1,\"\xff\",1 2]", 4, "not UTF-8"},
+    {"<a href=\"x", 0, "a value was expected"},
     {"{} \xff", 3, "not UTF-8"},
     /* Duplicate keys: known, sibling, unknown, empty. */
-    {"{\"given\":1,\"given\":2}", 11, "a duplicate key"}, {"{\"_given\":1,\"a\":0,\"_given\":2}", 18, "a duplicate key"},
-    {"{\"zz1\":1,\"zz1\":2}", 9, "a duplicate key"}, {"{\"_zz1\":1,\"_zz1\":2}", 10, "a duplicate key"},
-    {"{\"\":1,\"\":2}", 6, "a duplicate key"}, {"{\"a\":{\"given\":{}},\"b\":[{\"id\":1,\"id\":1}]}", 31, "a duplicate key"},
+    {"{\"given\":1,\"given\":2}", 11, "a duplicate key"},
+    {"{\"_given\":1,\"a\":0,\"_given\":2}", 18, "a duplicate key"},
+    {"{\"zz1\":1,\"zz1\":2}", 9, "a duplicate key"},
+    {"{\"_zz1\":1,\"_zz1\":2}", 10, "a duplicate key"},
+    {"{\"\":1,\"\":2}", 6, "a duplicate key"},
+    {"{\"a\":{\"given\":{}},\"b\":[{\"id\":1,\"id\":1}]}", 31, "a duplicate key"},
     {"{\"given\":{\"given\":{\"given\":0}},\"x\":0,\"given\":2}", 37, "a duplicate key"},
 };
 
@@ -240,12 +315,13 @@ static bool is_utf8(const unsigned char *p, size_t n)
     return true;
 }
 
-/* All sequences of four bytes that stand at the bounds of the table, ending at, and lying across, bounds of registers. */
+/* All sequences of four bytes that stand at the bounds of the table, ending at, and lying across, bounds of registers.
+ */
 static void test_utf8(void **state)
 {
     (void)state;
-    static const unsigned char bytes[] = {0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef,
-        0xf0, 0xf1, 0xf4, 0xf5};
+    static const unsigned char bytes[] = {
+        0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0, 0xf1, 0xf4, 0xf5};
     enum { N = sizeof bytes };
     static const size_t offsets[] = {1, 29, 30, 31, 61, 62, 63};
     struct sl_arena *arena = sl_arena_new(1 << 20);
@@ -264,10 +340,11 @@ static void test_utf8(void **state)
             struct sl_doc doc;
             struct sl_doc_error error;
             sl_arena_reset(arena);
-            enum sl_status status =
-                sl_doc_parse_with(sl_scanner_at(s), arena, (struct sl_slice){(char *)text, offset + 5}, NULL, &doc, &error);
+            enum sl_status status = sl_doc_parse_with(
+                sl_scanner_at(s), arena, (struct sl_slice){(char *)text, offset + 5}, NULL, &doc, &error);
             if ((status == SL_OK) != expected)
-                fail_msg("%s: %02x %02x %02x %02x at %zu", sl_scanner_at(s)->name, quad[0], quad[1], quad[2], quad[3], offset);
+                fail_msg("%s: %02x %02x %02x %02x at %zu", sl_scanner_at(s)->name, quad[0], quad[1], quad[2], quad[3],
+                    offset);
         }
     }
     assert_true(good > 100);
@@ -367,7 +444,9 @@ static void test_a_gigabyte_deep(void **state)
         struct sl_doc doc;
         struct sl_doc_error error;
         clock_t begin = clock();
-        assert_int_equal(sl_doc_parse_with(sl_scanner_at(i), arena, (struct sl_slice){text, whole}, &limits, &doc, &error), SL_LIMIT);
+        assert_int_equal(
+            sl_doc_parse_with(sl_scanner_at(i), arena, (struct sl_slice){text, whole}, &limits, &doc, &error),
+            SL_LIMIT);
         assert_int_equal(error.offset, 64);
         assert_true(clock() - begin < CLOCKS_PER_SEC / 2);
         sl_arena_free(arena);
@@ -388,7 +467,8 @@ static void test_limits(void **state)
     static const struct {
         const char *json;
         uint32_t values;
-    } cases[] = {{"1", 1}, {"\"a\"", 1}, {"[]", 1}, {"[1,2,3]", 4}, {"[[],[],{}]", 4}, {"{\"a\":[],\"b\":{\"c\":[1]}}", 5}};
+    } cases[] = {
+        {"1", 1}, {"\"a\"", 1}, {"[]", 1}, {"[1,2,3]", 4}, {"[[],[],{}]", 4}, {"{\"a\":[],\"b\":{\"c\":[1]}}", 5}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_doc_limits limits = {strlen(cases[i].json), cases[i].values, 64};
         struct parsed p = parse_limited(text_of(cases[i].json), &limits);
@@ -408,8 +488,8 @@ static void test_limits(void **state)
     }
 }
 
-/* An object of `count` members, whose keys are their numbers with `digits` digits, every other one a '_' sibling's; or, for
- * no digits, the names of R4. Member `twin` has the key of member 3. */
+/* An object of `count` members, whose keys are their numbers with `digits` digits, every other one a '_' sibling's; or,
+ * for no digits, the names of R4. Member `twin` has the key of member 3. */
 static char *make_object(unsigned count, unsigned twin, int digits, size_t *twin_offset)
 {
     char *text = malloc((size_t)count * 60 + 10), *to = text;
@@ -460,7 +540,8 @@ static void test_many_keys(void **state)
 static void test_members(void **state)
 {
     (void)state;
-    struct parsed p = parse(SL_LIT("{\"zzz\":[1],\"given\" : [\"A\"],\n\"_given\"\t:[{\"id\":\"x\"}],\"id\":\"7\",\"_\":0,\"\":1,\"_zzz\":{}}"));
+    struct parsed p = parse(SL_LIT(
+        "{\"zzz\":[1],\"given\" : [\"A\"],\n\"_given\"\t:[{\"id\":\"x\"}],\"id\":\"7\",\"_\":0,\"\":1,\"_zzz\":{}}"));
     sl_name given = sl_name_find("given", 5), id = sl_name_find("id", 2);
     assert_int_not_equal(given, 0);
     uint32_t a = sl_span_member(&p.doc, 0, given), b = sl_span_sibling(&p.doc, 0, given);
@@ -483,7 +564,8 @@ static void test_members(void **state)
     assert_int_equal(p.doc.spans[z + 1].flags, 0);
     assert_true(sl_slice_eq(sl_span_text(&p.doc, sl_span_member_key(&p.doc, 0, SL_LIT(""))), SL_LIT("1")));
     assert_true(sl_slice_eq(sl_span_text(&p.doc, sl_span_member_key(&p.doc, 0, SL_LIT("_"))), SL_LIT("0")));
-    assert_int_equal(p.doc.spans[sl_span_member_key(&p.doc, 0, SL_LIT("_zzz"))].flags, SL_SPAN_MEMBER | SL_SPAN_SIBLING);
+    assert_int_equal(
+        p.doc.spans[sl_span_member_key(&p.doc, 0, SL_LIT("_zzz"))].flags, SL_SPAN_MEMBER | SL_SPAN_SIBLING);
     assert_int_equal(sl_span_member_key(&p.doc, 0, SL_LIT("nothing")), 0);
     assert_int_equal(sl_span_member_key(&p.doc, z, SL_LIT("zzz")), 0);
     assert_int_equal(sl_span_key(&p.doc, 0).len, 0);
@@ -498,12 +580,17 @@ static void test_strings(void **state)
         struct sl_slice value;
         bool escaped;
     } cases[] = {
-        {"\"F11.20\"", SL_LIT("F11.20"), false}, {"\"F11\\u002e20\"", SL_LIT("F11.20"), true},
-        {"\"\\u0046\\u0031\\u0031\\u002E\\u0032\\u0030\"", SL_LIT("F11.20"), true}, {"\"\"", SL_LIT(""), false},
-        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", SL_LIT("\"\\/\b\f\n\r\t"), true}, {"\"a\\u0000b\"", SL_LIT("a\0b"), true},
+        {"\"F11.20\"", SL_LIT("F11.20"), false},
+        {"\"F11\\u002e20\"", SL_LIT("F11.20"), true},
+        {"\"\\u0046\\u0031\\u0031\\u002E\\u0032\\u0030\"", SL_LIT("F11.20"), true},
+        {"\"\"", SL_LIT(""), false},
+        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", SL_LIT("\"\\/\b\f\n\r\t"), true},
+        {"\"a\\u0000b\"", SL_LIT("a\0b"), true},
         {"\"\\u00e9\\u07ff\\u0800\\uffff\"", SL_LIT("\xc3\xa9\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"), true},
-        {"\"\\ud83d\\ude00\"", SL_LIT("\xf0\x9f\x98\x80"), true}, {"\"\\uD800\\uDC00\"", SL_LIT("\xf0\x90\x80\x80"), true},
-        {"\"\\udbff\\udfff!\"", SL_LIT("\xf4\x8f\xbf\xbf!"), true}, {"\"\xc3\xa9\"", SL_LIT("\xc3\xa9"), false},
+        {"\"\\ud83d\\ude00\"", SL_LIT("\xf0\x9f\x98\x80"), true},
+        {"\"\\uD800\\uDC00\"", SL_LIT("\xf0\x90\x80\x80"), true},
+        {"\"\\udbff\\udfff!\"", SL_LIT("\xf4\x8f\xbf\xbf!"), true},
+        {"\"\xc3\xa9\"", SL_LIT("\xc3\xa9"), false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct parsed p = parse(text_of(cases[i].json));
@@ -535,13 +622,14 @@ static unsigned random_below(uint64_t *seed, unsigned limit)
     return (unsigned)(*seed >> 33) % limit;
 }
 
-/* Texts made of the bytes that matter: almost all are refused, and all scanners must say the same, down to the offset. */
+/* Texts made of the bytes that matter: almost all are refused, and all scanners must say the same, down to the offset.
+ */
 static void test_random_texts(void **state)
 {
     (void)state;
-    static const char *const pieces[] = {"{", "}", "[", "]", ":", ",", "\"", "\\", "\\\"", "\\u00e9", " ", "\n", "1", "-1.5e3",
-        "true", "null", "\"a\"", "\"given\":", "\xc3\xa9", "\xe2\x82", "\xff", "\x01", "[]", "{\"a\":[1,2],", "aaaaaaaaaaaaaaaa",
-        "                                ", "[1,[2,[3,\"4\"]]],", "\"\xf0\x9f\x98\x80\","};
+    static const char *const pieces[] = {"{", "}", "[", "]", ":", ",", "\"", "\\", "\\\"", "\\u00e9", " ", "\n", "1",
+        "-1.5e3", "true", "null", "\"a\"", "\"given\":", "\xc3\xa9", "\xe2\x82", "\xff", "\x01", "[]", "{\"a\":[1,2],",
+        "aaaaaaaaaaaaaaaa", "                                ", "[1,[2,[3,\"4\"]]],", "\"\xf0\x9f\x98\x80\","};
     uint64_t seed = 1;
     unsigned taken = 0;
     for (int i = 0; i < 20000; i++) {
@@ -561,7 +649,8 @@ static void test_one_wrong_byte(void **state)
     (void)state;
     char text[12000] = "[", *to = text + 1;
     while (to < text + 9000)
-        to += sprintf(to, "{\"id\" : \"%d\", \"given\":[\"\xc3\xa9\\u00e9\",null , -%d.5e1],\n \"x\":{}},", (int)(to - text), (int)(to - text));
+        to += sprintf(to, "{\"id\" : \"%d\", \"given\":[\"\xc3\xa9\\u00e9\",null , -%d.5e1],\n \"x\":{}},",
+            (int)(to - text), (int)(to - text));
     strcpy(to, "0]");
     struct sl_slice right = text_of(text);
     struct parsed p = parse(right);
