@@ -66,11 +66,11 @@ static enum sl_status gather_text(struct sl_offline *offline, struct sl_offline_
 {
     if (!text->bundle && !entry_goes(text->item))
         return SL_OK;
-    struct sl_edits *edits = sl_edits_new(offline->arena, &text->doc);
+    struct sl_edits *edits = sl_edits_new(offline->arena, text->doc);
     if (!edits)
         return SL_NO_MEMORY;
     if (text->bundle)
-        SL_TRY(edit_bundle(offline, edits, &text->doc));
+        SL_TRY(edit_bundle(offline, edits, text->doc));
     else
         SL_TRY(sl_segment_edit(text->item, edits, offline->arena));
     SL_TRY(sl_edit_gather(edits, 0, out));

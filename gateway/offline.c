@@ -29,9 +29,14 @@ void sl_offline_fini(struct sl_offline *offline)
 
 typedef enum sl_status (*text_visitor)(struct sl_offline *offline, const struct sl_doc *doc, size_t line);
 
+/* The document lives as long as the arena: items keep hold of it. */
 static enum sl_status parse_one(struct sl_offline *offline, const char *path, struct sl_slice text, size_t line,
-    struct sl_doc *doc)
+    const struct sl_doc **out)
 {
+    struct sl_doc *doc = sl_arena_alloc(offline->arena, sizeof *doc);
+    if (!doc)
+        return SL_NO_MEMORY;
+    *out = doc;
     struct sl_doc_error error = {0};
     const struct sl_doc_limits limits = {.bytes = 0xfffffff0u, .spans = 0x7fffffffu, .depth = sl_doc_limits_default.depth};
     enum sl_status status = sl_doc_parse(offline->arena, text, &limits, doc, &error);
@@ -75,11 +80,11 @@ static enum sl_status visit_lines(struct sl_offline *offline, const char *path, 
     for (size_t number = 1; text.len; number++) {
         struct sl_slice line = first_line(text);
         text = sl_slice_from(text, line.len + 1);
-        struct sl_doc doc;
+        const struct sl_doc *doc;
         if (blank(line))
             continue;
         SL_TRY(parse_one(offline, path, line, number, &doc));
-        SL_TRY(visit(offline, &doc, number));
+        SL_TRY(visit(offline, doc, number));
     }
     return SL_OK;
 }
@@ -99,9 +104,9 @@ static enum sl_status visit_file(struct sl_offline *offline, const char *path, t
         *ndjson = lines;
     if (lines)
         return visit_lines(offline, path, text, visit);
-    struct sl_doc doc;
+    const struct sl_doc *doc;
     SL_TRY(parse_one(offline, path, text, 1, &doc));
-    return visit(offline, &doc, 1);
+    return visit(offline, doc, 1);
 }
 
 static bool is_type(const struct sl_doc *doc, uint32_t root, struct sl_slice type)
@@ -318,7 +323,7 @@ static enum sl_status visit_input(struct sl_offline *offline, const struct sl_do
     struct sl_offline_text *text = sl_arena_alloc(offline->arena, sizeof *text);
     if (!text)
         return SL_NO_MEMORY;
-    text->doc = *doc;
+    text->doc = doc;
     text->bundle = is_type(doc, 0, SL_LIT("Bundle"));
     if (offline->last)
         offline->last->next = text;
@@ -326,8 +331,8 @@ static enum sl_status visit_input(struct sl_offline *offline, const struct sl_do
         offline->first = text;
     offline->last = text;
     if (text->bundle)
-        return visit_entries(offline, &text->doc, add_entry);
-    return sl_pass_add(offline->pass, &text->doc, 0, (struct sl_slice){NULL, 0}, false, &text->item);
+        return visit_entries(offline, doc, add_entry);
+    return sl_pass_add(offline->pass, doc, 0, (struct sl_slice){NULL, 0}, false, &text->item);
 }
 
 static enum sl_status label_all(struct sl_offline *offline)

@@ -12,7 +12,7 @@
 
 /* One JSON text of the input: a resource, a Bundle, or a line of NDJSON. */
 struct sl_offline_text {
-    struct sl_doc doc;
+    const struct sl_doc *doc;
     bool bundle;
     struct sl_item *item; /* of a single resource; a Bundle's items carry their doc */
     struct sl_offline_text *next;
