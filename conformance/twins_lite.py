@@ -4,7 +4,7 @@
 the other nobody ever did. No consent opens a program's records to these callers, so by N1 and N2 of design.md every answer
 must be the same bytes: status, headers, body.
 
-    conformance/twins_lite.py --sluice build/release/sluice [--caller NAME] [--all] [--keep-going N]
+    conformance/twins_lite.py --sluice build/release/sluice [--caller NAME] [--kind TYPE] [--values N]
 
 Deterministic: the requests are made of the records of both worlds. What differs by right is masked: the Date header, the port
 in links, the second in which the store took a record, and the bytes (not the length) of sealed cursors. Exit 1 if anything else differs; the smallest request comes first.
@@ -24,7 +24,6 @@ import house  # noqa: E402
 # Whose consents open nothing of a program: revoked, expired, or about something else.
 CLOSED = ("chen-", "dalia-", "farah-")
 MODIFIERS = (":missing=true", ":missing=false")
-VALUES = 6       # of each parameter, drawn evenly from what the records hold
 PAGES = 200      # of one search, at most: a loop is a defect
 
 
@@ -118,7 +117,7 @@ def values_of(resources, kind, most):
     return spread(found, most)
 
 
-def requests(capability, a, b, most):
+def requests(capability, a, b, most, kinds):
     """(method, path, body), the simple ones first."""
     every = a.records + [r for r in b.records if r not in a.records]
     by_type = {}
@@ -131,7 +130,7 @@ def requests(capability, a, b, most):
     for ident in patients:
         yield "GET", f"Patient/{ident}/$everything", None
     known = {r["type"]: r for r in capability["rest"][0]["resource"]}
-    for kind in sorted(set(by_type) | {"Slot", "Media", "Task", "Communication"}):
+    for kind in kinds or sorted(set(by_type) | {"Slot", "Media", "Task", "Communication"}):
         yield "GET", kind, None
         yield "HEAD", kind, None
         for count in range(1, 6):
@@ -198,14 +197,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sluice", required=True)
     parser.add_argument("--caller", action="append", help="of tests/scenario/house.py; default: all")
-    parser.add_argument("--all", action="store_true", help="every value the records hold, not a few of each")
+    parser.add_argument("--kind", action="append", help="searches of this type alone; default: all")
+    parser.add_argument("--values", type=int, default=6, help="of each parameter, drawn evenly from what the records hold")
     parser.add_argument("--most", type=int, default=20, help="differences to print for each caller")
     args = parser.parse_args()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="sluice-twins-") as folder:
         houses = world(folder, "with", args.sluice), world(folder, "without", args.sluice, "--without-program")
         capability = json.loads(Client(houses[0], "ward").ask("GET", "metadata")[2])
-        plan = list(dict.fromkeys(requests(capability, *houses, 1000 if args.all else VALUES)))
+        plan = list(dict.fromkeys(requests(capability, *houses, args.values, args.kind)))
         for caller in args.caller or sorted(house.CALLERS):
             clients = [Client(h, caller) for h in houses]
             found, answers, statuses = [], 0, {}

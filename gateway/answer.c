@@ -6,6 +6,8 @@
  * released matches; `next` if and only if there is one more of them; the notice of 42 CFR 2.32 if and only if something
  * released rests on written consent; the standing sentence always.
  */
+#include <stdlib.h>
+
 #include "bookmark.h"
 #include "outcome.h"
 
@@ -98,15 +100,15 @@ static bool is_linked(struct sl_exchange *x, const struct sl_found *candidate)
     return false;
 }
 
-/* Has an earlier entry of the answer the same name? Upstreams repeat includes from page to page. */
+/* Is it in the answer already, as a match of any page of the upstream, or as an include that came before? */
 static bool is_repeated(const struct sl_exchange *x, const struct sl_found *one)
 {
+    bool before = true;
     for (const struct sl_round *round = x->rounds; round; round = round->next)
         for (const struct sl_found *other = round->first; other; other = other->next) {
-            if (other == one)
-                return false;
-            if (other->released && (other->match || other->linked) && other->entry->type == one->entry->type &&
-                sl_slice_eq(other->entry->id, one->entry->id))
+            before = before && other != one;
+            if (other != one && other->released && (other->match || (before && other->linked)) &&
+                other->entry->type == one->entry->type && sl_slice_eq(other->entry->id, one->entry->id))
                 return true;
         }
     return false;
@@ -206,16 +208,51 @@ static enum sl_status add_entry(struct sl_exchange *x, const struct sl_found *fo
     return out->failed ? SL_NO_MEMORY : SL_OK;
 }
 
-static enum sl_status add_entries(struct sl_exchange *x, bool matches, struct notice *notice)
+static bool is_answered(const struct sl_exchange *x, const struct sl_found *found, bool matches)
+{
+    return found->released && found->match == matches && (matches || found->linked) &&
+           sl_interaction_wants(&x->interaction, found->entry->type);
+}
+
+static enum sl_status add_matches(struct sl_exchange *x, struct notice *notice)
 {
     for (const struct sl_round *round = x->rounds; round; round = round->next)
-        for (const struct sl_found *found = round->first; found; found = found->next) {
-            if (!found->released || found->match != matches || (!matches && !found->linked) ||
-                !sl_interaction_wants(&x->interaction, found->entry->type))
-                continue;
-            SL_TRY(disclose(x, found, notice));
-            SL_TRY(add_entry(x, found));
-        }
+        for (const struct sl_found *found = round->first; found; found = found->next)
+            if (is_answered(x, found, true)) {
+                SL_TRY(disclose(x, found, notice));
+                SL_TRY(add_entry(x, found));
+            }
+    return SL_OK;
+}
+
+static int order_names(const void *a, const void *b)
+{
+    const struct sl_entry *x = (*(const struct sl_found *const *)a)->entry, *y = (*(const struct sl_found *const *)b)->entry;
+    if (x->type != y->type)
+        return x->type < y->type ? -1 : 1;
+    int order = memcmp(x->id.ptr, y->id.ptr, x->id.len < y->id.len ? x->id.len : y->id.len);
+    return order ? order : (x->id.len > y->id.len) - (x->id.len < y->id.len);
+}
+
+/* In the order of their names: the upstream's order depends on which matches, withheld ones among them, came first. */
+static enum sl_status add_includes(struct sl_exchange *x, struct notice *notice)
+{
+    size_t count = 0, limit = 0;
+    for (const struct sl_round *round = x->rounds; round; round = round->next)
+        for (const struct sl_found *found = round->first; found; found = found->next)
+            limit += is_answered(x, found, false);
+    const struct sl_found **list = sl_arena_array(x->arena, limit + 1, sizeof *list);
+    if (!list)
+        return SL_NO_MEMORY;
+    for (const struct sl_round *round = x->rounds; round; round = round->next)
+        for (const struct sl_found *found = round->first; found; found = found->next)
+            if (is_answered(x, found, false))
+                list[count++] = found;
+    qsort(list, count, sizeof *list, order_names);
+    for (size_t i = 0; i < count; i++) {
+        SL_TRY(disclose(x, list[i], notice));
+        SL_TRY(add_entry(x, list[i]));
+    }
     return SL_OK;
 }
 
@@ -320,8 +357,8 @@ static enum sl_status answer_bundle(struct sl_exchange *x)
     SL_TRY(add_links(x));
     LIT("\"entry\":[");
     link_includes(x);
-    SL_TRY(add_entries(x, true, &notice));
-    SL_TRY(add_entries(x, false, &notice));
+    SL_TRY(add_matches(x, &notice));
+    SL_TRY(add_includes(x, &notice));
     if (notice.due)
         add_notice(x, &notice);
     LIT("{\"fullUrl\":\"urn:uuid:8a2c3b64-5b0f-4c0e-9d55-0f2d7e6b2321\",\"resource\":");

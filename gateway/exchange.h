@@ -29,7 +29,8 @@ enum sl_step {
 struct sl_errand {
     enum sl_ask_kind kind;
     struct sl_slice type, id;
-    const struct sl_search *search;
+    const struct sl_search *search; /* what the released views must match */
+    const struct sl_search *asked;  /* what the upstream is asked: whatever a cut could make match too */
     struct sl_slice *ids;
     size_t id_count;
 };

@@ -10,6 +10,27 @@ static enum sl_status add_read(struct sl_exchange *x, struct sl_errand *errand)
     return SL_OK;
 }
 
+/* A cut takes values away. So what matches in a view matches in the record, but for what asks that something is missing:
+ * there the upstream cannot say, and is asked without. */
+static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
+{
+    struct sl_search *asked = sl_arena_alloc(x->arena, sizeof *asked);
+    struct sl_search_param *params = sl_arena_array(x->arena, errand->search->param_count + 1, sizeof *params);
+    if (!asked || !params)
+        return SL_NO_MEMORY;
+    *asked = *errand->search;
+    asked->params = params;
+    asked->param_count = 0;
+    for (size_t i = 0; i < errand->search->param_count; i++) {
+        const struct sl_search_param *param = &errand->search->params[i];
+        bool absence = sl_slice_eq(param->modifier, SL_LIT("missing")) && sl_slice_eq(param->values[0].text, SL_LIT("true"));
+        if (!absence)
+            params[asked->param_count++] = *param;
+    }
+    errand->asked = asked;
+    return SL_OK;
+}
+
 /* A search with one parameter more: the compartment's. Read again from text, so that there is one way to make a search.
  */
 static enum sl_status add_compartment(struct sl_exchange *x, sl_r4_node type, struct sl_slice query,
@@ -25,7 +46,7 @@ static enum sl_status add_compartment(struct sl_exchange *x, sl_r4_node type, st
         return SL_NO_MEMORY;
     SL_TRY(sl_search_read(x->arena, type, text, form, NULL, search));
     *errand = (struct sl_errand){.kind = SL_ASK_PAGE, .type = sl_r4_node_name(type), .search = search};
-    return SL_OK;
+    return widen(x, errand);
 }
 
 static size_t count_params(const char *const *params)
@@ -69,7 +90,7 @@ static enum sl_status plan_search(struct sl_exchange *x)
         (struct sl_errand){.kind = SL_ASK_PAGE, .type = x->interaction.type_name, .search = &x->interaction.search};
     x->errands = errand;
     x->errand_count = 1;
-    return SL_OK;
+    return widen(x, errand);
 }
 
 /* May the caller's scopes reach this type at all? What they do not reach is not asked for. */

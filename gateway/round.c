@@ -96,7 +96,7 @@ static void put_question(struct sl_exchange *x, struct sl_round *round, struct s
     question->ask = (struct sl_ask){.kind = errand->kind,
         .type = errand->type,
         .id = errand->id,
-        .search = errand->search,
+        .search = errand->asked,
         .position = at.upstream,
         .count = rows_wanted(x),
         .ids = errand->ids,
@@ -160,7 +160,7 @@ static struct sl_slice name_of(struct sl_round *round, const struct sl_entry *en
 
 /* A resource becomes an item of the pass, unless it is there already (two parameters of a compartment found it). */
 static enum sl_status add_entry(
-    struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry, struct sl_position position)
+    struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry, struct sl_position position, bool match)
 {
     struct sl_slice name = name_of(round, entry);
     struct sl_item *item = NULL;
@@ -177,7 +177,7 @@ static enum sl_status add_entry(
         .item = item,
         .pass = round->pass,
         .position = position,
-        .match = entry->match && !round->includes_only};
+        .match = match};
     if (round->last)
         round->last->next = found;
     else
@@ -186,16 +186,27 @@ static enum sl_status add_entry(
     return SL_OK;
 }
 
-static enum sl_status add_page(struct sl_round *round, const struct sl_page *page)
+/* Then what is no match of this page may still be what one leads to, or what leads to one. An upstream does not name it a
+ * second time where it is a match on the same page, and where its pages end depends on what is withheld. */
+static bool may_include(const struct sl_exchange *x)
+{
+    return x->interaction.kind == SL_SEARCH && x->interaction.search.include_count;
+}
+
+static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *round, const struct sl_page *page)
 {
     uint32_t matches = 0;
     for (size_t i = 0; i < page->fetched->count; i++) {
         const struct sl_entry *entry = &page->fetched->entries[i];
         struct sl_position position = page->at;
         position.skip = matches;
-        if (entry->match && matches++ < page->at.skip)
-            continue; /* dealt with on an earlier page */
-        SL_TRY(add_entry(round, page->fetched, entry, position));
+        bool match = entry->match && !round->includes_only;
+        if (entry->match && matches++ < page->at.skip) {
+            if (!may_include(x))
+                continue;
+            match = false; /* dealt with on an earlier page; here it may be what a match leads to */
+        }
+        SL_TRY(add_entry(round, page->fetched, entry, position, match));
     }
     return SL_OK;
 }
@@ -207,7 +218,7 @@ static enum sl_status add_pages(struct sl_exchange *x, struct sl_round *round)
     for (uint32_t errand = 0; errand < x->errand_count; errand++)
         for (const struct sl_page *page = round->pages; page; page = page->next)
             if (page->at.errand == errand)
-                SL_TRY(add_page(round, page));
+                SL_TRY(add_page(x, round, page));
     return SL_OK;
 }
 
@@ -531,15 +542,24 @@ static bool belongs(const struct sl_exchange *x, const struct sl_found *found)
     return false;
 }
 
+/* What is no match of this page is disclosed only as an include. */
+static void leave_to_includes(const struct sl_exchange *x, struct sl_found *found)
+{
+    found->match = !may_include(x);
+    found->released = found->released && may_include(x);
+}
+
 static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct sl_found *found)
 {
     const struct sl_item *item = found->item;
     if (!item || !item->verdict || item->verdict->decision != SL_RELEASED)
         return SL_OK;
     SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
-    found->released = !found->match || belongs(x, found);
-    if (!found->released)
+    found->released = true;
+    if (found->match && !belongs(x, found)) {
         sl_account_unmatched(x, found);
+        leave_to_includes(x, found);
+    }
     return SL_OK;
 }
 
@@ -549,7 +569,7 @@ static void count_match(struct sl_exchange *x, struct sl_found *found)
     if (!found->match || !found->released || !sl_interaction_wants(&x->interaction, found->entry->type))
         return;
     if (x->interaction.kind == SL_SEARCH && x->gathered == x->wanted) {
-        found->released = false; /* not disclosed: the next page begins with it */
+        leave_to_includes(x, found); /* no match of this page: the next one begins with it */
         x->following = found->position;
         x->following.upstream = sl_arena_copy(x->arena, found->position.upstream);
     }
@@ -590,8 +610,11 @@ enum sl_step_result sl_round_segment(struct sl_exchange *x)
 {
     struct sl_round *round = x->round;
     for (; round->at; round->at = round->at->next) {
-        if (round->at->match && is_full(x))
-            continue; /* beyond the page; includes may still stand behind */
+        if (round->at->match && is_full(x)) { /* beyond the page; includes may still stand behind */
+            leave_to_includes(x, round->at);
+            if (round->at->match)
+                continue;
+        }
         enum sl_status status = cut(x, round, round->at);
         if (status != SL_OK)
             return fail(x, status, "segment");
