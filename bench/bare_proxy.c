@@ -2,9 +2,9 @@
 /*
  * bare_proxy PORT UPSTREAM-URL TYPE/ID: what the gateway would cost if it did nothing.
  *
- * The same listener, worker, HTTP reader and upstream connections as the gateway's, in one worker, without TLS; but of the
- * exchange only this is left: every request, whatever it asks, is answered with the upstream's TYPE/ID as it came. No
- * identity, no parse, no consent, no ledger. It is linked against the gateway's own objects and takes the place of
+ * The same listener, worker, HTTP reader and upstream connections as the gateway's, in one worker, without TLS; but of
+ * the exchange only this is left: every request, whatever it asks, is answered with the upstream's TYPE/ID as it came.
+ * No identity, no parse, no consent, no ledger. It is linked against the gateway's own objects and takes the place of
  * exchange.c, so that gateway.py can tell the price of the exchange from that of everything around it.
  */
 #include <signal.h>
@@ -36,8 +36,8 @@ struct sl_exchange {
 static void respond(struct sl_exchange *x, int status, bool close)
 {
     x->header = (struct sl_header){SL_LIT("Content-Type"), SL_LIT("application/fhir+json")};
-    x->response = (struct sl_response){.status = status, .headers = &x->header, .header_count = 1, .body = &x->body,
-        .close = close};
+    x->response = (struct sl_response){
+        .status = status, .headers = &x->header, .header_count = 1, .body = &x->body, .close = close};
     sl_conn_respond(x->conn, &x->response);
 }
 
@@ -77,8 +77,12 @@ enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *
 
 void sl_exchange_start(struct sl_exchange *x)
 {
-    x->ask = (struct sl_ask){.kind = SL_ASK_READ, .type = x->state->type, .id = x->state->id, .arena = x->arena,
-        .done = answered, .context = x};
+    x->ask = (struct sl_ask){.kind = SL_ASK_READ,
+        .type = x->state->type,
+        .id = x->state->id,
+        .arena = x->arena,
+        .done = answered,
+        .context = x};
     sl_upstream_ask(x->state->upstream, &x->ask);
     if (x->ask.finished)
         answered(&x->ask);
@@ -164,8 +168,12 @@ int main(int argc, char **argv)
         return 2;
     }
     /* As in config.def. */
-    state.config = (struct sl_config){.upstream_url = sl_slice_of(argv[2]), .upstream_connections = 32,
-        .upstream_connect_ms = 2000, .upstream_total_ms = 15000, .upstream_stall_s = 5, .upstream_body = 32u << 20};
+    state.config = (struct sl_config){.upstream_url = sl_slice_of(argv[2]),
+        .upstream_connections = 32,
+        .upstream_connect_ms = 2000,
+        .upstream_total_ms = 15000,
+        .upstream_stall_s = 5,
+        .upstream_body = 32u << 20};
     sl_upstream_http_init();
     sl_loop_keep_memory();
     return serve(&state, (uint16_t)atoi(argv[1]));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * segment_bench POLICY-DIR FILE…: the whole pass in memory (parse, label, decide, segment, gather) over JSON Bundles,
- * against Jansson's parse-and-print of the same bytes, in one run and in turn; the best round of each counts, by processor
- * time. Prints MB/s and the ratio for three parties. Lines that begin with '=' are figures for run.sh.
+ * against Jansson's parse-and-print of the same bytes, in one run and in turn; the best round of each counts, by
+ * processor time. Prints MB/s and the ratio for three parties. Lines that begin with '=' are figures for run.sh.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -27,8 +27,8 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static enum sl_status no_directives(void *context, struct sl_slice patient, struct sl_arena *arena,
-    struct sl_directives *out)
+static enum sl_status no_directives(
+    void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
 {
     (void)context, (void)patient, (void)arena;
     *out = (struct sl_directives){0};
@@ -66,8 +66,8 @@ struct times {
     size_t released, withheld, cut, out;
 };
 
-static enum sl_status segment_once(struct sl_arena *arena, const struct sl_pass_options *options, struct sl_slice text,
-    struct times *times)
+static enum sl_status segment_once(
+    struct sl_arena *arena, const struct sl_pass_options *options, struct sl_slice text, struct times *times)
 {
     struct sl_doc doc;
     struct sl_segment_report report;
@@ -174,8 +174,7 @@ static size_t read_files(struct sl_arena *arena, char **paths, size_t count, str
 
 int main(int argc, char **argv)
 {
-    static struct contender all[] = {
-        {.party = "treating-provider", .purpose = "TREAT", .best = 1e9},
+    static struct contender all[] = {{.party = "treating-provider", .purpose = "TREAT", .best = 1e9},
         {.party = "hie-partner", .purpose = "TREAT", .best = 1e9},
         {.party = "health-plan", .purpose = "HPAYMT", .best = 1e9}};
     struct sl_arena *arena = sl_arena_new((size_t)4 << 30), *work = sl_arena_new((size_t)4 << 30);
@@ -194,10 +193,13 @@ int main(int argc, char **argv)
     double megabytes = (double)read_files(arena, argv + 2, count, files) / 1e6, jansson = 1e9;
     struct sl_programs *programs = sl_programs_new(true);
     for (size_t i = 0; i < PARTIES; i++) {
-        all[i].recipient = (struct sl_recipient){.party = sl_slice_of(all[i].party),
-            .purpose = sl_purpose_find(sl_slice_of(all[i].purpose))};
-        all[i].options = (struct sl_pass_options){.policy = policy, .programs = programs, .recipient = &all[i].recipient,
-            .now = 1790000000, .directives = no_directives};
+        all[i].recipient = (struct sl_recipient){
+            .party = sl_slice_of(all[i].party), .purpose = sl_purpose_find(sl_slice_of(all[i].purpose))};
+        all[i].options = (struct sl_pass_options){.policy = policy,
+            .programs = programs,
+            .recipient = &all[i].recipient,
+            .now = 1790000000,
+            .directives = no_directives};
     }
     for (int round = 0; round < ROUNDS; round++) {
         if (round < JANSSON_ROUNDS) {

@@ -241,8 +241,8 @@ static void finish(
     }
 }
 
-/* A sync costs the processor about as much as a request does. Where several wait at a time, half a millisecond makes one
- * sync of many; one that comes alone is never held up. */
+/* A sync costs the processor about as much as a request does. Where several wait at a time, half a millisecond makes
+ * one sync of many; one that comes alone is never held up. */
 static void gather(struct sl_ledger *ledger)
 {
     const struct timespec while_others_come = {0, GATHER_NS};

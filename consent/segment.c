@@ -117,7 +117,8 @@ static unsigned trace(const struct sl_item *item, uint32_t span, struct step *st
         if (!child || n == MAX_STEPS)
             return 0;
         const struct sl_r4_element *element = element_of(doc, parent, child);
-        sl_r4_node node = doc->spans[child].flags & SL_SPAN_SIBLING ? SL_R4_Element : node_of_value(doc, child, element);
+        sl_r4_node node =
+            doc->spans[child].flags & SL_SPAN_SIBLING ? SL_R4_Element : node_of_value(doc, child, element);
         steps[n++] = (struct step){.span = child, .node = node, .element = element};
     }
     return n;
@@ -125,7 +126,8 @@ static unsigned trace(const struct sl_item *item, uint32_t span, struct step *st
 
 /* ---- Withholding ---- */
 
-static void report_withheld(struct segmenter *s, const struct sl_item *item, struct sl_slice path, struct sl_cause cause)
+static void report_withheld(
+    struct segmenter *s, const struct sl_item *item, struct sl_slice path, struct sl_cause cause)
 {
     struct sl_withheld *w = sl_arena_alloc(s->arena, sizeof *w);
     if (!w)
@@ -283,8 +285,9 @@ static enum sl_status number_items(struct segmenter *s)
     return SL_OK;
 }
 
-/* A Medication, a Substance, a Binary: about nobody by itself, it belongs to whoever's released record points at it. What it
- * is has classified the record that points (a defining reference), so nothing is decided here but whether one does. */
+/* A Medication, a Substance, a Binary: about nobody by itself, it belongs to whoever's released record points at it.
+ * What it is has classified the record that points (a defining reference), so nothing is decided here but whether one
+ * does. */
 static bool is_by_route(const struct sl_item *item)
 {
     return (sl_r4_facts(item->type) & SL_R4_BY_ROUTE) && item->type != SL_R4_Provenance && !item->container &&
@@ -656,7 +659,8 @@ static uint32_t received_mark(const struct sl_doc *doc, uint32_t extensions)
     return 0;
 }
 
-static enum sl_status edit_mark(const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
+static enum sl_status edit_mark(
+    const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
 {
     if (!item->mark.len)
         return SL_OK;
@@ -677,7 +681,8 @@ static enum sl_status edit_mark(const struct sl_item *item, uint32_t meta, struc
     return SL_OK;
 }
 
-static enum sl_status add_security(const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
+static enum sl_status add_security(
+    const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
 {
     const struct sl_slice parts[] = {SL_LIT("\"security\":"), item->security};
     struct sl_slice member = sl_arena_join(arena, parts, 2);
@@ -692,7 +697,8 @@ static enum sl_status edit_meta(const struct sl_item *item, struct sl_edits *edi
     uint32_t meta = item->meta;
     if (!meta || sl_edit_is_cut(edits, meta)) {
         const struct sl_slice parts[] = {SL_LIT("\"meta\":{\"security\":"), item->security,
-            item->mark.len ? SL_LIT(",\"extension\":[") : SL_LIT(""), item->mark, item->mark.len ? SL_LIT("]}") : SL_LIT("}")};
+            item->mark.len ? SL_LIT(",\"extension\":[") : SL_LIT(""), item->mark,
+            item->mark.len ? SL_LIT("]}") : SL_LIT("}")};
         struct sl_slice text = sl_arena_join(arena, parts, 5);
         if (!text.ptr)
             return SL_NO_MEMORY;

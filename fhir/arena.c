@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arena: see sluice/arena.h. Blocks grow by doubling up to 1 MiB; a large request gets its own. What a reset keeps is
- * given out again before malloc is asked: fresh memory costs a page fault every 4 KiB, which is more than parsing it. */
+/* The arena: see sluice/arena.h. Blocks grow by doubling up to 1 MiB; a large request gets its own. What a reset keeps
+ * is given out again before malloc is asked: fresh memory costs a page fault every 4 KiB, which is more than parsing
+ * it. */
 #include "sluice/arena.h"
 #include "sluice/status.h"
 

@@ -40,10 +40,12 @@ static void write_batch(struct sl_task *task)
 {
     struct batch *batch = task->context;
     struct sl_keeper *keeper = batch->keeper;
-    enum sl_status status = sl_book_put(keeper->book, &batch->generation, batch->server, batch->entries, batch->count, batch->stored);
+    enum sl_status status =
+        sl_book_put(keeper->book, &batch->generation, batch->server, batch->entries, batch->count, batch->stored);
     if (status != SL_OK && !keeper->failed) {
         keeper->failed = true;
-        fprintf(stderr, "sluice: the label book cannot be written (%s); references are asked for each time\n", sl_status_name(status));
+        fprintf(stderr, "sluice: the label book cannot be written (%s); references are asked for each time\n",
+            sl_status_name(status));
     }
     sl_arena_free(batch->arena);
     atomic_fetch_sub(&keeper->batches, 1);
@@ -96,7 +98,8 @@ void sl_keeper_free(struct sl_keeper *keeper)
         return;
     if (keeper->started) {
         keeper->stop = (struct sl_task){.call = end, .context = keeper};
-        sl_loop_post(&keeper->loop, &keeper->stop); /* tasks run in the order of posting: what was given before is written */
+        sl_loop_post(
+            &keeper->loop, &keeper->stop); /* tasks run in the order of posting: what was given before is written */
         pthread_join(keeper->thread, NULL);
     }
     if (keeper->opened)
@@ -107,8 +110,8 @@ void sl_keeper_free(struct sl_keeper *keeper)
 
 /* ---- From the workers ---- */
 
-enum sl_status sl_keeper_find(struct sl_keeper *keeper, const struct sl_label_generation *generation, struct sl_slice server,
-    struct sl_slice reference, int64_t now, struct sl_arena *arena, struct sl_book_entry *out)
+enum sl_status sl_keeper_find(struct sl_keeper *keeper, const struct sl_label_generation *generation,
+    struct sl_slice server, struct sl_slice reference, int64_t now, struct sl_arena *arena, struct sl_book_entry *out)
 {
     return sl_book_get(keeper->book, generation, server, reference, now, keeper->max_age, arena, out);
 }
@@ -125,7 +128,8 @@ static const struct sl_derived *copy_derived(struct sl_arena *arena, const struc
 {
     struct sl_derived *copy = sl_arena_array(arena, entry->derived_count, sizeof *copy);
     for (uint32_t i = 0; copy && i < entry->derived_count; i++)
-        copy[i] = (struct sl_derived){sl_arena_copy(arena, entry->derived[i].reference), sl_arena_copy(arena, entry->derived[i].version)};
+        copy[i] = (struct sl_derived){
+            sl_arena_copy(arena, entry->derived[i].reference), sl_arena_copy(arena, entry->derived[i].version)};
     return copy;
 }
 
@@ -143,8 +147,8 @@ static void keep(struct batch *batch, const struct sl_item *item)
     batch->count += !sl_arena_failed(batch->arena);
 }
 
-static struct batch *new_batch(struct sl_keeper *keeper, const struct sl_label_generation *generation, struct sl_slice server,
-    int64_t stored)
+static struct batch *new_batch(
+    struct sl_keeper *keeper, const struct sl_label_generation *generation, struct sl_slice server, int64_t stored)
 {
     struct sl_arena *arena = sl_arena_new(BATCH_BYTES);
     struct batch *batch = arena ? sl_arena_alloc(arena, sizeof *batch) : NULL;
@@ -152,8 +156,12 @@ static struct batch *new_batch(struct sl_keeper *keeper, const struct sl_label_g
         sl_arena_free(arena);
         return NULL;
     }
-    *batch = (struct batch){.task = {.call = write_batch, .context = batch}, .keeper = keeper, .arena = arena,
-        .generation = *generation, .server = sl_arena_copy(arena, server), .stored = stored};
+    *batch = (struct batch){.task = {.call = write_batch, .context = batch},
+        .keeper = keeper,
+        .arena = arena,
+        .generation = *generation,
+        .server = sl_arena_copy(arena, server),
+        .stored = stored};
     batch->entries = sl_arena_array(arena, BATCH_ENTRIES, sizeof *batch->entries);
     return batch;
 }

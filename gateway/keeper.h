@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The label book of a running gateway: read by workers (a read transaction, nothing waits), written by a thread of its
- * own, since a write waits for the disk. What cannot be written, or comes faster than the disk takes it, is dropped: the
- * book is a cache, and a reference that is not in it is asked for.
+ * own, since a write waits for the disk. What cannot be written, or comes faster than the disk takes it, is dropped:
+ * the book is a cache, and a reference that is not in it is asked for.
  */
 #ifndef SLUICE_GATEWAY_KEEPER_H
 #define SLUICE_GATEWAY_KEEPER_H
@@ -12,7 +12,8 @@
 struct sl_keeper;
 
 /* Opens the book and starts the thread. max_age in seconds. Caller owns. */
-SL_MUST_CHECK enum sl_status sl_keeper_new(const char *directory, int64_t max_age, struct sl_issues *issues, struct sl_keeper **out);
+SL_MUST_CHECK enum sl_status sl_keeper_new(
+    const char *directory, int64_t max_age, struct sl_issues *issues, struct sl_keeper **out);
 /* Waits until what has been given to it is written; NULL is fine. After the workers have stopped. */
 void sl_keeper_free(struct sl_keeper *keeper);
 

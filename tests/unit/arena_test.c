@@ -77,7 +77,8 @@ static void copies_and_prints(void **state)
     struct sl_slice copy = sl_arena_copy(arena, SL_LIT("text"));
     assert_string_equal(copy.ptr, "text");
     assert_int_equal(copy.len, 4);
-    struct sl_slice joined = sl_arena_join(arena, (const struct sl_slice[]){SL_LIT("Patient"), SL_LIT("/"), {NULL, 0}, copy}, 4);
+    struct sl_slice joined =
+        sl_arena_join(arena, (const struct sl_slice[]){SL_LIT("Patient"), SL_LIT("/"), {NULL, 0}, copy}, 4);
     assert_string_equal(joined.ptr, "Patient/text");
     assert_int_equal(joined.len, 12);
     struct sl_slice printed = sl_arena_printf(arena, "%s-%d", "a", 7);
