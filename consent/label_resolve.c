@@ -92,12 +92,43 @@ static struct labelled *find(
     return sl_labeller_contained(labeller, scope, sl_slice_from(r->target, 1));
 }
 
+/* A URL of a server we know nothing of, ending as a name of the table does. That it is a program is believed, since it
+ * most likely is our own server by another name; that it is none is not. */
+static bool ends_as_program(const struct sl_labeller *labeller, struct sl_slice url)
+{
+    const char *fragment = url.len ? memchr(url.ptr, '#', url.len) : NULL;
+    if (fragment)
+        url.len = (size_t)(fragment - url.ptr);
+    const char *version = url.len ? memmem(url.ptr, url.len, "/_history/", 10) : NULL;
+    if (version)
+        url.len = (size_t)(version - url.ptr);
+    const char *last = url.len ? memrchr(url.ptr, '/', url.len) : NULL;
+    if (!last)
+        return false;
+    const char *before = memrchr(url.ptr, '/', (size_t)(last - url.ptr));
+    size_t begin = before ? (size_t)(before + 1 - url.ptr) : 0;
+    sl_r4_node type = sl_r4_resource((struct sl_slice){url.ptr + begin, (size_t)(last - url.ptr) - begin});
+    enum sl_source source;
+    return type &&
+           sl_programs_names(labeller->programs, type, sl_slice_from(url, (size_t)(last + 1 - url.ptr)), &source) &&
+           source == SL_SOURCE_PROGRAM;
+}
+
+/* Does the program table say of this URI, as it stands or by its end, what it names? */
+static bool names_uri(const struct sl_labeller *labeller, struct sl_slice uri, enum sl_source *out)
+{
+    if (sl_programs_names_uri(labeller->programs, uri, out))
+        return true;
+    *out = SL_SOURCE_PROGRAM;
+    return ends_as_program(labeller, uri);
+}
+
 /* Does the program table say of this reference, by its name alone, what its target is? */
 static bool is_named(const struct sl_labeller *labeller, const struct sl_reference *r, enum sl_source *out)
 {
     if (r->type)
         return sl_programs_names(labeller->programs, r->type, id_of(r), out);
-    return r->target.len && sl_programs_names_uri(labeller->programs, r->target, out);
+    return r->target.len && names_uri(labeller, r->target, out);
 }
 
 /* Must the target be here before the item is labelled? */
@@ -130,8 +161,7 @@ static void link_reference(const struct sl_labeller *labeller, const struct labe
     if (!found)
         return;
     r->item = &found->item;
-    if (r->patient && found->item.type == SL_R4_Patient)
-        r->kind = SL_REF_SUBJECT;
+    r->kind = sl_reference_kind(r->kind, r->patient, found->item.type);
 }
 
 /* A URL or URN among the patients may turn out to be a group, a device, a practitioner. */
@@ -352,7 +382,7 @@ static void follow_origin(struct resolving *re, struct labelled *from, const str
 static void start_record(struct resolving *re, struct labelled *item)
 {
     enum sl_source source;
-    if (sl_programs_names_uri(re->labeller->programs, item->item.source_uri, &source))
+    if (names_uri(re->labeller, item->item.source_uri, &source))
         note_source(item, source, item->item.source_uri);
     for (uint32_t i = 0; i < item->item.reference_count; i++)
         if (item->item.references[i].kind == SL_REF_ORIGIN)

@@ -367,8 +367,7 @@ static void add_reference(struct walk *w, const struct place *place, uint32_t i,
         .target = target.text,
         .patient = e->flags & SL_R4_PATIENT,
         .kind = e->reference != SL_REF_NONE ? (enum sl_r4_reference)e->reference : SL_REF_MENTION};
-    if (r->patient && r->type == SL_R4_Patient)
-        r->kind = SL_REF_SUBJECT; /* whatever else it would be: see sluice/r4.h */
+    r->kind = sl_reference_kind(r->kind, r->patient, r->type);
     if (r->patient)
         add_patient(w, r, written);
     if (e->flags & SL_R4_AUTHOR && r->target.len)

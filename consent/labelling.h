@@ -106,6 +106,18 @@ struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct s
 /* Enters the item under its names. False: no memory. */
 bool sl_labeller_enter(struct sl_labeller *labeller, struct labelled *item);
 
+/* What a reference does once it is known what it leads to. Whom a record is about may be no patient, and what defines
+ * it may be a place: a group's or a device's classes are its own then, and a part of a program makes it the program's.
+ */
+static inline enum sl_r4_reference sl_reference_kind(enum sl_r4_reference kind, bool patient, sl_r4_node target)
+{
+    if (patient && target == SL_R4_Patient)
+        return SL_REF_SUBJECT; /* whatever else it would be: see sluice/r4.h */
+    if (!target || target == SL_R4_Patient || (kind != SL_REF_SUBJECT && kind != SL_REF_DEFINING))
+        return kind;
+    return sl_programs_type(target) ? SL_REF_ORIGIN : SL_REF_DEFINING;
+}
+
 /* A reason in front of a list. Memory that ran out shows at the arena. */
 void sl_reason_push(struct sl_arena *arena, const struct sl_reason **list, const struct sl_classes *classes,
     enum sl_why why, uint32_t span, struct sl_slice detail);

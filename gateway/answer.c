@@ -227,7 +227,8 @@ static enum sl_status add_matches(struct sl_exchange *x, struct notice *notice)
 
 static int order_names(const void *a, const void *b)
 {
-    const struct sl_entry *x = (*(const struct sl_found *const *)a)->entry, *y = (*(const struct sl_found *const *)b)->entry;
+    const struct sl_entry *x = (*(const struct sl_found *const *)a)->entry,
+                          *y = (*(const struct sl_found *const *)b)->entry;
     if (x->type != y->type)
         return x->type < y->type ? -1 : 1;
     int order = memcmp(x->id.ptr, y->id.ptr, x->id.len < y->id.len ? x->id.len : y->id.len);

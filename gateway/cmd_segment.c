@@ -17,7 +17,8 @@ static bool never_goes(const struct sl_doc *doc, uint32_t member)
     return name == SL_NAME_total || name == SL_NAME_signature || !sl_r4_element(SL_R4_Bundle, name);
 }
 
-static struct sl_item *item_of(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t span, struct sl_item **from)
+static struct sl_item *item_of(
+    struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t span, struct sl_item **from)
 {
     struct sl_item *item = *from ? *from : sl_labeller_items(labeller);
     for (; item; item = item->next)
@@ -33,8 +34,8 @@ static bool entry_goes(const struct sl_item *item)
     return item && item->verdict && item->verdict->decision == SL_RELEASED;
 }
 
-static enum sl_status edit_entry(struct sl_offline *offline, struct sl_edits *edits, const struct sl_doc *doc, uint32_t entry,
-    struct sl_item **from)
+static enum sl_status edit_entry(
+    struct sl_offline *offline, struct sl_edits *edits, const struct sl_doc *doc, uint32_t entry, struct sl_item **from)
 {
     uint32_t resource = doc->spans[entry].type == SL_SPAN_OBJECT ? sl_span_member(doc, entry, SL_NAME_resource) : 0;
     struct sl_item *item = resource ? item_of(sl_pass_labeller(offline->pass), doc, resource, from) : NULL;
@@ -54,6 +55,12 @@ static enum sl_status edit_bundle(struct sl_offline *offline, struct sl_edits *e
     for (uint32_t m = 1; m < doc->spans[0].next; m = doc->spans[m].next)
         if (never_goes(doc, m))
             sl_edit_cut(edits, m);
+    /* The labels it came with are the sum of what was in it. */
+    uint32_t meta = sl_span_member(doc, 0, SL_NAME_meta);
+    uint32_t security =
+        meta && doc->spans[meta].type == SL_SPAN_OBJECT ? sl_span_member(doc, meta, SL_NAME_security) : 0;
+    if (security)
+        sl_edit_cut(edits, security);
     uint32_t entries = sl_span_member(doc, 0, SL_NAME_entry);
     for (uint32_t e = entries + 1; entries && e < doc->spans[entries].next; e = doc->spans[e].next)
         SL_TRY(edit_entry(offline, edits, doc, e, &from));
@@ -99,10 +106,14 @@ static void say_withheld(const struct sl_offline *offline, const struct sl_withh
     if (class)
         fprintf(stderr, " class=%.*s", SL_FMT(class->id));
     if (w->cause.rule)
-        fprintf(stderr, " rule=%.*s (%.*s:%zu)", SL_FMT(w->cause.rule->id), SL_FMT(w->cause.rule->file), w->cause.rule->line);
+        fprintf(stderr, " rule=%.*s (%.*s:%zu)", SL_FMT(w->cause.rule->id), SL_FMT(w->cause.rule->file),
+            w->cause.rule->line);
     if (w->cause.directive.len)
         fprintf(stderr, " consent=%.*s", SL_FMT(w->cause.directive));
-    fprintf(stderr, " why=%s\n", item->unlabelled && !w->path.len ? item->unlabelled : w->cause.why ? w->cause.why : "undecided");
+    fprintf(stderr, " why=%s\n",
+        item->unlabelled && !w->path.len ? item->unlabelled
+        : w->cause.why                   ? w->cause.why
+                                         : "undecided");
 }
 
 static void say_report(const struct sl_offline *offline, const struct sl_segment_report *report)
@@ -110,8 +121,9 @@ static void say_report(const struct sl_offline *offline, const struct sl_segment
     for (const struct sl_withheld *w = report->first; w; w = w->next)
         say_withheld(offline, w);
     size_t all = report->resources_released + report->resources_withheld;
-    fprintf(stderr, "%zu of %zu resources released, %zu withheld (%.1f %%), %zu elements cut\n", report->resources_released, all,
-        report->resources_withheld, all ? 100.0 * (double)report->resources_withheld / (double)all : 0.0, report->elements_cut);
+    fprintf(stderr, "%zu of %zu resources released, %zu withheld (%.1f %%), %zu elements cut\n",
+        report->resources_released, all, report->resources_withheld,
+        all ? 100.0 * (double)report->resources_withheld / (double)all : 0.0, report->elements_cut);
 }
 
 static int segment_input(struct sl_offline *offline)
@@ -166,7 +178,8 @@ static int print_labels(struct sl_offline *offline)
     struct sl_buffer line;
     bool failed = false;
     sl_buffer_init(&line, (size_t)64 << 20);
-    for (const struct sl_item *item = sl_labeller_items(sl_pass_labeller(offline->pass)); item && !failed; item = item->next) {
+    for (const struct sl_item *item = sl_labeller_items(sl_pass_labeller(offline->pass)); item && !failed;
+         item = item->next) {
         if (item->context)
             continue;
         sl_buffer_clear(&line);

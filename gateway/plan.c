@@ -10,8 +10,8 @@ static enum sl_status add_read(struct sl_exchange *x, struct sl_errand *errand)
     return SL_OK;
 }
 
-/* A cut takes values away. So what matches in a view matches in the record, but for what asks that something is missing:
- * there the upstream cannot say, and is asked without. */
+/* A cut takes values away. So what matches in a view matches in the record, but for what asks that something is
+ * missing: there the upstream cannot say, and is asked without. */
 static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
 {
     struct sl_search *asked = sl_arena_alloc(x->arena, sizeof *asked);
@@ -23,7 +23,8 @@ static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
     asked->param_count = 0;
     for (size_t i = 0; i < errand->search->param_count; i++) {
         const struct sl_search_param *param = &errand->search->params[i];
-        bool absence = sl_slice_eq(param->modifier, SL_LIT("missing")) && sl_slice_eq(param->values[0].text, SL_LIT("true"));
+        bool absence =
+            sl_slice_eq(param->modifier, SL_LIT("missing")) && sl_slice_eq(param->values[0].text, SL_LIT("true"));
         if (!absence)
             params[asked->param_count++] = *param;
     }

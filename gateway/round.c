@@ -159,8 +159,8 @@ static struct sl_slice name_of(struct sl_round *round, const struct sl_entry *en
 }
 
 /* A resource becomes an item of the pass, unless it is there already (two parameters of a compartment found it). */
-static enum sl_status add_entry(
-    struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry, struct sl_position position, bool match)
+static enum sl_status add_entry(struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry,
+    struct sl_position position, bool match)
 {
     struct sl_slice name = name_of(round, entry);
     struct sl_item *item = NULL;
@@ -172,12 +172,8 @@ static enum sl_status add_entry(
     struct sl_found *found = sl_arena_alloc(round->arena, sizeof *found);
     if (!found)
         return SL_NO_MEMORY;
-    *found = (struct sl_found){.entry = entry,
-        .page = page,
-        .item = item,
-        .pass = round->pass,
-        .position = position,
-        .match = match};
+    *found = (struct sl_found){
+        .entry = entry, .page = page, .item = item, .pass = round->pass, .position = position, .match = match};
     if (round->last)
         round->last->next = found;
     else
@@ -186,8 +182,8 @@ static enum sl_status add_entry(
     return SL_OK;
 }
 
-/* Then what is no match of this page may still be what one leads to, or what leads to one. An upstream does not name it a
- * second time where it is a match on the same page, and where its pages end depends on what is withheld. */
+/* Then what is no match of this page may still be what one leads to, or what leads to one. An upstream does not name it
+ * a second time where it is a match on the same page, and where its pages end depends on what is withheld. */
 static bool may_include(const struct sl_exchange *x)
 {
     return x->interaction.kind == SL_SEARCH && x->interaction.search.include_count;
