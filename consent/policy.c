@@ -75,8 +75,8 @@ static enum sl_status gather_folder(
     return status;
 }
 
-/* `terminology:` of policy.yaml; empty where there is none, or the file is unreadable (which is reported later). */
-static struct sl_slice terminology_folder(struct gathering *g)
+/* `terminology:` of policy.yaml; NULL where there is none, or the file is unreadable (which is reported later). */
+static const struct sl_yaml *terminology_folder(struct gathering *g)
 {
     for (size_t i = 0; i < g->count; i++) {
         const struct sl_yaml *root = NULL;
@@ -84,9 +84,32 @@ static struct sl_slice terminology_folder(struct gathering *g)
         if (!sl_slice_eq(g->files[i].path, SL_LIT("policy.yaml")))
             continue;
         if (sl_yaml_parse(&quiet, g->files[i].text, &root) == SL_OK)
-            return sl_yaml_text(&quiet, sl_yaml_get(root, "terminology"));
+            return sl_yaml_get(root, "terminology");
     }
-    return (struct sl_slice){NULL, 0};
+    return NULL;
+}
+
+/* The code lists, from the folder that policy.yaml names, relative to the policy's. */
+static enum sl_status gather_terminology(struct gathering *g, const char *directory)
+{
+    const struct sl_yaml *named = terminology_folder(g);
+    struct sl_yaml_source quiet = {.arena = g->arena, .file = SL_LIT("policy.yaml")};
+    struct sl_slice folder = named ? sl_yaml_text(&quiet, named) : SL_LIT("");
+    if (!folder.len)
+        return SL_OK;
+    struct sl_slice path = sl_arena_printf(g->arena, "%s/%.*s", directory, SL_FMT(folder));
+    if (!path.ptr)
+        return SL_NO_MEMORY;
+    struct sl_issue *before = g->issues ? g->issues->last : NULL;
+    enum sl_status status = gather_folder(g, path.ptr, SL_LIT("terminology/"), SL_LIT(".csv"), CSV_BYTES, 0);
+    if (status == SL_MISSING && g->issues && g->issues->last != before) {
+        struct sl_issue *issue = g->issues->last;
+        issue->file = quiet.file;
+        issue->line = named->line;
+        issue->column = named->column;
+        issue->fix = SL_LIT("Name the folder of code lists here, seen from this one; or copy it to this place.");
+    }
+    return status;
 }
 
 enum sl_status sl_policy_load(const char *directory, struct sl_issues *issues, struct sl_policy **out)
@@ -102,14 +125,9 @@ enum sl_status sl_policy_load(const char *directory, struct sl_issues *issues, s
     status = gather_folder(&g, directory, SL_LIT(""), SL_LIT(".yaml"), SL_YAML_BYTES, FOLDER_DEPTH);
     if (status != SL_OK)
         goto out;
-    struct sl_slice folder = terminology_folder(&g);
-    if (folder.len) {
-        struct sl_slice path = sl_arena_printf(g.arena, "%s/%.*s", directory, SL_FMT(folder));
-        status =
-            path.ptr ? gather_folder(&g, path.ptr, SL_LIT("terminology/"), SL_LIT(".csv"), CSV_BYTES, 0) : SL_NO_MEMORY;
-        if (status != SL_OK)
-            goto out;
-    }
+    status = gather_terminology(&g, directory);
+    if (status != SL_OK)
+        goto out;
     status = sl_policy_load_files(g.files, g.count, issues, out);
 out:
     sl_arena_free(g.arena);
