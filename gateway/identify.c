@@ -459,7 +459,15 @@ static enum sl_status read_organization(struct work *work)
     return good ? SL_OK : bad_token(work, "token-claims");
 }
 
-/* Roles: the client's own, the user's, and those claimed by the token that the registry lets this client claim. */
+static void add_role(struct sl_slice *roles, size_t *count, struct sl_slice role)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (sl_slice_eq(roles[i], role))
+            return;
+    roles[(*count)++] = role;
+}
+
+/* Roles, each once: the client's own, the user's, and those claimed by the token that the registry lets this client claim. */
 static enum sl_status read_roles(struct work *work)
 {
     static const struct sl_words none = {NULL, 0};
@@ -472,12 +480,12 @@ static enum sl_status read_roles(struct work *work)
         return good ? SL_NO_MEMORY : bad_token(work, "token-claims");
     size_t count = 0;
     for (size_t i = 0; i < own->count; i++)
-        roles[count++] = own->words[i];
+        add_role(roles, &count, own->words[i]);
     for (size_t i = 0; i < users->count; i++)
-        roles[count++] = users->words[i];
+        add_role(roles, &count, users->words[i]);
     for (size_t i = 0; client && i < claimed.count; i++)
         if (sl_words_have(&client->token_roles, claimed.words[i]))
-            roles[count++] = claimed.words[i];
+            add_role(roles, &count, claimed.words[i]);
     work->out->recipient.roles = roles;
     work->out->recipient.role_count = count;
     work->out->recipient.kinds = client ? client->kinds.words : NULL;
