@@ -9,6 +9,15 @@
 #include "sluice/store.h"
 #include "sluice/yaml.h"
 
+/* Columns that UTF-8 text takes: its bytes but for those that go on with a character. */
+static int columns(const char *text)
+{
+    int n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
 static void print_help(FILE *out, const char *usage, const struct sl_option *options, size_t count)
 {
     fprintf(out, "usage: sluice %s\n", usage);
@@ -16,7 +25,7 @@ static void print_help(FILE *out, const char *usage, const struct sl_option *opt
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].argument ? " " : "",
             options[i].argument ? options[i].argument : "");
-        fprintf(out, "  %-26s %s%s\n", left, options[i].help, options[i].required ? " (required)" : "");
+        fprintf(out, "  %s%*s %s%s\n", left, columns(left) < 26 ? 26 - columns(left) : 0, "", options[i].help, options[i].required ? " (required)" : "");
     }
 }
 

@@ -24,7 +24,7 @@ static int load(struct policy_run *run)
     enum sl_status status = sl_policy_load(directory, &run->issues, &run->policy);
     sl_cli_issues(stderr, &run->issues, SL_GRADE_NOTE);
     if (status != SL_OK) {
-        fprintf(stderr, "%s: not in order: %zu errors\n", directory, run->issues.errors);
+        fprintf(stderr, "%s: not in order: %zu error%s\n", directory, run->issues.errors, run->issues.errors == 1 ? "" : "s");
         return 1;
     }
     return 0;
@@ -138,6 +138,8 @@ static int rollback(struct policy_run *run)
     if (failed)
         return failed;
     enum sl_status status = sl_policy_rollback(run->store, to, author(run), (int64_t)time(NULL), &generation);
+    if (status == SL_MISSING)
+        return sl_cli_failed("not rolled back: there is no such generation (sluice policy list)", status, &run->issues);
     if (status != SL_OK)
         return sl_cli_failed("not rolled back; the generation in force stays", status, &run->issues);
     printf("generation %llu is in force, with the sources of %llu\n", (unsigned long long)generation, (unsigned long long)to);
