@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Does a FHIR server that others made do in the place of the embedded store, by one line of configuration?
+
+    conformance/hapi/run.py [--sluice build/release/sluice] [--server build/conformance/hapi] [--url URL] [--patients ID,…]
+
+Starts HAPI FHIR's JPA server on loopback, puts the demo clinic's records into it, and asks a Sluice in front of it and a
+Sluice over the embedded store the same questions as every recipient of the scenarios. Released records must be the same, cut
+at the same places, in pages of the same sizes; nothing of the server may show. With --url the server runs already, empty.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "scenario"))
+import house  # noqa: E402
+
+SHOWS = (b"hapi", b"X-Powered-By", b"_getpages", b"ca.uhn")  # and the address: see Asked.look
+CANARIES = (b"otp-", b"harbor")
+WAVES = (("Organization", "Practitioner", "Medication", "Binary"), ("Location", "PractitionerRole", "Patient"),
+         ("Coverage", "RelatedPerson", "Encounter"), ("Condition", "Observation", "MedicationRequest", "ServiceRequest"))
+PAGED = ("Condition", "Observation", "MedicationRequest", "Encounter")
+INCLUDES = ("MedicationRequest?patient={p}&_include=MedicationRequest:requester", "Encounter?patient={p}&_include=Encounter:subject",
+            "Observation?patient={p}&_include=Observation:patient&_count=3",
+            "MedicationRequest?patient={p}&_include=MedicationRequest:medication",
+            "Encounter?patient={p}&_include=Encounter:service-provider",
+            "Patient?_id={p}&_revinclude=Condition:subject")
+FILTERED = ("Condition?patient={p}&category=encounter-diagnosis", "Observation?patient={p}&category=laboratory",
+            "Observation?patient={p}&code=http%3A%2F%2Floinc.org%7C4548-4", "Encounter?patient={p}&status=finished",
+            "Condition?patient={p}&clinical-status=active", "MedicationRequest?patient={p}&intent=order&status=active",
+            "Encounter?patient={p}&date=ge2020-01-01&date=lt2030-01-01", "Patient/{p}/Condition?_count=2",
+            "DocumentReference?patient={p}&_sort=-date", "Patient?_id={p}", "Condition?subject=Patient%2F{p}")
+
+
+# ---- The server ----
+
+class Server:
+    def __init__(self, folder, log):
+        self.port = house.free_port()
+        self.base = f"http://127.0.0.1:{self.port}/fhir"
+        self.log = open(log, "w+")
+        self.process = subprocess.Popen(
+            ["java", "-Xmx1g", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+             "-cp", f"{folder}/classes:{folder}/lib/*", "Hapi", str(self.port), os.path.join(os.path.dirname(log), "tomcat")],
+            stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
+
+    def wait(self, seconds=300):
+        for _ in range(seconds * 2):
+            with open(self.log.name) as log:
+                if "ready\n" in log.read():
+                    return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.5)
+        with open(self.log.name) as log:
+            raise SystemExit("the server did not start:\n" + log.read()[-3000:])
+
+    def stop(self):
+        self.process.stdin.close()  # it ends with its standard input
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def put(base, line):
+    row = json.loads(line)
+    request = urllib.request.Request(f"{base}/{row['resourceType']}/{row['id']}", line.encode(), method="PUT",
+                                     headers={"Content-Type": "application/fhir+json"})
+    try:
+        urllib.request.urlopen(request, timeout=60).read()
+        return None
+    except urllib.error.HTTPError as error:
+        return f"{row['resourceType']}/{row['id']}: {error.code} {error.read()[:400].decode()}"
+
+
+def load(base, path):
+    """What is referred to first: HAPI does not find a record by a reference whose target came later."""
+    rows = {}
+    with open(path) as lines:
+        for line in lines:
+            rows.setdefault(json.loads(line)["resourceType"], []).append(line)
+    waves = [[rows[kind] for kind in kinds if kind in rows] for kinds in WAVES]
+    waves.append([lines for kind, lines in rows.items() if not any(kind in kinds for kinds in WAVES)])
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for wave in waves:
+            refused = [one for one in pool.map(lambda line: put(base, line), sum(wave, [])) if one]
+            if refused:
+                raise SystemExit("the server refused records:\n" + "\n".join(refused[:5]))
+    return [json.loads(line) for lines in rows.values() for line in lines]
+
+
+# ---- Questions ----
+
+def questions(records, patients):
+    """Paths, each with the patient it is about."""
+    types = sorted({row["resourceType"] for row in records if any(key in row for key in ("subject", "patient", "beneficiary"))})
+    for patient in patients:
+        yield patient, f"Patient/{patient}"
+        yield patient, f"Patient/{patient}/$everything"
+        for kind in types:
+            yield patient, f"{kind}?patient={patient}"
+        for kind in PAGED:
+            yield patient, f"{kind}?patient={patient}&_count=2"
+        for form in INCLUDES + FILTERED:
+            yield patient, form.format(p=patient)
+    for row in records:
+        yield None, f"{row['resourceType']}/{row['id']}"
+    for path in ("Condition/nothing", "Patient?identifier=nothing", "Practitioner?_count=2", "Organization", "Location?_count=3"):
+        yield None, path
+
+
+class Asked:
+    """Everything one Sluice says to one question, its pages followed."""
+
+    def __init__(self, h, path, caller, hidden=()):
+        self.status, self.names, self.modes, self.shape, self.bodies, self.shows = 0, [], [], [], {}, []
+        start = time.monotonic()
+        while path:
+            self.status, head, body = h.ask(path, caller)
+            self.look(head.encode() + body, hidden)
+            path = self.take(body) if self.status == 200 else None
+        self.took = time.monotonic() - start
+
+    def look(self, bytes_, hidden):
+        self.shows += [one.decode() for one in hidden if one.lower() in bytes_.lower()]
+
+    def add(self, resource):
+        name = f"{resource['resourceType']}/{resource.get('id')}"
+        meta = {key: value for key, value in resource.get("meta", {}).items() if key in ("security", "profile", "tag")}
+        self.bodies[name] = {**resource, "meta": meta}
+        return name
+
+    def take(self, body):
+        answer = json.loads(body)
+        if answer["resourceType"] != "Bundle" or answer["type"] != "searchset":
+            self.names.append(self.add(answer))
+            return None
+        entries = [(self.add(e["resource"]), e["search"]["mode"]) for e in answer.get("entry", [])]
+        self.shape.append(sum(mode == "match" for _, mode in entries))
+        self.names += [name for name, mode in entries if mode != "outcome"]
+        self.modes += [(name, mode) for name, mode in entries if mode != "outcome"]
+        following = [link["url"] for link in answer.get("link", []) if link["relation"] == "next"]
+        return following[0].split("/fhir/", 1)[1] if following else None
+
+
+def where(one, two, path=""):
+    """The first place where two values differ."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        for key in sorted(set(one) | set(two)):
+            if one.get(key) != two.get(key):
+                return where(one.get(key), two.get(key), f"{path}.{key}")
+    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        for i, (a, b) in enumerate(zip(one, two)):
+            if a != b:
+                return where(a, b, f"{path}[{i}]")
+    return f"{path}: {json.dumps(one)[:120]} / {json.dumps(two)[:120]}"
+
+
+def differences(one, two):
+    """What a recipient of the second would see that is not in the first, in words."""
+    if one.status != two.status:
+        yield f"status {one.status} / {two.status}"
+    elif sorted(one.names) != sorted(two.names):
+        yield f"only store: {sorted(set(one.names) - set(two.names))} only server: {sorted(set(two.names) - set(one.names))}"
+    elif sorted(one.modes) != sorted(two.modes):
+        yield f"modes: {sorted(set(one.modes) ^ set(two.modes))}"
+    elif one.shape != two.shape:
+        yield f"pages of {one.shape} / {two.shape}"
+    else:
+        for name in one.bodies:
+            if name in two.bodies and one.bodies[name] != two.bodies[name] and not name.startswith("OperationOutcome/"):
+                yield f"{name}{where(one.bodies[name], two.bodies[name])}"
+    if two.shows:
+        yield f"shows {sorted(set(two.shows))}"
+
+
+def compare(mine, theirs, records, patients, signed, base):
+    address = base.split("//")[1].split("/")[0].encode()
+    asked, found, took = 0, [], [0.0, 0.0]
+    for caller in house.CALLERS:
+        for patient, path in questions(records, patients):
+            hidden = (*SHOWS, address) + (CANARIES if patient and patient not in signed else ())
+            one, two = Asked(mine, path, caller, hidden), Asked(theirs, path, caller, hidden)
+            took = [took[0] + one.took, took[1] + two.took]
+            asked += 1
+            found += [(caller, path, words) for words in differences(one, two)]
+            if not (one.shows or theirs.alive()):
+                raise SystemExit(f"the gateway died at {caller}: {path}\n{theirs.logged()[-3000:]}")
+        print(f"  {caller}: {asked} questions so far, {len(found)} differences; {took[0]:.0f} s over the store, {took[1]:.0f} s over the server",
+              flush=True)
+    return asked, found
+
+
+def report(asked, found):
+    """The smallest request of each difference first."""
+    kinds = {}
+    for caller, path, words in sorted(found, key=lambda one: len(one[1])):
+        kinds.setdefault(words, []).append(f"{caller}: {path}")
+    for words, requests in list(kinds.items())[:40]:
+        print(f"  {requests[0]}  ({len(requests)} requests)\n      {words}")
+    print(f"{asked} questions asked of both, {len(found)} differences of {len(kinds)} kinds")
+
+
+def run(args, folder):
+    server = None if args.url else Server(os.path.abspath(args.server), os.path.join(folder, "server.log"))
+    houses = []
+    try:
+        records, consents = house.clinic(folder)
+        base = args.url or server.base
+        if server:
+            server.wait()
+        rows = load(base, records[0])
+        print(f"  {len(rows)} records stand in the server at {base}")
+        with open(consents[0]) as lines:
+            signed = {json.loads(line)["patient"]["reference"].removeprefix("Patient/") for line in lines}
+        patients = args.patients.split(",") if args.patients else sorted(r["id"] for r in rows if r["resourceType"] == "Patient")
+        houses = [house.House(args.sluice, records=records, consents=consents),
+                  house.House(args.sluice, consents=consents, upstream=base)]
+        asked, found = compare(*[one.start() for one in houses], rows, patients, signed, base)
+        report(asked, found)
+        if args.log:
+            with open(args.log, "w") as log:
+                log.write(houses[1].logged())
+        return 1 if found else 0
+    finally:
+        for one in houses:
+            one.close()
+        if server:
+            server.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--sluice", default=os.path.join(ROOT, "build", "release", "sluice"))
+    parser.add_argument("--server", default=os.path.join(ROOT, "build", "conformance", "hapi"))
+    parser.add_argument("--url")
+    parser.add_argument("--patients")
+    parser.add_argument("--log", help="keep the gateway's log here")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sluice-hapi-") as folder:
+        sys.exit(run(args, folder))
+
+
+if __name__ == "__main__":
+    main()
