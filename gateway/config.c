@@ -160,16 +160,25 @@ static void complain(const struct reader *reader, const char *code, const char *
     sl_yaml_issue(&reader->source, NULL, false, code, "%s", text);
 }
 
+static void check_url(const struct reader *reader, struct sl_slice url, const char *scheme, const char *slash)
+{
+    if (url.len && !sl_slice_starts(url, SL_LIT("https://")) && !sl_slice_starts(url, SL_LIT("http://")))
+        complain(reader, "upstream-url", scheme);
+    if (url.len && url.ptr[url.len - 1] == '/')
+        complain(reader, "upstream-url", slash);
+}
+
 static void check_upstream(const struct reader *reader)
 {
     const struct sl_config *c = reader->config;
     if (!c->records.len == !c->upstream_url.len)
         complain(reader, "upstream", "upstream wants exactly one of `records` and `url`.");
-    if (c->upstream_url.len && !sl_slice_starts(c->upstream_url, SL_LIT("https://")) &&
-        !sl_slice_starts(c->upstream_url, SL_LIT("http://")))
-        complain(reader, "upstream-url", "upstream.url must begin with https:// or http://.");
-    if (c->upstream_url.len && c->upstream_url.ptr[c->upstream_url.len - 1] == '/')
-        complain(reader, "upstream-url", "upstream.url must not end in a slash.");
+    if (c->upstream_known_as.len && !c->upstream_url.len)
+        complain(reader, "upstream", "upstream.known-as is another address of the server at `url`, which is missing.");
+    check_url(reader, c->upstream_url, "upstream.url must begin with https:// or http://.",
+        "upstream.url must not end in a slash.");
+    check_url(reader, c->upstream_known_as, "upstream.known-as must begin with https:// or http://.",
+        "upstream.known-as must not end in a slash.");
 }
 
 static void check_server(const struct reader *reader)

@@ -8,7 +8,8 @@
  * goes nowhere. Redirects are not followed: they would lead somewhere nobody configured, with our token.
  *
  * The server's own address is taken out of every answer: a URL under its base becomes relative, wherever it stands. So
- * references and links are read as what they are, and nothing of the address can reach a recipient.
+ * references and links are read as what they are, and do not tell a recipient the address. The base is upstream.url and
+ * upstream.known-as, each also with the slashes escaped, as some servers write them.
  */
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -22,6 +23,14 @@
 #define BODY_KEPT ((size_t)64 * 1024) /* of memory for bodies, each transfer keeps so much for its next question */
 
 struct http;
+
+struct base {   /* of the server's URLs, as it stands in JSON text */
+    char *text; /* "http://host/fhir", or the same with each slash escaped; ours to free */
+    size_t len;
+    struct sl_slice slash; /* what comes between the base and the rest, escaped alike */
+};
+
+#define BASES 4u
 
 struct transfer {
     struct http *http;
@@ -43,34 +52,65 @@ struct http {
     struct event *timer;
     CURLM *multi;
     struct curl_slist *headers;
+    struct base bases[BASES];
+    size_t base_count;
     struct transfer *free;
 };
 
 /* ---- Text ---- */
 
-/* Takes the server's base out of a text, in place: "BASE/x" becomes "x", "BASE?x" becomes "?x". Gives the new length.
- */
-static size_t make_relative(char *text, size_t len, struct sl_slice base)
+/* How much of what begins with the base goes: "BASE/x" becomes "x", "BASE?x" becomes "?x". 0: a longer word that begins
+ * alike, or the base alone, which is a name and leads to no record. */
+static size_t prefix_len(struct sl_slice text, const struct base *base)
+{
+    struct sl_slice rest = sl_slice_from(text, base->len);
+    if (sl_slice_starts(rest, base->slash))
+        return base->len + base->slash.len;
+    return sl_slice_starts(rest, SL_LIT("?")) ? base->len : 0;
+}
+
+/* Takes one base out of a text, in place. Gives the new length. */
+static size_t make_relative(char *text, size_t len, const struct base *base)
 {
     size_t to = 0, from = 0;
     while (from < len) {
-        char *hit = memmem(text + from, len - from, base.ptr, base.len);
+        char *hit = memmem(text + from, len - from, base->text, base->len);
         size_t until = hit ? (size_t)(hit - text) : len;
         memmove(text + to, text + from, until - from);
         to += until - from;
         from = until;
         if (!hit)
             break;
-        char after = from + base.len < len ? text[from + base.len] : '\0';
-        if (after == '/' || after == '?') {
-            from += base.len + (after == '/');
-            continue;
-        }
-        memmove(text + to, text + from, base.len); /* a longer word that begins alike */
-        to += base.len;
-        from += base.len;
+        size_t gone = prefix_len((struct sl_slice){hit, len - from}, base), kept = gone ? 0 : base->len;
+        memmove(text + to, text + from, kept);
+        to += kept;
+        from += gone + kept;
     }
     return to;
+}
+
+static bool add_base(struct http *http, struct sl_slice url, struct sl_slice slash)
+{
+    struct sl_buffer text;
+    sl_buffer_init(&text, 2 * URL_LIMIT);
+    for (size_t i = 0; i < url.len; i++)
+        sl_buffer_add(&text, url.ptr[i] == '/' ? slash : (struct sl_slice){url.ptr + i, 1});
+    char *copy = sl_buffer_failed(&text) ? NULL : malloc(text.len);
+    if (copy) {
+        memcpy(copy, text.ptr, text.len);
+        http->bases[http->base_count++] = (struct base){copy, text.len, slash};
+    }
+    sl_buffer_fini(&text);
+    return copy != NULL;
+}
+
+static bool add_bases(struct http *http)
+{
+    const struct sl_slice urls[] = {http->config->upstream_url, http->config->upstream_known_as};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
+        if (urls[i].len && (!add_base(http, urls[i], SL_LIT("/")) || !add_base(http, urls[i], SL_LIT("\\/"))))
+            return false;
+    return true;
 }
 
 static bool is_json(const char *type)
@@ -167,7 +207,10 @@ static const char *judge(struct transfer *transfer, CURLcode result, enum sl_sta
     if (!text)
         return "memory";
     memcpy(text, transfer->body.ptr ? transfer->body.ptr : "", transfer->body.len);
-    ask->text = (struct sl_slice){text, make_relative(text, transfer->body.len, transfer->http->config->upstream_url)};
+    size_t len = transfer->body.len;
+    for (size_t i = 0; i < transfer->http->base_count; i++)
+        len = make_relative(text, len, &transfer->http->bases[i]);
+    ask->text = (struct sl_slice){text, len};
     ask->next_in_text = true;
     return NULL;
 }
@@ -365,6 +408,8 @@ static void free_http(struct sl_upstream *upstream)
     if (http->timer)
         event_free(http->timer);
     curl_slist_free_all(http->headers);
+    for (size_t i = 0; i < http->base_count; i++)
+        free(http->bases[i].text);
     free(http);
 }
 
@@ -381,7 +426,9 @@ static bool set_up(struct http *http, struct sl_slice token)
     char line[20 * 1024];
     http->multi = curl_multi_init();
     http->timer = evtimer_new(http->base, on_timer, http);
-    if (!http->multi || !http->timer || !add_header(http, "Accept: application/fhir+json"))
+    if (!http->multi || !http->timer || !add_bases(http) || !add_header(http, "Accept: application/fhir+json"))
+        return false;
+    if (!add_header(http, "Cache-Control: no-cache")) /* servers answer a search from one of a minute ago otherwise */
         return false;
     if (token.len) {
         int len = snprintf(line, sizeof line, "Authorization: Bearer %.*s", SL_FMT(token));

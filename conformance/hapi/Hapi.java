@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // HAPI FHIR's JPA server, R4, over H2 in memory: what a hospital that runs HAPI has, as small as it can be started.
-// Arguments: the port. Listens on 127.0.0.1 and serves /fhir until its standard input ends.
+// Arguments: port, folder for Tomcat, most rows of a page. Listens on 127.0.0.1, serves /fhir until standard input ends.
 
 import ca.uhn.fhir.batch2.jobs.config.Batch2JobsConfig;
 import ca.uhn.fhir.context.FhirContext;
@@ -81,11 +81,14 @@ public class Hapi {
         }
     }
 
-    private static RestfulServer serve(AnnotationConfigApplicationContext beans, int port) {
+    private static RestfulServer serve(AnnotationConfigApplicationContext beans, int port, int page) {
+        DatabaseBackedPagingProvider paging = beans.getBean(DatabaseBackedPagingProvider.class);
+        paging.setDefaultPageSize(page);
+        paging.setMaximumPageSize(page);
         RestfulServer server = new RestfulServer(beans.getBean(FhirContext.class));
         server.registerProviders(beans.getBean(ResourceProviderFactory.class).createProviders());
         server.registerProvider(beans.getBean("mySystemProviderR4"));
-        server.setPagingProvider(beans.getBean(DatabaseBackedPagingProvider.class));
+        server.setPagingProvider(paging);
         server.setServerAddressStrategy(new HardcodedServerAddressStrategy("http://127.0.0.1:" + port + "/fhir"));
         return server;
     }
@@ -101,7 +104,7 @@ public class Hapi {
         tomcat.getConnector().setProperty("compression", "on");
         tomcat.getConnector().setProperty("compressibleMimeType", "application/fhir+json,application/json");
         Context context = tomcat.addContext("", null);
-        Tomcat.addServlet(context, "fhir", serve(beans, port));
+        Tomcat.addServlet(context, "fhir", serve(beans, port, Integer.parseInt(arguments[2])));
         context.addServletMappingDecoded("/fhir/*", "fhir");
         tomcat.start();
         System.out.println("ready");

@@ -38,19 +38,20 @@ FILTERED = ("Condition?patient={p}&category=encounter-diagnosis", "Observation?p
             "Observation?patient={p}&code=http%3A%2F%2Floinc.org%7C4548-4", "Encounter?patient={p}&status=finished",
             "Condition?patient={p}&clinical-status=active", "MedicationRequest?patient={p}&intent=order&status=active",
             "Encounter?patient={p}&date=ge2020-01-01&date=lt2030-01-01", "Patient/{p}/Condition?_count=2",
-            "DocumentReference?patient={p}&_sort=-date", "Patient?_id={p}", "Condition?subject=Patient%2F{p}")
+            "DocumentReference?patient={p}&type=http%3A%2F%2Floinc.org%7C11506-3", "Patient?_id={p}", "Condition?subject=Patient%2F{p}")
 
 
 # ---- The server ----
 
 class Server:
-    def __init__(self, folder, log):
+    def __init__(self, folder, log, page):
         self.port = house.free_port()
         self.base = f"http://127.0.0.1:{self.port}/fhir"
         self.log = open(log, "w+")
         self.process = subprocess.Popen(
             ["java", "-Xmx1g", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-             "-cp", f"{folder}/classes:{folder}/lib/*", "Hapi", str(self.port), os.path.join(os.path.dirname(log), "tomcat")],
+             "-cp", f"{folder}/classes:{folder}/lib/*", "Hapi", str(self.port), os.path.join(os.path.dirname(log), "tomcat"),
+             str(page)],
             stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
 
     def wait(self, seconds=300):
@@ -186,7 +187,7 @@ def differences(one, two):
 
 def compare(mine, theirs, records, patients, signed, base):
     address = base.split("//")[1].split("/")[0].encode()
-    asked, found, took = 0, [], [0.0, 0.0]
+    asked, released, found, took = 0, 0, [], [0.0, 0.0]
     for caller in house.CALLERS:
         for patient, path in questions(records, patients):
             hidden = (*SHOWS, address) + (CANARIES if patient and patient not in signed else ())
@@ -194,11 +195,54 @@ def compare(mine, theirs, records, patients, signed, base):
             took = [took[0] + one.took, took[1] + two.took]
             asked += 1
             found += [(caller, path, words) for words in differences(one, two)]
-            if not (one.shows or theirs.alive()):
+            released += len(two.names)
+            if not theirs.alive():
                 raise SystemExit(f"the gateway died at {caller}: {path}\n{theirs.logged()[-3000:]}")
-        print(f"  {caller}: {asked} questions so far, {len(found)} differences; {took[0]:.0f} s over the store, {took[1]:.0f} s over the server",
-              flush=True)
+        print(f"  {caller}: so far {asked} questions, {released} records released, {len(found)} differences; "
+              f"{took[0]:.0f} s over the store, {took[1]:.0f} s over the server", flush=True)
     return asked, found
+
+
+# ---- What changes, and a server that goes by another name ----
+
+def send(base, method, name, body=None):
+    request = urllib.request.Request(f"{base}/{name}", body and json.dumps(body).encode(), method=method,
+                                     headers={"Content-Type": "application/fhir+json"})
+    urllib.request.urlopen(request, timeout=60).read()
+
+
+def check_changes(h, base, rows):
+    """A record is there as soon as the server has it, and gone as soon as it is deleted."""
+    row = next(r for r in rows if r["resourceType"] == "Condition" and r["id"] == "bruno-pc-diabetes")
+    query, name = "Condition?patient=bruno", "Condition/bruno-pc-new"
+    before = Asked(h, query, "ward").names
+    send(base, "PUT", name, {**row, "id": "bruno-pc-new"})
+    h.expect("a new record is found at once", Asked(h, query, "ward").names.count(name) == 1 and name not in before)
+    h.expect("and read", Asked(h, name, "ward").status == 200 and name in Asked(h, query, "agent").names)
+    send(base, "PUT", name, {**row, "id": "bruno-pc-new", "meta": {"security": [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "ETH"}]}})
+    h.expect("labelled as substance use, it is withheld at once", name not in Asked(h, query, "agent").names)
+    send(base, "DELETE", name)
+    h.expect("deleted, it is not found", sorted(Asked(h, query, "ward").names) == sorted(before))
+    h.expect("nor read: the same 404 as for what never was",
+             h.ask(name)[2] == h.ask("Condition/bruno-pc-never")[2] and Asked(h, name, "ward").status == 404)
+
+
+def check_other_name(args, consents, base, mine):
+    """The server's links name another address than the one that Sluice was given: refused, unless upstream.known-as says so."""
+    other = base.replace("127.0.0.1", "localhost")
+    address = base.split("//")[1].split("/")[0].encode()
+    path = "Observation?patient=amara&_count=2"
+    stranger = house.House(args.sluice, consents=consents, upstream=other)
+    known = house.House(args.sluice, consents=consents, upstream=f"{other}\n  known-as: {base}")
+    try:
+        known.expect("links to somewhere else: 503, never a thinner answer", Asked(stranger.start(), path, "ward").status == 503)
+        one, two = Asked(mine, path, "ward"), Asked(known.start(), path, "ward", (*SHOWS, address))
+        known.expect("upstream.known-as: the same pages", not list(differences(one, two)), list(differences(one, two)))
+    finally:
+        stranger.close()
+        known.close()
+    return stranger.failures + known.failures
 
 
 def report(asked, found):
@@ -212,7 +256,7 @@ def report(asked, found):
 
 
 def run(args, folder):
-    server = None if args.url else Server(os.path.abspath(args.server), os.path.join(folder, "server.log"))
+    server = None if args.url else Server(os.path.abspath(args.server), os.path.join(folder, "server.log"), args.page)
     houses = []
     try:
         records, consents = house.clinic(folder)
@@ -228,10 +272,15 @@ def run(args, folder):
                   house.House(args.sluice, consents=consents, upstream=base)]
         asked, found = compare(*[one.start() for one in houses], rows, patients, signed, base)
         report(asked, found)
+        check_changes(houses[1], base, rows)
+        failures = check_other_name(args, consents, base, houses[0])
         if args.log:
             with open(args.log, "w") as log:
                 log.write(houses[1].logged())
-        return 1 if found else 0
+        for one in houses:
+            one.stop()
+            failures += one.failures
+        return 1 if found or failures else 0
     finally:
         for one in houses:
             one.close()
@@ -245,6 +294,7 @@ def main():
     parser.add_argument("--server", default=os.path.join(ROOT, "build", "conformance", "hapi"))
     parser.add_argument("--url")
     parser.add_argument("--patients")
+    parser.add_argument("--page", type=int, default=4, help="most rows the server puts on a page")
     parser.add_argument("--log", help="keep the gateway's log here")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sluice-hapi-") as folder:

@@ -12,14 +12,16 @@ class Server:
     """A FHIR server with the manners of real ones: absolute references and links, pages of its own size, gzip, and parameters
     it does not know ignored."""
 
-    def __init__(self, records):
+    def __init__(self, records, name=None):
+        """`name`: the base URL it gives itself, with its slashes escaped in JSON."""
         self.rows = {}
         self.asked = []
         for line in open(records):
             row = json.loads(line)
             self.rows[(row["resourceType"], row["id"])] = row
         self.server = house.Upstream(self.answer)
-        self.base = f"http://127.0.0.1:{self.server.port}/fhir"
+        self.url = f"http://127.0.0.1:{self.server.port}/fhir"
+        self.base = name or self.url
 
     def dress(self, row):
         """References under the server's own address."""
@@ -33,7 +35,8 @@ class Server:
         return out
 
     def send(self, handler, value, status=200):
-        body = gzip.compress(json.dumps(value).encode())
+        text = json.dumps(value)
+        body = gzip.compress((text if self.base == self.url else text.replace("/", "\\/")).encode())
         head = (f"HTTP/1.1 {status} Fine\r\nContent-Type: application/fhir+json;charset=UTF-8\r\nContent-Encoding: gzip\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")
         handler.wfile.write(head.encode() + body)
@@ -91,12 +94,31 @@ def pages(h, path, caller):
     return out
 
 
+def scenario_of_names(sluice, records, consents, mine):
+    """A server behind a proxy, which goes by the name that its users know: told so, Sluice follows its links."""
+    server = Server(records[0], "https://ehr.example/r4")
+    stranger = house.House(sluice, consents=consents, upstream=server.url).start()
+    known = house.House(sluice, consents=consents, upstream=f"{server.url}\n  known-as: {server.base}").start()
+    path = "Observation?patient=amara&_count=3"
+    known.expect("links to somewhere unknown are not followed: 503", pages(stranger, path, "ward") == 503)
+    one, two = pages(mine, path, "ward"), pages(known, path, "ward")
+    known.expect("known-as: the same records", sorted(sum(one, [])) == sorted(sum(two, [])), (one, two))
+    for path in (path, "Patient/bruno/$everything", "Condition/bruno-pc-diabetes"):
+        one, two = mine.ask(path), known.ask(path)
+        known.expect(f"{path}: {one[0]}, and nothing of the server's name", one[0] == two[0] and b"ehr.example" not in two[2], two)
+    one, two = [h.ask("Condition/bruno-pc-diabetes")[2].replace(b"\\/", b"/") for h in (mine, known)]
+    known.expect("references are the same", json.loads(one)["subject"] == json.loads(two)["subject"] == {"reference": "Patient/bruno"}, two)
+    for h in (stranger, known):
+        h.close()
+    return stranger.failures + known.failures
+
+
 def scenario(sluice, folder):
     """a FHIR server in the place of the embedded store gives the same answers, and nothing of it shows"""
     records, consents = house.clinic(folder)
     server = Server(records[0])
     mine = house.House(sluice, records=records, consents=consents).start()
-    theirs = house.House(sluice, consents=consents, upstream=server.base).start()
+    theirs = house.House(sluice, consents=consents, upstream=server.url).start()
     for caller in ("ward", "exchange", "plan", "desk", "agent"):
         for path in ("Condition?patient=bruno", "Condition?patient=amara&_count=1", "Observation?patient=amara&_count=3",
                      "MedicationRequest?patient=chen&_count=2", "Claim?patient=amara", "Patient/bruno/Condition?_count=1",
@@ -115,9 +137,10 @@ def scenario(sluice, folder):
     theirs.expect("everything: the same records", ids[0] == ids[1], (ids[0], ids[1]))
     theirs.expect("nothing of the server's address in everything", str(server.server.port).encode() not in two[2])
     theirs.expect("questions are our own", not any("_cursor" in asked or "amara%26" in asked for asked in server.asked))
+    failures = scenario_of_names(sluice, records, consents, mine)
     mine.close()
     theirs.close()
-    return mine.failures + theirs.failures
+    return failures + mine.failures + theirs.failures
 
 
 house.main(scenario)
