@@ -572,12 +572,15 @@ static void report_missing(struct reading *r)
         {d->performers.count > 0, " performer"},
         {d->date.there, " date"},
     };
-    char missing[128] = "";
+    struct sl_buffer missing;
+    sl_buffer_init(&missing, 256);
     for (size_t i = 0; i < sizeof elements / sizeof *elements; i++)
         if (!elements[i].there)
-            strncat(missing, elements[i].what, sizeof missing - strlen(missing) - 1);
-    if (missing[0] && permits(d)) /* a denial needs no form */
-        sl_issue_add(r->issues, SL_GRADE_WARNING, "consent-incomplete", "%.*s lacks:%s.", SL_FMT(d->id), missing);
+            sl_buffer_add(&missing, sl_slice_of(elements[i].what));
+    if (missing.len && permits(d)) /* a denial needs no form */
+        sl_issue_add(r->issues, SL_GRADE_WARNING, "consent-incomplete", "%.*s lacks:%.*s.", SL_FMT(d->id),
+            SL_FMT(sl_buffer_slice(&missing)));
+    sl_buffer_fini(&missing);
 }
 
 static void report_effect(struct reading *r)
