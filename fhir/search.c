@@ -600,10 +600,16 @@ static void settle(struct pieces *pieces)
     pieces->count = kept;
 }
 
+/* Empties it; a failure stays: a piece that is lost would make another question of it, and be noticed by nobody. */
+static void start_over(struct sl_buffer *scratch)
+{
+    scratch->len = 0;
+}
+
 static struct sl_slice join(
     struct sl_buffer *scratch, struct sl_arena *arena, struct sl_slice head, struct pieces *pieces, char between)
 {
-    sl_buffer_clear(scratch);
+    start_over(scratch);
     sl_buffer_add(scratch, head);
     for (size_t i = 0; i < pieces->count; i++) {
         if (i)
@@ -618,7 +624,7 @@ static struct sl_slice write_param(
 {
     struct pieces values = {sl_arena_array(arena, param->value_count, sizeof(struct sl_slice)), 0};
     for (size_t i = 0; values.list && i < param->value_count; i++) {
-        sl_buffer_clear(scratch);
+        start_over(scratch);
         put_value(scratch, param, &param->values[i]);
         values.list[values.count++] = sl_arena_copy(arena, sl_buffer_slice(scratch));
     }
@@ -642,7 +648,7 @@ static void add_result(
 {
     if (value.len == 0)
         return;
-    sl_buffer_clear(scratch);
+    start_over(scratch);
     sl_buffer_printf(scratch, "%s=", name);
     put_encoded(scratch, value);
     pieces->list[pieces->count++] = sl_arena_copy(arena, sl_buffer_slice(scratch));

@@ -31,9 +31,11 @@ static void begin(struct sl_exchange *x, enum sl_status status)
     add_header(x, SL_LIT("Cache-Control"), SL_LIT("no-store"));
 }
 
-void sl_answer_outcome(struct sl_exchange *x)
+static void write_outcome(struct sl_exchange *x)
 {
     begin(x, x->status);
+    x->spare = (struct sl_block){.ptr = x->spare_bytes, .capacity = sizeof x->spare_bytes};
+    x->body.first = x->body.last = &x->spare;
     if (x->status == SL_UNAUTHENTICATED) /* RFC 6750, 3: no error code where no token was given */
         add_header(x, SL_LIT("WWW-Authenticate"),
             x->why && strcmp(x->why, "token-missing") != 0 ? SL_LIT("Bearer realm=\"sluice\", error=\"invalid_token\"")
@@ -43,6 +45,17 @@ void sl_answer_outcome(struct sl_exchange *x)
     if (sl_status_http(x->status) == 503)
         add_header(x, SL_LIT("Retry-After"), SL_LIT("5"));
     sl_outcome_write(x->status, x->detail, &x->body);
+}
+
+void sl_answer_outcome(struct sl_exchange *x)
+{
+    write_outcome(x);
+    if (!x->body.failed)
+        return;
+    x->status = SL_NO_MEMORY;
+    x->detail = (struct sl_slice){NULL, 0};
+    write_outcome(x);
+    SL_ASSERT(!x->body.failed);
 }
 
 /* ---- Which includes ---- */

@@ -190,9 +190,6 @@ static enum sl_step_result step_account(struct sl_exchange *x)
 static enum sl_step_result step_send(struct sl_exchange *x)
 {
     sl_account_log(x);
-    /* Memory ran out for even the fixed answer: without a body it is still that answer. */
-    if (x->body.failed)
-        x->response.body = NULL;
     return SL_STEP_DONE;
 }
 
@@ -245,6 +242,9 @@ bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes)
 enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status status, const char *why)
 {
     SL_ASSERT(status != SL_OK);
+    /* A step for which memory ran out may have taken what it could not read for what is not there, or not allowed. */
+    if (sl_arena_failed(x->arena) || (x->round && sl_arena_failed(x->round->arena)))
+        status = SL_NO_MEMORY;
     x->status = status;
     x->why = why;
     sl_rounds_drop(x);

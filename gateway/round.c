@@ -346,15 +346,11 @@ static void note_context(struct sl_exchange *x, struct sl_round *round)
             sl_labeller_items(sl_pass_labeller(round->pass)), round->known_since ? round->known_since : x->now);
 }
 
-/* What the labels lack, asked for together: Type?_id=a,b,c. What names no record is an unknown source, and known so. */
-static enum sl_status ask_for(
+/* Makes the questions. What names no record is an unknown source, and known so. */
+static enum sl_status make_questions(
     struct sl_exchange *x, struct sl_round *round, const struct sl_slice *missing, size_t count)
 {
     struct sl_labeller *labeller = sl_pass_labeller(round->pass);
-    round->context_count = 0;
-    round->contexts = sl_arena_array(round->arena, count, sizeof *round->contexts);
-    if (!round->contexts)
-        return SL_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
         struct sl_slice type, id;
         if (!split_reference(missing[i], &type, &id)) {
@@ -367,6 +363,20 @@ static enum sl_status ask_for(
         if (!ask)
             return SL_NO_MEMORY;
         ask->ids[ask->id_count++] = id;
+    }
+    return SL_OK;
+}
+
+/* What the labels lack, asked for together: Type?_id=a,b,c. */
+static enum sl_status ask_for(
+    struct sl_exchange *x, struct sl_round *round, const struct sl_slice *missing, size_t count)
+{
+    round->context_count = 0;
+    round->contexts = sl_arena_array(round->arena, count, sizeof *round->contexts);
+    enum sl_status status = round->contexts ? make_questions(x, round, missing, count) : SL_NO_MEMORY;
+    if (status != SL_OK) {
+        round->context_count = 0; /* none has been asked, so none is to be withdrawn */
+        return status;
     }
     for (size_t i = 0; i < round->context_count; i++)
         sl_exchange_ask(x, &round->contexts[i]);
