@@ -637,8 +637,8 @@ static size_t gather(struct reading *r, const struct sl_values *values, int role
 }
 
 /* Category, grantor, discloser and recipients. A Consent that names somebody only by identifier or in words is taken to
- * be about a matter of its own unless the words are the same. One whose matter is not known would supersede nothing: what
- * it revokes would still stand, so it is no Consent that can be read. */
+ * be about a matter of its own unless the words are the same. One whose matter is not known would supersede nothing:
+ * what it revokes would still stand, so it is no Consent that can be read. */
 static enum sl_status tell_matter(struct reading *r)
 {
     struct sl_directive *d = r->directive;

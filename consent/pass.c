@@ -174,7 +174,8 @@ static enum sl_status make_room(struct sl_pass *pass)
     return SL_OK;
 }
 
-static enum sl_status compile(struct sl_pass *pass, const struct sl_slice *patients, size_t count, struct sl_ruling **out)
+static enum sl_status compile(
+    struct sl_pass *pass, const struct sl_slice *patients, size_t count, struct sl_ruling **out)
 {
     const struct sl_pass_options *o = &pass->options;
     struct sl_directives directives = {0};

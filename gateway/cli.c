@@ -25,7 +25,8 @@ static void print_help(FILE *out, const char *usage, const struct sl_option *opt
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].argument ? " " : "",
             options[i].argument ? options[i].argument : "");
-        fprintf(out, "  %s%*s %s%s\n", left, columns(left) < 26 ? 26 - columns(left) : 0, "", options[i].help, options[i].required ? " (required)" : "");
+        fprintf(out, "  %s%*s %s%s\n", left, columns(left) < 26 ? 26 - columns(left) : 0, "", options[i].help,
+            options[i].required ? " (required)" : "");
     }
 }
 
@@ -207,7 +208,8 @@ bool sl_cli_instant(const char *text, int64_t *out)
     return true;
 }
 
-enum sl_status sl_cli_policy_store(const char *directory, bool writable, struct sl_issues *issues, struct sl_store **out)
+enum sl_status sl_cli_policy_store(
+    const char *directory, bool writable, struct sl_issues *issues, struct sl_store **out)
 {
     return sl_store_open(directory, sl_policy_tables, 0, writable, issues, out);
 }

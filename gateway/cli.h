@@ -14,7 +14,7 @@
 #include "sluice/policy.h"
 #include "sluice/slice.h"
 
-enum sl_option_kind { SL_OPTION_FLAG, SL_OPTION_ONE, SL_OPTION_MANY }; /* MANY: values up to the next option, repeatable */
+enum sl_option_kind { SL_OPTION_FLAG, SL_OPTION_ONE, SL_OPTION_MANY }; /* MANY: up to the next option, repeatable */
 
 struct sl_option {
     const char *name; /* without the dashes */
@@ -38,7 +38,8 @@ struct sl_cli {
     size_t operand_count;
 };
 
-/* Reads argv[1..]; "--" ends the options. On a mistake, or --help, it prints and gives false; *status is the exit status. */
+/* Reads argv[1..]; "--" ends the options. On a mistake, or --help, it prints and gives false; *status is the exit
+ * status. */
 bool sl_cli_read(struct sl_arena *arena, int argc, char **argv, const char *usage, const struct sl_option *options,
     size_t count, struct sl_cli *out, int *status);
 bool sl_cli_given(const struct sl_cli *cli, const char *name);
@@ -50,13 +51,15 @@ void sl_cli_issues(FILE *out, const struct sl_issues *issues, enum sl_grade leas
 /* "sluice: WHAT: STATUS" on stderr, with the issues; gives 1. */
 int sl_cli_failed(const char *what, enum sl_status status, const struct sl_issues *issues);
 /* Reads a whole file ("-": standard input) into the arena. */
-SL_MUST_CHECK enum sl_status sl_cli_read_file(struct sl_arena *arena, const char *path, size_t limit, struct sl_slice *out);
+SL_MUST_CHECK enum sl_status sl_cli_read_file(
+    struct sl_arena *arena, const char *path, size_t limit, struct sl_slice *out);
 /* The instant of --at (YYYY-MM-DDThh:mm:ssZ), or the clock's if text is NULL; false if it cannot be read. */
 bool sl_cli_instant(const char *text, int64_t *out);
 
 struct sl_store;
 /* Opens the policy store in a directory. */
-SL_MUST_CHECK enum sl_status sl_cli_policy_store(const char *directory, bool writable, struct sl_issues *issues, struct sl_store **out);
+SL_MUST_CHECK enum sl_status sl_cli_policy_store(
+    const char *directory, bool writable, struct sl_issues *issues, struct sl_store **out);
 
 #define SL_COMMAND(name, function, summary) int function(int argc, char **argv);
 #include "commands.def"

@@ -84,7 +84,8 @@ static int import_files(struct importing *in, const struct sl_cli *cli)
             return sl_cli_failed(cli->operands[i], status, in->issues);
     }
     sl_cli_issues(stderr, in->issues, SL_GRADE_WARNING);
-    printf("%zu consents imported, %zu refused, %zu other resources passed over\n", in->imported, in->refused, in->other);
+    printf(
+        "%zu consents imported, %zu refused, %zu other resources passed over\n", in->imported, in->refused, in->other);
     return in->refused ? 1 : 0;
 }
 

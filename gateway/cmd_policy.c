@@ -24,7 +24,8 @@ static int load(struct policy_run *run)
     enum sl_status status = sl_policy_load(directory, &run->issues, &run->policy);
     sl_cli_issues(stderr, &run->issues, SL_GRADE_NOTE);
     if (status != SL_OK) {
-        fprintf(stderr, "%s: not in order: %zu error%s\n", directory, run->issues.errors, run->issues.errors == 1 ? "" : "s");
+        fprintf(stderr, "%s: not in order: %zu error%s\n", directory, run->issues.errors,
+            run->issues.errors == 1 ? "" : "s");
         return 1;
     }
     return 0;
@@ -48,8 +49,8 @@ static int check(struct policy_run *run)
     size_t parties = 0;
     sl_policy_parties(run->policy, &parties);
     struct sl_slice digest = sl_policy_digest(run->policy), title = sl_policy_title(run->policy);
-    printf("%.*s: in order; %zu classes, %zu parties; digest %.*s\n", SL_FMT(title), sl_policy_class_count(run->policy), parties,
-        SL_FMT(digest));
+    printf("%.*s: in order; %zu classes, %zu parties; digest %.*s\n", SL_FMT(title), sl_policy_class_count(run->policy),
+        parties, SL_FMT(digest));
     return 0;
 }
 
@@ -101,7 +102,8 @@ static int activate(struct policy_run *run)
     if (failed)
         return failed;
     struct sl_slice note = sl_slice_of(sl_cli_value(run->cli, "note")), digest = sl_policy_digest(run->policy);
-    enum sl_status status = sl_policy_activate(run->store, run->policy, author(run), note, (int64_t)time(NULL), &generation);
+    enum sl_status status =
+        sl_policy_activate(run->store, run->policy, author(run), note, (int64_t)time(NULL), &generation);
     if (status != SL_OK)
         return sl_cli_failed("not activated; the generation in force stays", status, &run->issues);
     printf("generation %llu is in force; digest %.*s\n", (unsigned long long)generation, SL_FMT(digest));
@@ -123,8 +125,9 @@ static int list(struct policy_run *run)
         time_t at = (time_t)generations[i].activated;
         struct tm tm;
         strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm));
-        printf("%c %llu  %s  %.*s  %.16s…  %.*s\n", generations[i].in_force ? '*' : ' ', (unsigned long long)generations[i].number,
-            when, SL_FMT(generations[i].author), generations[i].digest.ptr, SL_FMT(generations[i].note));
+        printf("%c %llu  %s  %.*s  %.16s…  %.*s\n", generations[i].in_force ? '*' : ' ',
+            (unsigned long long)generations[i].number, when, SL_FMT(generations[i].author), generations[i].digest.ptr,
+            SL_FMT(generations[i].note));
     }
     return 0;
 }
@@ -142,7 +145,8 @@ static int rollback(struct policy_run *run)
         return sl_cli_failed("not rolled back: there is no such generation (sluice policy list)", status, &run->issues);
     if (status != SL_OK)
         return sl_cli_failed("not rolled back; the generation in force stays", status, &run->issues);
-    printf("generation %llu is in force, with the sources of %llu\n", (unsigned long long)generation, (unsigned long long)to);
+    printf("generation %llu is in force, with the sources of %llu\n", (unsigned long long)generation,
+        (unsigned long long)to);
     return 0;
 }
 

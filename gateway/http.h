@@ -56,8 +56,8 @@ struct sl_arena *sl_exchange_arena(struct sl_exchange *exchange);
 SL_MUST_CHECK enum sl_status sl_exchange_head(struct sl_exchange *exchange, const struct sl_request *request);
 /* The whole body is there (request->body), or there was none. */
 void sl_exchange_start(struct sl_exchange *exchange);
-/* The bytes were no valid HTTP, or too much, or too slow: an exchange all the same, with an OperationOutcome and an entry
- * in the ledger; the connection closes after the answer. */
+/* The bytes were no valid HTTP, or too much, or too slow: an exchange all the same, with an OperationOutcome and an
+ * entry in the ledger; the connection closes after the answer. */
 void sl_exchange_malformed(struct sl_exchange *exchange, enum sl_status status);
 /* The client has left before an answer was given: nothing is sent any more, the connection is gone, and the exchange
  * ends by itself as soon as nothing refers to it. An exchange gets either this or sl_exchange_free, once. */
@@ -67,11 +67,11 @@ void sl_exchange_free(struct sl_exchange *exchange);
 
 /* ---- What the exchange calls (worker.c) ---- */
 
-/* Sends the answer, once; it may be called from within sl_exchange_head, _start and _malformed. sl_exchange_free follows
- * in a later turn of the loop, never before this returns. */
+/* Sends the answer, once; it may be called from within sl_exchange_head, _start and _malformed. sl_exchange_free
+ * follows in a later turn of the loop, never before this returns. */
 void sl_conn_respond(struct sl_conn *conn, const struct sl_response *response);
-/* The address of the peer (no port), for the ledger, as text. Lives as long as the exchange may speak to the connection:
- * until sl_exchange_cancel or sl_exchange_free. */
+/* The address of the peer (no port), for the ledger, as text. Lives as long as the exchange may speak to the
+ * connection: until sl_exchange_cancel or sl_exchange_free. */
 struct sl_slice sl_conn_peer(const struct sl_conn *conn);
 /* The certificate the client has shown and the listener's client authorities have vouched for; false if there is none.
  * The subject (RFC 2253 text) is put into the arena. */

@@ -467,7 +467,8 @@ static void add_role(struct sl_slice *roles, size_t *count, struct sl_slice role
     roles[(*count)++] = role;
 }
 
-/* Roles, each once: the client's own, the user's, and those claimed by the token that the registry lets this client claim. */
+/* Roles, each once: the client's own, the user's, and those claimed by the token that the registry lets this client
+ * claim. */
 static enum sl_status read_roles(struct work *work)
 {
     static const struct sl_words none = {NULL, 0};

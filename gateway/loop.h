@@ -38,8 +38,8 @@ void sl_loop_post(struct sl_loop *loop, struct sl_task *task);
 /* The loop's own thread: runs it in the next turn, after the sockets have been looked at. */
 void sl_loop_later(struct sl_loop *loop, struct sl_task *task);
 
-/* Once in a process that serves: freed memory is kept for the next request, up to 16 MiB a thread, instead of being given
- * back and faulted in again page by page. */
+/* Once in a process that serves: freed memory is kept for the next request, up to 16 MiB a thread, instead of being
+ * given back and faulted in again page by page. */
 void sl_loop_keep_memory(void);
 
 /* Milliseconds of a clock that only goes forward, a few milliseconds coarse. */

@@ -38,7 +38,8 @@ static enum sl_status parse_one(struct sl_offline *offline, const char *path, st
         return SL_NO_MEMORY;
     *out = doc;
     struct sl_doc_error error = {0};
-    const struct sl_doc_limits limits = {.bytes = 0xfffffff0u, .spans = 0x7fffffffu, .depth = sl_doc_limits_default.depth};
+    const struct sl_doc_limits limits = {
+        .bytes = 0xfffffff0u, .spans = 0x7fffffffu, .depth = sl_doc_limits_default.depth};
     enum sl_status status = sl_doc_parse(offline->arena, text, &limits, doc, &error);
     if (status == SL_OK)
         return SL_OK;
@@ -75,7 +76,8 @@ static bool is_ndjson(struct sl_offline *offline, struct sl_slice text)
            sl_doc_parse(offline->arena, line, NULL, &doc, NULL) == SL_OK;
 }
 
-static enum sl_status visit_lines(struct sl_offline *offline, const char *path, struct sl_slice text, text_visitor visit)
+static enum sl_status visit_lines(
+    struct sl_offline *offline, const char *path, struct sl_slice text, text_visitor visit)
 {
     for (size_t number = 1; text.len; number++) {
         struct sl_slice line = first_line(text);
@@ -119,7 +121,8 @@ static bool is_type(const struct sl_doc *doc, uint32_t root, struct sl_slice typ
 
 /* Calls `each` for the resource of every entry. */
 static enum sl_status visit_entries(struct sl_offline *offline, const struct sl_doc *doc,
-    enum sl_status (*each)(struct sl_offline *offline, const struct sl_doc *doc, uint32_t resource, struct sl_slice full_url))
+    enum sl_status (*each)(
+        struct sl_offline *offline, const struct sl_doc *doc, uint32_t resource, struct sl_slice full_url))
 {
     uint32_t entries = sl_span_member(doc, 0, SL_NAME_entry);
     if (!entries)
@@ -138,7 +141,8 @@ static enum sl_status visit_entries(struct sl_offline *offline, const struct sl_
 
 /* ---- Consents, context, statement ---- */
 
-static enum sl_status add_consent(struct sl_offline *offline, const struct sl_doc *doc, uint32_t root, struct sl_slice url)
+static enum sl_status add_consent(
+    struct sl_offline *offline, const struct sl_doc *doc, uint32_t root, struct sl_slice url)
 {
     (void)url;
     if (!is_type(doc, root, SL_LIT("Consent")))
@@ -156,7 +160,8 @@ static enum sl_status visit_consents(struct sl_offline *offline, const struct sl
     return add_consent(offline, doc, 0, (struct sl_slice){NULL, 0});
 }
 
-static enum sl_status add_context(struct sl_offline *offline, const struct sl_doc *doc, uint32_t root, struct sl_slice url)
+static enum sl_status add_context(
+    struct sl_offline *offline, const struct sl_doc *doc, uint32_t root, struct sl_slice url)
 {
     struct sl_item *item;
     return sl_pass_add(offline->pass, doc, root, url, true, &item);
@@ -205,7 +210,8 @@ static enum sl_status load_programs(struct sl_offline *offline, const struct sl_
 
 static enum sl_status load_statement(struct sl_offline *offline, const char *path)
 {
-    static const char *const words[] = {"clinician", "affiliation", "discloser", "nature", "consent-unobtainable", NULL};
+    static const char *const words[] = {
+        "clinician", "affiliation", "discloser", "nature", "consent-unobtainable", NULL};
     struct sl_yaml_source source = {.arena = offline->arena, .issues = &offline->issues, .file = sl_slice_of(path)};
     const struct sl_yaml *root = NULL;
     SL_TRY(sl_yaml_load(&source, path, &root));
@@ -224,7 +230,8 @@ static enum sl_status load_statement(struct sl_offline *offline, const char *pat
 
 /* ---- Setting up ---- */
 
-static enum sl_status directives_of(void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
+static enum sl_status directives_of(
+    void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
 {
     struct sl_offline *offline = context;
     return sl_directives_about(&offline->directives, patient, arena, out);
@@ -311,7 +318,8 @@ int sl_offline_setup(struct sl_offline *offline, const struct sl_cli *cli)
 
 /* ---- The input ---- */
 
-static enum sl_status add_entry(struct sl_offline *offline, const struct sl_doc *doc, uint32_t root, struct sl_slice url)
+static enum sl_status add_entry(
+    struct sl_offline *offline, const struct sl_doc *doc, uint32_t root, struct sl_slice url)
 {
     struct sl_item *item;
     return sl_pass_add(offline->pass, doc, root, url, false, &item);

@@ -33,18 +33,21 @@ struct sl_offline {
 };
 
 /* Options that `segment`, `label` and `policy explain` share; SL_OFFLINE_OPTIONS rows. */
-#define SL_OFFLINE_LABEL_OPTIONS                                                                                   \
-    {"policy", SL_OPTION_ONE, "DIR", "the policy directory (the shipped one)", false},                             \
-        {"programs", SL_OPTION_MANY, "ID,…", "organizations or locations that are Part 2 programs, or a .yaml table", false}, \
+/* clang-format off */
+#define SL_OFFLINE_LABEL_OPTIONS \
+    {"policy", SL_OPTION_ONE, "DIR", "the policy directory (the shipped one)", false}, \
+        {"programs", SL_OPTION_MANY, "ID,…", "organizations or locations that are Part 2 programs, or a .yaml table", \
+            false}, \
         {"context", SL_OPTION_MANY, "FILE…", "more records, used for labels only", false}
-#define SL_OFFLINE_DECIDE_OPTIONS                                                                                  \
-    {"as", SL_OPTION_ONE, "PARTY", "the party that asks, as the policy names it", true},                           \
-        {"for", SL_OPTION_ONE, "PURPOSE", "purpose of use: a v3-ActReason code or its readable name", true},       \
-        {"consents", SL_OPTION_MANY, "FILE…", "Consents, as NDJSON, a Bundle or one resource", false},                    \
-        {"declare", SL_OPTION_ONE, "FILE", "an emergency statement (42 CFR 2.51), YAML or JSON", false},                  \
-        {"organization", SL_OPTION_ONE, "REF", "the recipient's organization, for consents that name one", false},        \
-        {"user", SL_OPTION_ONE, "REF", "the recipient's person, for consents that name one", false},                      \
+#define SL_OFFLINE_DECIDE_OPTIONS \
+    {"as", SL_OPTION_ONE, "PARTY", "the party that asks, as the policy names it", true}, \
+        {"for", SL_OPTION_ONE, "PURPOSE", "purpose of use: a v3-ActReason code or its readable name", true}, \
+        {"consents", SL_OPTION_MANY, "FILE…", "Consents, as NDJSON, a Bundle or one resource", false}, \
+        {"declare", SL_OPTION_ONE, "FILE", "an emergency statement (42 CFR 2.51), YAML or JSON", false}, \
+        {"organization", SL_OPTION_ONE, "REF", "the recipient's organization, for consents that name one", false}, \
+        {"user", SL_OPTION_ONE, "REF", "the recipient's person, for consents that name one", false}, \
         {"at", SL_OPTION_ONE, "INSTANT", "decide as of this instant (YYYY-MM-DDThh:mm:ssZ)", false}
+/* clang-format on */
 
 /* Zeroes and prepares; the arena is made here and freed by fini. */
 SL_MUST_CHECK enum sl_status sl_offline_init(struct sl_offline *offline);

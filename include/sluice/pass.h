@@ -20,8 +20,10 @@ struct sl_pass_options {
     const struct sl_programs *programs;
     const struct sl_recipient *recipient;
     int64_t now; /* seconds since the epoch */
-    /* Everything a person has directed. None is SL_OK and an empty list; a failing store is an error, and the pass fails. */
-    enum sl_status (*directives)(void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
+    /* Everything a person has directed. None is SL_OK and an empty list; a failing store is an error, and the pass
+     * fails. */
+    enum sl_status (*directives)(
+        void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
     void *context;
 };
 

@@ -36,6 +36,7 @@ SL_MUST_CHECK enum sl_status sl_segment_decide(struct sl_labeller *labeller, str
     struct sl_segment_report *report);
 
 /* Applies the cuts and adds the labels of one released item to the edits of its document. */
-SL_MUST_CHECK enum sl_status sl_segment_edit(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena);
+SL_MUST_CHECK enum sl_status sl_segment_edit(
+    const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena);
 
 #endif

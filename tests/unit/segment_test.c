@@ -26,7 +26,8 @@ struct world {
     size_t count;
 };
 
-static enum sl_status directives_of(void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
+static enum sl_status directives_of(
+    void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
 {
     struct world *world = context;
     return sl_directives_about(&world->directives, patient, arena, out);
@@ -57,7 +58,8 @@ static void read_records(struct world *world, struct sl_pass *pass, const char *
         struct sl_doc *doc = &world->docs[world->count];
         assert_true(world->count < LINES);
         assert_int_equal(sl_doc_parse(world->arena, next_line(&rest), NULL, doc, NULL), SL_OK);
-        assert_int_equal(sl_pass_add(pass, doc, 0, (struct sl_slice){NULL, 0}, false, &world->items[world->count]), SL_OK);
+        assert_int_equal(
+            sl_pass_add(pass, doc, 0, (struct sl_slice){NULL, 0}, false, &world->items[world->count]), SL_OK);
         world->count++;
     }
 }
@@ -119,44 +121,48 @@ static char *segmented(const char *records, const char *consents, const char *pa
 
 /* ---- A small world: one patient, a Part 2 program, a primary-care clinic ---- */
 
-#define RECORDS                                                                                                       \
-    "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}\n"                                      \
-    "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}\n"                                       \
-    "{\"resourceType\":\"Patient\",\"id\":\"p\",\"text\":{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</div>\"}}\n" \
-    "{\"resourceType\":\"Encounter\",\"id\":\"e2\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"             \
-    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/prog\"}}\n"          \
-    "{\"resourceType\":\"Condition\",\"id\":\"oud\",\"subject\":{\"reference\":\"Patient/p\"},"                       \
-    "\"encounter\":{\"reference\":\"Encounter/e2\"},\"code\":{\"coding\":[{\"system\":"                               \
-    "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"F11.20\"}],\"text\":\"CANARY-OUD\"}}\n"                         \
-    "{\"resourceType\":\"Observation\",\"id\":\"bp2\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},"  \
-    "\"encounter\":{\"reference\":\"Encounter/e2\"},\"code\":{\"coding\":[{\"system\":\"http://loinc.org\","          \
-    "\"code\":\"8480-6\"}],\"text\":\"CANARY-BP\"},\"valueQuantity\":{\"value\":1.10}}\n"                             \
-    "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"             \
-    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"             \
-    "\"diagnosis\":[{\"condition\":{\"reference\":\"Condition/oud\",\"display\":\"CANARY-OUD\"}},"                    \
-    "{\"condition\":{\"reference\":\"Condition/dm\"}}]}\n"                                                            \
-    "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":\"UNKNOWN-PROPERTY\",\"subject\":{\"reference\":\"Patient/p\"}," \
-    "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":"                               \
-    "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"E11.9\"}]}}\n"                                                  \
-    "{\"resourceType\":\"Observation\",\"id\":\"a1c\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},"  \
-    "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":\"http://loinc.org\","          \
-    "\"code\":\"4548-4\"}]},\"valueQuantity\":{\"value\":7.10}}\n"                                                    \
+#define RECORDS                                                                                                        \
+    "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}\n"                                       \
+    "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}\n"                                        \
+    "{\"resourceType\":\"Patient\",\"id\":\"p\",\"text\":{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</"         \
+    "div>\"}}\n"                                                                                                       \
+    "{\"resourceType\":\"Encounter\",\"id\":\"e2\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"              \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/prog\"}}\n"           \
+    "{\"resourceType\":\"Condition\",\"id\":\"oud\",\"subject\":{\"reference\":\"Patient/p\"},"                        \
+    "\"encounter\":{\"reference\":\"Encounter/e2\"},\"code\":{\"coding\":[{\"system\":"                                \
+    "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"F11.20\"}],\"text\":\"CANARY-OUD\"}}\n"                          \
+    "{\"resourceType\":\"Observation\",\"id\":\"bp2\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"}," \
+    "\"encounter\":{\"reference\":\"Encounter/e2\"},\"code\":{\"coding\":[{\"system\":\"http://loinc.org\","           \
+    "\"code\":\"8480-6\"}],\"text\":\"CANARY-BP\"},\"valueQuantity\":{\"value\":1.10}}\n"                              \
+    "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"              \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"              \
+    "\"diagnosis\":[{\"condition\":{\"reference\":\"Condition/oud\",\"display\":\"CANARY-OUD\"}},"                     \
+    "{\"condition\":{\"reference\":\"Condition/dm\"}}]}\n"                                                             \
+    "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":\"UNKNOWN-PROPERTY\",\"subject\":{\"reference\":"        \
+    "\"Patient/p\"},"                                                                                                  \
+    "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":"                                \
+    "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"E11.9\"}]}}\n"                                                   \
+    "{\"resourceType\":\"Observation\",\"id\":\"a1c\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"}," \
+    "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":\"http://loinc.org\","           \
+    "\"code\":\"4548-4\"}]},\"valueQuantity\":{\"value\":7.10}}\n"                                                     \
     "{\"resourceType\":\"CarePlan\",\"id\":\"plan\",\"status\":\"active\",\"intent\":\"plan\","                        \
-    "\"subject\":{\"reference\":\"Patient/p\"},\"encounter\":{\"reference\":\"Encounter/e1\"},"                       \
-    "\"addresses\":[{\"reference\":\"Condition/oud\",\"display\":\"CANARY-OUD\"},{\"reference\":\"Condition/dm\"}]}\n"  \
-    "{\"resourceType\":\"Provenance\",\"id\":\"prov\",\"target\":[{\"reference\":\"Condition/oud\"}],"                  \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"encounter\":{\"reference\":\"Encounter/e1\"},"                        \
+    "\"addresses\":[{\"reference\":\"Condition/oud\",\"display\":\"CANARY-OUD\"},{\"reference\":\"Condition/dm\"}]}\n" \
+    "{\"resourceType\":\"Provenance\",\"id\":\"prov\",\"target\":[{\"reference\":\"Condition/oud\"}],"                 \
     "\"recorded\":\"2026-01-01T00:00:00Z\",\"agent\":[{\"who\":{\"reference\":\"Organization/prog\"}}]}"
 
-#define TPO                                                                                                          \
-    "{\"resourceType\":\"Consent\",\"id\":\"c\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"               \
-    "\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":" \
-    "[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"42CFRPart2CD\"}]}],"                \
-    "\"patient\":{\"reference\":\"Patient/p\"},\"dateTime\":\"2026-01-01\",\"performer\":[{\"reference\":\"Patient/p\"}]," \
-    "\"organization\":[{\"reference\":\"Organization/prog\"}],\"sourceReference\":{\"display\":\"form\"},"            \
+#define TPO                                                                                                            \
+    "{\"resourceType\":\"Consent\",\"id\":\"c\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"             \
+    "\"http://terminology.hl7.org/CodeSystem/"                                                                         \
+    "consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":"                                        \
+    "[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"42CFRPart2CD\"}]}],"                 \
+    "\"patient\":{\"reference\":\"Patient/p\"},\"dateTime\":\"2026-01-01\",\"performer\":[{\"reference\":\"Patient/"   \
+    "p\"}],"                                                                                                           \
+    "\"organization\":[{\"reference\":\"Organization/prog\"}],\"sourceReference\":{\"display\":\"form\"},"             \
     "\"policy\":[{\"uri\":\"urn:sluice:form:part2-tpo-2024\"}],\"provision\":{\"type\":\"permit\","                    \
-    "\"period\":{\"start\":\"2026-01-01\"},\"purpose\":[{\"system\":"                                                 \
-    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"TREAT\"},{\"system\":"                         \
-    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":"                        \
+    "\"period\":{\"start\":\"2026-01-01\"},\"purpose\":[{\"system\":"                                                  \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"TREAT\"},{\"system\":"                          \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":"                         \
     "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HOPERAT\"}]}}"
 
 static const struct {
@@ -171,21 +177,26 @@ static const struct {
             "42 CFR part 2 prohibits unauthorized use or disclosure of these records."},
         {"NARRATIVE", "UNKNOWN-PROPERTY"}},
     {"consent for TPO is none for proceedings", TPO, "treating-provider", "HLEGAL", {NULL}, {"CANARY"}},
-    {"the front desk gets no chart", TPO, "front-desk", "PATADMIN", {"\"id\":\"p\""}, {"CANARY", "\"id\":\"dm\"", "\"id\":\"a1c\""}},
-    {"an emergency is treated", "", "emergency-clinician", "ETREAT", {"CANARY-OUD", "CANARY-BP", "42CFRPart2"}, {"UNKNOWN-PROPERTY"}},
-    {"the patient has the whole of it", "", "patient", "PATRQT", {"CANARY-OUD", "CANARY-BP", "NARRATIVE"}, {"UNKNOWN-PROPERTY"}},
+    {"the front desk gets no chart", TPO, "front-desk", "PATADMIN", {"\"id\":\"p\""},
+        {"CANARY", "\"id\":\"dm\"", "\"id\":\"a1c\""}},
+    {"an emergency is treated", "", "emergency-clinician", "ETREAT", {"CANARY-OUD", "CANARY-BP", "42CFRPart2"},
+        {"UNKNOWN-PROPERTY"}},
+    {"the patient has the whole of it", "", "patient", "PATRQT", {"CANARY-OUD", "CANARY-BP", "NARRATIVE"},
+        {"UNKNOWN-PROPERTY"}},
     {"a payer has no substance use without a consent", "", "health-plan", "HPAYMT", {NULL}, {"CANARY", "NARRATIVE"}},
     {"an exchange has the ordinary chart", "", "hie-partner", "TREAT", {"\"id\":\"dm\""}, {"CANARY", "NARRATIVE"}},
     {"an AI agent has nothing of a program", "", "ai-agent", "TREAT", {NULL}, {"CANARY", "NARRATIVE"}},
-    {"a research feed has no patient's record", "", "research-feed", "HRESCH", {NULL}, {"CANARY", "\"id\":\"dm\"", "\"id\":\"p\""}},
+    {"a research feed has no patient's record", "", "research-feed", "HRESCH", {NULL},
+        {"CANARY", "\"id\":\"dm\"", "\"id\":\"p\""}},
 };
 
 /* ---- Other worlds ---- */
 
 #define PATIENT(id) "{\"resourceType\":\"Patient\",\"id\":\"" id "\"}\n"
-#define ORDER(id, patient, medication)                                                                                \
-    "{\"resourceType\":\"MedicationRequest\",\"id\":\"" id "\",\"status\":\"active\",\"intent\":\"order\","              \
-    "\"medicationReference\":{\"reference\":\"Medication/" medication "\"},\"subject\":{\"reference\":\"Patient/" patient "\"}," \
+#define ORDER(id, patient, medication)                                                                                 \
+    "{\"resourceType\":\"MedicationRequest\",\"id\":\"" id "\",\"status\":\"active\",\"intent\":\"order\","            \
+    "\"medicationReference\":{\"reference\":\"Medication/" medication                                                  \
+    "\"},\"subject\":{\"reference\":\"Patient/" patient "\"},"                                                         \
     "\"requester\":{\"reference\":\"Organization/prog\"}}\n"
 #define DRUG(id, code)                                                                                                \
     "{\"resourceType\":\"Medication\",\"id\":\"" id "\",\"code\":{\"coding\":[{\"system\":"                           \
@@ -195,14 +206,15 @@ static const struct {
     const char *name, *records, *consents, *party, *purpose;
     const char *present[8], *absent[8];
 } worlds[] = {
-    {"a medication goes with the order that goes", PATIENT("p") ORDER("o", "p", "m") DRUG("m", "6813"), TPO, "treating-provider", "TREAT",
-        {"\"id\":\"o\"", "\"id\":\"m\"", "Medication/m"}, {NULL}},
-    {"and stays with the one that stays", PATIENT("p") ORDER("o", "p", "m") DRUG("m", "6813"), "", "treating-provider", "TREAT",
-        {"\"id\":\"p\""}, {"\"id\":\"o\"", "\"id\":\"m\""}},
-    {"nobody's medication belongs to nobody", PATIENT("p") DRUG("m", "314076"), "", "treating-provider", "TREAT", {"\"id\":\"p\""},
-        {"\"id\":\"m\""}},
-    {"one patient's consent is not another's", PATIENT("p") PATIENT("q") ORDER("op", "p", "m") ORDER("oq", "q", "n") DRUG("m", "6813") "\n"
-        DRUG("n", "6813"), TPO, "treating-provider", "TREAT", {"\"id\":\"op\"", "\"id\":\"m\""}, {"\"id\":\"oq\"", "\"id\":\"n\""}},
+    {"a medication goes with the order that goes", PATIENT("p") ORDER("o", "p", "m") DRUG("m", "6813"), TPO,
+        "treating-provider", "TREAT", {"\"id\":\"o\"", "\"id\":\"m\"", "Medication/m"}, {NULL}},
+    {"and stays with the one that stays", PATIENT("p") ORDER("o", "p", "m") DRUG("m", "6813"), "", "treating-provider",
+        "TREAT", {"\"id\":\"p\""}, {"\"id\":\"o\"", "\"id\":\"m\""}},
+    {"nobody's medication belongs to nobody", PATIENT("p") DRUG("m", "314076"), "", "treating-provider", "TREAT",
+        {"\"id\":\"p\""}, {"\"id\":\"m\""}},
+    {"one patient's consent is not another's",
+        PATIENT("p") PATIENT("q") ORDER("op", "p", "m") ORDER("oq", "q", "n") DRUG("m", "6813") "\n" DRUG("n", "6813"),
+        TPO, "treating-provider", "TREAT", {"\"id\":\"op\"", "\"id\":\"m\""}, {"\"id\":\"oq\"", "\"id\":\"n\""}},
 };
 
 static void check_words(const char *name, const char *text, const char *const *present, const char *const *absent)
@@ -241,9 +253,10 @@ static void test_worlds(void **state)
 static void test_escapes(void **state)
 {
     (void)state;
-    static const char *const plain[] = {"F11.20", "http://hl7.org/fhir/sid/icd-10-cm", "Organization/prog", "Condition/oud", "Encounter/e2"};
-    static const char *const escaped[] = {"F11\\u002e20", "http:\\/\\/hl7.org\\/fhir\\/sid\\/icd-10-cm", "Organization\\u002fprog",
-        "\\u0043ondition\\/oud", "Encounter\\/\\u00652"};
+    static const char *const plain[] = {
+        "F11.20", "http://hl7.org/fhir/sid/icd-10-cm", "Organization/prog", "Condition/oud", "Encounter/e2"};
+    static const char *const escaped[] = {"F11\\u002e20", "http:\\/\\/hl7.org\\/fhir\\/sid\\/icd-10-cm",
+        "Organization\\u002fprog", "\\u0043ondition\\/oud", "Encounter\\/\\u00652"};
     char *records = malloc(sizeof RECORDS * 4);
     size_t out = 0;
     for (const char *in = RECORDS; *in;) {
@@ -280,21 +293,24 @@ static void test_without_the_withheld(void **state)
     static const char *const without =
         "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}\n"
         "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}\n"
-        "{\"resourceType\":\"Patient\",\"id\":\"p\",\"text\":{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</div>\"}}\n"
+        "{\"resourceType\":\"Patient\",\"id\":\"p\",\"text\":{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</"
+        "div>\"}}\n"
         "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"
         "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"
         "\"diagnosis\":[{\"condition\":{\"reference\":\"Condition/dm\"}}]}\n"
-        "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":\"UNKNOWN-PROPERTY\",\"subject\":{\"reference\":\"Patient/p\"},"
+        "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":\"UNKNOWN-PROPERTY\",\"subject\":{\"reference\":"
+        "\"Patient/p\"},"
         "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":"
         "\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"E11.9\"}]}}\n"
-        "{\"resourceType\":\"Observation\",\"id\":\"a1c\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},"
+        "{\"resourceType\":\"Observation\",\"id\":\"a1c\",\"status\":\"final\",\"subject\":{\"reference\":\"Patient/"
+        "p\"},"
         "\"encounter\":{\"reference\":\"Encounter/e1\"},\"code\":{\"coding\":[{\"system\":\"http://loinc.org\","
         "\"code\":\"4548-4\"}]},\"valueQuantity\":{\"value\":7.10}}\n"
         "{\"resourceType\":\"CarePlan\",\"id\":\"plan\",\"status\":\"active\",\"intent\":\"plan\","
         "\"subject\":{\"reference\":\"Patient/p\"},\"encounter\":{\"reference\":\"Encounter/e1\"},"
         "\"addresses\":[{\"reference\":\"Condition/dm\"}]}";
-    static const char *const parties[][2] = {{"treating-provider", "TREAT"}, {"hie-partner", "TREAT"}, {"health-plan", "HPAYMT"},
-        {"ai-agent", "TREAT"}, {"front-desk", "PATADMIN"}, {"research-feed", "HRESCH"}};
+    static const char *const parties[][2] = {{"treating-provider", "TREAT"}, {"hie-partner", "TREAT"},
+        {"health-plan", "HPAYMT"}, {"ai-agent", "TREAT"}, {"front-desk", "PATADMIN"}, {"research-feed", "HRESCH"}};
     for (size_t i = 0; i < sizeof parties / sizeof *parties; i++) {
         struct sl_segment_report report;
         char *a = segmented(RECORDS, "", parties[i][0], parties[i][1], &report);
