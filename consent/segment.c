@@ -166,6 +166,31 @@ static bool is_counted(const struct sl_item *item, const struct step *steps, uns
     return false;
 }
 
+/* The value at the same place of the other array; 0 if there is none. */
+static uint32_t same_place(const struct sl_doc *doc, uint32_t array, uint32_t item, uint32_t other)
+{
+    uint32_t a = array + 1, b = other + 1;
+    if (!other || doc->spans[other].type != SL_SPAN_ARRAY)
+        return 0;
+    for (; a != item && b < doc->spans[other].next; a = doc->spans[a].next)
+        b = doc->spans[b].next;
+    return b < doc->spans[other].next ? b : 0;
+}
+
+/* Is step i the '_' half of an element (or of one in an array) whose value stays? What such a half has lost is not the
+ * element's, and emptied it goes by itself (sluice/edit.h). */
+static bool has_value(const struct sl_doc *doc, const struct step *steps, unsigned i, const uint64_t *bits)
+{
+    bool in_array = i > 1 && doc->spans[steps[i - 1].span].type == SL_SPAN_ARRAY;
+    unsigned member = in_array ? i - 1 : i;
+    if (member == 0 || !(doc->spans[steps[member].span].flags & SL_SPAN_SIBLING))
+        return false;
+    uint32_t value = sl_span_member(doc, steps[member - 1].span, doc->spans[steps[member].span].name);
+    if (in_array)
+        value = same_place(doc, steps[member].span, steps[i].span, value);
+    return value && doc->spans[value].type != SL_SPAN_NULL && !is_gone(bits, value);
+}
+
 /* Climbs from a span that must go to the span that goes: a required element takes its parent, and so does the last
  * thing in a container. Gives the index among the steps; 0: the resource itself goes. Marks what goes on the way. */
 static unsigned climb(const struct sl_doc *doc, const struct step *steps, unsigned n, uint64_t *bits)
@@ -175,9 +200,8 @@ static unsigned climb(const struct sl_doc *doc, const struct step *steps, unsign
         uint32_t span = steps[i].span, parent = steps[i - 1].span;
         bits[span / 64] |= (uint64_t)1 << (span % 64);
         bool in_array = doc->spans[parent].type == SL_SPAN_ARRAY;
-        bool required = !in_array && steps[i].element && steps[i].element->flags & SL_R4_REQUIRED &&
-                        !(doc->spans[span].flags & SL_SPAN_SIBLING);
-        if (!required && any_left(doc, parent, bits))
+        bool required = !in_array && steps[i].element && steps[i].element->flags & SL_R4_REQUIRED;
+        if (!required && (any_left(doc, parent, bits) || has_value(doc, steps, i - 1, bits)))
             return i;
         i--;
     }

@@ -212,6 +212,18 @@ static const struct {
         "TREAT", {"\"id\":\"p\""}, {"\"id\":\"o\"", "\"id\":\"m\""}},
     {"nobody's medication belongs to nobody", PATIENT("p") DRUG("m", "314076"), "", "treating-provider", "TREAT",
         {"\"id\":\"p\""}, {"\"id\":\"m\""}},
+    {"what R4 does not know of an element's other half takes no value with it",
+        "{\"resourceType\":\"Patient\",\"id\":\"p\",\"active\":true,\"_active\":{\"odd\":\"CANARY\"},"
+        "\"birthDate\":\"1970-01-01\",\"_birthDate\":{\"odd\":\"CANARY\"},\"name\":[{\"given\":[\"Ann\",\"Bo\"],"
+        "\"_given\":[null,{\"odd\":\"CANARY\"}]}],\"gender\":\"female\",\"_gender\":{\"id\":\"g\",\"odd\":1}}\n",
+        "", "treating-provider", "TREAT",
+        {"\"active\":true,\"birthDate\":\"1970-01-01\"", "{\"given\":[\"Ann\",\"Bo\"]}",
+            "\"gender\":\"female\",\"_gender\":{\"id\":\"g\"}"},
+        {"CANARY", "odd", "_active", "_birthDate", "_given"}},
+    {"but where it is all there is of a required element, it takes the resource",
+        PATIENT("p") "{\"resourceType\":\"Observation\",\"id\":\"o\",\"_status\":{\"odd\":1},\"code\":{\"coding\":["
+        "{\"system\":\"http://loinc.org\",\"code\":\"8867-4\"}]},\"subject\":{\"reference\":\"Patient/p\"}}\n",
+        "", "treating-provider", "TREAT", {"\"id\":\"p\""}, {"\"id\":\"o\""}},
     {"one patient's consent is not another's",
         PATIENT("p") PATIENT("q") ORDER("op", "p", "m") ORDER("oq", "q", "n") DRUG("m", "6813") "\n" DRUG("n", "6813"),
         TPO, "treating-provider", "TREAT", {"\"id\":\"op\"", "\"id\":\"m\""}, {"\"id\":\"oq\"", "\"id\":\"n\""}},
