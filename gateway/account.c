@@ -125,6 +125,21 @@ void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found)
     x->account.withheld_count++;
 }
 
+/* What the release brings with it, by the policy's words: an accounting and a 2.51 record are drawn from these. */
+static void duties(struct sl_buffer *out, const struct sl_release *release)
+{
+    struct sl_slice names[3];
+    size_t count = 0;
+    if (release->notice)
+        names[count++] = SL_LIT("notice");
+    if (release->account)
+        names[count++] = SL_LIT("account");
+    if (release->emergency_record)
+        names[count++] = SL_LIT("emergency-record");
+    if (count)
+        list(out, "duties", names, count);
+}
+
 enum sl_status sl_account_released(
     struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release)
 {
@@ -141,8 +156,7 @@ enum sl_status sl_account_released(
     classes(out, x->policy, &found->item->classes);
     list(out, "rules", names, count < RULES_LIMIT ? count : RULES_LIMIT);
     optional(out, "consent", release->consent);
-    if (release->notice)
-        sl_buffer_add(out, SL_LIT(",\"duties\":[\"notice\"]"));
+    duties(out, release);
     sl_buffer_add(out, SL_LIT("}"));
     x->account.released_count++;
     return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
