@@ -507,8 +507,8 @@ static bool has_label(const struct sl_release *release, struct sl_slice system, 
 }
 
 /* Received labels are kept (PERSISTLABEL); exactly one confidentiality code goes out, the higher of the two. */
-static void add_received(struct sl_buffer *out, const struct sl_item *item, const struct sl_release *release,
-    struct sl_arena *arena)
+static void add_received(
+    struct sl_buffer *out, const struct sl_item *item, const struct sl_release *release, struct sl_arena *arena)
 {
     uint32_t security = received_security(item);
     if (!security)
@@ -537,8 +537,8 @@ static char highest_confidentiality(const struct sl_item *item, char ours, struc
     return ours;
 }
 
-static void write_security(struct sl_buffer *out, const struct sl_item *item, const struct sl_release *release,
-    struct sl_arena *arena)
+static void write_security(
+    struct sl_buffer *out, const struct sl_item *item, const struct sl_release *release, struct sl_arena *arena)
 {
     char level = highest_confidentiality(item, release->confidentiality, arena);
     sl_buffer_add(out, SL_LIT("["));
@@ -590,8 +590,8 @@ static struct cached *cached_for(struct segmenter *s, const struct sl_classes *c
     return &s->cached[sum >> (64 - CACHED_BITS)];
 }
 
-static bool is_cached(const struct cached *c, const struct sl_item *item, const struct sl_classes *classes,
-    struct sl_slice received)
+static bool is_cached(
+    const struct cached *c, const struct sl_item *item, const struct sl_classes *classes, struct sl_slice received)
 {
     return c->ruling == item->ruling && memcmp(&c->classes, classes, sizeof *classes) == 0 &&
            sl_slice_eq(c->received, received) && sl_slice_eq(c->program, item->program) &&
@@ -626,27 +626,43 @@ static enum sl_status label_item(struct segmenter *s, struct sl_item *item)
     sl_buffer_fini(&text);
     if (failed || sl_arena_failed(s->arena))
         return SL_NO_MEMORY;
-    *c = (struct cached){.ruling = item->ruling, .classes = classes, .program = item->program, .received = received,
-        .custodian = item->custodian, .security = item->security, .mark = item->mark};
+    *c = (struct cached){.ruling = item->ruling,
+        .classes = classes,
+        .program = item->program,
+        .received = received,
+        .custodian = item->custodian,
+        .security = item->security,
+        .mark = item->mark};
     return SL_OK;
 }
 
 /* ---- The two doors of this module ---- */
 
-static void count_item(struct segmenter *s, const struct sl_item *item)
+/* What is cut out of a contained resource is cut out of the one that holds it: so it is told, and so it is edited. */
+static void report_cuts(struct segmenter *s, const struct sl_item *item)
 {
-    if (item->context || item->container)
+    const struct sl_item *root = item;
+    while (root->container)
+        root = root->container;
+    if (root->context || !is_released(root) || !is_released(item))
         return;
-    if (!is_released(item)) {
-        s->report->resources_withheld++;
-        report_withheld(s, item, (struct sl_slice){NULL, 0}, item->verdict->cause);
-        return;
-    }
-    s->report->resources_released++;
     for (const struct sl_cut *c = item->cuts; c; c = c->next) {
         s->report->elements_cut++;
-        report_withheld(s, item, sl_span_path(item->doc, item->span, c->span, s->arena), c->cause);
+        report_withheld(s, root, sl_span_path(item->doc, root->span, c->span, s->arena), c->cause);
     }
+}
+
+static void count_item(struct segmenter *s, const struct sl_item *item)
+{
+    report_cuts(s, item);
+    if (item->context || item->container)
+        return;
+    if (is_released(item)) {
+        s->report->resources_released++;
+        return;
+    }
+    s->report->resources_withheld++;
+    report_withheld(s, item, (struct sl_slice){NULL, 0}, item->verdict->cause);
 }
 
 enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *arena, struct sl_segment_report *report)
@@ -737,13 +753,21 @@ static enum sl_status edit_meta(const struct sl_item *item, struct sl_edits *edi
     return edit_mark(item, meta, edits, arena);
 }
 
+static void edit_cuts(const struct sl_item *item, struct sl_edits *edits)
+{
+    for (const struct sl_cut *c = item->cuts; c; c = c->next)
+        sl_edit_cut(edits, c->span);
+}
+
 enum sl_status sl_segment_edit(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena)
 {
     if (!is_released(item)) {
         sl_edit_cut(edits, item->span);
         return SL_OK;
     }
-    for (const struct sl_cut *c = item->cuts; c; c = c->next)
-        sl_edit_cut(edits, c->span);
+    edit_cuts(item, edits);
+    /* What is contained follows its container: up to the next item that stands by itself. */
+    for (const struct sl_item *within = item->next; within && within->container; within = within->next)
+        edit_cuts(within, edits);
     return edit_meta(item, edits, arena);
 }
