@@ -117,7 +117,7 @@ enum sl_status sl_book_entry_of(const struct sl_item *item, struct sl_arena *are
         .classes = item->classes,
         .source = item->source,
         .candidate = labelled->candidate,
-        .program = item->program,
+        .program = item->named_program.len ? item->named_program : item->program,
         .custodian = item->custodian,
         .patients = item->patients,
         .patient_count = item->patient_count};

@@ -8,11 +8,34 @@
 
 /* ---- The recipient ---- */
 
+#define BYTES(s) {(s), sizeof(s) - 1}
+
+/* Bytes of the invisible character at the front of the text; 0: what stands there can be seen. */
+static size_t invisible(struct sl_slice text)
+{
+    static const struct sl_slice unseen[] = {/* UTF-8: no-break and other spaces, joiners, direction marks, byte order mark */
+        BYTES("\xc2\xa0"), BYTES("\xc2\xad"), BYTES("\xe1\x9a\x80"), BYTES("\xe2\x81\xa0"), BYTES("\xe3\x80\x80"),
+        BYTES("\xe2\x81\x9f"), BYTES("\xef\xbb\xbf")};
+    unsigned char c = (unsigned char)text.ptr[0];
+    if (c <= ' ' || c == 0x7f)
+        return 1;
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
+        if (sl_slice_starts(text, unseen[i]))
+            return unseen[i].len;
+    /* U+2000 to U+200F, and U+2028 to U+202F. */
+    unsigned char last = text.len > 2 ? (unsigned char)text.ptr[2] : 0;
+    bool marks = (last >= 0x80 && last <= 0x8f) || (last >= 0xa8 && last <= 0xaf);
+    return sl_slice_starts(text, SL_LIT("\xe2\x80")) && marks ? 3 : 0;
+}
+
 static bool visible(struct sl_slice text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.ptr[i] > ' ' && text.ptr[i] != 0x7f)
+    while (text.len) {
+        size_t unseen = invisible(text);
+        if (!unseen)
             return true;
+        text = sl_slice_from(text, unseen);
+    }
     return false;
 }
 
@@ -405,7 +428,8 @@ static void settle_consents(struct sl_ruling *ruling)
 
 static bool same_program(const struct sl_ruling *ruling, const struct sl_item *item)
 {
-    return item->program.len && sl_slice_eq(item->program, ruling->recipient.organization);
+    struct sl_slice organization = ruling->recipient.organization;
+    return organization.len && (sl_slice_eq(item->program, organization) || sl_slice_eq(item->named_program, organization));
 }
 
 struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes)

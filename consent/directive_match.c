@@ -124,7 +124,8 @@ static enum sl_match match_discloser(const struct sl_asking *asking, const struc
     const struct sl_item *item = asking->item;
     if (!item)
         return SL_UNTOLD;
-    if (sl_slice_eq(actor->code, item->custodian) || sl_slice_eq(actor->code, item->program))
+    if (sl_slice_eq(actor->code, item->custodian) || sl_slice_eq(actor->code, item->program) ||
+        (item->named_program.len && sl_slice_eq(actor->code, item->named_program)))
         return SL_MET;
     /* An organization that is known to hold it, and is another one. */
     bool other = item->custodian.len && sl_slice_eq(type_of(actor->code), type_of(item->custodian));

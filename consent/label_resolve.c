@@ -225,7 +225,7 @@ static void recall(struct labelled *item)
     item->reaches_program = item->known_source == SL_SOURCE_PROGRAM;
     item->reaches_not = item->known_source == SL_SOURCE_NOT;
     item->reaches_unknown = item->known_source == SL_SOURCE_UNKNOWN;
-    item->item.program = item->known_program;
+    item->item.program = item->item.named_program = item->known_program;
     item->item.custodian = item->known_custodian;
 }
 
@@ -236,7 +236,7 @@ static void reset_items(struct resolving *re)
         item->item.reasons = item->base_reasons;
         item->item.unlabelled = item->base_unlabelled;
         item->item.source = SL_SOURCE_UNKNOWN;
-        item->item.program = item->item.custodian = (struct sl_slice){NULL, 0};
+        item->item.program = item->item.named_program = item->item.custodian = (struct sl_slice){NULL, 0};
         item->item.parts = NULL;
         item->item.part_count = 0;
         item->candidate = item->base_candidate;
@@ -248,17 +248,20 @@ static void reset_items(struct resolving *re)
 
 /* ---- 2. Sources ---- */
 
-static void reach_program(struct labelled *item, struct sl_slice program)
+static void reach_program(struct labelled *item, struct sl_slice program, struct sl_slice named)
 {
     if (item->reaches_program)
         return;
     item->reaches_program = true;
     item->item.program = program;
+    item->item.named_program = named;
 }
 
 /* What the table says of a directory entry by its own names. */
 static bool is_named_itself(const struct sl_labeller *labeller, const struct labelled *item, enum sl_source *out)
 {
+    if (item->scoped) /* the id of a contained resource is a name within its container alone */
+        return false;
     return sl_programs_names(labeller->programs, item->item.type, item->item.id, out) ||
            sl_programs_names_uri(labeller->programs, item->item.full_url, out);
 }
@@ -285,7 +288,7 @@ static void follow_lead(struct resolving *re, struct labelled *from, const struc
     enum sl_source source;
     if (is_named(re->labeller, r, &source)) {
         if (source == SL_SOURCE_PROGRAM)
-            reach_program(from, r->target);
+            reach_program(from, r->target, r->target);
     } else if (r->item) {
         add_edges(re, &re->lead, from, r);
     } else {
@@ -304,7 +307,7 @@ static void start_directory(struct resolving *re, struct labelled *item)
         item->item.custodian = own_name(re, item);
     if (is_named_itself(re->labeller, item, &source)) {
         if (source == SL_SOURCE_PROGRAM)
-            reach_program(item, own_name(re, item));
+            reach_program(item, own_name(re, item), own_name(re, item));
         item->reaches_not = source == SL_SOURCE_NOT;
         return; /* named: what it is part of says no more */
     }
@@ -317,7 +320,7 @@ static bool pass_lead(const struct edge *e)
 {
     bool changed = false;
     if (e->to->reaches_program && !e->from->reaches_program) {
-        reach_program(e->from, e->to->item.program);
+        reach_program(e->from, e->to->item.program, e->to->item.named_program);
         changed = true;
     }
     if (e->to->reaches_unknown && !e->from->reaches_unknown)
@@ -351,10 +354,10 @@ static void finish_directory(struct resolving *re, struct labelled *item, bool s
         item->item.source = SL_SOURCE_NOT;
 }
 
-static void note_source(struct labelled *item, enum sl_source source, struct sl_slice program)
+static void note_source(struct labelled *item, enum sl_source source, struct sl_slice program, struct sl_slice named)
 {
     if (source == SL_SOURCE_PROGRAM)
-        reach_program(item, program);
+        reach_program(item, program, named);
     item->reaches_not |= source == SL_SOURCE_NOT;
 }
 
@@ -365,7 +368,7 @@ static void follow_origin(struct resolving *re, struct labelled *from, const str
     if (r->type == SL_R4_Organization && !from->item.custodian.len)
         from->item.custodian = r->target;
     if (is_named(re->labeller, r, &source))
-        note_source(from, source, r->target);
+        note_source(from, source, r->target, r->target);
     if (!r->item)
         return;
     if (!is_directory(r->item->type)) {
@@ -373,7 +376,7 @@ static void follow_origin(struct resolving *re, struct labelled *from, const str
         return;
     }
     for (struct labelled *to = of(r->item); to; to = next_same(r, to)) {
-        note_source(from, to->item.source, r->target);
+        note_source(from, to->item.source, r->target, to->item.named_program);
         if (to->item.custodian.len && !from->item.custodian.len)
             from->item.custodian = to->item.custodian;
     }
@@ -383,7 +386,7 @@ static void start_record(struct resolving *re, struct labelled *item)
 {
     enum sl_source source;
     if (names_uri(re->labeller, item->item.source_uri, &source))
-        note_source(item, source, item->item.source_uri);
+        note_source(item, source, item->item.source_uri, item->item.source_uri);
     for (uint32_t i = 0; i < item->item.reference_count; i++)
         if (item->item.references[i].kind == SL_REF_ORIGIN)
             follow_origin(re, item, &item->item.references[i]);
@@ -558,7 +561,7 @@ static const struct sl_item *named_program(struct resolving *re, const struct sl
     struct sl_item *item = sl_arena_alloc(re->arena, sizeof *item);
     if (item)
         *item = (struct sl_item){
-            .type = r->type, .source = SL_SOURCE_PROGRAM, .program = r->target, .custodian = r->target};
+            .type = r->type, .source = SL_SOURCE_PROGRAM, .program = r->target, .named_program = r->target, .custodian = r->target};
     return item;
 }
 
@@ -626,7 +629,7 @@ static void make_parts(struct resolving *re, struct sl_item *item)
  * is one program's. Then that program's consents speak for it. Otherwise no program is known, and none does. */
 static void explain_label(const struct resolving *re, struct sl_item *item)
 {
-    struct sl_slice program = {NULL, 0};
+    struct sl_slice program = {NULL, 0}, named = {NULL, 0};
     if (item->program.len || !sl_classes_meet(&item->classes, &re->earning->program))
         return;
     for (uint32_t i = 0; i < item->part_count; i++) {
@@ -636,8 +639,10 @@ static void explain_label(const struct resolving *re, struct sl_item *item)
         if (program.len && !sl_slice_eq(program, lender->program))
             return;
         program = lender->program;
+        named = lender->named_program;
     }
     item->program = program;
+    item->named_program = named;
 }
 
 static void find_parts(struct resolving *re)

@@ -10,6 +10,8 @@
  * shape (an object for a primitive, an array where nothing repeats, a single value where something does). It is always
  * cut.
  */
+#include <strings.h>
+
 #include "labelling.h"
 
 /* What a frame hands down to the values within it. */
@@ -191,6 +193,7 @@ static bool is_note(const struct walk *w, const struct sl_r4_element *element)
            (element->name == SL_NAME_type || element->name == SL_NAME_category || element->name == SL_NAME_code);
 }
 
+/* A label without a system, or in the wrong case, is believed all the same: it can only restrict. */
 /* A label of meta.security, of a document's or a Consent's securityLabel, or of an inline label: classes by the
  * policy's table. */
 static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_slice system, struct sl_slice code)
@@ -200,11 +203,11 @@ static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_sl
     w->ai |= number == w->labeller->system_value && number > SL_SYSTEM_UNKNOWN && sl_slice_eq(code, SL_LIT("AIAST"));
     for (size_t i = 0; i < e->security_count; i++) {
         const struct sl_security_rule *rule = &e->security[i];
-        bool same =
-            number > SL_SYSTEM_UNKNOWN ? number == w->labeller->security_systems[i] : sl_slice_eq(system, rule->system);
-        if (same && sl_slice_eq(code, rule->code))
-            earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_SECURITY, .detail = rule->code},
-                &rule->classes);
+        bool same = number > SL_SYSTEM_UNKNOWN ? number == w->labeller->security_systems[i]
+                                               : system.len == 0 || sl_slice_eq(system, rule->system);
+        bool named = code.len == rule->code.len && strncasecmp(code.ptr, rule->code.ptr, code.len) == 0;
+        if (same && named)
+            earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_SECURITY, .detail = rule->code}, &rule->classes);
     }
 }
 
@@ -255,16 +258,21 @@ static bool read_code(
 static bool read_coding(struct walk *w, const struct place *place, uint32_t i, bool *plain)
 {
     const struct sl_span *spans = w->spans;
-    uint32_t system = 0, code = 0;
+    uint32_t system = 0, code = 0, number = 0;
     for (uint32_t c = i + 1; c < spans[i].next; c = spans[c].next) {
         bool string = spans[c].type == SL_SPAN_STRING && !(spans[c].flags & SL_SPAN_SIBLING);
         if (spans[c].name == SL_NAME_system && string)
             system = c;
         else if (spans[c].name == SL_NAME_code && string)
             code = c;
+        else if (spans[c].name == SL_NAME_code && spans[c].type == SL_SPAN_NUMBER)
+            number = c; /* no FHIR, and cut; but what it says counts */
         else if (!string || (spans[c].name != SL_NAME_display && spans[c].name != SL_NAME_version))
             *plain = false;
     }
+    *plain = *plain && !number;
+    if (number && !code)
+        return read_code(w, place, i, text_of(w, system), sl_span_text(w->doc, number));
     if (code == 0)
         return false;
     bool meta = place->element->parent == SL_R4_Meta && place->element->name == SL_NAME_security;
@@ -574,7 +582,17 @@ static inline bool is_single(const struct sl_span *s, const struct sl_r4_element
 {
     if (!(e->flags & SL_R4_PRIMITIVE))
         return s->type == SL_SPAN_OBJECT;
-    return s->type >= SL_SPAN_STRING && (s->type != SL_SPAN_NULL || in_array);
+    switch (e->node) {
+    case SL_R4_boolean:
+        return s->type == SL_SPAN_TRUE || s->type == SL_SPAN_FALSE || (s->type == SL_SPAN_NULL && in_array);
+    case SL_R4_decimal:
+    case SL_R4_integer:
+    case SL_R4_positiveInt:
+    case SL_R4_unsignedInt:
+        return s->type == SL_SPAN_NUMBER || (s->type == SL_SPAN_NULL && in_array);
+    default:
+        return s->type == SL_SPAN_STRING || (s->type == SL_SPAN_NULL && in_array);
+    }
 }
 
 #define WATCHED (SL_R4_TEXT | SL_R4_DATE | SL_R4_ATTACHMENT | SL_R4_CODED)

@@ -590,12 +590,21 @@ static struct cached *cached_for(struct segmenter *s, const struct sl_classes *c
     return &s->cached[sum >> (64 - CACHED_BITS)];
 }
 
+/* What a mention lends goes out under its lender's consent: neighbours with the same classes may differ. */
+static bool has_lent(const struct sl_item *item)
+{
+    for (uint32_t i = 0; i < item->part_count; i++)
+        if (item->parts[i].lender && !item->parts[i].cut)
+            return true;
+    return false;
+}
+
 static bool is_cached(
     const struct cached *c, const struct sl_item *item, const struct sl_classes *classes, struct sl_slice received)
 {
     return c->ruling == item->ruling && memcmp(&c->classes, classes, sizeof *classes) == 0 &&
            sl_slice_eq(c->received, received) && sl_slice_eq(c->program, item->program) &&
-           sl_slice_eq(c->custodian, item->custodian) && !sl_ruling_by_item(item->ruling);
+           sl_slice_eq(c->custodian, item->custodian) && !sl_ruling_by_item(item->ruling) && !has_lent(item);
 }
 
 static enum sl_status label_item(struct segmenter *s, struct sl_item *item)
@@ -626,7 +635,8 @@ static enum sl_status label_item(struct segmenter *s, struct sl_item *item)
     sl_buffer_fini(&text);
     if (failed || sl_arena_failed(s->arena))
         return SL_NO_MEMORY;
-    *c = (struct cached){.ruling = item->ruling,
+    if (!has_lent(item))
+        *c = (struct cached){.ruling = item->ruling,
         .classes = classes,
         .program = item->program,
         .received = received,

@@ -101,6 +101,8 @@ static enum sl_status visit_file(struct sl_offline *offline, const char *path, t
             issue->file = sl_slice_of(path);
         return status;
     }
+    if (blank(text)) /* no lines: what is segmented to nothing can be segmented again */
+        return SL_OK;
     bool lines = is_ndjson(offline, text);
     if (ndjson)
         *ndjson = lines;

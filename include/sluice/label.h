@@ -102,6 +102,8 @@ struct sl_item {
     uint32_t author_count;
     struct sl_slice source_uri; /* meta.source; may be empty */
     enum sl_source source;
+    /* The entry of the programs table that `program` leads to, e.g. what its unit is part of. */
+    struct sl_slice named_program;
     struct sl_slice program;   /* the origin reference that made it a program's; empty if none */
     struct sl_slice custodian; /* who discloses: organization the origin leads to; may be empty */
     struct sl_classes classes; /* of the whole resource, always at least one */

@@ -198,6 +198,23 @@ static const struct {
     "\"medicationReference\":{\"reference\":\"Medication/" medication                                                  \
     "\"},\"subject\":{\"reference\":\"Patient/" patient "\"},"                                                         \
     "\"requester\":{\"reference\":\"Organization/prog\"}}\n"
+/* A visit at a place of a unit of the program, and a reason whose code is written as a number. */
+#define UNIT                                                                                                          \
+    "{\"resourceType\":\"Organization\",\"id\":\"prog\"}\n"                                                         \
+    "{\"resourceType\":\"Organization\",\"id\":\"unit\",\"partOf\":{\"reference\":\"Organization/prog\"}}\n"           \
+    "{\"resourceType\":\"Location\",\"id\":\"site\",\"managingOrganization\":{\"reference\":\"Organization/unit\"}}\n" \
+    "{\"resourceType\":\"Encounter\",\"id\":\"visit\",\"status\":\"finished\",\"class\":{\"system\":"                                            \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},"          \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"location\":[{\"location\":{\"reference\":\"Location/site\"}}]}"
+#define NUMBER                                                                                                        \
+    "{\"resourceType\":\"Encounter\",\"id\":\"visit\",\"status\":\"finished\",\"class\":{\"system\":"                                            \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},"          \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"            \
+    "\"reasonCode\":[{\"coding\":[{\"system\":\"http://snomed.info/sct\",\"code\":66590003,\"display\":\"CANARY\"}]}]}"
+#define LABELLED(system)                                                                                              \
+    "{\"resourceType\":\"Observation\",\"id\":\"labelled\",\"meta\":{\"security\":[{" system "\"code\":\"42cfrpart2\"}]}," \
+    "\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},\"code\":{\"coding\":[{\"system\":"              \
+    "\"http://loinc.org\",\"code\":\"8480-6\"}]}}"
 #define DRUG(id, code)                                                                                                \
     "{\"resourceType\":\"Medication\",\"id\":\"" id "\",\"code\":{\"coding\":[{\"system\":"                           \
     "\"http://www.nlm.nih.gov/research/umls/rxnorm\",\"code\":\"" code "\"}]}}"
@@ -227,6 +244,13 @@ static const struct {
     {"one patient's consent is not another's",
         PATIENT("p") PATIENT("q") ORDER("op", "p", "m") ORDER("oq", "q", "n") DRUG("m", "6813") "\n" DRUG("n", "6813"),
         TPO, "treating-provider", "TREAT", {"\"id\":\"op\"", "\"id\":\"m\""}, {"\"id\":\"oq\"", "\"id\":\"n\""}},
+    {"a place of a unit of the program is the program's to disclose", PATIENT("p") UNIT, TPO, "treating-provider", "TREAT",
+        {"\"id\":\"visit\""}, {NULL}},
+    {"and stays without a consent", PATIENT("p") UNIT, "", "treating-provider", "TREAT", {"\"id\":\"p\""}, {"\"id\":\"visit\""}},
+    {"a code written as a number is read all the same", PATIENT("p") NUMBER, "", "health-plan", "HPAYMT", {"\"id\":\"visit\""},
+        {"66590003", "CANARY"}},
+    {"a label without a system is believed", PATIENT("p") LABELLED(""), "", "treating-provider", "TREAT", {"\"id\":\"p\""},
+        {"\"id\":\"labelled\""}},
 };
 
 static void check_words(const char *name, const char *text, const char *const *present, const char *const *absent)
