@@ -5466,7 +5466,7 @@ const struct sl_r4_element sl_r4_element_table[8352] = {
     {SL_NAME_outcomeCodeableConcept, SL_R4_CarePlan_activity, SL_R4_CodeableConcept, 0x8005, SL_REF_NONE, 0},
     {SL_NAME_outcomeReference, SL_R4_CarePlan_activity, SL_R4_Reference, 0x0009, SL_REF_MENTION, 0},
     {SL_NAME_progress, SL_R4_CarePlan_activity, SL_R4_Annotation, 0x0001, SL_REF_NONE, 0},
-    {SL_NAME_reference, SL_R4_CarePlan_activity, SL_R4_Reference, 0x0008, SL_REF_MENTION, 0},
+    {SL_NAME_reference, SL_R4_CarePlan_activity, SL_R4_Reference, 0x8008, SL_REF_MENTION, 0},
     {SL_NAME_detail, SL_R4_CarePlan_activity, SL_R4_CarePlan_activity_detail, 0x0000, SL_REF_NONE, 0},
     {SL_NAME_id, SL_R4_CarePlan_activity_detail, SL_R4_string, 0x0400, SL_REF_NONE, 0},
     {SL_NAME_extension, SL_R4_CarePlan_activity_detail, SL_R4_Extension, 0x0001, SL_REF_NONE, 0},
