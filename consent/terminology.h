@@ -2,7 +2,7 @@
 /*
  * Value sets: sensitive codes and code prefixes by category, from the CSV files of consent/terminology/ (what each
  * file holds is in its README). Immutable once loaded. A code list never decides whether 42 CFR Part 2 applies: the
- * source of the record does (standards.md 8).
+ * source of the record does (42 CFR 2.11).
  */
 #ifndef SLUICE_CONSENT_TERMINOLOGY_H
 #define SLUICE_CONSENT_TERMINOLOGY_H

@@ -148,7 +148,7 @@ struct notice { /* what of the Bundle depends on what is in it */
     struct sl_release release;
 };
 
-/* standards.md 5.2: V > R > N > M > L > U; a Bundle has the highest of its entries. */
+/* HL7 v3-Confidentiality, high to low: V > R > N > M > L > U; a Bundle has the highest of its entries. */
 static unsigned rank(char confidentiality)
 {
     static const char order[] = "ULMNRV";
@@ -342,7 +342,7 @@ static enum sl_status add_links(struct sl_exchange *x)
     return SL_OK;
 }
 
-/* A Bundle's own label: the Confidentiality code alone (standards.md 5.2), and only what its entries have. */
+/* A Bundle's own label: the Confidentiality code alone, and only what its entries have. */
 static void add_meta(struct sl_exchange *x, const struct notice *notice)
 {
     if (!notice->confidentiality)

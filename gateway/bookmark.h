@@ -2,7 +2,7 @@
 /*
  * The sealed cursor of a `next` link: always of one length, of which a client can read nothing and change nothing. It
  * says where to go on, never what is permitted: each page is decided anew. Sealed for one recipient and one query, and
- * it expires. (design.md, segment)
+ * it expires.
  */
 #ifndef SLUICE_GATEWAY_BOOKMARK_H
 #define SLUICE_GATEWAY_BOOKMARK_H

@@ -17,7 +17,7 @@ LISTS = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "..", "..", "..
 CANDIDATE = {"yes": "yes", "no": "no", "if-source-is-part2": "if-program"}
 # Forms that are evidence of something else than the category: a patch for pain is no sign of addiction treatment.
 WEAK = {"weak-evidence", "pain-form"}
-# Categories whose codes do not mark a person by themselves (shared standards note, section 8).
+# Categories whose codes do not mark a person by themselves.
 WEAK_PREFIX = {"SUD_COMPLICATION", "SUD_POISONING", "TOBACCO"}
 FILES = {  # list -> our file
     "sensitive-icd10cm.csv": "codes-icd10cm.csv",

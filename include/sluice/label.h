@@ -8,7 +8,7 @@
  * whole resource, a mention classifies that element alone; through an Encounter only its origin passes.
  *
  * Part 2 is about the source, not the code (42 CFR 2.11, 2.12): an item is of a program because an origin
- * reference leads to one. An unknown source with a Part 2 candidate code is treated as Part 2 (standards.md 1.1).
+ * reference leads to one. An unknown source with a Part 2 candidate code is treated as Part 2.
  */
 #ifndef SLUICE_LABEL_H
 #define SLUICE_LABEL_H

@@ -77,7 +77,7 @@ const struct sl_slice *sl_policy_parties(const struct sl_policy *policy, size_t 
 struct sl_slice sl_purpose_find(struct sl_slice text);
 /* Is `code` the same as, or in the tree below, `ancestor` (v3-ActReason hierarchy)? */
 bool sl_purpose_within(struct sl_slice code, struct sl_slice ancestor);
-/* Is it treatment, payment or health care operations as Part 2 expands them (standards.md 6.4)? */
+/* Is it treatment, payment or health care operations as Part 2 means them (42 CFR 2.11; docs/policy.md, Purposes)? */
 bool sl_purpose_is_tpo(struct sl_slice code);
 
 /* ---- Rules, as they are named in reports ---- */

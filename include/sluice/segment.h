@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Segmentation: decisions become edits on the text. Nothing visible happens because something was cut: what is put in
- * or dropped always goes by type, party, purpose and policy (design.md, N1 to N4).
+ * or dropped always goes by type, party, purpose and policy (docs/architecture.md).
  */
 #ifndef SLUICE_SEGMENT_H
 #define SLUICE_SEGMENT_H
