@@ -7,11 +7,18 @@
 
 #include "sluice/r4.h"
 
+struct text {
+    const char *path;
+    struct sl_doc doc;
+    struct text *next;
+};
+
 struct importing {
     struct sl_arena *arena;
     struct sl_issues *issues;
     struct sl_store *store;
-    const char *path;
+    struct text *first, *last;
+    const char *path; /* of the file at hand */
     size_t imported, refused, other;
 };
 
@@ -50,28 +57,78 @@ static enum sl_status import_doc(struct importing *in, const struct sl_doc *doc)
     return SL_OK;
 }
 
-static enum sl_status parse_and_import(struct importing *in, struct sl_slice text)
+/* ---- Reading: every file whole, before the first Consent is stored ---- */
+
+static enum sl_status keep(struct importing *in, struct sl_slice json, struct sl_doc_error *error)
 {
-    struct sl_doc doc;
-    SL_TRY(sl_doc_parse(in->arena, text, NULL, &doc, NULL));
-    return import_doc(in, &doc);
+    struct text *text = sl_arena_alloc(in->arena, sizeof *text);
+    if (!text)
+        return SL_NO_MEMORY;
+    *text = (struct text){.path = in->path};
+    SL_TRY(sl_doc_parse(in->arena, json, NULL, &text->doc, error));
+    if (in->last)
+        in->last->next = text;
+    else
+        in->first = text;
+    in->last = text;
+    return SL_OK;
 }
 
-/* One JSON text, or NDJSON where the whole is none. */
-static enum sl_status import_file(struct importing *in, const char *path)
+static void report(struct importing *in, struct sl_slice file, size_t offset, const char *why)
 {
-    struct sl_slice text;
+    struct sl_issue *issue =
+        sl_issue_add(in->issues, SL_GRADE_ERROR, "bad-json", "cannot be read: %s", why ? why : "too large");
+    if (!issue)
+        return;
+    issue->file = sl_slice_of(in->path);
+    issue->line = issue->column = 1;
+    for (size_t i = 0; i < offset && i < file.len; i++) {
+        issue->column = file.ptr[i] == '\n' ? 1 : issue->column + 1;
+        issue->line += file.ptr[i] == '\n';
+    }
+}
+
+static struct sl_slice first_line(struct sl_slice text)
+{
+    const char *end = text.len ? memchr(text.ptr, '\n', text.len) : NULL;
+    return (struct sl_slice){text.ptr, end ? (size_t)(end - text.ptr) : text.len};
+}
+
+static bool is_blank(struct sl_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!strchr(" \t\r\n", text.ptr[i]))
+            return false;
+    return true;
+}
+
+/* One JSON text, or NDJSON: where the whole is none, but its first line is one. */
+static enum sl_status read_file(struct importing *in, const char *path)
+{
+    struct sl_slice file;
+    struct sl_doc_error error = {0};
+    struct sl_doc first;
     in->path = path;
-    SL_TRY(sl_cli_read_file(in->arena, path, (size_t)1 << 30, &text));
-    enum sl_status status = parse_and_import(in, text);
-    if (status != SL_SYNTAX)
+    enum sl_status status = sl_cli_read_file(in->arena, path, (size_t)1 << 30, &file);
+    if (status != SL_OK) {
+        report(in, SL_LIT(""), 0, "the file is not there, not readable, or too large");
         return status;
-    while (text.len) {
-        const char *end = memchr(text.ptr, '\n', text.len);
-        struct sl_slice line = {text.ptr, end ? (size_t)(end - text.ptr) : text.len};
-        text = sl_slice_from(text, line.len + 1);
-        if (strspn(line.ptr, " \t\r\n") < line.len)
-            SL_TRY(parse_and_import(in, line));
+    }
+    status = keep(in, file, &error);
+    if (status == SL_OK)
+        return SL_OK;
+    struct sl_slice rest = file, line = first_line(file);
+    if (status == SL_NO_MEMORY || sl_doc_parse(in->arena, line, NULL, &first, NULL) != SL_OK) {
+        report(in, file, error.offset, error.why);
+        return status;
+    }
+    for (; rest.len; rest = sl_slice_from(rest, line.len + 1)) {
+        line = first_line(rest);
+        status = is_blank(line) ? SL_OK : keep(in, line, &error);
+        if (status == SL_OK)
+            continue;
+        report(in, file, (size_t)(line.ptr - file.ptr) + error.offset, error.why);
+        return status;
     }
     return SL_OK;
 }
@@ -79,9 +136,15 @@ static enum sl_status import_file(struct importing *in, const char *path)
 static int import_files(struct importing *in, const struct sl_cli *cli)
 {
     for (size_t i = 1; i < cli->operand_count; i++) {
-        enum sl_status status = import_file(in, cli->operands[i]);
+        enum sl_status status = read_file(in, cli->operands[i]);
         if (status != SL_OK)
-            return sl_cli_failed(cli->operands[i], status, in->issues);
+            return sl_cli_failed("nothing is imported", status, in->issues);
+    }
+    for (const struct text *text = in->first; text; text = text->next) {
+        in->path = text->path;
+        enum sl_status status = import_doc(in, &text->doc);
+        if (status != SL_OK)
+            return sl_cli_failed(text->path, status, in->issues);
     }
     sl_cli_issues(stderr, in->issues, SL_GRADE_WARNING);
     printf(

@@ -21,6 +21,22 @@ def segment(sluice, text, party, purpose, *words):
     return {name_of(r): r for r in map(json.loads, done.stdout.splitlines())}, done.stderr
 
 
+def check_import(sluice, folder, consents):
+    """A file of Consents is stored whole or not at all: behind the broken line might stand a revocation."""
+    broken, store = os.path.join(folder, "broken.ndjson"), os.path.join(folder, "policy")
+    with open(consents) as good, open(broken, "w") as file:
+        file.write("".join(good.readlines()[:2]) + '{"resourceType":"Consent",\n')
+
+    def consent(*words):
+        done = subprocess.run([sluice, "consent", *words], capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+    status, said = consent("import", "--store", store, broken)
+    assert status == 1 and "broken.ndjson:3:" in said, said
+    assert "0 consents" in consent("show", "--store", store, "Patient/amara")[1], "half a file was imported"
+    assert consent("import", "--store", store, consents)[0] == 0
+    assert "1 consents" in consent("show", "--store", store, "Patient/amara")[1]
+
+
 def scenario(sluice, folder):
     """segment and label on files: records of the context classify, and are never part of the answer"""
     (path,), (consents,) = house.clinic(os.path.join(folder, "clinic"))
@@ -48,6 +64,7 @@ def scenario(sluice, folder):
             file.write(statement)
         out, said = segment(sluice, text, "emergency-clinician", "BTG", *context, "--declare", file.name)
         assert len(out) == count, said
+    check_import(sluice, folder, consents)
     return 0
 
 
