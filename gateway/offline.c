@@ -201,6 +201,8 @@ static enum sl_status load_programs(struct sl_offline *offline, const struct sl_
     const char *const *values = sl_cli_values(cli, "programs", &count);
     if (count == 1 && ends_with(values[0], ".yaml"))
         return sl_programs_load(values[0], &offline->issues, &offline->programs);
+    offline->program_lists = values;
+    offline->program_list_count = count;
     /* Who names the programs says that others are none; who names nothing knows nothing. */
     offline->programs = sl_programs_new(sl_cli_given(cli, "programs"));
     if (!offline->programs)
@@ -359,6 +361,38 @@ static enum sl_status label_all(struct sl_offline *offline)
     return SL_OK;
 }
 
+/* ---- Programs that nothing names ---- */
+
+static bool ends_in(struct sl_slice text, struct sl_slice end)
+{
+    return text.len >= end.len && sl_slice_eq(sl_slice_from(text, text.len - end.len), end);
+}
+
+static bool is_named_by(const struct sl_item *item, struct sl_slice program)
+{
+    struct sl_slice type = sl_r4_node_name(item->type);
+    bool own = ends_in(program, item->id) && item->id.len &&
+               (program.len == item->id.len || sl_slice_starts(program, type));
+    for (uint32_t i = 0; i < item->reference_count && !own; i++)
+        own = ends_in(item->references[i].target, program);
+    return own;
+}
+
+/* A slip of the pen in --programs would make a program's records ordinary ones, so it is said. */
+static void warn_of_unnamed(struct sl_offline *offline, struct sl_slice list)
+{
+    while (list.len) {
+        const char *comma = memchr(list.ptr, ',', list.len);
+        struct sl_slice program = {list.ptr, comma ? (size_t)(comma - list.ptr) : list.len};
+        const struct sl_item *item = sl_labeller_items(sl_pass_labeller(offline->pass));
+        while (program.len && item && !is_named_by(item, program))
+            item = item->next;
+        if (program.len && !item)
+            fprintf(stderr, "sluice: no record here names the program %.*s\n", SL_FMT(program));
+        list = sl_slice_from(list, program.len + 1);
+    }
+}
+
 int sl_offline_input(struct sl_offline *offline, const char *path)
 {
     enum sl_status status = visit_file(offline, path, visit_input, &offline->ndjson);
@@ -366,5 +400,7 @@ int sl_offline_input(struct sl_offline *offline, const char *path)
         status = label_all(offline);
     if (status != SL_OK)
         return sl_cli_failed("the input is refused whole, nothing is released", status, &offline->issues);
+    for (size_t i = 0; i < offline->program_list_count; i++)
+        warn_of_unnamed(offline, sl_slice_of(offline->program_lists[i]));
     return 0;
 }

@@ -23,6 +23,8 @@ struct sl_offline {
     struct sl_issues issues;
     struct sl_policy *policy;
     struct sl_programs *programs;
+    const char *const *program_lists; /* as given with --programs */
+    size_t program_list_count;
     struct sl_recipient recipient;
     struct sl_emergency emergency;
     struct sl_directives directives; /* of --consents, of all patients */
