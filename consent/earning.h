@@ -17,14 +17,15 @@ struct sl_security_rule { /* a label found in meta.security or inline */
 };
 
 struct sl_earning {
+    uint64_t seed; /* random: labellers' tables are keyed by what records say */
     const struct sl_terminology *terminology;
     struct sl_classes by_category[SL_CATEGORY_LIMIT]; /* a code of that category whose row is full evidence */
     struct sl_classes
-        weak_by_category[SL_CATEGORY_LIMIT];          /* one whose row is weak evidence: these instead of the above */
-    const struct sl_classes *by_type;                 /* indexed by sl_r4_node of resource types; SL_R4_NODES long */
-    const struct sl_security_rule *security;          /* system and code, exact */
+        weak_by_category[SL_CATEGORY_LIMIT]; /* one whose row is weak evidence: these instead of the above */
+    const struct sl_classes *by_type;        /* indexed by sl_r4_node of resource types; SL_R4_NODES long */
+    const struct sl_security_rule *security; /* system and code, exact */
     size_t security_count;
-    const struct sl_security_rule *note_types;        /* the type, category or class of a document or note; exact */
+    const struct sl_security_rule *note_types; /* the type, category or class of a document or note; exact */
     size_t note_type_count;
     struct sl_classes program;           /* earned by origin: program */
     struct sl_classes unknown_candidate; /* source unknown, Part 2 candidate code */

@@ -17,6 +17,25 @@ static inline uint64_t sl_hash_fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* The last `rest` bytes (at most eight), read by loads of fixed size: a copy of any size is a call, and waits for its
+ * own stores. Bytes may be read twice; together with the length they still tell every text from every other. */
+static inline uint64_t sl_hash_tail(struct sl_slice bytes, const char *at, size_t rest)
+{
+    uint64_t word = 0;
+    uint32_t low, high;
+    if (bytes.len >= 8) {
+        memcpy(&word, bytes.ptr + bytes.len - 8, 8);
+    } else if (rest >= 4) {
+        memcpy(&low, at, 4);
+        memcpy(&high, at + rest - 4, 4);
+        word = low | (uint64_t)high << 32;
+    } else if (rest) {
+        word = (unsigned char)at[0] | (uint64_t)(unsigned char)at[rest / 2] << 8 |
+               (uint64_t)(unsigned char)at[rest - 1] << 16;
+    }
+    return word;
+}
+
 static inline uint64_t sl_hash(struct sl_slice bytes, uint64_t seed)
 {
     const uint64_t k0 = 0x9e3779b97f4a7c15u, k1 = 0xd6e8feb86659fd93u;
@@ -27,10 +46,7 @@ static inline uint64_t sl_hash(struct sl_slice bytes, uint64_t seed)
         memcpy(&word, at, 8);
         hash = sl_hash_fold(hash ^ word, k1);
     }
-    word = 0;
-    if (rest)
-        memcpy(&word, at, rest);
-    return sl_hash_fold(hash ^ word, k0) ^ k1;
+    return sl_hash_fold(hash ^ sl_hash_tail(bytes, at, rest), k0) ^ k1;
 }
 
 #endif

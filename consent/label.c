@@ -3,12 +3,11 @@
  * The labeller: its items, the names they are found by, and what became of references that are not here. Labelling
  * itself is in label_walk.c (what a resource tells by itself) and label_resolve.c (what references bring).
  *
- * Everything lives in the arena of the exchange. The index is a hash table with open addressing whose seed is random,
- * since names come from the wire.
+ * Everything lives in the arena of the exchange. The index is a hash table with open addressing whose seed is random
+ * (drawn with the policy: a system call for each labeller would cost more than its look-ups), since names come from the
+ * wire.
  */
 #include "labelling.h"
-
-#include <sys/random.h>
 
 #include "hash.h"
 
@@ -360,10 +359,11 @@ struct sl_labeller *sl_labeller_new_earning(
     struct sl_labeller *labeller = sl_arena_alloc(arena, sizeof *labeller);
     if (!labeller)
         return NULL;
-    *labeller =
-        (struct sl_labeller){.arena = arena, .earning = earning, .programs = programs, .index_mask = INDEX_START - 1};
-    if (getrandom(&labeller->seed, sizeof labeller->seed, 0) != (ssize_t)sizeof labeller->seed)
-        return NULL;
+    labeller->arena = arena;
+    labeller->earning = earning;
+    labeller->programs = programs;
+    labeller->seed = sl_hash_fold(earning->seed ^ (uint64_t)(uintptr_t)labeller, 0xd6e8feb86659fd93u);
+    labeller->index_mask = INDEX_START - 1;
     labeller->index = sl_arena_array(arena, INDEX_START, sizeof *labeller->index);
     labeller->type_reasons = sl_arena_array(arena, SL_R4_NODES, sizeof(struct sl_reason *));
     return labeller->index && labeller->type_reasons && number_security(labeller) ? labeller : NULL;

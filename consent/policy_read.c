@@ -7,6 +7,7 @@
 #include "policy_model.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #define TYPES_LIMIT 512u /* resource types, for the nearest word */
 
@@ -869,6 +870,8 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
 {
     struct reader r = {.policy = policy};
     SL_TRY(make_room(&r));
+    if (getrandom(&policy->earning.seed, sizeof policy->earning.seed, 0) != (ssize_t)sizeof policy->earning.seed)
+        return SL_UNAVAILABLE;
     SL_TRY(each_entry(&r, "classes", read_class));
     give_others(&r);
     for (unsigned bit = policy->class_count; bit < SL_CLASS_LIMIT; bit++)

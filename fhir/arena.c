@@ -19,6 +19,7 @@
 #define KEPT ((size_t)16 * 1024 * 1024) /* bytes of blocks that a reset keeps */
 #endif
 #define ALIGN 16u
+#define POOLED 7u /* sizes of blocks that a pool keeps: FIRST_BLOCK, doubled up to MAX_BLOCK */
 
 struct block {
     struct block *next;
@@ -26,9 +27,15 @@ struct block {
     _Alignas(ALIGN) char bytes[];
 };
 
+struct sl_arena_pool {
+    struct block *blocks[POOLED]; /* the last one freed first: it is the likeliest to be in the cache */
+    size_t held, limit;           /* bytes */
+};
+
 struct sl_arena {
-    struct block *head;  /* the block in use; older ones behind it */
-    struct block *spare; /* kept by a reset, the first used first */
+    struct sl_arena_pool *pool; /* NULL: malloc's blocks */
+    struct block *head;         /* the block in use; older ones behind it */
+    struct block *spare;        /* kept by a reset, the first used first */
     size_t ceiling, used;
     bool failed;
 };
@@ -41,21 +48,80 @@ struct sl_arena *sl_arena_new(size_t ceiling)
     return arena;
 }
 
-static void free_blocks(struct block *block)
+struct sl_arena *sl_arena_new_in(struct sl_arena_pool *pool, size_t ceiling)
+{
+    struct sl_arena *arena = sl_arena_new(ceiling);
+    if (arena)
+        arena->pool = pool;
+    return arena;
+}
+
+/* ---- The pool ---- */
+
+struct sl_arena_pool *sl_arena_pool_new(size_t kept)
+{
+    struct sl_arena_pool *pool = calloc(1, sizeof *pool);
+    if (pool && KEPT)
+        pool->limit = kept;
+    return pool;
+}
+
+/* The place of a size among those that are kept; POOLED: it is none of them. */
+static unsigned rank_of(size_t size)
+{
+    unsigned rank = 0;
+    while (rank < POOLED && FIRST_BLOCK << rank != size)
+        rank++;
+    return rank;
+}
+
+static struct block *take_pooled(struct sl_arena_pool *pool, size_t size)
+{
+    unsigned rank = rank_of(size);
+    struct block *block = rank < POOLED ? pool->blocks[rank] : NULL;
+    if (!block)
+        return NULL;
+    pool->blocks[rank] = block->next;
+    pool->held -= size;
+    return block;
+}
+
+static void give_back(struct sl_arena_pool *pool, struct block *block)
+{
+    unsigned rank = pool ? rank_of(block->size) : POOLED;
+    if (rank == POOLED || block->size > pool->limit - pool->held) {
+        free(block);
+        return;
+    }
+    block->next = pool->blocks[rank];
+    pool->blocks[rank] = block;
+    pool->held += block->size;
+}
+
+static void free_blocks(struct sl_arena_pool *pool, struct block *block)
 {
     while (block) {
         struct block *next = block->next;
-        free(block);
+        give_back(pool, block);
         block = next;
     }
 }
+
+void sl_arena_pool_free(struct sl_arena_pool *pool)
+{
+    for (unsigned rank = 0; pool && rank < POOLED; rank++)
+        free_blocks(NULL, pool->blocks[rank]);
+    free(pool);
+}
+
+/* ---- The arena ---- */
 
 void sl_arena_free(struct sl_arena *arena)
 {
     if (!arena)
         return;
-    free_blocks(arena->head);
-    free_blocks(arena->spare);
+    free_blocks(arena->pool, arena->head);
+    free_blocks(arena->pool, arena->spare);
     free(arena);
 }
 
@@ -77,12 +143,16 @@ static bool grow(struct sl_arena *arena, size_t need)
     size_t size = arena->head ? arena->head->size * 2 : FIRST_BLOCK;
     if (size > MAX_BLOCK)
         size = MAX_BLOCK;
+    while (arena->pool && size < need && size < MAX_BLOCK)
+        size *= 2; /* a size that the pool keeps */
     if (size < need)
         size = need;
     size_t whole;
     if (__builtin_add_overflow(size, sizeof(struct block), &whole))
         return false;
     struct block *block = take_spare(arena, need);
+    if (!block && arena->pool)
+        block = take_pooled(arena->pool, size);
     if (!block) {
         block = malloc(whole);
         if (!block)

@@ -15,6 +15,7 @@
 #include "exchange.h"
 
 #define ITEMS_LIMIT ((size_t)64 * 1024 * 1024)
+#define ITEMS_START ((size_t)2048) /* what a page's items mostly need: not grown into step by step */
 #define RULES_LIMIT 32u
 
 /* ---- Writing JSON ---- */
@@ -78,8 +79,10 @@ static void classes(struct sl_buffer *out, const struct sl_policy *policy, const
 
 static void begin_item(struct sl_buffer *out, const struct sl_item *item)
 {
-    if (!out->limit)
+    if (!out->limit) {
         sl_buffer_init(out, ITEMS_LIMIT);
+        (void)sl_buffer_reserve(out, ITEMS_START);
+    }
     if (out->len)
         sl_buffer_add(out, SL_LIT(","));
     sl_buffer_add(out, SL_LIT("{\"item\":\""));
@@ -175,8 +178,10 @@ static void instant(char out[32], int64_t seconds)
 static void exchange_id(const struct sl_exchange *x, char out[40])
 {
     const unsigned char *b = x->state->gateway->boot;
-    snprintf(out, 40, "%02x%02x%02x%02x%02x%02x%02x%02x-%" PRIx64, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
-        x->number);
+    uint64_t boot = 0;
+    for (size_t i = 0; i < 8; i++)
+        boot = boot << 8 | b[i];
+    snprintf(out, 40, "%016" PRIx64 "-%" PRIx64, boot, x->number);
 }
 
 static void recipient(struct sl_buffer *out, const struct sl_exchange *x)
@@ -298,6 +303,7 @@ enum sl_status sl_account_write(struct sl_exchange *x)
     if (!out->limit)
         sl_buffer_init(out, 2 * ITEMS_LIMIT);
     sl_buffer_clear(out);
+    (void)sl_buffer_reserve(out, x->account.released.len + x->account.withheld.len + ITEMS_START);
     instant(time, x->now);
     exchange_id(x, id);
     sl_buffer_add(out, SL_LIT("{\"v\":1"));

@@ -363,7 +363,7 @@ struct sl_exchange *sl_exchange_new(struct sl_worker *worker, struct sl_conn *co
     if (!sl_gateway_reserve(state->gateway, BASE_WEIGHT))
         return NULL;
     struct sl_exchange *x = calloc(1, sizeof *x);
-    struct sl_arena *arena = x ? sl_arena_new(state->gateway->config->exchange_memory) : NULL;
+    struct sl_arena *arena = x ? sl_arena_new_in(state->arenas, state->gateway->config->exchange_memory) : NULL;
     if (!arena) {
         free(x);
         sl_gateway_release(state->gateway, BASE_WEIGHT);

@@ -12,6 +12,7 @@
 #define SHELF_SLOTS 4096u
 #define METADATA_LIMIT ((size_t)4 * 1024 * 1024)
 #define TOKEN_LIMIT ((size_t)16 * 1024)
+#define ARENAS_KEPT ((size_t)4 * 1024 * 1024) /* of a worker's arenas: what a few exchanges at once need */
 #define POLICY_ARENA ((size_t)64 * 1024 * 1024)
 
 static enum sl_status complain(struct sl_issues *issues, enum sl_status status, const char *what, struct sl_slice path)
@@ -153,10 +154,12 @@ enum sl_status sl_worker_state_new(
     if (!state)
         return SL_NO_MEMORY;
     state->gateway = gateway;
+    state->arenas = sl_arena_pool_new(ARENAS_KEPT);
     state->upstream = gateway->records ? sl_upstream_records_new(gateway->records)
                                        : sl_upstream_http_new(gateway->config, gateway->upstream_token, base);
-    enum sl_status status =
-        state->upstream ? sl_identifier_new(gateway->config, issues, &state->identifier) : SL_NO_MEMORY;
+    enum sl_status status = state->upstream && state->arenas
+                                ? sl_identifier_new(gateway->config, issues, &state->identifier)
+                                : SL_NO_MEMORY;
     if (status == SL_OK)
         status = sl_worker_state_refresh(state);
     if (status != SL_OK) {
@@ -174,6 +177,7 @@ void sl_worker_state_free(struct sl_worker_state *state)
     sl_upstream_free(state->upstream);
     sl_identifier_free(state->identifier);
     sl_policy_unref(state->policy);
+    sl_arena_pool_free(state->arenas);
     free(state);
 }
 

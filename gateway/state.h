@@ -50,6 +50,7 @@ void sl_gateway_release(struct sl_gateway *gateway, size_t bytes);
 
 struct sl_worker_state {
     struct sl_gateway *gateway;
+    struct sl_arena_pool *arenas; /* of exchanges and their passes */
     struct sl_identifier *identifier;
     struct sl_upstream *upstream;
     struct sl_policy *policy; /* NULL: the generation in force could not be read, and everything is 503 */

@@ -70,6 +70,38 @@ static void fails_for_good_beyond_its_ceiling(void **state)
     sl_arena_free(arena);
 }
 
+/* What one arena of a pool wrote and gave back, the next may be given: zeroed where it asks for zeroes. */
+static void shares_blocks_through_a_pool(void **state)
+{
+    static const size_t sizes[] = {1, 16 * 1024, 40000, 300000, 1024 * 1024, 3 * 1024 * 1024};
+    const size_t count = sizeof sizes / sizeof *sizes;
+    struct sl_arena_pool *pool = sl_arena_pool_new(512 * 1024);
+    struct sl_arena *first, *second;
+    (void)state;
+    for (unsigned round = 0; round < 4; round++) {
+        first = sl_arena_new_in(pool, 64 * 1024 * 1024);
+        second = sl_arena_new_in(pool, 64 * 1024 * 1024);
+        for (size_t i = 0; i < count; i++) {
+            unsigned char *mine = sl_arena_array(first, sizes[i], 1), *other = sl_arena_array(second, sizes[i], 1);
+            assert_non_null(mine);
+            assert_non_null(other);
+            for (size_t at = 0; at < sizes[i]; at++)
+                assert_true(mine[at] == 0 && other[at] == 0);
+            memset(mine, 0xaa, sizes[i]);
+            memset(other, 0x55, sizes[i]);
+            assert_int_equal(mine[sizes[i] - 1], 0xaa);
+        }
+        sl_arena_free(round & 1 ? first : second);
+        sl_arena_free(round & 1 ? second : first);
+    }
+    first = sl_arena_new_in(pool, 100000);
+    assert_non_null(sl_arena_raw(first, 60000, 1));
+    assert_null(sl_arena_raw(first, 60000, 1)); /* the ceiling is the arena's, whatever its block holds */
+    sl_arena_free(first);
+    sl_arena_pool_free(pool);
+    sl_arena_pool_free(NULL);
+}
+
 static void copies_and_prints(void **state)
 {
     struct sl_arena *arena = sl_arena_new(100000);
@@ -95,6 +127,7 @@ int main(void)
         cmocka_unit_test(gives_zeroed_and_aligned_memory),
         cmocka_unit_test(gives_each_its_own),
         cmocka_unit_test(fails_for_good_beyond_its_ceiling),
+        cmocka_unit_test(shares_blocks_through_a_pool),
         cmocka_unit_test(copies_and_prints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
