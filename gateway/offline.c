@@ -363,9 +363,12 @@ static enum sl_status label_all(struct sl_offline *offline)
 
 /* ---- Programs that nothing names ---- */
 
+/* "x" and "Organization/x" end "https://ehr/Organization/x"; "x" does not end "Organization/ax". */
 static bool ends_in(struct sl_slice text, struct sl_slice end)
 {
-    return text.len >= end.len && sl_slice_eq(sl_slice_from(text, text.len - end.len), end);
+    if (text.len < end.len || !sl_slice_eq(sl_slice_from(text, text.len - end.len), end))
+        return false;
+    return text.len == end.len || text.ptr[text.len - end.len - 1] == '/';
 }
 
 static bool is_named_by(const struct sl_item *item, struct sl_slice program)
