@@ -89,18 +89,23 @@ static void gather(struct world *world, struct sl_blocks *out)
 }
 
 /* What `party` gets of `records`, as one text; caller frees. */
-static char *segmented(const char *records, const char *consents, const char *party, const char *purpose,
-    struct sl_segment_report *report)
+static char *segmented(
+    const char *records, const char *consents, const char *party, const char *purpose, struct sl_segment_report *report)
 {
     struct world world = {.arena = sl_arena_new((size_t)64 << 20)};
-    struct sl_emergency emergency = {SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"),
-        SL_LIT("unconscious"), true};
-    struct sl_recipient recipient = {.party = sl_slice_of(party), .purpose = sl_purpose_find(sl_slice_of(purpose)),
+    struct sl_emergency emergency = {
+        SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"), SL_LIT("unconscious"), true};
+    struct sl_recipient recipient = {.party = sl_slice_of(party),
+        .purpose = sl_purpose_find(sl_slice_of(purpose)),
         .emergency = strcmp(party, "emergency-clinician") == 0 ? &emergency : NULL};
     struct sl_programs *programs = sl_programs_new(true);
     assert_int_equal(sl_programs_add(programs, SL_LIT("Organization/prog"), SL_SOURCE_PROGRAM), SL_OK);
-    struct sl_pass_options options = {.policy = policy, .programs = programs, .recipient = &recipient,
-        .now = 1790000000, .directives = directives_of, .context = &world};
+    struct sl_pass_options options = {.policy = policy,
+        .programs = programs,
+        .recipient = &recipient,
+        .now = 1790000000,
+        .directives = directives_of,
+        .context = &world};
     struct sl_pass *pass = sl_pass_new(world.arena, &options);
     struct sl_blocks out = {.arena = world.arena};
     read_consents(&world, consents);
@@ -199,24 +204,26 @@ static const struct {
     "\"},\"subject\":{\"reference\":\"Patient/" patient "\"},"                                                         \
     "\"requester\":{\"reference\":\"Organization/prog\"}}\n"
 /* A visit at a place of a unit of the program, and a reason whose code is written as a number. */
-#define UNIT                                                                                                          \
-    "{\"resourceType\":\"Organization\",\"id\":\"prog\"}\n"                                                         \
+#define UNIT                                                                                                           \
+    "{\"resourceType\":\"Organization\",\"id\":\"prog\"}\n"                                                            \
     "{\"resourceType\":\"Organization\",\"id\":\"unit\",\"partOf\":{\"reference\":\"Organization/prog\"}}\n"           \
     "{\"resourceType\":\"Location\",\"id\":\"site\",\"managingOrganization\":{\"reference\":\"Organization/unit\"}}\n" \
-    "{\"resourceType\":\"Encounter\",\"id\":\"visit\",\"status\":\"finished\",\"class\":{\"system\":"                                            \
-    "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},"          \
+    "{\"resourceType\":\"Encounter\",\"id\":\"visit\",\"status\":\"finished\",\"class\":{\"system\":"                  \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},"                                          \
     "\"subject\":{\"reference\":\"Patient/p\"},\"location\":[{\"location\":{\"reference\":\"Location/site\"}}]}"
-#define NUMBER                                                                                                        \
-    "{\"resourceType\":\"Encounter\",\"id\":\"visit\",\"status\":\"finished\",\"class\":{\"system\":"                                            \
-    "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},"          \
-    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"            \
-    "\"reasonCode\":[{\"coding\":[{\"system\":\"http://snomed.info/sct\",\"code\":66590003,\"display\":\"CANARY\"}]}]}"
-#define LABELLED(system)                                                                                              \
-    "{\"resourceType\":\"Observation\",\"id\":\"labelled\",\"meta\":{\"security\":[{" system "\"code\":\"42cfrpart2\"}]}," \
-    "\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},\"code\":{\"coding\":[{\"system\":"              \
+#define NUMBER                                                                                                         \
+    "{\"resourceType\":\"Encounter\",\"id\":\"visit\",\"status\":\"finished\",\"class\":{\"system\":"                  \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"AMB\"},"                                          \
+    "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"              \
+    "\"reasonCode\":[{\"coding\":[{\"system\":\"http://snomed.info/"                                                   \
+    "sct\",\"code\":66590003,\"display\":\"CANARY\"}]}]}"
+#define LABELLED(system)                                                                                               \
+    "{\"resourceType\":\"Observation\",\"id\":\"labelled\",\"meta\":{\"security\":[{" system                           \
+    "\"code\":\"42cfrpart2\"}]},"                                                                                      \
+    "\"status\":\"final\",\"subject\":{\"reference\":\"Patient/p\"},\"code\":{\"coding\":[{\"system\":"                \
     "\"http://loinc.org\",\"code\":\"8480-6\"}]}}"
-#define DRUG(id, code)                                                                                                \
-    "{\"resourceType\":\"Medication\",\"id\":\"" id "\",\"code\":{\"coding\":[{\"system\":"                           \
+#define DRUG(id, code)                                                                                                 \
+    "{\"resourceType\":\"Medication\",\"id\":\"" id "\",\"code\":{\"coding\":[{\"system\":"                            \
     "\"http://www.nlm.nih.gov/research/umls/rxnorm\",\"code\":\"" code "\"}]}}"
 
 static const struct {
@@ -238,19 +245,21 @@ static const struct {
             "\"gender\":\"female\",\"_gender\":{\"id\":\"g\"}"},
         {"CANARY", "odd", "_active", "_birthDate", "_given"}},
     {"but where it is all there is of a required element, it takes the resource",
-        PATIENT("p") "{\"resourceType\":\"Observation\",\"id\":\"o\",\"_status\":{\"odd\":1},\"code\":{\"coding\":["
-        "{\"system\":\"http://loinc.org\",\"code\":\"8867-4\"}]},\"subject\":{\"reference\":\"Patient/p\"}}\n",
+        PATIENT(
+            "p") "{\"resourceType\":\"Observation\",\"id\":\"o\",\"_status\":{\"odd\":1},\"code\":{\"coding\":["
+                 "{\"system\":\"http://loinc.org\",\"code\":\"8867-4\"}]},\"subject\":{\"reference\":\"Patient/p\"}}\n",
         "", "treating-provider", "TREAT", {"\"id\":\"p\""}, {"\"id\":\"o\""}},
     {"one patient's consent is not another's",
         PATIENT("p") PATIENT("q") ORDER("op", "p", "m") ORDER("oq", "q", "n") DRUG("m", "6813") "\n" DRUG("n", "6813"),
         TPO, "treating-provider", "TREAT", {"\"id\":\"op\"", "\"id\":\"m\""}, {"\"id\":\"oq\"", "\"id\":\"n\""}},
-    {"a place of a unit of the program is the program's to disclose", PATIENT("p") UNIT, TPO, "treating-provider", "TREAT",
-        {"\"id\":\"visit\""}, {NULL}},
-    {"and stays without a consent", PATIENT("p") UNIT, "", "treating-provider", "TREAT", {"\"id\":\"p\""}, {"\"id\":\"visit\""}},
-    {"a code written as a number is read all the same", PATIENT("p") NUMBER, "", "health-plan", "HPAYMT", {"\"id\":\"visit\""},
-        {"66590003", "CANARY"}},
-    {"a label without a system is believed", PATIENT("p") LABELLED(""), "", "treating-provider", "TREAT", {"\"id\":\"p\""},
-        {"\"id\":\"labelled\""}},
+    {"a place of a unit of the program is the program's to disclose", PATIENT("p") UNIT, TPO, "treating-provider",
+        "TREAT", {"\"id\":\"visit\""}, {NULL}},
+    {"and stays without a consent", PATIENT("p") UNIT, "", "treating-provider", "TREAT", {"\"id\":\"p\""},
+        {"\"id\":\"visit\""}},
+    {"a code written as a number is read all the same", PATIENT("p") NUMBER, "", "health-plan", "HPAYMT",
+        {"\"id\":\"visit\""}, {"66590003", "CANARY"}},
+    {"a label without a system is believed", PATIENT("p") LABELLED(""), "", "treating-provider", "TREAT",
+        {"\"id\":\"p\""}, {"\"id\":\"labelled\""}},
 };
 
 static void check_words(const char *name, const char *text, const char *const *present, const char *const *absent)
