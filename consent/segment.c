@@ -42,40 +42,65 @@ struct segmenter {
     struct cached *cached;
 };
 
-/* Which spans of a document are cut: one bit a span, made when a document gets its first cut. */
+/* Which spans of a document are cut: one bit a span, made when a document gets its first cut. What is gone stays gone, so
+ * a look for what is left in a large container goes on where the one before it found something: `left`, by container,
+ * made when there is a large one. Without it a record of a hundred thousand notes would take hours. */
 struct gone {
     const struct sl_doc *doc;
     uint64_t *bits;
+    uint32_t *left;
+    struct {
+        uint32_t array, item, other;
+    } pair; /* found last by same_place, which goes on from there in the same way */
     struct gone *next;
 };
 
+#define LARGE 32u /* children that are looked at before `left` is worth its memory */
+
 /* ---- Bits ---- */
 
-static uint64_t *gone_bits(struct segmenter *s, const struct sl_doc *doc)
+static struct gone *gone_of(struct segmenter *s, const struct sl_doc *doc)
 {
     for (struct gone *g = s->gone; g; g = g->next)
         if (g->doc == doc)
-            return g->bits;
+            return g;
     struct gone *g = sl_arena_alloc(s->arena, sizeof *g);
     uint64_t *bits = sl_arena_array(s->arena, doc->count / 64 + 1, sizeof *bits);
     if (!g || !bits)
         return NULL;
     *g = (struct gone){.doc = doc, .bits = bits, .next = s->gone};
     s->gone = g;
-    return bits;
+    return g;
 }
 
-static bool is_gone(const uint64_t *bits, uint32_t span)
+static bool is_gone(const struct gone *gone, uint32_t span)
 {
-    return bits[span / 64] >> (span % 64) & 1;
+    return gone->bits[span / 64] >> (span % 64) & 1;
 }
 
-static bool any_left(const struct sl_doc *doc, uint32_t container, const uint64_t *bits)
+/* The first child from c on that is left, among at most `most`; what it gives instead is gone too, or the end. */
+static uint32_t skip_gone(const struct gone *gone, uint32_t c, uint32_t end, uint32_t most)
 {
-    for (uint32_t c = container + 1; c < doc->spans[container].next; c = doc->spans[c].next)
-        if (!is_gone(bits, c) && doc->spans[c].type != SL_SPAN_NULL)
-            return true;
-    return false;
+    const struct sl_span *spans = gone->doc->spans;
+    for (; c < end && most && (is_gone(gone, c) || spans[c].type == SL_SPAN_NULL); most--)
+        c = spans[c].next;
+    return c;
+}
+
+static bool any_left(struct gone *gone, uint32_t container, struct sl_arena *arena)
+{
+    uint32_t end = gone->doc->spans[container].next, at = skip_gone(gone, container + 1, end, LARGE);
+    if (at >= end)
+        return false;
+    if (!is_gone(gone, at) && gone->doc->spans[at].type != SL_SPAN_NULL)
+        return true;
+    if (!gone->left)
+        gone->left = sl_arena_array(arena, gone->doc->count, sizeof *gone->left);
+    if (!gone->left)
+        return false; /* the arena has failed, and with it the whole */
+    at = skip_gone(gone, gone->left[container] > at ? gone->left[container] : at, end, UINT32_MAX);
+    gone->left[container] = at;
+    return at < end;
 }
 
 /* ---- From the root of an item down to a span ---- */
@@ -97,26 +122,24 @@ static const struct sl_r4_element *element_of(const struct sl_doc *doc, const st
     return parent->node ? sl_r4_element(parent->node, doc->spans[child].name) : NULL;
 }
 
-static uint32_t child_towards(const struct sl_doc *doc, uint32_t from, uint32_t span)
-{
-    for (uint32_t c = from + 1; c < doc->spans[from].next; c = doc->spans[c].next)
-        if (span >= c && span < doc->spans[c].next)
-            return c;
-    return 0;
-}
-
-/* The steps from the item's root to the span, both included; 0 if the span does not lie within the item. */
+/* The steps from the item's root to the span, both included; 0 if the span does not lie within the item. The way goes up,
+ * by parents: down, it would have to be sought among children, of which there may be very many. */
 static unsigned trace(const struct sl_item *item, uint32_t span, struct step *steps)
 {
     const struct sl_doc *doc = item->doc;
-    unsigned n = 0;
-    steps[n++] = (struct step){.span = item->span, .node = item->type};
-    while (steps[n - 1].span != span) {
-        const struct step *parent = &steps[n - 1];
-        uint32_t child = child_towards(doc, parent->span, span);
-        if (!child || n == MAX_STEPS)
+    uint32_t way[MAX_STEPS];
+    unsigned n = 0, depth = 0;
+    if (span < item->span || span >= doc->spans[item->span].next)
+        return 0;
+    for (uint32_t at = span; at != item->span; at = doc->parents[at]) {
+        if (depth == MAX_STEPS - 1)
             return 0;
-        const struct sl_r4_element *element = element_of(doc, parent, child);
+        way[depth++] = at;
+    }
+    steps[n++] = (struct step){.span = item->span, .node = item->type};
+    while (depth) {
+        uint32_t child = way[--depth];
+        const struct sl_r4_element *element = element_of(doc, &steps[n - 1], child);
         sl_r4_node node =
             doc->spans[child].flags & SL_SPAN_SIBLING ? SL_R4_Element : node_of_value(doc, child, element);
         steps[n++] = (struct step){.span = child, .node = node, .element = element};
@@ -167,41 +190,53 @@ static bool is_counted(const struct sl_item *item, const struct step *steps, uns
 }
 
 /* The value at the same place of the other array; 0 if there is none. */
-static uint32_t same_place(const struct sl_doc *doc, uint32_t array, uint32_t item, uint32_t other)
+static uint32_t same_place(struct gone *gone, uint32_t array, uint32_t item, uint32_t other)
 {
+    const struct sl_doc *doc = gone->doc;
     uint32_t a = array + 1, b = other + 1;
     if (!other || doc->spans[other].type != SL_SPAN_ARRAY)
         return 0;
+    if (gone->pair.array == array && gone->pair.item <= item) {
+        a = gone->pair.item;
+        b = gone->pair.other;
+    }
     for (; a != item && b < doc->spans[other].next; a = doc->spans[a].next)
         b = doc->spans[b].next;
-    return b < doc->spans[other].next ? b : 0;
+    if (b >= doc->spans[other].next)
+        return 0;
+    gone->pair.array = array;
+    gone->pair.item = item;
+    gone->pair.other = b;
+    return b;
 }
 
 /* Is step i the '_' half of an element (or of one in an array) whose value stays? What such a half has lost is not the
  * element's, and emptied it goes by itself (sluice/edit.h). */
-static bool has_value(const struct sl_doc *doc, const struct step *steps, unsigned i, const uint64_t *bits)
+static bool has_value(struct gone *gone, const struct step *steps, unsigned i)
 {
+    const struct sl_doc *doc = gone->doc;
     bool in_array = i > 1 && doc->spans[steps[i - 1].span].type == SL_SPAN_ARRAY;
     unsigned member = in_array ? i - 1 : i;
     if (member == 0 || !(doc->spans[steps[member].span].flags & SL_SPAN_SIBLING))
         return false;
     uint32_t value = sl_span_member(doc, steps[member - 1].span, doc->spans[steps[member].span].name);
     if (in_array)
-        value = same_place(doc, steps[member].span, steps[i].span, value);
-    return value && doc->spans[value].type != SL_SPAN_NULL && !is_gone(bits, value);
+        value = same_place(gone, steps[member].span, steps[i].span, value);
+    return value && doc->spans[value].type != SL_SPAN_NULL && !is_gone(gone, value);
 }
 
 /* Climbs from a span that must go to the span that goes: a required element takes its parent, and so does the last
  * thing in a container. Gives the index among the steps; 0: the resource itself goes. Marks what goes on the way. */
-static unsigned climb(const struct sl_doc *doc, const struct step *steps, unsigned n, uint64_t *bits)
+static unsigned climb(struct gone *gone, const struct step *steps, unsigned n, struct sl_arena *arena)
 {
+    const struct sl_doc *doc = gone->doc;
     unsigned i = n - 1;
     while (i > 0) {
         uint32_t span = steps[i].span, parent = steps[i - 1].span;
-        bits[span / 64] |= (uint64_t)1 << (span % 64);
+        gone->bits[span / 64] |= (uint64_t)1 << (span % 64);
         bool in_array = doc->spans[parent].type == SL_SPAN_ARRAY;
         bool required = !in_array && steps[i].element && steps[i].element->flags & SL_R4_REQUIRED;
-        if (!required && (any_left(doc, parent, bits) || has_value(doc, steps, i - 1, bits)))
+        if (!required && (any_left(gone, parent, arena) || has_value(gone, steps, i - 1)))
             return i;
         i--;
     }
@@ -213,17 +248,17 @@ static unsigned climb(const struct sl_doc *doc, const struct step *steps, unsign
 static enum sl_status cut(struct segmenter *s, struct sl_item *item, uint32_t span, struct sl_cause cause, bool always)
 {
     struct step steps[MAX_STEPS];
-    uint64_t *bits = gone_bits(s, item->doc);
-    if (!bits)
+    struct gone *gone = gone_of(s, item->doc);
+    if (!gone)
         return SL_NO_MEMORY;
-    if (!is_released(item) || is_gone(bits, span))
+    if (!is_released(item) || is_gone(gone, span))
         return SL_OK;
     unsigned n = trace(item, span, steps);
     if (n == 0 || (!always && is_counted(item, steps, n))) {
         withhold(s, item, cause);
         return SL_OK;
     }
-    unsigned top = climb(item->doc, steps, n, bits);
+    unsigned top = climb(gone, steps, n, s->arena);
     if (top == 0) {
         cause.why = n == 1 ? cause.why : "required-element";
         withhold(s, item, cause);
@@ -394,10 +429,10 @@ static enum sl_status tell_referrers(struct segmenter *s)
 static bool is_shown(struct segmenter *s, const struct sl_item *item, const struct sl_reference *reference)
 {
     struct step steps[MAX_STEPS];
-    const uint64_t *bits = gone_bits(s, item->doc);
-    unsigned n = bits ? trace(item, reference->span, steps) : 0;
+    const struct gone *gone = gone_of(s, item->doc);
+    unsigned n = gone ? trace(item, reference->span, steps) : 0;
     for (unsigned i = 0; i < n; i++)
-        if (is_gone(bits, steps[i].span))
+        if (is_gone(gone, steps[i].span))
             return false;
     return n > 0;
 }
@@ -648,7 +683,8 @@ static enum sl_status label_item(struct segmenter *s, struct sl_item *item)
 
 /* ---- The two doors of this module ---- */
 
-/* What is cut out of a contained resource is cut out of the one that holds it: so it is told, and so it is edited. */
+/* What is cut out of a contained resource is cut out of the one that holds it: so it is told, and so it is edited. Told in
+ * the order of cutting, which is nearly that of the document: so that places in arrays need not be counted anew. */
 static void report_cuts(struct segmenter *s, const struct sl_item *item)
 {
     const struct sl_item *root = item;
@@ -656,10 +692,20 @@ static void report_cuts(struct segmenter *s, const struct sl_item *item)
         root = root->container;
     if (root->context || !is_released(root) || !is_released(item))
         return;
-    for (const struct sl_cut *c = item->cuts; c; c = c->next) {
-        s->report->elements_cut++;
-        report_withheld(s, root, sl_span_path(item->doc, root->span, c->span, s->arena), c->cause);
+    size_t count = 0, at = 0;
+    for (const struct sl_cut *c = item->cuts; c; c = c->next)
+        count++;
+    const struct sl_cut **cuts = count ? sl_arena_array(s->arena, count, sizeof *cuts) : NULL;
+    if (!cuts)
+        return;
+    for (const struct sl_cut *c = item->cuts; c; c = c->next)
+        cuts[count - ++at] = c;
+    struct sl_path_places places = {0};
+    for (at = 0; at < count; at++) {
+        struct sl_slice path = sl_span_path_next(item->doc, root->span, cuts[at]->span, &places, s->arena);
+        report_withheld(s, root, path, cuts[at]->cause);
     }
+    s->report->elements_cut += count;
 }
 
 static void count_item(struct segmenter *s, const struct sl_item *item)

@@ -29,6 +29,11 @@ static void paths(void **state)
     assert_int_equal(doc.count, sizeof expected / sizeof *expected);
     for (uint32_t i = 0; i < doc.count; i++)
         assert_string_equal(sl_span_path(&doc, 0, i, arena).ptr, expected[i]);
+    struct sl_path_places places = {0}; /* one after the other, forth, back and forth again */
+    for (uint32_t i = 0; i < 3 * doc.count; i++) {
+        uint32_t span = i < doc.count || i >= 2 * doc.count ? i % doc.count : 2 * doc.count - 1 - i;
+        assert_string_equal(sl_span_path_next(&doc, 0, span, &places, arena).ptr, expected[span]);
+    }
     assert_string_equal(sl_span_path(&doc, 14, 16, arena).ptr, "Organization.name");
     assert_int_equal(sl_span_path(&doc, 14, 1, arena).len, 0); /* not within */
     assert_int_equal(sl_span_path(&doc, 0, 99, arena).len, 0);
