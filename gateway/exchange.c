@@ -47,6 +47,15 @@ static enum sl_step_result step_identify(struct sl_exchange *x)
 
 /* ---- route: path, method, headers ---- */
 
+/* A body is held whole, one in chunks twice while they are joined: out of the process's budget, before the first byte of it
+ * is asked for. */
+static bool room_for_body(struct sl_exchange *x)
+{
+    const struct sl_request *request = x->request;
+    size_t bytes = request->chunked ? 2 * (size_t)x->state->gateway->config->request_body : request->content_length;
+    return !request->has_body || sl_exchange_reserve(x, &x->reserved, bytes);
+}
+
 /* Whoever is nobody learns nothing but metadata, not even which paths there are. */
 static enum sl_step_result step_route(struct sl_exchange *x)
 {
@@ -54,7 +63,9 @@ static enum sl_step_result step_route(struct sl_exchange *x)
     enum sl_status status = sl_route(x->state->gateway->config, x->request, x->arena, &x->interaction, &why);
     if (!x->caller.known && (status != SL_OK || x->interaction.kind != SL_METADATA))
         return sl_exchange_fail(x, SL_UNAUTHENTICATED, "token-missing");
-    return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, why);
+    if (status != SL_OK)
+        return sl_exchange_fail(x, status, why);
+    return room_for_body(x) ? SL_STEP_DONE : sl_exchange_fail(x, SL_UNAVAILABLE, "memory");
 }
 
 /* ---- read: parameters of query and body, once the body is there ---- */

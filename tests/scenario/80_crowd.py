@@ -173,6 +173,7 @@ def scenario(sluice, folder):
         time.sleep(0.01)
     h.server.kill()
     h.server.wait()
+    h.expect("until then no sanitizer had a word to say", "Sanitizer" not in h.logged(), h.logged()[-3000:])
     h.expect("clients of a gateway that is killed are cut off", wait(threads, 20))
     kept = numbers(h)
     h.expect(f"all of {len(crowd.received)} answers that came before it was killed are in the ledger", crowd.received <= kept,
