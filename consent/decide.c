@@ -8,12 +8,16 @@
 
 /* ---- The recipient ---- */
 
-#define BYTES(s) {(s), sizeof(s) - 1}
+#define BYTES(s)                                                                                                       \
+    {                                                                                                                  \
+        (s), sizeof(s) - 1                                                                                             \
+    }
 
 /* Bytes of the invisible character at the front of the text; 0: what stands there can be seen. */
 static size_t invisible(struct sl_slice text)
 {
-    static const struct sl_slice unseen[] = {/* UTF-8: no-break and other spaces, joiners, direction marks, byte order mark */
+    static const struct sl_slice unseen[] = {
+        /* UTF-8: no-break and other spaces, joiners, direction marks, byte order mark */
         BYTES("\xc2\xa0"), BYTES("\xc2\xad"), BYTES("\xe1\x9a\x80"), BYTES("\xe2\x81\xa0"), BYTES("\xe3\x80\x80"),
         BYTES("\xe2\x81\x9f"), BYTES("\xef\xbb\xbf")};
     unsigned char c = (unsigned char)text.ptr[0];
@@ -215,8 +219,8 @@ bool sl_rule_speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, 
     return speaks(ruling, rule, state, state);
 }
 
-static struct sl_classes reach_of(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *low,
-    const struct state *high)
+static struct sl_classes reach_of(
+    const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *low, const struct state *high)
 {
     struct sl_classes reach = rule->data;
     for (size_t i = 0; i < rule->lifted_by_count; i++) {
@@ -354,8 +358,8 @@ static uint32_t asked_kinds(const struct sl_ruling *ruling)
 /* Judged without an item: for every item, where none matters; else DENY tells that it could deny some item. */
 static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d, unsigned person)
 {
-    struct candidate c = {.directive = d, .kinds = kinds_of(ruling->policy, d), .person = person,
-        .by_item = sl_directive_by_item(d)};
+    struct candidate c = {
+        .directive = d, .kinds = kinds_of(ruling->policy, d), .person = person, .by_item = sl_directive_by_item(d)};
     c.verdict = sl_directive_judge(d, ruling->policy, &ruling->recipient, NULL, NULL, ruling->now);
     ruling->by_item |= c.by_item;
     ruling->may_deny |= c.by_item && c.verdict == SL_CONSENT_DENY && !ruling->denials_give_way;
@@ -429,7 +433,8 @@ static void settle_consents(struct sl_ruling *ruling)
 static bool same_program(const struct sl_ruling *ruling, const struct sl_item *item)
 {
     struct sl_slice organization = ruling->recipient.organization;
-    return organization.len && (sl_slice_eq(item->program, organization) || sl_slice_eq(item->named_program, organization));
+    return organization.len &&
+           (sl_slice_eq(item->program, organization) || sl_slice_eq(item->named_program, organization));
 }
 
 struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes)
@@ -548,7 +553,9 @@ static bool lacks_only_declaration(const struct sl_policy *policy, const struct 
 enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipient *recipient)
 {
     struct sl_slice purpose = sl_purpose_find(recipient->purpose);
-    struct sl_ruling ruling = {.policy = policy, .recipient = *recipient, .purpose = sl_purpose_bit(purpose),
+    struct sl_ruling ruling = {.policy = policy,
+        .recipient = *recipient,
+        .purpose = sl_purpose_bit(purpose),
         .emergency = sl_emergency_complete(recipient->emergency)};
     /* Breaking the glass is nothing without the statement of 2.51; one that is begun is completed or refused. */
     if (!ruling.emergency && (recipient->emergency || sl_slice_eq(purpose, SL_LIT("BTG"))))

@@ -17,8 +17,8 @@ struct relied {
     struct sl_classes classes;
     struct sl_release *out;
     bool scope, purpose;
-    char confidentiality; /* set by a label set instead of the classes */
-    uint32_t kinds;       /* kinds of consent relied on, for what is being taken */
+    char confidentiality;                 /* set by a label set instead of the classes */
+    uint32_t kinds;                       /* kinds of consent relied on, for what is being taken */
     const struct sl_directive *directive; /* the first consent relied on */
 };
 
@@ -234,8 +234,8 @@ static int order_labels(const void *a, const void *b)
     return order ? order : order_slices(x->code, y->code);
 }
 
-enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena,
-    struct sl_release *out)
+enum sl_status sl_ruling_release(
+    const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena, struct sl_release *out)
 {
     struct relied r = {.ruling = ruling, .out = out};
     *out = (struct sl_release){.confidentiality = 'U'};

@@ -560,8 +560,11 @@ static const struct sl_item *named_program(struct resolving *re, const struct sl
 {
     struct sl_item *item = sl_arena_alloc(re->arena, sizeof *item);
     if (item)
-        *item = (struct sl_item){
-            .type = r->type, .source = SL_SOURCE_PROGRAM, .program = r->target, .named_program = r->target, .custodian = r->target};
+        *item = (struct sl_item){.type = r->type,
+            .source = SL_SOURCE_PROGRAM,
+            .program = r->target,
+            .named_program = r->target,
+            .custodian = r->target};
     return item;
 }
 

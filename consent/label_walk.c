@@ -207,7 +207,8 @@ static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_sl
                                                : system.len == 0 || sl_slice_eq(system, rule->system);
         bool named = code.len == rule->code.len && strncasecmp(code.ptr, rule->code.ptr, code.len) == 0;
         if (same && named)
-            earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_SECURITY, .detail = rule->code}, &rule->classes);
+            earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_SECURITY, .detail = rule->code},
+                &rule->classes);
     }
 }
 

@@ -30,7 +30,7 @@
 #define PARTS_AT_ONCE 1024 /* IOV_MAX on Linux */
 #define GATHER_NS 500000   /* while records come in crowds, the first of a group waits so long for the others */
 #define GATHERED ((size_t)64 << 10) /* bytes waiting that are a group already */
-#define CROWD 8u           /* groups of one in a row, after which records come alone again */
+#define CROWD 8u                    /* groups of one in a row, after which records come alone again */
 
 /* What goes out with one sync: each record is two parts, its frame and its bytes, which are not copied. */
 struct group {

@@ -156,8 +156,8 @@ static int by_layer(const void *a, const void *b)
     return order_slices(x->yaml.file, y->yaml.file);
 }
 
-static enum sl_status copy_files(struct sl_policy *policy, const struct sl_policy_file *files, size_t count,
-    struct sl_issues *issues)
+static enum sl_status copy_files(
+    struct sl_policy *policy, const struct sl_policy_file *files, size_t count, struct sl_issues *issues)
 {
     if (count > SL_FILE_LIMIT) {
         sl_issue_add(issues, SL_GRADE_ERROR, "too-many", "A policy has at most %u files.", SL_FILE_LIMIT);
@@ -291,8 +291,8 @@ static enum sl_status load_terminology(struct sl_policy *policy, struct sl_issue
     return SL_OK;
 }
 
-static enum sl_status compile(struct sl_policy *policy, const struct sl_policy_file *files, size_t count,
-    struct sl_issues *issues)
+static enum sl_status compile(
+    struct sl_policy *policy, const struct sl_policy_file *files, size_t count, struct sl_issues *issues)
 {
     SL_TRY(copy_files(policy, files, count, issues));
     SL_TRY(make_digest(policy));
@@ -332,8 +332,8 @@ static struct sl_policy *policy_new(void)
     return policy;
 }
 
-enum sl_status sl_policy_load_files(const struct sl_policy_file *files, size_t count, struct sl_issues *issues,
-    struct sl_policy **out)
+enum sl_status sl_policy_load_files(
+    const struct sl_policy_file *files, size_t count, struct sl_issues *issues, struct sl_policy **out)
 {
     *out = NULL;
     struct sl_policy *policy = policy_new();

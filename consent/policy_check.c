@@ -152,14 +152,19 @@ static void check_class(const struct sl_policy *policy, unsigned bit, struct sl_
     const struct sl_class *class = &policy->classes[bit];
     const struct sl_class_source *at = &policy->class_sources[bit];
     if (!sl_yaml_get(at->at, "earned-by"))
-        soften(issues, at_key(at->source, at->at, "id", "class-never-earned", "class", class->id,
-            "is earned by nothing"), SL_GRADE_WARNING);
+        soften(issues,
+            at_key(at->source, at->at, "id", "class-never-earned", "class", class->id, "is earned by nothing"),
+            SL_GRADE_WARNING);
     if (class->needs_yes && !named(policy, bit, true))
-        soften(issues, at_key(at->source, at->at, "id", "class-nobody-may-see", "class", class->id,
-            "is released by no rule, so that nobody may see it"), SL_GRADE_WARNING);
+        soften(issues,
+            at_key(at->source, at->at, "id", "class-nobody-may-see", "class", class->id,
+                "is released by no rule, so that nobody may see it"),
+            SL_GRADE_WARNING);
     if (!class->needs_yes && !named(policy, bit, false) && !class->label_count)
-        soften(issues, at_key(at->source, at->at, "id", "class-without-effect", "class", class->id,
-            "is withheld by no rule and has no labels, so that it changes nothing"), SL_GRADE_ADVICE);
+        soften(issues,
+            at_key(at->source, at->at, "id", "class-without-effect", "class", class->id,
+                "is withheld by no rule and has no labels, so that it changes nothing"),
+            SL_GRADE_ADVICE);
 }
 
 /* Fail closed needs no class, but a type without one would be hidden from everybody and nobody would know why. */

@@ -14,10 +14,10 @@
 #include "sluice/policy.h"
 #include "sluice/yaml.h"
 
-#define SL_PARTY_LIMIT 64u    /* a set of parties is one word */
-#define SL_KIND_LIMIT 32u     /* so is a set of consent kinds */
+#define SL_PARTY_LIMIT 64u /* a set of parties is one word */
+#define SL_KIND_LIMIT 32u  /* so is a set of consent kinds */
 #define SL_RULE_LIMIT 4096u
-#define SL_FILE_LIMIT 512u    /* of a policy, terminology included */
+#define SL_FILE_LIMIT 512u /* of a policy, terminology included */
 #define SL_POLICY_ARENA ((size_t)256 << 20)
 
 enum sl_layer { SL_LAYER_NONE, SL_LAYER_FEDERAL, SL_LAYER_STATE, SL_LAYER_ORGANIZATION, SL_LAYER_PROGRAM };
@@ -41,8 +41,8 @@ struct sl_party {
     struct sl_slice id, title;
     struct sl_words roles, kinds, except_kinds, organizations, clients, agreements;
     struct sl_words relationships;
-    unsigned vouchers;   /* 1 << enum sl_voucher: whose word counts for the relationship */
-    bool emergency;      /* only with a complete declaration */
+    unsigned vouchers; /* 1 << enum sl_voucher: whose word counts for the relationship */
+    bool emergency;    /* only with a complete declaration */
     const struct sl_policy_source *source;
     const struct sl_yaml *at;
 };
@@ -64,9 +64,9 @@ struct sl_duties {
 
 /* One line of `only-if` or `unless`: all that it names must hold. */
 struct sl_condition {
-    uint32_t kinds;        /* consent: any of these; 0: not asked */
-    uint64_t purposes;     /* 0: not asked */
-    uint64_t parties;      /* 0: not asked */
+    uint32_t kinds;    /* consent: any of these; 0: not asked */
+    uint64_t purposes; /* 0: not asked */
+    uint64_t parties;  /* 0: not asked */
     struct sl_words relationships;
     bool emergency, same_program;
     struct sl_duties then; /* what relying on this line brings with it */

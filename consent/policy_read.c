@@ -13,8 +13,8 @@
 
 struct reader {
     struct sl_policy *policy;
-    struct sl_classes *by_type;    /* sl_earning.by_type, while it is made */
-    struct sl_classes others;      /* classes of the types that no class names */
+    struct sl_classes *by_type; /* sl_earning.by_type, while it is made */
+    struct sl_classes others;   /* classes of the types that no class names */
     struct sl_security_rule *security;
     size_t security_count, security_capacity;
     struct sl_security_rule *notes;
@@ -112,8 +112,8 @@ static struct sl_slice required_text(
 /* ---- Labels and codes ---- */
 
 /* One security label by its code alone. */
-static enum sl_status read_label(const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_coding *out,
-    size_t *count)
+static enum sl_status read_label(
+    const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_coding *out, size_t *count)
 {
     struct sl_slice code = sl_yaml_text(&source->yaml, at);
     struct sl_coding found[1];
@@ -129,8 +129,8 @@ static enum sl_status read_label(const struct sl_policy_source *source, const st
     return SL_OK;
 }
 
-static enum sl_status read_labels(const struct sl_policy_source *source, const struct sl_yaml *at,
-    const struct sl_coding **out, size_t *count)
+static enum sl_status read_labels(
+    const struct sl_policy_source *source, const struct sl_yaml *at, const struct sl_coding **out, size_t *count)
 {
     at = sl_yaml_list(&source->yaml, at);
     if (!at)
@@ -163,12 +163,13 @@ static struct sl_coding read_coding(const struct sl_policy_source *source, const
         return (struct sl_coding){.code = sl_yaml_text(&source->yaml, at)};
     if (!sl_yaml_check_keys(&source->yaml, at, keys))
         return (struct sl_coding){0};
-    return (struct sl_coding){.system = required_text(source, at, "system"), .code = required_text(source, at, "code"),
+    return (struct sl_coding){.system = required_text(source, at, "system"),
+        .code = required_text(source, at, "code"),
         .display = sl_yaml_text(&source->yaml, sl_yaml_get(at, "display"))};
 }
 
-static enum sl_status read_codings(const struct sl_policy_source *source, const struct sl_yaml *at,
-    const struct sl_coding **out, size_t *count)
+static enum sl_status read_codings(
+    const struct sl_policy_source *source, const struct sl_yaml *at, const struct sl_coding **out, size_t *count)
 {
     at = sl_yaml_list(&source->yaml, at);
     if (!at)
@@ -217,8 +218,8 @@ static enum sl_status add_code(struct sl_arena *arena, struct sl_security_rule *
     return SL_OK;
 }
 
-static enum sl_status earn_by_labels(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at,
-    unsigned bit)
+static enum sl_status earn_by_labels(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
     at = sl_yaml_list(&source->yaml, at);
     for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
@@ -240,8 +241,8 @@ static enum sl_status earn_by_labels(struct reader *r, const struct sl_policy_so
     return SL_OK;
 }
 
-static enum sl_status earn_by_notes(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at,
-    unsigned bit)
+static enum sl_status earn_by_notes(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
     at = sl_yaml_list(&source->yaml, at);
     for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
@@ -326,8 +327,8 @@ static void earn_if(const struct sl_policy_source *source, const struct sl_yaml 
         sl_classes_add(earned, bit);
 }
 
-static enum sl_status read_earning(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map,
-    unsigned bit)
+static enum sl_status read_earning(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
     static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "note-types",
         "origin", "draft", "text", "unread", "unknown-code", NULL};
@@ -424,8 +425,8 @@ static bool read_emergency(const struct sl_policy_source *source, const struct s
     return at != NULL;
 }
 
-static enum sl_status read_party_words(const struct sl_policy_source *source, const struct sl_yaml *entry,
-    struct sl_party *party)
+static enum sl_status read_party_words(
+    const struct sl_policy_source *source, const struct sl_yaml *entry, struct sl_party *party)
 {
     SL_TRY(read_words(source, sl_yaml_get(entry, "roles"), &party->roles));
     SL_TRY(read_words(source, sl_yaml_get(entry, "kinds"), &party->kinds));
@@ -509,8 +510,8 @@ static uint64_t read_purposes(const struct sl_policy_source *source, const struc
 
 /* ---- Consents ---- */
 
-static enum sl_status read_kind_purposes(const struct sl_policy_source *source, const struct sl_yaml *at,
-    struct sl_consent_kind *kind)
+static enum sl_status read_kind_purposes(
+    const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_consent_kind *kind)
 {
     at = sl_yaml_list(&source->yaml, at);
     if (!at)
@@ -547,8 +548,8 @@ static enum sl_status read_form(struct reader *r, const struct sl_policy_source 
 
 static enum sl_status read_kind(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {"id", "title", "law", "purposes", "needs-expiry", "needs-purpose",
-        "except-categories", "forms", NULL};
+    static const char *const keys[] = {
+        "id", "title", "law", "purposes", "needs-expiry", "needs-purpose", "except-categories", "forms", NULL};
     struct sl_policy *policy = r->policy;
     if (!sl_yaml_check_keys(&source->yaml, entry, keys))
         return SL_OK;
@@ -568,8 +569,8 @@ static enum sl_status read_kind(struct reader *r, const struct sl_policy_source 
     common.needs_expiry = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-expiry"), false);
     common.needs_purpose = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-purpose"), false);
     SL_TRY(read_kind_purposes(source, sl_yaml_get(entry, "purposes"), &common));
-    SL_TRY(read_codings(source, sl_yaml_get(entry, "except-categories"), &common.except_categories,
-        &common.except_category_count));
+    SL_TRY(read_codings(
+        source, sl_yaml_get(entry, "except-categories"), &common.except_categories, &common.except_category_count));
     const struct sl_yaml *forms = sl_yaml_list(&source->yaml, sl_yaml_require(&source->yaml, entry, "forms"));
     if (forms && !forms->count)
         sl_yaml_issue(&source->yaml, forms, false, "expected-list", "At least one form is expected here.");
@@ -659,8 +660,8 @@ static void read_class_list(const struct sl_policy *policy, const struct sl_poli
 }
 
 /* `all`, a list of classes, or {all-except: [...]}: a class that comes later is then among them. */
-static struct sl_classes read_data(const struct sl_policy *policy, const struct sl_policy_source *source,
-    const struct sl_yaml *at)
+static struct sl_classes read_data(
+    const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
 {
     static const char *const keys[] = {"all-except", NULL};
     struct sl_classes all = {0}, named = {0};
@@ -742,8 +743,8 @@ static enum sl_status read_conditions(const struct sl_policy *policy, const stru
         return SL_OK;
     if (at->kind == SL_YAML_LIST && !at->count)
         sl_yaml_issue(&source->yaml, at, false, "empty-condition", "At least one condition is expected here.");
-    struct sl_condition *conditions = sl_arena_array(source->yaml.arena,
-        at->kind == SL_YAML_LIST ? at->count + 1 : 1, sizeof *conditions);
+    struct sl_condition *conditions =
+        sl_arena_array(source->yaml.arena, at->kind == SL_YAML_LIST ? at->count + 1 : 1, sizeof *conditions);
     if (!conditions)
         return SL_NO_MEMORY;
     *out = conditions;
@@ -858,8 +859,8 @@ static enum sl_status make_room(struct reader *r)
     r->by_type = sl_arena_array(policy->arena, SL_R4_NODES, sizeof *r->by_type);
     policy->kinds =
         sl_arena_array(policy->arena, count_entries(policy, "consents", "forms") + 1, sizeof *policy->kinds);
-    policy->label_sets = sl_arena_array(policy->arena, count_entries(policy, "label-sets", NULL) + 1,
-        sizeof *policy->label_sets);
+    policy->label_sets =
+        sl_arena_array(policy->arena, count_entries(policy, "label-sets", NULL) + 1, sizeof *policy->label_sets);
     policy->rules = sl_arena_array(policy->arena, count_entries(policy, "rules", NULL) + 1, sizeof *policy->rules);
     policy->scenarios =
         sl_arena_array(policy->arena, count_entries(policy, "scenarios", NULL) + 1, sizeof *policy->scenarios);

@@ -73,8 +73,8 @@ static bool take_head(struct sl_slice *rest, struct head *out)
            take_number(rest, &out->files) && out->files <= SL_FILE_LIMIT;
 }
 
-static void put_generation(struct sl_buffer *out, const struct sl_policy *policy, struct sl_slice author,
-    struct sl_slice note, int64_t now)
+static void put_generation(
+    struct sl_buffer *out, const struct sl_policy *policy, struct sl_slice author, struct sl_slice note, int64_t now)
 {
     sl_buffer_add(out, magic);
     put_number(out, (uint64_t)now);
@@ -177,8 +177,8 @@ static enum sl_status read_files(
 }
 
 /* Compiles a stored value. What was activated once compiled then; if it does not now, nothing is in force. */
-static enum sl_status compile_value(struct sl_slice value, struct sl_arena *arena, struct sl_issues *issues,
-    struct sl_policy **out)
+static enum sl_status compile_value(
+    struct sl_slice value, struct sl_arena *arena, struct sl_issues *issues, struct sl_policy **out)
 {
     struct head head;
     struct sl_policy_file *files = NULL;
@@ -229,15 +229,15 @@ static enum sl_status load_generation(
     return status;
 }
 
-enum sl_status sl_policy_in_force(struct sl_store *store, struct sl_issues *issues, uint64_t *generation,
-    struct sl_policy **out)
+enum sl_status sl_policy_in_force(
+    struct sl_store *store, struct sl_issues *issues, uint64_t *generation, struct sl_policy **out)
 {
     *generation = 0;
     return load_generation(store, issues, generation, out);
 }
 
-enum sl_status sl_policy_rollback(struct sl_store *store, uint64_t to, struct sl_slice author, int64_t now,
-    uint64_t *generation)
+enum sl_status sl_policy_rollback(
+    struct sl_store *store, uint64_t to, struct sl_slice author, int64_t now, uint64_t *generation)
 {
     struct sl_policy *policy = NULL;
     char note[64];

@@ -22,7 +22,10 @@ static const struct purpose {
 #define COUNT (sizeof purposes / sizeof *purposes)
 _Static_assert(COUNT <= 64, "a set of purposes is one 64-bit word");
 
-#define PREFIX(text) {text, sizeof(text) - 1}
+#define PREFIX(text)                                                                                                   \
+    {                                                                                                                  \
+        text, sizeof(text) - 1                                                                                         \
+    }
 static const struct sl_slice uris[] = {
     PREFIX("http://terminology.hl7.org/CodeSystem/v3-ActReason|"),
     PREFIX("http://terminology.hl7.org/CodeSystem/v3-ActReason#"),

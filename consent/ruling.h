@@ -17,7 +17,7 @@
 /* One directive that could say something to this recipient. */
 struct candidate {
     const struct sl_directive *directive;
-    uint32_t kinds;  /* what it counts as, among the policy's kinds */
+    uint32_t kinds; /* what it counts as, among the policy's kinds */
     unsigned
         person; /* index of the person who gave it; beyond the count: somebody else, whose permit is nothing here */
     bool by_item;
@@ -41,25 +41,25 @@ struct sl_ruling {
     uint64_t parties;
     struct sl_slice party_ids[SL_PARTY_LIMIT];
     size_t party_count;
-    uint64_t purpose;         /* one bit; 0: none that we know, which nothing is released for */
-    bool known;               /* fits some party, the relationship aside */
-    bool emergency;           /* declared, and complete */
+    uint64_t purpose; /* one bit; 0: none that we know, which nothing is released for */
+    bool known;       /* fits some party, the relationship aside */
+    bool emergency;   /* declared, and complete */
     bool denials_give_way;
-    bool nobody;              /* about nobody, while the recipient's party rests on a relationship with somebody */
+    bool nobody; /* about nobody, while the recipient's party rests on a relationship with somebody */
     const struct sl_slice *persons;
     size_t person_count;
     const struct sl_rule **rules; /* those about this recipient and purpose, in the order of the policy */
     size_t rule_count;
     struct candidate *candidates;
     size_t candidate_count;
-    bool by_item;             /* some candidate depends on the item */
-    struct state plain;       /* where nothing depends on the item */
-    uint32_t open_kinds;      /* kinds that rules ask for and items decide */
+    bool by_item;        /* some candidate depends on the item */
+    struct state plain;  /* where nothing depends on the item */
+    uint32_t open_kinds; /* kinds that rules ask for and items decide */
     unsigned open_count;
-    struct masks *masks;      /* by sl_state_index; [0] is `plain` */
-    struct masks may;         /* whatever consents say */
+    struct masks *masks;       /* by sl_state_index; [0] is `plain` */
+    struct masks may;          /* whatever consents say */
     struct sl_classes varying; /* classes whose masks differ with the kinds of consent that hold */
-    bool may_deny;            /* some candidate that depends on the item could deny one */
+    bool may_deny;             /* some candidate that depends on the item could deny one */
 };
 
 /* The state of an item; `classes` is what its consents are judged on. */

@@ -59,8 +59,8 @@ static void unknown(const struct sl_yaml_source *yaml, const struct sl_yaml *at,
         issue->fix = sl_arena_printf(yaml->arena, "Did you mean \"%.*s\"?", SL_FMT(near));
 }
 
-static void read_classes(const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at,
-    struct sl_classes *out)
+static void read_classes(
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_classes *out)
 {
     at = sl_yaml_list(yaml, at);
     for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
@@ -76,8 +76,8 @@ static void read_classes(const struct sl_policy *policy, const struct sl_yaml_so
     }
 }
 
-static void read_consents(const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at,
-    struct worked *w)
+static void read_consents(
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct worked *w)
 {
     w->consent_list = sl_yaml_list(yaml, at);
     for (const struct sl_yaml *item = w->consent_list ? w->consent_list->first : NULL; item; item = item->next) {
@@ -98,8 +98,8 @@ static void read_emergency(const struct sl_yaml_source *yaml, const struct sl_ya
         unknown(yaml, at, "unknown-emergency", "state of an emergency", words, 2);
 }
 
-static void read_given(const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map,
-    struct worked *w)
+static void read_given(
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct worked *w)
 {
     static const char *const keys[] = {"party", "purpose", "roles", "kinds", "agreements", "organization",
         "relationship", "consents", "denied", "emergency", "item", "part", "program", "same-program", "about-nobody",
@@ -141,11 +141,11 @@ static enum expectation read_expectation(const struct sl_yaml_source *yaml, cons
     return EXPECT_NONE;
 }
 
-static void read_scenario(const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at,
-    struct worked *w)
+static void read_scenario(
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct worked *w)
 {
-    static const char *const keys[] = {"title", "given", "expect", "by", "labels", "without-labels", "confidentiality",
-        "notice", NULL};
+    static const char *const keys[] = {
+        "title", "given", "expect", "by", "labels", "without-labels", "confidentiality", "notice", NULL};
     *w = (struct worked){0};
     if (!sl_yaml_check_keys(yaml, at, keys))
         return;
@@ -182,8 +182,8 @@ static void write_coding(struct sl_buffer *out, const struct sl_coding *coding)
 
 static void write_policy_rule(struct sl_buffer *out, const struct sl_consent_kind *kind)
 {
-    const struct sl_coding none = {.system = SL_LIT("http://terminology.hl7.org/CodeSystem/consentpolicycodes"),
-        .code = SL_LIT("hipaa-auth")};
+    const struct sl_coding none = {
+        .system = SL_LIT("http://terminology.hl7.org/CodeSystem/consentpolicycodes"), .code = SL_LIT("hipaa-auth")};
     const struct sl_coding *rule = kind && kind->policy_rule_count ? &kind->policy_rules[0] : &none;
     if (rule->system.len) {
         sl_buffer_add(out, SL_LIT(",\"policyRule\":"));
@@ -229,8 +229,8 @@ static void write_consent(
     sl_buffer_add(out, SL_LIT("]}}"));
 }
 
-static enum sl_status add_consent(struct run *run, const struct sl_consent_kind *kind, struct sl_slice purpose,
-    struct sl_directives *list)
+static enum sl_status add_consent(
+    struct run *run, const struct sl_consent_kind *kind, struct sl_slice purpose, struct sl_directives *list)
 {
     struct sl_buffer text;
     struct sl_doc *doc = sl_arena_alloc(run->arena, sizeof *doc);
@@ -273,8 +273,8 @@ struct outcome {
     struct sl_release release;
 };
 
-static enum sl_status decide_case(struct run *run, const struct worked *w, const struct sl_recipient *recipient,
-    struct outcome *out)
+static enum sl_status decide_case(
+    struct run *run, const struct worked *w, const struct sl_recipient *recipient, struct outcome *out)
 {
     static const struct sl_slice patient = {"Patient/p", 9};
     struct sl_directives directives = {0};
@@ -302,17 +302,25 @@ static enum sl_status decide_case(struct run *run, const struct worked *w, const
 
 static enum sl_status run_case(struct run *run, const struct worked *w, struct outcome *out)
 {
-    struct sl_emergency emergency = {SL_LIT("Dr. Example"), SL_LIT("Example Hospital"), SL_LIT("Example Clinic"),
-        SL_LIT("unconscious"), true};
+    struct sl_emergency emergency = {
+        SL_LIT("Dr. Example"), SL_LIT("Example Hospital"), SL_LIT("Example Clinic"), SL_LIT("unconscious"), true};
     struct sl_relationship relations[WORD_LIST];
     for (size_t i = 0; i < w->relation_count; i++)
         relations[i] = (struct sl_relationship){w->relations[i], SL_LIT("Patient/p"), SL_BY_TOKEN};
     if (w->incomplete)
         emergency.nature = SL_LIT(" ");
-    struct sl_recipient recipient = {.client = SL_LIT("scenario"), .party = w->party, .purpose = w->purpose,
-        .roles = w->roles, .role_count = w->role_count, .kinds = w->kinds, .kind_count = w->kind_count,
-        .agreements = w->agreements, .agreement_count = w->agreement_count, .relationships = relations,
-        .relationship_count = w->relation_count, .organization = w->organization,
+    struct sl_recipient recipient = {.client = SL_LIT("scenario"),
+        .party = w->party,
+        .purpose = w->purpose,
+        .roles = w->roles,
+        .role_count = w->role_count,
+        .kinds = w->kinds,
+        .kind_count = w->kind_count,
+        .agreements = w->agreements,
+        .agreement_count = w->agreement_count,
+        .relationships = relations,
+        .relationship_count = w->relation_count,
+        .organization = w->organization,
         .emergency = w->emergency || w->incomplete ? &emergency : NULL};
     if (w->same_program)
         recipient.organization = SL_LIT("Organization/program");
@@ -417,7 +425,9 @@ static void report_unexercised(const struct run *run)
 
 enum sl_status sl_policy_test(const struct sl_policy *policy, struct sl_buffer *out, size_t *passed, size_t *failed)
 {
-    struct run run = {.policy = policy, .arena = sl_arena_new(CASE_ARENA), .out = out,
+    struct run run = {.policy = policy,
+        .arena = sl_arena_new(CASE_ARENA),
+        .out = out,
         .exercised = calloc(policy->rule_count + 1, sizeof *run.exercised)};
     enum sl_status status = run.arena && run.exercised ? SL_OK : SL_NO_MEMORY;
     *passed = *failed = 0;

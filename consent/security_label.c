@@ -2,7 +2,10 @@
 /* The security labels a policy may name, by code alone: see policy_model.h and security_labels.def. */
 #include "policy_model.h"
 
-#define SYSTEM(uri) {uri, sizeof(uri) - 1}
+#define SYSTEM(uri)                                                                                                    \
+    {                                                                                                                  \
+        uri, sizeof(uri) - 1                                                                                           \
+    }
 #define CONFIDENTIALITY SYSTEM("http://terminology.hl7.org/CodeSystem/v3-Confidentiality")
 #define ACT_CODE SYSTEM("http://terminology.hl7.org/CodeSystem/v3-ActCode")
 #define OBSERVATION_VALUE SYSTEM("http://terminology.hl7.org/CodeSystem/v3-ObservationValue")

@@ -42,9 +42,9 @@ struct segmenter {
     struct cached *cached;
 };
 
-/* Which spans of a document are cut: one bit a span, made when a document gets its first cut. What is gone stays gone, so
- * a look for what is left in a large container goes on where the one before it found something: `left`, by container,
- * made when there is a large one. Without it a record of a hundred thousand notes would take hours. */
+/* Which spans of a document are cut: one bit a span, made when a document gets its first cut. What is gone stays gone,
+ * so a look for what is left in a large container goes on where the one before it found something: `left`, by
+ * container, made when there is a large one. Without it a record of a hundred thousand notes would take hours. */
 struct gone {
     const struct sl_doc *doc;
     uint64_t *bits;
@@ -122,8 +122,8 @@ static const struct sl_r4_element *element_of(const struct sl_doc *doc, const st
     return parent->node ? sl_r4_element(parent->node, doc->spans[child].name) : NULL;
 }
 
-/* The steps from the item's root to the span, both included; 0 if the span does not lie within the item. The way goes up,
- * by parents: down, it would have to be sought among children, of which there may be very many. */
+/* The steps from the item's root to the span, both included; 0 if the span does not lie within the item. The way goes
+ * up, by parents: down, it would have to be sought among children, of which there may be very many. */
 static unsigned trace(const struct sl_item *item, uint32_t span, struct step *steps)
 {
     const struct sl_doc *doc = item->doc;
@@ -672,19 +672,19 @@ static enum sl_status label_item(struct segmenter *s, struct sl_item *item)
         return SL_NO_MEMORY;
     if (!has_lent(item))
         *c = (struct cached){.ruling = item->ruling,
-        .classes = classes,
-        .program = item->program,
-        .received = received,
-        .custodian = item->custodian,
-        .security = item->security,
-        .mark = item->mark};
+            .classes = classes,
+            .program = item->program,
+            .received = received,
+            .custodian = item->custodian,
+            .security = item->security,
+            .mark = item->mark};
     return SL_OK;
 }
 
 /* ---- The two doors of this module ---- */
 
-/* What is cut out of a contained resource is cut out of the one that holds it: so it is told, and so it is edited. Told in
- * the order of cutting, which is nearly that of the document: so that places in arrays need not be counted anew. */
+/* What is cut out of a contained resource is cut out of the one that holds it: so it is told, and so it is edited. Told
+ * in the order of cutting, which is nearly that of the document: so that places in arrays need not be counted anew. */
 static void report_cuts(struct segmenter *s, const struct sl_item *item)
 {
     const struct sl_item *root = item;

@@ -43,8 +43,8 @@ static enum sl_status refuse(const struct sl_yaml_source *source, size_t line, s
     return SL_SYNTAX;
 }
 
-static enum sl_status refuse_at(const struct building *b, const yaml_event_t *event, const char *code, const char *text,
-    const char *fix)
+static enum sl_status refuse_at(
+    const struct building *b, const yaml_event_t *event, const char *code, const char *text, const char *fix)
 {
     return refuse(b->source, event->start_mark.line + 1, event->start_mark.column + 1, code, text, fix);
 }
@@ -171,8 +171,8 @@ static enum sl_status close_container(struct building *b)
 }
 
 /* Anchors and tags may stand at any node; the answer is the same for all. */
-static enum sl_status refuse_decoration(const struct building *b, const yaml_event_t *event, const yaml_char_t *anchor,
-    const yaml_char_t *tag)
+static enum sl_status refuse_decoration(
+    const struct building *b, const yaml_event_t *event, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     if (anchor)
         return refuse_at(b, event, "yaml-anchor", "Anchors are not part of this language.", "Write the value out.");
@@ -326,7 +326,9 @@ enum sl_status sl_yaml_load(const struct sl_yaml_source *source, const char *pat
     if (status == SL_OK)
         return sl_yaml_parse(source, text, out);
     place(sl_issue_add(source->issues, SL_GRADE_ERROR, "unreadable-file", "The file \"%s\" %s.", path,
-              status == SL_MISSING ? "does not exist" : status == SL_LIMIT ? "is larger than 1 MiB" : "cannot be read"),
+              status == SL_MISSING ? "does not exist"
+              : status == SL_LIMIT ? "is larger than 1 MiB"
+                                   : "cannot be read"),
         source->file, 0, 0);
     return status;
 }
@@ -363,8 +365,8 @@ static void unknown_key(const struct sl_yaml_source *source, const struct sl_yam
     size_t count = 0;
     for (; words[count] && count < WORD_LIMIT; count++)
         known[count] = sl_slice_of(words[count]);
-    struct sl_issue *issue = sl_yaml_issue(source, member, true, "unknown-key", "The word \"%.*s\" is not known here.",
-        SL_FMT(member->key));
+    struct sl_issue *issue =
+        sl_yaml_issue(source, member, true, "unknown-key", "The word \"%.*s\" is not known here.", SL_FMT(member->key));
     struct sl_slice near = sl_nearest_word(member->key, known, count);
     if (issue && near.len)
         issue->fix = sl_arena_printf(source->arena, "Did you mean \"%.*s\"?", SL_FMT(near));
@@ -440,16 +442,16 @@ static bool read_number(struct sl_slice text, uint64_t *out)
 {
     uint64_t value = 0;
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(value, 10, &value)
-            || __builtin_add_overflow(value, (uint64_t)(text.ptr[i] - '0'), &value))
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text.ptr[i] - '0'), &value))
             return false;
     }
     *out = value;
     return text.len > 0;
 }
 
-uint64_t sl_yaml_number(const struct sl_yaml_source *source, const struct sl_yaml *node, uint64_t min, uint64_t max,
-    uint64_t fallback)
+uint64_t sl_yaml_number(
+    const struct sl_yaml_source *source, const struct sl_yaml *node, uint64_t min, uint64_t max, uint64_t fallback)
 {
     uint64_t value;
     if (!node)

@@ -67,8 +67,8 @@ static void put_path(
     }
 }
 
-struct sl_slice sl_span_path_next(const struct sl_doc *doc, uint32_t root, uint32_t span, struct sl_path_places *places,
-    struct sl_arena *arena)
+struct sl_slice sl_span_path_next(
+    const struct sl_doc *doc, uint32_t root, uint32_t span, struct sl_path_places *places, struct sl_arena *arena)
 {
     if (root >= doc->count || span < root || span >= doc->spans[root].next)
         return SL_LIT("");

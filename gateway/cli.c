@@ -124,8 +124,8 @@ const char *const *sl_cli_values(const struct sl_cli *cli, const char *name, siz
     return cli->found[at].values;
 }
 
-static const char *const grades[] = {[SL_GRADE_NOTE] = "note", [SL_GRADE_ADVICE] = "advice",
-    [SL_GRADE_WARNING] = "warning", [SL_GRADE_ERROR] = "error"};
+static const char *const grades[] = {
+    [SL_GRADE_NOTE] = "note", [SL_GRADE_ADVICE] = "advice", [SL_GRADE_WARNING] = "warning", [SL_GRADE_ERROR] = "error"};
 
 void sl_cli_issues(FILE *out, const struct sl_issues *issues, enum sl_grade least)
 {

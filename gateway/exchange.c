@@ -47,8 +47,8 @@ static enum sl_step_result step_identify(struct sl_exchange *x)
 
 /* ---- route: path, method, headers ---- */
 
-/* A body is held whole, one in chunks twice while they are joined: out of the process's budget, before the first byte of it
- * is asked for. */
+/* A body is held whole, one in chunks twice while they are joined: out of the process's budget, before the first byte
+ * of it is asked for. */
 static bool room_for_body(struct sl_exchange *x)
 {
     const struct sl_request *request = x->request;

@@ -143,7 +143,7 @@ struct sl_exchange {
     bool appending;
     struct sl_task wake, later; /* the ledger has answered; another turn */
     struct sl_blocks body;
-    struct sl_block spare;            /* of a refusal: over spare_bytes, so that one needs no memory */
+    struct sl_block spare; /* of a refusal: over spare_bytes, so that one needs no memory */
     char spare_bytes[256];
     struct sl_response response;
     struct sl_header headers[8];
@@ -169,8 +169,8 @@ void sl_rounds_drop(struct sl_exchange *x);
 /* ---- answer.c ---- */
 
 SL_MUST_CHECK enum sl_status sl_answer(struct sl_exchange *x);
-/* In place of whatever was being made: the fixed answer of a status. Needs no memory but for a long `detail`; where that is
- * not to be had it is the answer of SL_NO_MEMORY. */
+/* In place of whatever was being made: the fixed answer of a status. Needs no memory but for a long `detail`; where
+ * that is not to be had it is the answer of SL_NO_MEMORY. */
 void sl_answer_outcome(struct sl_exchange *x);
 
 /* ---- account.c ---- */

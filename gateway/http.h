@@ -25,8 +25,8 @@ struct sl_request {
     struct sl_slice path, query;         /* origin form, split at '?', still percent-encoded; query without '?' */
     const struct sl_header *headers;
     size_t header_count;
-    struct sl_slice body;                /* empty until it has arrived */
-    uint64_t content_length;             /* announced; chunked: 0 */
+    struct sl_slice body;    /* empty until it has arrived */
+    uint64_t content_length; /* announced; chunked: 0 */
     bool has_body, chunked, keep_alive;
 };
 
@@ -37,9 +37,9 @@ struct sl_response {
     int status;
     const struct sl_header *headers; /* all but Content-Length, Date and Connection, which the connection writes */
     size_t header_count;
-    const struct sl_blocks *body;    /* borrowed until the exchange is freed; NULL: none */
-    bool head_only;                  /* HEAD: Content-Length as for GET, no body */
-    bool close;                      /* close the connection after it */
+    const struct sl_blocks *body; /* borrowed until the exchange is freed; NULL: none */
+    bool head_only;               /* HEAD: Content-Length as for GET, no body */
+    bool close;                   /* close the connection after it */
 };
 
 struct sl_conn;     /* a client's connection (worker.c) */

@@ -405,7 +405,8 @@ static enum sl_status read_who(struct work *work)
     r->user = text_claim(work, claim(work, "sub"), &good);
     if (id.len && azp.len && !sl_slice_eq(id, azp))
         return bad_token(work, "token-client");
-    /* RFC 9068, 2.2: client_id is required. `sub` cannot stand for it: users choose names, and one may be a client's. */
+    /* RFC 9068, 2.2: client_id is required. `sub` cannot stand for it: users choose names, and one may be a client's.
+     */
     r->client = id.len ? id : azp;
     r->user_reference = own_reference(work, text_claim(work, claim(work, "fhirUser"), &good));
     r->user_name = text_claim(work, claim(work, "name"), &good);

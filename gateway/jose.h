@@ -17,16 +17,16 @@
 #include "sluice/status.h"
 
 /* The algorithms there are here. `none` and the HMAC family do not exist: no row, no acceptance. */
-#define SL_ALGORITHMS(ROW) \
-    ROW(RS256, "RSA", "", "SHA256", PKCS1) \
-    ROW(RS384, "RSA", "", "SHA384", PKCS1) \
-    ROW(RS512, "RSA", "", "SHA512", PKCS1) \
-    ROW(PS256, "RSA", "", "SHA256", PSS) \
-    ROW(PS384, "RSA", "", "SHA384", PSS) \
-    ROW(PS512, "RSA", "", "SHA512", PSS) \
-    ROW(ES256, "EC", "P-256", "SHA256", ECDSA) \
-    ROW(ES384, "EC", "P-384", "SHA384", ECDSA) \
-    ROW(ES512, "EC", "P-521", "SHA512", ECDSA) \
+#define SL_ALGORITHMS(ROW)                                                                                             \
+    ROW(RS256, "RSA", "", "SHA256", PKCS1)                                                                             \
+    ROW(RS384, "RSA", "", "SHA384", PKCS1)                                                                             \
+    ROW(RS512, "RSA", "", "SHA512", PKCS1)                                                                             \
+    ROW(PS256, "RSA", "", "SHA256", PSS)                                                                               \
+    ROW(PS384, "RSA", "", "SHA384", PSS)                                                                               \
+    ROW(PS512, "RSA", "", "SHA512", PSS)                                                                               \
+    ROW(ES256, "EC", "P-256", "SHA256", ECDSA)                                                                         \
+    ROW(ES384, "EC", "P-384", "SHA384", ECDSA)                                                                         \
+    ROW(ES512, "EC", "P-521", "SHA512", ECDSA)                                                                         \
     ROW(EdDSA, "OKP", "Ed25519", "", EDDSA)
 
 enum sl_algorithm {
@@ -34,7 +34,7 @@ enum sl_algorithm {
 #define ROW(name, kty, crv, md, scheme) SL_ALG_##name,
     SL_ALGORITHMS(ROW)
 #undef ROW
-    SL_ALGORITHM_COUNT
+        SL_ALGORITHM_COUNT
 };
 
 /* A set of algorithms: bit 1 << enum sl_algorithm. */

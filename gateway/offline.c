@@ -30,8 +30,8 @@ void sl_offline_fini(struct sl_offline *offline)
 typedef enum sl_status (*text_visitor)(struct sl_offline *offline, const struct sl_doc *doc, size_t line);
 
 /* The document lives as long as the arena: items keep hold of it. */
-static enum sl_status parse_one(struct sl_offline *offline, const char *path, struct sl_slice text, size_t line,
-    const struct sl_doc **out)
+static enum sl_status parse_one(
+    struct sl_offline *offline, const char *path, struct sl_slice text, size_t line, const struct sl_doc **out)
 {
     struct sl_doc *doc = sl_arena_alloc(offline->arena, sizeof *doc);
     if (!doc)
@@ -271,8 +271,12 @@ static int setup_recipient(struct sl_offline *offline, const struct sl_cli *cli)
 
 static enum sl_status make_pass(struct sl_offline *offline)
 {
-    struct sl_pass_options options = {.policy = offline->policy, .programs = offline->programs,
-        .recipient = &offline->recipient, .now = offline->now, .directives = directives_of, .context = offline};
+    struct sl_pass_options options = {.policy = offline->policy,
+        .programs = offline->programs,
+        .recipient = &offline->recipient,
+        .now = offline->now,
+        .directives = directives_of,
+        .context = offline};
     offline->pass = sl_pass_new(offline->arena, &options);
     return offline->pass ? SL_OK : SL_NO_MEMORY;
 }
@@ -374,8 +378,8 @@ static bool ends_in(struct sl_slice text, struct sl_slice end)
 static bool is_named_by(const struct sl_item *item, struct sl_slice program)
 {
     struct sl_slice type = sl_r4_node_name(item->type);
-    bool own = ends_in(program, item->id) && item->id.len &&
-               (program.len == item->id.len || sl_slice_starts(program, type));
+    bool own =
+        ends_in(program, item->id) && item->id.len && (program.len == item->id.len || sl_slice_starts(program, type));
     for (uint32_t i = 0; i < item->reference_count && !own; i++)
         own = ends_in(item->references[i].target, program);
     return own;

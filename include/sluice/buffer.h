@@ -27,7 +27,10 @@ void sl_buffer_add(struct sl_buffer *buffer, struct sl_slice bytes);
 void sl_buffer_printf(struct sl_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The bytes as a JSON string, with quotes; control characters, quote and backslash escaped. Input is valid UTF-8. */
 void sl_buffer_json_string(struct sl_buffer *buffer, struct sl_slice text);
-static inline bool sl_buffer_failed(const struct sl_buffer *buffer) { return buffer->failed; }
+static inline bool sl_buffer_failed(const struct sl_buffer *buffer)
+{
+    return buffer->failed;
+}
 static inline struct sl_slice sl_buffer_slice(const struct sl_buffer *buffer)
 {
     return (struct sl_slice){buffer->ptr, buffer->len};

@@ -36,20 +36,20 @@ struct sl_relationship {
 
 /* Who asks. All borrowed. Zeroed is nobody, who gets nothing but metadata. */
 struct sl_recipient {
-    struct sl_slice client;            /* client id */
-    struct sl_slice user;              /* subject of the token */
-    struct sl_slice user_reference;    /* fhirUser, e.g. "Practitioner/x"; may be empty */
+    struct sl_slice client;         /* client id */
+    struct sl_slice user;           /* subject of the token */
+    struct sl_slice user_reference; /* fhirUser, e.g. "Practitioner/x"; may be empty */
     struct sl_slice user_name;
-    struct sl_slice organization;      /* "Organization/x" */
+    struct sl_slice organization; /* "Organization/x" */
     struct sl_slice organization_name;
-    const struct sl_slice *roles;      /* as policy names them */
+    const struct sl_slice *roles; /* as policy names them */
     size_t role_count;
     const struct sl_slice *kinds; /* "covered-entity", "business-associate", "payer", "research", "ai-agent", … */
     size_t kind_count;
     const struct sl_slice *agreements; /* in force: "baa", "qsoa", "dua", … */
     size_t agreement_count;
-    struct sl_slice party;             /* offline: the party named outright; else empty */
-    struct sl_slice purpose;           /* canonical code */
+    struct sl_slice party;   /* offline: the party named outright; else empty */
+    struct sl_slice purpose; /* canonical code */
     const struct sl_relationship *relationships;
     size_t relationship_count;
     const struct sl_emergency *emergency; /* NULL: none declared */
@@ -67,9 +67,9 @@ SL_MUST_CHECK enum sl_status sl_ruling_new(struct sl_arena *arena, const struct 
 
 /* Why something was withheld, or on what it was released. */
 struct sl_cause {
-    unsigned class_bit;               /* policy class that lacked a yes or met a no; SL_CLASS_LIMIT: not a class */
-    const struct sl_rule_view *rule;  /* the rule that withheld; NULL: no rule releases the class (or see why) */
-    struct sl_slice directive;        /* "Consent/x" that denied; empty if none */
+    unsigned class_bit;              /* policy class that lacked a yes or met a no; SL_CLASS_LIMIT: not a class */
+    const struct sl_rule_view *rule; /* the rule that withheld; NULL: no rule releases the class (or see why) */
+    struct sl_slice directive;       /* "Consent/x" that denied; empty if none */
     const char *why; /* a literal: "no-release-rule", "withheld-by-rule", "denied-by-consent", "unlabelled",
                         "reference-withheld", "required-element", "unknown-element", "other-patient", … */
 };
@@ -100,15 +100,15 @@ struct sl_release {
     char confidentiality;
     struct sl_coding *labels; /* without the confidentiality code */
     size_t label_count;
-    bool notice;              /* the 2.32 statement and the scope of the consent are due */
+    bool notice; /* the 2.32 statement and the scope of the consent are due */
     struct sl_slice
         statement; /* the short statement of 2.32(a)(2) and the scope, as it goes on a resource; empty if not due */
-    struct sl_slice consent;  /* "Consent/x" relied on; empty if none */
-    bool account;             /* an accounting of disclosures must list it (2.25) */
-    bool emergency_record;    /* it rests on a declared emergency, which must be on record (2.51) */
+    struct sl_slice consent; /* "Consent/x" relied on; empty if none */
+    bool account;            /* an accounting of disclosures must list it (2.25) */
+    bool emergency_record;   /* it rests on a declared emergency, which must be on record (2.51) */
 };
-SL_MUST_CHECK enum sl_status sl_ruling_release(const struct sl_ruling *ruling, const struct sl_item *item,
-    struct sl_arena *arena, struct sl_release *out);
+SL_MUST_CHECK enum sl_status sl_ruling_release(
+    const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena, struct sl_release *out);
 
 /* Does what is decided or relied on depend on more of an item than its classes (a consent limited to dates, instances,
  * disclosers)? Then neighbours with the same classes may differ. */

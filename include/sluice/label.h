@@ -125,7 +125,7 @@ struct sl_item {
     const struct sl_ruling *ruling;
     struct sl_verdict *verdict; /* NULL: undecided, which is withheld */
     const struct sl_cut *cuts;  /* what goes from a released item */
-    uint32_t meta; /* span of its meta, an object; 0: it has none, or is not released */
+    uint32_t meta;              /* span of its meta, an object; 0: it has none, or is not released */
     struct sl_slice security;   /* JSON array: the labels that go out with it */
     struct sl_slice mark;       /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
     uint32_t number;            /* position among the labeller's items */

@@ -23,7 +23,7 @@ struct sl_path_place {
 struct sl_path_places {
     struct sl_path_place at[SL_PATH_DEPTH]; /* by depth */
 };
-struct sl_slice sl_span_path_next(const struct sl_doc *doc, uint32_t root, uint32_t span, struct sl_path_places *places,
-    struct sl_arena *arena);
+struct sl_slice sl_span_path_next(
+    const struct sl_doc *doc, uint32_t root, uint32_t span, struct sl_path_places *places, struct sl_arena *arena);
 
 #endif

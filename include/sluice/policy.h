@@ -27,8 +27,8 @@ struct sl_policy_file {
 /* Reads, checks and compiles a directory. Any issue of grade error: SL_INVALID and *out NULL. */
 SL_MUST_CHECK enum sl_status sl_policy_load(const char *directory, struct sl_issues *issues, struct sl_policy **out);
 /* The same from files in memory, terminology CSV files among them (path "terminology/NAME.csv"). */
-SL_MUST_CHECK enum sl_status sl_policy_load_files(const struct sl_policy_file *files, size_t count,
-    struct sl_issues *issues, struct sl_policy **out);
+SL_MUST_CHECK enum sl_status sl_policy_load_files(
+    const struct sl_policy_file *files, size_t count, struct sl_issues *issues, struct sl_policy **out);
 /* The files a policy was made from (terminology included), for storing as a generation. */
 const struct sl_policy_file *sl_policy_files(const struct sl_policy *policy, size_t *count);
 struct sl_policy *sl_policy_ref(struct sl_policy *policy);
@@ -42,8 +42,8 @@ struct sl_slice sl_policy_digest(const struct sl_policy *policy);
 struct sl_buffer;
 /* Runs the scenarios of the files, each through the functions of sluice/decide.h. Writes a line for each that fails
  * ("FAIL file:line title: …"), then the rules that no scenario relied on or was withheld by, then the counts. */
-SL_MUST_CHECK enum sl_status sl_policy_test(const struct sl_policy *policy, struct sl_buffer *out, size_t *passed,
-    size_t *failed);
+SL_MUST_CHECK enum sl_status sl_policy_test(
+    const struct sl_policy *policy, struct sl_buffer *out, size_t *passed, size_t *failed);
 /* Who may see what: a line for each class, a column for each party, for its usual purpose, as text: "yes", "consent"
  * (only with one), "no". */
 SL_MUST_CHECK enum sl_status sl_policy_matrix(const struct sl_policy *policy, struct sl_buffer *out);
@@ -55,11 +55,11 @@ struct sl_coding {
 };
 
 struct sl_class {
-    struct sl_slice id, title;  /* "part2", "Records of a Part 2 program" */
-    bool needs_yes;             /* else only-restricts */
+    struct sl_slice id, title;      /* "part2", "Records of a Part 2 program" */
+    bool needs_yes;                 /* else only-restricts */
     const struct sl_coding *labels; /* DS4P codings put on what is released with this class */
     size_t label_count;
-    char confidentiality;       /* 'V','R','N','M','L','U' */
+    char confidentiality; /* 'V','R','N','M','L','U' */
 };
 size_t sl_policy_class_count(const struct sl_policy *policy);
 const struct sl_class *sl_policy_class(const struct sl_policy *policy, unsigned bit); /* NULL beyond the count */
@@ -104,10 +104,10 @@ struct sl_consent_kind {
     const struct sl_coding
         *policy_rules; /* any of these in policyRule, or as uri in policy.uri (system empty); empty: no limit */
     size_t policy_rule_count;
-    const struct sl_slice *purposes;    /* each of these (or an ancestor) must be among the permit's purposes */
+    const struct sl_slice *purposes; /* each of these (or an ancestor) must be among the permit's purposes */
     size_t purpose_count;
-    bool needs_expiry;                  /* provision.period.end must be there */
-    bool needs_purpose;                 /* the permit must name at least one purpose (42 CFR 2.31(a)(5)) */
+    bool needs_expiry;  /* provision.period.end must be there */
+    bool needs_purpose; /* the permit must name at least one purpose (42 CFR 2.31(a)(5)) */
 };
 const struct sl_consent_kind *sl_policy_consent_kinds(const struct sl_policy *policy, size_t *count);
 
@@ -123,12 +123,12 @@ struct sl_generation {
 SL_MUST_CHECK enum sl_status sl_policy_activate(struct sl_store *store, const struct sl_policy *policy,
     struct sl_slice author, struct sl_slice note, int64_t now, uint64_t *generation);
 /* The generation in force, compiled. SL_MISSING if none was ever activated. */
-SL_MUST_CHECK enum sl_status sl_policy_in_force(struct sl_store *store, struct sl_issues *issues, uint64_t *generation,
-    struct sl_policy **out);
-SL_MUST_CHECK enum sl_status sl_policy_generations(struct sl_store *store, struct sl_arena *arena,
-    struct sl_generation **out, size_t *count);
+SL_MUST_CHECK enum sl_status sl_policy_in_force(
+    struct sl_store *store, struct sl_issues *issues, uint64_t *generation, struct sl_policy **out);
+SL_MUST_CHECK enum sl_status sl_policy_generations(
+    struct sl_store *store, struct sl_arena *arena, struct sl_generation **out, size_t *count);
 /* Puts an earlier generation in force again, as a new generation with the old sources. */
-SL_MUST_CHECK enum sl_status sl_policy_rollback(struct sl_store *store, uint64_t to, struct sl_slice author,
-    int64_t now, uint64_t *generation);
+SL_MUST_CHECK enum sl_status sl_policy_rollback(
+    struct sl_store *store, uint64_t to, struct sl_slice author, int64_t now, uint64_t *generation);
 
 #endif

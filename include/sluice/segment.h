@@ -32,8 +32,8 @@ struct sl_segment_report {
 
 /* Decides every item of the labeller for its request (item->ruling must be set) and works out the cuts of each
  * released one. Items whose required elements would go are withheld in turn, until nothing changes. */
-SL_MUST_CHECK enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *arena,
-    struct sl_segment_report *report);
+SL_MUST_CHECK enum sl_status sl_segment_decide(
+    struct sl_labeller *labeller, struct sl_arena *arena, struct sl_segment_report *report);
 
 /* Applies the cuts and adds the labels of one released item to the edits of its document. */
 SL_MUST_CHECK enum sl_status sl_segment_edit(

@@ -17,18 +17,18 @@ enum sl_status {
 #define SL_MUST_CHECK __attribute__((warn_unused_result))
 
 /* Returns from the enclosing function with the status if it is not SL_OK. */
-#define SL_TRY(call)                        \
-    do {                                    \
-        enum sl_status sl_try_ = (call);    \
-        if (sl_try_ != SL_OK)               \
-            return sl_try_;                 \
+#define SL_TRY(call)                                                                                                   \
+    do {                                                                                                               \
+        enum sl_status sl_try_ = (call);                                                                               \
+        if (sl_try_ != SL_OK)                                                                                          \
+            return sl_try_;                                                                                            \
     } while (0)
 
 /* Our own mistakes, never input; on in release as well. */
-#define SL_ASSERT(condition)                                          \
-    do {                                                              \
-        if (!(condition))                                             \
-            sl_assert_failed(#condition, __FILE__, __LINE__);         \
+#define SL_ASSERT(condition)                                                                                           \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            sl_assert_failed(#condition, __FILE__, __LINE__);                                                          \
     } while (0)
 _Noreturn void sl_assert_failed(const char *condition, const char *file, int line);
 

@@ -25,12 +25,12 @@ enum sl_yaml_kind { SL_YAML_NONE, SL_YAML_SCALAR, SL_YAML_LIST, SL_YAML_MAP };
 /* A node of the tree. A map's members keep the order of the file. */
 struct sl_yaml {
     enum sl_yaml_kind kind;
-    size_t line, column;         /* where it begins, from 1; columns count characters */
-    struct sl_slice text;        /* a scalar's value; NUL-terminated one past its length, holds no NUL */
-    struct sl_slice key;         /* as a member of a map */
+    size_t line, column;  /* where it begins, from 1; columns count characters */
+    struct sl_slice text; /* a scalar's value; NUL-terminated one past its length, holds no NUL */
+    struct sl_slice key;  /* as a member of a map */
     size_t key_line, key_column;
     struct sl_yaml *first, *last, *next; /* children; the next sibling */
-    size_t count;                /* children */
+    size_t count;                        /* children */
 };
 
 /* Where a tree comes from and where its mistakes go. Everything borrowed; the tree lives in `arena`. */
@@ -42,8 +42,8 @@ struct sl_yaml_source {
 
 /* Parses one text. SL_OK; SL_SYNTAX with one issue (not YAML, or outside the subset); SL_LIMIT; SL_NO_MEMORY.
  * The text is not needed afterwards. */
-SL_MUST_CHECK enum sl_status sl_yaml_parse(const struct sl_yaml_source *source, struct sl_slice text,
-    const struct sl_yaml **out);
+SL_MUST_CHECK enum sl_status sl_yaml_parse(
+    const struct sl_yaml_source *source, struct sl_slice text, const struct sl_yaml **out);
 /* The same from the file at `path`. SL_MISSING or SL_IO, with an issue, if it cannot be read. */
 SL_MUST_CHECK enum sl_status sl_yaml_load(
     const struct sl_yaml_source *source, const char *path, const struct sl_yaml **out);
@@ -70,8 +70,8 @@ const struct sl_yaml *sl_yaml_map(const struct sl_yaml_source *source, const str
 /* "yes", "true": true; "no", "false": false; anything else an issue "expected-yes-no" and `fallback`, as for NULL. */
 bool sl_yaml_flag(const struct sl_yaml_source *source, const struct sl_yaml *node, bool fallback);
 /* Decimal digits within [min, max]; anything else an issue "expected-number" and `fallback`, as for NULL. */
-uint64_t sl_yaml_number(const struct sl_yaml_source *source, const struct sl_yaml *node, uint64_t min, uint64_t max,
-    uint64_t fallback);
+uint64_t sl_yaml_number(
+    const struct sl_yaml_source *source, const struct sl_yaml *node, uint64_t min, uint64_t max, uint64_t fallback);
 /* The member, or an issue "missing-key" at the map, and NULL. */
 const struct sl_yaml *sl_yaml_require(const struct sl_yaml_source *source, const struct sl_yaml *map, const char *key);
 
