@@ -190,41 +190,29 @@ static const char
                 "Patient/p") ",\"encounter\":" REFERENCE("Encounter/e2") ",\"code\":" CODE(ICD, "F11.20") "}",
             "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"
             "\"subject\":" REFERENCE("Patient/p") ",\"serviceProvider\":" REFERENCE(
-                "Organization/pcp") ",\"diagnosis\":[{\"condition\":" REFERENCE("Condition/oud") "},{"
-                                                                                                 "\"condition\""
-                                                                                                 ":" REFERENCE("Conditi"
-                                                                                                               "on/dm") "}]}",
+                "Organization/pcp") ",\"diagnosis\":[{\"condition\":" REFERENCE("Condition/oud") "},"
+            "{\"condition\":" REFERENCE("Condition/dm") "}]}",
             "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":1,\"subject\":" REFERENCE(
                 "Patient/p") ",\"encounter\":" REFERENCE("Encounter/e1") ",\"code\":" CODE(ICD, "E11\\u002e9") "}",
             "{\"resourceType\":\"MedicationRequest\",\"id\":\"mr\",\"status\":\"active\",\"intent\":\"order\","
             "\"subject\":" REFERENCE("Patient/p") ",\"requester\":" REFERENCE(
                 "Organization/pcp") ",\"contained\":[{\"resourceType\":"
-                                    "\"Medication\",\"id\":\"m\",\"code\":" CODE(
-                                        "http://www.nlm.nih.gov/research/umls/rxnorm",
-                                        "6813") "}],"
-                                                "\"medicationReference\":" REFERENCE("#m") "}",
+            "\"Medication\",\"id\":\"m\",\"code\":" CODE("http://www.nlm.nih.gov/research/umls/rxnorm", "6813") "}],"
+            "\"medicationReference\":" REFERENCE("#m") "}",
 };
 #define RECORDS (sizeof records / sizeof *records)
 
-#define CONSENT(id, status, day)                                                                                                                                                                                                        \
-    "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"" status                                                                                                                                                              \
-    "\",\"scope\":" CODE("http://terminology.hl7.org/CodeSystem/consentscope",                                                                                                                                                          \
-        "patient-privacy") ",\"category\":[" CODE("http://terminology.hl7.org/CodeSystem/v3-ActCode",                                                                                                                                   \
-        "42CFRPart2CD") "],\"patient\":" REFERENCE("Patient/p") ",\"dateTime\":\"" day                                                                                                                                                  \
-                                                                "\",\"performer\":[" REFERENCE("Patient/p") "],"                                                                                                                        \
-                                                                                                            "\"organi"                                                                                                                  \
-                                                                                                            "zation\""                                                                                                                  \
-                                                                                                            ":"                                                                                                                         \
-                                                                                                            "[" REFERENCE(                                                                                                              \
-                                                                                                                "Orga"                                                                                                                  \
-                                                                                                                "niza"                                                                                                                  \
-                                                                                                                "tion"                                                                                                                  \
-                                                                                                                "/pro"                                                                                                                  \
-                                                                                                                "g") "],\"sourceReference\":{\"display\":\"form\"},\"policy\":[{\"uri\":"                                               \
-                                                                                                                     "\"urn:sluice:form:part2-tpo-2024\"}],\"provision\":{\"type\":\"permit\",\"period\":{\"start\":\"2026-01-01\"},"   \
-                                                                                                                     "\"purpose\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"TREAT\"},{\"system\":" \
-                                                                                                                     "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":"                         \
-                                                                                                                     "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HOPERAT\"}]}}"
+#define CONSENT(id, status, day) \
+    "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"" status \
+    "\",\"scope\":" CODE("http://terminology.hl7.org/CodeSystem/consentscope", \
+        "patient-privacy") ",\"category\":[" CODE("http://terminology.hl7.org/CodeSystem/v3-ActCode", \
+        "42CFRPart2CD") "],\"patient\":" REFERENCE("Patient/p") ",\"dateTime\":\"" day \
+    "\",\"performer\":[" REFERENCE("Patient/p") "]," \
+    "\"organization\":[" REFERENCE("Organization/prog") "],\"sourceReference\":{\"display\":\"form\"},\"policy\":[{\"uri\":" \
+    "\"urn:sluice:form:part2-tpo-2024\"}],\"provision\":{\"type\":\"permit\",\"period\":{\"start\":\"2026-01-01\"}," \
+    "\"purpose\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"TREAT\"},{\"system\":" \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":" \
+    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HOPERAT\"}]}}"
 static const char consent[] = CONSENT("c", "active", "2026-01-01");
 static const char revocation[] = CONSENT("r", "inactive", "2026-02-01");
 
@@ -757,7 +745,7 @@ static void make_keys(void)
     sl_buffer_clear(&text);
     assert_int_equal(sl_jws_sign(signer,
                          SL_LIT("{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\","
-                                "\"exp\":4000000000,\"client_id\":\"ward\",\"scope\":\"system/*.rs\"}"),
+    "\"exp\":4000000000,\"client_id\":\"ward\",\"scope\":\"system/*.rs\"}"),
                          &text),
         SL_OK);
     house.token = sl_arena_printf(world.arena, "Bearer %.*s", SL_FMT(sl_buffer_slice(&text)));
