@@ -208,7 +208,8 @@ static const char
         "patient-privacy") ",\"category\":[" CODE("http://terminology.hl7.org/CodeSystem/v3-ActCode", \
         "42CFRPart2CD") "],\"patient\":" REFERENCE("Patient/p") ",\"dateTime\":\"" day \
     "\",\"performer\":[" REFERENCE("Patient/p") "]," \
-    "\"organization\":[" REFERENCE("Organization/prog") "],\"sourceReference\":{\"display\":\"form\"},\"policy\":[{\"uri\":" \
+    "\"organization\":[" REFERENCE("Organization/prog") "],\"sourceReference\":{\"display\":\"form\"}," \
+    "\"policy\":[{\"uri\":" \
     "\"urn:sluice:form:part2-tpo-2024\"}],\"provision\":{\"type\":\"permit\",\"period\":{\"start\":\"2026-01-01\"}," \
     "\"purpose\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"TREAT\"},{\"system\":" \
     "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":" \
