@@ -184,21 +184,8 @@ static int explain_items(struct sl_offline *offline)
 static int explain(int argc, char **argv)
 {
     static const struct sl_option options[] = {SL_OFFLINE_LABEL_OPTIONS, SL_OFFLINE_DECIDE_OPTIONS};
-    static const char usage[] = "policy explain --policy DIR --as PARTY --for PURPOSE [options] < in";
-    struct sl_offline offline;
-    struct sl_cli cli;
-    int status = 1;
-    if (sl_offline_init(&offline) != SL_OK)
-        return 1;
-    if (sl_cli_read(offline.arena, argc, argv, usage, options, sizeof options / sizeof *options, &cli, &status)) {
-        status = sl_offline_setup(&offline, &cli);
-        if (status == 0)
-            status = sl_offline_input(&offline, cli.operand_count ? cli.operands[0] : "-");
-        if (status == 0)
-            status = explain_items(&offline);
-    }
-    sl_offline_fini(&offline);
-    return status;
+    return sl_offline_run(argc, argv, "policy explain --policy DIR --as PARTY --for PURPOSE [options] < in", options,
+        sizeof options / sizeof *options, explain_items);
 }
 
 static int run_verb(struct policy_run *run, const char *usage)

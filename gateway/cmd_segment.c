@@ -140,35 +140,11 @@ static int segment_input(struct sl_offline *offline)
     return status == SL_OK ? 0 : sl_cli_failed("standard output", status, NULL);
 }
 
-/* An emergency party without a complete statement gets nothing; the reason belongs on stderr, not in a guess. */
-static void say_emergency(const struct sl_offline *offline)
-{
-    const struct sl_emergency *e = offline->recipient.emergency;
-    if (e && !sl_emergency_complete(e))
-        fprintf(stderr, "sluice: the emergency statement is incomplete (42 CFR 2.51) and counts as none\n");
-}
-
 int sl_cmd_segment(int argc, char **argv)
 {
     static const struct sl_option options[] = {SL_OFFLINE_LABEL_OPTIONS, SL_OFFLINE_DECIDE_OPTIONS};
-    static const char usage[] = "segment --policy DIR --as PARTY --for PURPOSE [options] < in > out";
-    struct sl_offline offline;
-    struct sl_cli cli;
-    int status = 1;
-    if (sl_offline_init(&offline) != SL_OK)
-        return 1;
-    if (!sl_cli_read(offline.arena, argc, argv, usage, options, sizeof options / sizeof *options, &cli, &status))
-        goto out;
-    status = sl_offline_setup(&offline, &cli);
-    if (status == 0)
-        say_emergency(&offline);
-    if (status == 0)
-        status = sl_offline_input(&offline, cli.operand_count ? cli.operands[0] : "-");
-    if (status == 0)
-        status = segment_input(&offline);
-out:
-    sl_offline_fini(&offline);
-    return status;
+    return sl_offline_run(argc, argv, "segment --policy DIR --as PARTY --for PURPOSE [options] < in > out", options,
+        sizeof options / sizeof *options, segment_input);
 }
 
 /* ---- sluice label ---- */
@@ -193,20 +169,6 @@ static int print_labels(struct sl_offline *offline)
 int sl_cmd_label(int argc, char **argv)
 {
     static const struct sl_option options[] = {SL_OFFLINE_LABEL_OPTIONS};
-    static const char usage[] = "label [--policy DIR] [--programs ID,…] [--context FILE…] < in";
-    struct sl_offline offline;
-    struct sl_cli cli;
-    int status = 1;
-    if (sl_offline_init(&offline) != SL_OK)
-        return 1;
-    if (!sl_cli_read(offline.arena, argc, argv, usage, options, sizeof options / sizeof *options, &cli, &status))
-        goto out;
-    status = sl_offline_setup(&offline, &cli);
-    if (status == 0)
-        status = sl_offline_input(&offline, cli.operand_count ? cli.operands[0] : "-");
-    if (status == 0)
-        status = print_labels(&offline);
-out:
-    sl_offline_fini(&offline);
-    return status;
+    return sl_offline_run(argc, argv, "label [--policy DIR] [--programs ID,…] [--context FILE…] < in", options,
+        sizeof options / sizeof *options, print_labels);
 }

@@ -10,14 +10,14 @@
 #define ARENA_LIMIT ((size_t)64 << 30)
 #define LABEL_ROUNDS 8u
 
-enum sl_status sl_offline_init(struct sl_offline *offline)
+static enum sl_status offline_init(struct sl_offline *offline)
 {
     *offline = (struct sl_offline){.arena = sl_arena_new(ARENA_LIMIT)};
     offline->issues.arena = offline->arena;
     return offline->arena ? SL_OK : SL_NO_MEMORY;
 }
 
-void sl_offline_fini(struct sl_offline *offline)
+static void offline_fini(struct sl_offline *offline)
 {
     sl_programs_unref(offline->programs);
     sl_policy_unref(offline->policy);
@@ -306,7 +306,7 @@ static const char *policy_directory(const struct sl_cli *cli)
     return directory ? directory : SLUICE_POLICIES;
 }
 
-int sl_offline_setup(struct sl_offline *offline, const struct sl_cli *cli)
+static int set_up(struct sl_offline *offline, const struct sl_cli *cli)
 {
     const char *directory = policy_directory(cli);
     enum sl_status status = sl_policy_load(directory, &offline->issues, &offline->policy);
@@ -400,7 +400,7 @@ static void warn_of_unnamed(struct sl_offline *offline, struct sl_slice list)
     }
 }
 
-int sl_offline_input(struct sl_offline *offline, const char *path)
+static int read_input(struct sl_offline *offline, const char *path)
 {
     enum sl_status status = visit_file(offline, path, visit_input, &offline->ndjson);
     if (status == SL_OK)
@@ -410,4 +410,34 @@ int sl_offline_input(struct sl_offline *offline, const char *path)
     for (size_t i = 0; i < offline->program_list_count; i++)
         warn_of_unnamed(offline, sl_slice_of(offline->program_lists[i]));
     return 0;
+}
+
+/* ---- A whole command ---- */
+
+/* An emergency party without a complete statement gets nothing; the reason belongs on stderr, not in a guess. */
+static void say_emergency(const struct sl_offline *offline)
+{
+    const struct sl_emergency *e = offline->recipient.emergency;
+    if (e && !sl_emergency_complete(e))
+        fprintf(stderr, "sluice: the emergency statement is incomplete (42 CFR 2.51) and counts as none\n");
+}
+
+int sl_offline_run(int argc, char **argv, const char *usage, const struct sl_option *options, size_t count,
+    int (*finish)(struct sl_offline *offline))
+{
+    struct sl_offline offline;
+    struct sl_cli cli;
+    int status = 1;
+    if (offline_init(&offline) != SL_OK)
+        return 1;
+    if (sl_cli_read(offline.arena, argc, argv, usage, options, count, &cli, &status)) {
+        status = set_up(&offline, &cli);
+        say_emergency(&offline);
+        if (status == 0)
+            status = read_input(&offline, cli.operand_count ? cli.operands[0] : "-");
+        if (status == 0)
+            status = finish(&offline);
+    }
+    offline_fini(&offline);
+    return status;
 }

@@ -51,12 +51,9 @@ struct sl_offline {
         {"at", SL_OPTION_ONE, "INSTANT", "decide as of this instant (YYYY-MM-DDThh:mm:ssZ)", false}
 /* clang-format on */
 
-/* Zeroes and prepares; the arena is made here and freed by fini. */
-SL_MUST_CHECK enum sl_status sl_offline_init(struct sl_offline *offline);
-void sl_offline_fini(struct sl_offline *offline);
-/* Loads policy, programs, consents, statement and context as the options say. 0, or an exit status after a message. */
-int sl_offline_setup(struct sl_offline *offline, const struct sl_cli *cli);
-/* Reads the input and labels it as far as what is here reaches; what it refers to and is not here names no record. */
-int sl_offline_input(struct sl_offline *offline, const char *path);
+/* A whole command: reads the options, loads what they name, reads and labels the input (the first operand, or standard
+ * input), and calls `finish`. Gives the exit status. What the input refers to and is not here names no record. */
+int sl_offline_run(int argc, char **argv, const char *usage, const struct sl_option *options, size_t count,
+    int (*finish)(struct sl_offline *offline));
 
 #endif
