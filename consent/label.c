@@ -119,8 +119,8 @@ struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice refer
         return absolute ? whole : none;
     if (!absolute)
         return found.len == 0 && out.text.ptr == reference.ptr ? out : none;
-    /* Records that came without a URL of their own: whatever server is named is taken for theirs. */
-    return base.len == 0 || sl_slice_eq(found, base) ? out : whole;
+    /* Another server's record of that name is not ours: its origin could make a program's record ordinary. */
+    return base.len && sl_slice_eq(found, base) ? out : whole;
 }
 
 /* ---- The index ---- */

@@ -217,6 +217,12 @@ static const struct {
     "\"subject\":{\"reference\":\"Patient/p\"},\"serviceProvider\":{\"reference\":\"Organization/pcp\"},"              \
     "\"reasonCode\":[{\"coding\":[{\"system\":\"http://snomed.info/"                                                   \
     "sct\",\"code\":66590003,\"display\":\"CANARY\"}]}]}"
+/* A Part 2 candidate code whose origin is named by another server's URL; the table is closed, so ours would be none. */
+#define FOREIGN                                                                                                        \
+    "{\"resourceType\":\"Organization\",\"id\":\"pcp\"}\n"                                                            \
+    "{\"resourceType\":\"Condition\",\"id\":\"foreign\",\"subject\":{\"reference\":\"Patient/p\"},"                    \
+    "\"recorder\":{\"reference\":\"https://elsewhere.example/fhir/Organization/pcp\"},\"code\":{\"coding\":["         \
+    "{\"system\":\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"F11.20\"}]}}"
 #define LABELLED(system)                                                                                               \
     "{\"resourceType\":\"Observation\",\"id\":\"labelled\",\"meta\":{\"security\":[{" system                           \
     "\"code\":\"42cfrpart2\"}]},"                                                                                      \
@@ -258,6 +264,8 @@ static const struct {
         {"\"id\":\"visit\""}},
     {"a code written as a number is read all the same", PATIENT("p") NUMBER, "", "health-plan", "HPAYMT",
         {"\"id\":\"visit\""}, {"66590003", "CANARY"}},
+    {"another server's clinic of the same name is not ours", PATIENT("p") FOREIGN, "", "treating-provider", "TREAT",
+        {"\"id\":\"p\""}, {"\"id\":\"foreign\""}},
     {"a label without a system is believed", PATIENT("p") LABELLED(""), "", "treating-provider", "TREAT",
         {"\"id\":\"p\""}, {"\"id\":\"labelled\""}},
 };
