@@ -47,7 +47,7 @@ struct nested {
 /* Kept from one resource to the next, so that vectors grow once. */
 struct walk_scratch {
     struct frame stack[STACK_DEPTH];
-    struct vector references, unknown, texts, patients, authors, nested;
+    struct vector references, unknown, texts, patients, authors, contents, nested;
 };
 
 struct walk {
@@ -423,18 +423,24 @@ static bool is_text_type(struct sl_slice type)
     return false;
 }
 
-static void earn_attachment(struct walk *w, uint32_t span, uint32_t cut, struct sl_slice content_type)
+/* Notes the content of an Attachment object or a Binary, and what it earns unread. */
+static void earn_content(struct walk *w, uint32_t object, uint32_t data, uint32_t url, uint32_t cut)
 {
-    bool text = is_text_type(content_type);
-    earn(w, &(struct find){.cut = cut, .span = span, .why = text ? SL_WHY_TEXT : SL_WHY_UNREAD},
+    struct sl_slice type = text_of(w, sl_span_member(w->doc, object, SL_NAME_contentType));
+    bool text = is_text_type(type);
+    struct sl_content *content = vector_add(w, &w->scratch->contents, sizeof *content);
+    if (content)
+        *content = (struct sl_content){
+            .span = object, .data = data, .url = url, .cut = cut, .type = type, .kind = SL_CONTENT_UNREAD};
+    earn(w, &(struct find){.cut = cut, .span = data ? data : object, .why = text ? SL_WHY_TEXT : SL_WHY_UNREAD},
         text ? &w->earning->text : &w->earning->unread);
 }
 
 static void read_attachment(struct walk *w, uint32_t i, const struct place *place)
 {
-    bool content = sl_span_member(w->doc, i, SL_NAME_data) || sl_span_member(w->doc, i, SL_NAME_url);
-    if (content) /* else there is nothing to read */
-        earn_attachment(w, i, place->cut, text_of(w, sl_span_member(w->doc, i, SL_NAME_contentType)));
+    uint32_t data = sl_span_member(w->doc, i, SL_NAME_data), url = sl_span_member(w->doc, i, SL_NAME_url);
+    if (data || url) /* else there is nothing to read */
+        earn_content(w, i, data, url, place->cut);
 }
 
 static void note_date(struct sl_slice *slot, struct sl_slice date)
@@ -540,8 +546,7 @@ static void visit_scalar(struct walk *w, uint32_t i, const struct sl_r4_element 
         note_date(&w->item->item.date_to, text_of(w, i));
     }
     if (e->flags & SL_R4_ATTACHMENT) /* a Binary is its data */
-        earn_attachment(
-            w, i, w->item->item.span, text_of(w, sl_span_member(w->doc, w->item->item.span, SL_NAME_contentType)));
+        earn_content(w, w->item->item.span, i, 0, w->item->item.span);
     if (e->flags & SL_R4_CODED) {
         struct place place = {e, cut, (f->flags | (e->flags & SL_R4_DEFINES ? FRAME_DEFINES : 0)) & FRAME_DEFINES};
         read_code(w, &place, i, (struct sl_slice){NULL, 0}, text_of(w, i));
@@ -779,6 +784,7 @@ static void take_lists(struct walk *w)
     item->references = vector_take(w, &s->references, sizeof *item->references, &item->reference_count);
     item->unknown = vector_take(w, &s->unknown, sizeof *item->unknown, &item->unknown_count);
     item->texts = vector_take(w, &s->texts, sizeof *item->texts, &item->text_count);
+    item->contents = vector_take(w, &s->contents, sizeof *item->contents, &item->content_count);
     item->patients = vector_take(w, &s->patients, sizeof *item->patients, &item->patient_count);
     item->authors = vector_take(w, &s->authors, sizeof *item->authors, &item->author_count);
 }

@@ -14,6 +14,7 @@
 #define SLUICE_LABEL_H
 
 #include "sluice/classes.h"
+#include "sluice/content.h"
 #include "sluice/issue.h"
 #include "sluice/policy.h"
 #include "sluice/r4.h"
@@ -116,6 +117,8 @@ struct sl_item {
     uint32_t unknown_count;
     uint32_t *texts; /* spans of free text: narrative, notes, comments; not display strings, not attachments */
     uint32_t text_count;
+    struct sl_content *contents; /* attachments, and a Binary's own content, by span */
+    uint32_t content_count;
     struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
     const char *unlabelled;             /* set: it could not be labelled, and is withheld; why, for the operator */
     bool context;                       /* for labels only: never part of an answer */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Content: what stands in an Attachment's or a Binary's `data`. It is decoded once, while its resource is labelled, and
+ * from then on known as one of a few kinds: text that can be searched for words, a C-CDA document that can be segmented
+ * like a Bundle, or something nobody here can read.
+ */
+#ifndef SLUICE_CONTENT_H
+#define SLUICE_CONTENT_H
+
+#include "sluice/arena.h"
+#include "sluice/slice.h"
+
+enum sl_content_kind {
+    SL_CONTENT_NONE,  /* no data here: a url alone, or nothing */
+    SL_CONTENT_PLAIN, /* text/plain and other text without markup */
+    SL_CONTENT_HTML,
+    SL_CONTENT_RTF,
+    SL_CONTENT_XML,   /* XML that is no C-CDA */
+    SL_CONTENT_CCDA,  /* a ClinicalDocument in the namespace urn:hl7-org:v3 */
+    SL_CONTENT_UNREAD /* there is something, and nobody here can read it: PDF, image, sound, bad base64 */
+};
+
+/* One of them. Lives in the labeller's arena. */
+struct sl_content {
+    uint32_t span; /* the Attachment object, or the Binary resource */
+    uint32_t data; /* its `data`, a string of base64; 0: none */
+    uint32_t url;  /* its `url`; 0: none */
+    uint32_t cut;  /* what to cut where the content may not go */
+    enum sl_content_kind kind;
+    struct sl_slice type;  /* contentType, as written; may be empty */
+    struct sl_slice bytes; /* decoded; empty where there is no data or it is no base64 */
+    /* Set by segmentation: base64 that goes out in the place of `data`, which itself is as it was if this is empty; and
+     * the size and hash (base64 of SHA-1) of what it decodes to, for Attachment.size and Attachment.hash. */
+    struct sl_slice replacement;
+};
+
+#endif
