@@ -12,6 +12,7 @@
  */
 #include <strings.h>
 
+#include "content.h"
 #include "labelling.h"
 
 /* What a frame hands down to the values within it. */
@@ -404,34 +405,17 @@ static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *
 
 /* ---- Other values worth a look ---- */
 
-static bool starts_any_case(struct sl_slice text, struct sl_slice start)
-{
-    for (size_t i = 0; i < start.len; i++)
-        if (i >= text.len || (text.ptr[i] | 0x20) != (start.ptr[i] | 0x20))
-            return false;
-    return true;
-}
-
-/* Can its words be read by a machine as text? */
-static bool is_text_type(struct sl_slice type)
-{
-    static const char *const starts[] = {"text/", "application/xml", "application/json", "application/rtf",
-        "application/xhtml+xml", "application/hl7-cda+xml", "application/cda+xml", "application/fhir+"};
-    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
-        if (starts_any_case(type, sl_slice_of(starts[i])))
-            return true;
-    return false;
-}
-
-/* Notes the content of an Attachment object or a Binary, and what it earns unread. */
+/* Reads the content of an Attachment object or a Binary, and what its kind alone earns. */
 static void earn_content(struct walk *w, uint32_t object, uint32_t data, uint32_t url, uint32_t cut)
 {
-    struct sl_slice type = text_of(w, sl_span_member(w->doc, object, SL_NAME_contentType));
-    bool text = is_text_type(type);
     struct sl_content *content = vector_add(w, &w->scratch->contents, sizeof *content);
-    if (content)
-        *content = (struct sl_content){
-            .span = object, .data = data, .url = url, .cut = cut, .type = type, .kind = SL_CONTENT_UNREAD};
+    if (!content)
+        return;
+    *content = (struct sl_content){.span = object, .data = data, .url = url, .cut = cut};
+    content->type = text_of(w, sl_span_member(w->doc, object, SL_NAME_contentType));
+    if (data)
+        sl_content_read(content, text_of(w, data), w->arena);
+    bool text = sl_content_is_text(content->kind);
     earn(w, &(struct find){.cut = cut, .span = data ? data : object, .why = text ? SL_WHY_TEXT : SL_WHY_UNREAD},
         text ? &w->earning->text : &w->earning->unread);
 }

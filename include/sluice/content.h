@@ -7,6 +7,8 @@
 #ifndef SLUICE_CONTENT_H
 #define SLUICE_CONTENT_H
 
+#include <stdint.h>
+
 #include "sluice/arena.h"
 #include "sluice/slice.h"
 
@@ -17,7 +19,8 @@ enum sl_content_kind {
     SL_CONTENT_RTF,
     SL_CONTENT_XML,   /* XML that is no C-CDA */
     SL_CONTENT_CCDA,  /* a ClinicalDocument in the namespace urn:hl7-org:v3 */
-    SL_CONTENT_UNREAD /* there is something, and nobody here can read it: PDF, image, sound, bad base64 */
+    SL_CONTENT_UNREAD /* there is something, and nobody here can read it: PDF, image, sound, bad base64; or its words
+                         can be read and its codes cannot: a resource, a message of HL7 v2 */
 };
 
 /* One of them. Lives in the labeller's arena. */
@@ -29,6 +32,7 @@ struct sl_content {
     enum sl_content_kind kind;
     struct sl_slice type;  /* contentType, as written; may be empty */
     struct sl_slice bytes; /* decoded; empty where there is no data or it is no base64 */
+    struct sl_slice text;  /* them as UTF-8 without a byte order mark, if the kind is one of text; else empty */
     /* Set by segmentation: base64 that goes out in the place of `data`, which itself is as it was if this is empty; and
      * the size and hash (base64 of SHA-1) of what it decodes to, for Attachment.size and Attachment.hash. */
     struct sl_slice replacement;

@@ -195,7 +195,11 @@ static const struct {
     {"a picture is unread", "{'resourceType':'DocumentReference',"
         "'content':[{'attachment':{'contentType':'application/pdf',"
         "'url':'Binary/7'}},{'attachment':{'title':'empty'}},{'attachment':{'data':'aGk='}}]}", "o",
-        "DocumentReference.content[0].attachment=u DocumentReference.content[2].attachment=u", NULL},
+        "DocumentReference.content[0].attachment=u DocumentReference.content[2].attachment=t", NULL},
+    {"a picture that is said to be text", "{'resourceType':'DocumentReference','content':[{'attachment':{'contentType':"
+        "'text/plain','data':'iVBORw0KGgo='}}]}", "o", "DocumentReference.content[0].attachment=u", NULL},
+    {"base64 that is none", "{'resourceType':'DocumentReference','content':[{'attachment':{'contentType':"
+        "'text/plain','data':'aGk'}}]}", "o", "DocumentReference.content[0].attachment=u", NULL},
     {"a Binary is its data", "{'resourceType':'Binary','contentType':'image/png','data':'aGk='}", "ou", "", NULL},
     {"a Binary of text", "{'resourceType':'Binary','contentType':'Text/HTML; charset=utf-8','data':'aGk='}", "ot",
         "", NULL},
