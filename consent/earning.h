@@ -33,6 +33,7 @@ struct sl_earning {
     struct sl_classes text;              /* free text: narrative, notes, comments */
     struct sl_classes unread;            /* attachments that cannot be read */
     struct sl_classes unclassified;      /* a code nobody knows */
+    struct sl_classes by_visit;          /* of an Encounter or EpisodeOfCare, they pass to all that hangs on it */
 };
 
 const struct sl_earning *sl_policy_earning(const struct sl_policy *policy);

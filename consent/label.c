@@ -29,7 +29,8 @@ const char *sl_why_text(enum sl_why why)
         [SL_WHY_TEXT] = "free-text",
         [SL_WHY_UNREAD] = "unread",
         [SL_WHY_UNCLASSIFIED] = "unclassified",
-        [SL_WHY_MODIFIER] = "modifier-extension"};
+        [SL_WHY_MODIFIER] = "modifier-extension",
+        [SL_WHY_VISIT] = "visit"};
     return (size_t)why < sizeof texts / sizeof *texts ? texts[why] : "none";
 }
 

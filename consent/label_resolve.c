@@ -266,7 +266,7 @@ static bool is_named_itself(const struct sl_labeller *labeller, const struct lab
            sl_programs_names_uri(labeller->programs, item->item.full_url, out);
 }
 
-static struct sl_slice own_name(struct resolving *re, const struct labelled *item)
+static struct sl_slice own_name(const struct resolving *re, const struct labelled *item)
 {
     struct sl_slice type = sl_r4_node_name(item->item.type);
     if (!item->item.id.len)
@@ -316,8 +316,9 @@ static void start_directory(struct resolving *re, struct labelled *item)
             follow_lead(re, item, &item->item.references[i]);
 }
 
-static bool pass_lead(const struct edge *e)
+static bool pass_lead(const struct resolving *re, const struct edge *e)
 {
+    (void)re;
     bool changed = false;
     if (e->to->reaches_program && !e->from->reaches_program) {
         reach_program(e->from, e->to->item.program, e->to->item.named_program);
@@ -333,13 +334,14 @@ static bool pass_lead(const struct edge *e)
 }
 
 /* True: nothing changes any more. */
-static bool settle(const struct edges *edges, bool (*pass)(const struct edge *edge))
+static bool settle(const struct resolving *re, const struct edges *edges,
+    bool (*pass)(const struct resolving *re, const struct edge *edge))
 {
     bool changed = edges->count > 0;
     for (unsigned round = 0; changed && round < PASSES; round++) {
         changed = false;
         for (size_t i = 0; i < edges->count; i++)
-            changed |= pass(&edges->list[round % 2 ? i : edges->count - 1 - i]);
+            changed |= pass(re, &edges->list[round % 2 ? i : edges->count - 1 - i]);
     }
     return !changed;
 }
@@ -394,9 +396,9 @@ static void start_record(struct resolving *re, struct labelled *item)
         re->made.list[re->made.count++] = (struct edge){item, of(item->item.container)};
 }
 
-static bool pass_made(const struct edge *e)
+static bool pass_made(const struct resolving *re, const struct edge *e)
 {
-    bool changed = pass_lead(e);
+    bool changed = pass_lead(re, e);
     if (e->to->reaches_not && !e->from->reaches_not)
         changed = e->from->reaches_not = true;
     return changed;
@@ -408,14 +410,14 @@ static void find_sources(struct resolving *re)
     for (struct labelled *item = first; item; item = of(item->item.next))
         if (is_directory(item->item.type))
             start_directory(re, item);
-    bool settled = settle(&re->lead, pass_lead);
+    bool settled = settle(re, &re->lead, pass_lead);
     for (struct labelled *item = first; item; item = of(item->item.next))
         if (is_directory(item->item.type))
             finish_directory(re, item, settled);
     for (struct labelled *item = first; item; item = of(item->item.next))
         if (!is_directory(item->item.type))
             start_record(re, item);
-    settled = settle(&re->made, pass_made);
+    settled = settle(re, &re->made, pass_made);
     for (struct labelled *item = first; item; item = of(item->item.next))
         if (!is_directory(item->item.type)) {
             item->item.source = item->reaches_program          ? SL_SOURCE_PROGRAM
@@ -463,8 +465,9 @@ static void follow_defining(struct resolving *re, struct labelled *from, const s
     sl_reason_push(re->arena, &from->item.reasons, &re->earning->unclassified, SL_WHY_UNCLASSIFIED, r->span, r->target);
 }
 
-static bool pass_defined(const struct edge *e)
+static bool pass_defined(const struct resolving *re, const struct edge *e)
 {
+    (void)re;
     bool changed = false;
     if (!sl_classes_within(&e->to->item.classes, &e->from->item.classes)) {
         sl_classes_join(&e->from->item.classes, &e->to->item.classes);
@@ -509,17 +512,55 @@ static bool earn_late(struct resolving *re)
     return changed;
 }
 
+static bool is_visit(const struct sl_item *item)
+{
+    return item->type == SL_R4_Encounter || item->type == SL_R4_EpisodeOfCare;
+}
+
+/* What the visit has of the classes that pass through visits, and the record has not. */
+static struct sl_classes visit_lends(const struct resolving *re, const struct edge *e)
+{
+    struct sl_classes lent = {{0}};
+    if (!is_visit(&e->to->item))
+        return lent;
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
+        lent.word[i] = e->to->item.classes.word[i] & re->earning->by_visit.word[i] & ~e->from->item.classes.word[i];
+    return lent;
+}
+
+static bool pass_visit(const struct resolving *re, const struct edge *e)
+{
+    struct sl_classes lent = visit_lends(re, e);
+    if (sl_classes_empty(&lent))
+        return false;
+    sl_classes_join(&e->from->item.classes, &lent);
+    sl_reason_push(re->arena, &e->from->item.reasons, &lent, SL_WHY_VISIT, 0, own_name(re, e->to));
+    return true;
+}
+
+/* Flags of a visit are of all that hangs on it; its diagnoses are its own. */
+static void follow_visits(struct resolving *re)
+{
+    if (sl_classes_empty(&re->earning->by_visit) || settle(re, &re->made, pass_visit))
+        return;
+    for (size_t i = 0; i < re->made.count; i++)
+        if (is_visit(&re->made.list[i].to->item) && !re->made.list[i].from->item.unlabelled)
+            re->made.list[i].from->item.unlabelled = "chain-too-long";
+}
+
 static void find_classes(struct resolving *re)
 {
-    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next))
         earn_by_source(re, item);
+    follow_visits(re);
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
         for (uint32_t i = 0; i < item->item.reference_count; i++)
             if (item->item.references[i].kind == SL_REF_DEFINING)
                 follow_defining(re, item, &item->item.references[i]);
     }
-    bool settled = settle(&re->defined, pass_defined);
+    bool settled = settle(re, &re->defined, pass_defined);
     if (earn_late(re))
-        settled &= settle(&re->defined, pass_defined);
+        settled &= settle(re, &re->defined, pass_defined);
     for (size_t i = 0; i < re->defined.count && !settled; i++)
         if (!re->defined.list[i].from->item.unlabelled)
             re->defined.list[i].from->item.unlabelled = "chain-too-long";

@@ -331,7 +331,7 @@ static enum sl_status read_earning(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
     static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "note-types",
-        "origin", "draft", "text", "unread", "unknown-code", NULL};
+        "origin", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
     struct sl_earning *earning = &r->policy->earning;
     if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -343,6 +343,7 @@ static enum sl_status read_earning(
     earn_if(source, map, "text", &earning->text, bit);
     earn_if(source, map, "unread", &earning->unread, bit);
     earn_if(source, map, "unknown-code", &earning->unclassified, bit);
+    earn_if(source, map, "through-visit", &earning->by_visit, bit);
     SL_TRY(earn_by_labels(r, source, sl_yaml_get(map, "security-labels"), bit));
     return earn_by_notes(r, source, sl_yaml_get(map, "note-types"), bit);
 }

@@ -53,7 +53,8 @@ enum sl_why {
     SL_WHY_TEXT,           /* free text, by its place alone */
     SL_WHY_UNREAD,         /* an attachment nobody here can read */
     SL_WHY_UNCLASSIFIED,   /* a code nobody knows */
-    SL_WHY_MODIFIER        /* an unknown modifierExtension */
+    SL_WHY_MODIFIER,       /* an unknown modifierExtension */
+    SL_WHY_VISIT           /* a flag of the visit it belongs to */
 };
 const char *sl_why_text(enum sl_why why);
 

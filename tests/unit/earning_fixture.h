@@ -21,17 +21,18 @@ enum {
     UNREAD,
     UNKNOWN,
     LABELLED,
+    FLAGGED,
     CLASSES
 };
 
-static const char class_letters[] = "oPSwmhvpcdtux!"; /* one for each class, in order, for short expectations */
+static const char class_letters[] = "oPSwmhvpcdtux!f"; /* one for each class, in order, for short expectations */
 
 struct earning_fixture {
     struct shipped shipped;
     struct sl_terminology *terminology;
     struct sl_earning earning;
     struct sl_classes *by_type;
-    struct sl_security_rule rules[2];
+    struct sl_security_rule rules[3];
 };
 
 static inline void earn_for(struct earning_fixture *f, const char *start, unsigned bit)
@@ -64,10 +65,13 @@ static inline bool earning_setup(struct earning_fixture *f)
     f->rules[0] =
         (struct sl_security_rule){SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ActCode"), SL_LIT("PSY"), {{0}}};
     f->rules[1] = (struct sl_security_rule){SL_LIT("http://example.org/labels"), SL_LIT("VIP"), {{0}}};
+    f->rules[2] = (struct sl_security_rule){SL_LIT("http://example.org/labels"), SL_LIT("FLAG"), {{0}}};
     sl_classes_add(&f->rules[0].classes, LABELLED);
     sl_classes_add(&f->rules[1].classes, LABELLED);
+    sl_classes_add(&f->rules[2].classes, FLAGGED);
+    sl_classes_add(&f->earning.by_visit, FLAGGED);
     f->earning.security = f->rules;
-    f->earning.security_count = 2;
+    f->earning.security_count = 3;
     sl_classes_add(&f->earning.program, PROGRAM);
     sl_classes_add(&f->earning.unknown_candidate, CANDIDATE);
     sl_classes_add(&f->earning.draft, DRAFT);

@@ -2,8 +2,8 @@
 /*
  * Labels: what each resource and element earns, and why. Classes are written as letters (earning_fixture.h):
  * o ordinary, P public directory, S substance use, w weak evidence, m mental health, h HIV, v violence, p program,
- * c candidate of unknown source, d draft, t words, u unread, x unclassified, ! by a label it carries. JSON is written
- * with single quotes, for the eye.
+ * c candidate of unknown source, d draft, t words, u unread, x unclassified, ! by a label it carries, f a flag that
+ * passes through visits. JSON is written with single quotes, for the eye.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -943,6 +943,62 @@ static void chains_are_bounded(void **state)
     }
 }
 
+/* ---- Flags of a visit ---- */
+
+#define FLAG \
+    "'meta':{'security':[{'system':'http://example.org/labels','code':'FLAG'},{'system':'" ACT "','code':'PSY'}]}"
+
+/* A flag goes to what hangs on the visit, over any number of visits and further along what defines; nothing else of the
+ * visit does, and a flag of what is no visit stays where it is. */
+static void flags_pass_through_visits(void **state)
+{
+    (void)state;
+    static const char *const visits[] = {
+        "{'resourceType':'Encounter','id':'flagged'," FLAG ",'reasonCode':[" ICD("F32.9") "]}",
+        "{'resourceType':'Encounter','id':'part','partOf':" REF("Encounter/flagged") "}",
+        "{'resourceType':'Encounter','id':'whole'}",
+        "{'resourceType':'Encounter','id':'child','partOf':" REF("Encounter/whole") "," FLAG "}",
+        "{'resourceType':'Encounter','id':'round'," FLAG ",'partOf':" REF("Encounter/turn") "}",
+        "{'resourceType':'Encounter','id':'turn','partOf':" REF("Encounter/round") "}",
+        "{'resourceType':'EpisodeOfCare','id':'episode'," FLAG "}",
+        "{'resourceType':'Observation','id':'result','code':" LOINC("8480-6") ",'encounter':"
+            REF("Encounter/part") "}",
+        "{'resourceType':'DocumentReference','id':'marked','type':" LOINC("11506-3") "," FLAG "}",
+    };
+    static const struct {
+        const char *name, *json, *classes;
+    } cases[] = {
+        {"what hangs on it", "{'resourceType':'Observation','code':" LOINC("8480-6") ",'encounter':"
+            REF("Encounter/flagged") "}", "of"},
+        {"a claim's line", "{'resourceType':'Claim','item':[{'sequence':1,'encounter':["
+            REF("Encounter/flagged") "]}]}", "of"},
+        {"a part of the visit", "{'resourceType':'Observation','code':" LOINC("8480-6") ",'encounter':"
+            REF("Encounter/part") "}", "of"},
+        {"a ring of visits", "{'resourceType':'Observation','code':" LOINC("8480-6") ",'encounter':"
+            REF("Encounter/turn") "}", "of"},
+        {"an episode of care", "{'resourceType':'Procedure','code':" ICD("I10") ",'encounter':"
+            REF("EpisodeOfCare/episode") "}", "of"},
+        {"a report of a result of the visit", "{'resourceType':'DiagnosticReport','code':" LOINC("24357-6")
+            ",'result':[" REF("Observation/result") "]}", "of"},
+        {"the stay that the flagged part belongs to is not", "{'resourceType':'Observation','code':" LOINC("8480-6")
+            ",'encounter':" REF("Encounter/whole") "}", "o"},
+        {"a flag of a document is its own", "{'resourceType':'Observation','code':" LOINC("8480-6")
+            ",'partOf':[" REF("DocumentReference/marked") "]}", "o"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = world_new(true);
+        for (size_t v = 0; v < sizeof visits / sizeof *visits; v++)
+            add_as(&w, visits[v], NULL, true);
+        const struct sl_item *item = add(&w, cases[i].json);
+        resolve(&w);
+        if (strcmp(letters(&item->classes), cases[i].classes) != 0 || item->unlabelled)
+            fail_msg("%s: %s %s", cases[i].name, letters(&item->classes), item->unlabelled ? item->unlabelled : "");
+        if (strchr(cases[i].classes, 'f') && item->type != SL_R4_DiagnosticReport)
+            assert_int_equal(reason_of(item->reasons, FLAGGED)->why, SL_WHY_VISIT);
+        world_free(&w);
+    }
+}
+
 static void deep_nesting(void **state)
 {
     (void)state;
@@ -1024,6 +1080,7 @@ int main(void)
             cmocka_unit_test(context_only_adds),
         cmocka_unit_test(contained_are_items), cmocka_unit_test(ten_thousand_contained),
             cmocka_unit_test(chains_are_bounded),
+            cmocka_unit_test(flags_pass_through_visits),
         cmocka_unit_test(deep_nesting), cmocka_unit_test(memory_that_runs_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
