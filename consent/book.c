@@ -70,6 +70,17 @@ enum sl_status sl_label_generation_of(
     return digest_parts(parts, 4, out->digest);
 }
 
+enum sl_status sl_label_generation_registered(
+    const struct sl_registered *registered, struct sl_label_generation *generation)
+{
+    const unsigned char *digest = sl_registered_digest(registered);
+    if (!digest)
+        return SL_OK;
+    struct sl_slice parts[] = {{(const char *)generation->digest, sizeof generation->digest},
+        {(const char *)digest, sizeof generation->digest}};
+    return digest_parts(parts, 2, generation->digest);
+}
+
 /* ---- What an item contributes, and back ---- */
 
 static bool is_kept(const struct sl_item *item)

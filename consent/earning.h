@@ -9,6 +9,7 @@
 #include "sluice/classes.h"
 #include "sluice/policy.h"
 #include "sluice/r4.h"
+#include "sluice/register.h"
 #include "terminology.h"
 
 struct sl_security_rule { /* a label found in meta.security or inline */
@@ -34,6 +35,9 @@ struct sl_earning {
     struct sl_classes unread;            /* attachments that cannot be read */
     struct sl_classes unclassified;      /* a code nobody knows */
     struct sl_classes by_visit;          /* of an Encounter or EpisodeOfCare, they pass to all that hangs on it */
+
+    /* By an entry of the officer's register of that kind. */
+    struct sl_classes registered[SL_REGISTER_KINDS];
 };
 
 const struct sl_earning *sl_policy_earning(const struct sl_policy *policy);

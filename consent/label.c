@@ -30,7 +30,8 @@ const char *sl_why_text(enum sl_why why)
         [SL_WHY_UNREAD] = "unread",
         [SL_WHY_UNCLASSIFIED] = "unclassified",
         [SL_WHY_MODIFIER] = "modifier-extension",
-        [SL_WHY_VISIT] = "visit"};
+        [SL_WHY_VISIT] = "visit",
+        [SL_WHY_REGISTER] = "register"};
     return (size_t)why < sizeof texts / sizeof *texts ? texts[why] : "none";
 }
 
@@ -368,6 +369,11 @@ struct sl_labeller *sl_labeller_new_earning(
     labeller->index = sl_arena_array(arena, INDEX_START, sizeof *labeller->index);
     labeller->type_reasons = sl_arena_array(arena, SL_R4_NODES, sizeof(struct sl_reason *));
     return labeller->index && labeller->type_reasons && number_security(labeller) ? labeller : NULL;
+}
+
+void sl_labeller_registered(struct sl_labeller *labeller, const struct sl_registered *registered)
+{
+    labeller->registered = registered;
 }
 
 enum sl_status sl_labeller_add(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root,

@@ -240,9 +240,11 @@ static void reset_items(struct resolving *re)
         item->item.parts = NULL;
         item->item.part_count = 0;
         item->candidate = item->base_candidate;
-        item->reaches_program = item->reaches_unknown = item->reaches_not = false;
+        item->reaches_program = item->reaches_unknown = item->reaches_not = item->declared = false;
         if (item->known)
             recall(item);
+        if (item->mark)
+            sl_label_declare(re->labeller, item);
     }
 }
 
@@ -250,7 +252,7 @@ static void reset_items(struct resolving *re)
 
 static void reach_program(struct labelled *item, struct sl_slice program, struct sl_slice named)
 {
-    if (item->reaches_program)
+    if (item->reaches_program || item->declared)
         return;
     item->reaches_program = true;
     item->item.program = program;
@@ -320,7 +322,7 @@ static bool pass_lead(const struct resolving *re, const struct edge *e)
 {
     (void)re;
     bool changed = false;
-    if (e->to->reaches_program && !e->from->reaches_program) {
+    if (e->to->reaches_program && !e->from->reaches_program && !e->from->declared) {
         reach_program(e->from, e->to->item.program, e->to->item.named_program);
         changed = true;
     }
@@ -443,11 +445,11 @@ static void earn_by_source(struct resolving *re, struct labelled *item)
     if (item->known)
         return; /* its classes hold these already */
     bool program = item->item.source == SL_SOURCE_PROGRAM && !is_directory(item->item.type);
-    const struct sl_classes *classes = program ? &e->program : &e->unknown_candidate;
-    if ((!program && !earns_by_candidate(item)) || sl_classes_empty(classes))
+    struct sl_classes classes = sl_label_but_not(item, program ? &e->program : &e->unknown_candidate);
+    if ((!program && !earns_by_candidate(item)) || sl_classes_empty(&classes))
         return;
-    sl_classes_join(&item->item.classes, classes);
-    sl_reason_push(re->arena, &item->item.reasons, classes, program ? SL_WHY_ORIGIN : SL_WHY_UNKNOWN_ORIGIN, 0,
+    sl_classes_join(&item->item.classes, &classes);
+    sl_reason_push(re->arena, &item->item.reasons, &classes, program ? SL_WHY_ORIGIN : SL_WHY_UNKNOWN_ORIGIN, 0,
         item->item.program);
 }
 
@@ -461,16 +463,18 @@ static void follow_defining(struct resolving *re, struct labelled *from, const s
     const struct absent *absent = r->type ? sl_labeller_is_absent(re->labeller, r->type, id_of(r)) : NULL;
     if (r->type && (!absent || !absent->asked))
         return; /* unlabelled already: see judge_lacked */
-    sl_classes_join(&from->item.classes, &re->earning->unclassified);
-    sl_reason_push(re->arena, &from->item.reasons, &re->earning->unclassified, SL_WHY_UNCLASSIFIED, r->span, r->target);
+    struct sl_classes unclassified = sl_label_but_not(from, &re->earning->unclassified);
+    sl_classes_join(&from->item.classes, &unclassified);
+    sl_reason_push(re->arena, &from->item.reasons, &unclassified, SL_WHY_UNCLASSIFIED, r->span, r->target);
 }
 
 static bool pass_defined(const struct resolving *re, const struct edge *e)
 {
     (void)re;
     bool changed = false;
-    if (!sl_classes_within(&e->to->item.classes, &e->from->item.classes)) {
-        sl_classes_join(&e->from->item.classes, &e->to->item.classes);
+    struct sl_classes lent = sl_label_but_not(e->from, &e->to->item.classes);
+    if (!sl_classes_within(&lent, &e->from->item.classes)) {
+        sl_classes_join(&e->from->item.classes, &lent);
         changed = true;
     }
     if (e->to->candidate && !e->from->candidate)
@@ -525,7 +529,7 @@ static struct sl_classes visit_lends(const struct resolving *re, const struct ed
         return lent;
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
         lent.word[i] = e->to->item.classes.word[i] & re->earning->by_visit.word[i] & ~e->from->item.classes.word[i];
-    return lent;
+    return sl_label_but_not(e->from, &lent);
 }
 
 static bool pass_visit(const struct resolving *re, const struct edge *e)
@@ -565,6 +569,9 @@ static void find_classes(struct resolving *re)
         if (!re->defined.list[i].from->item.unlabelled)
             re->defined.list[i].from->item.unlabelled = "chain-too-long";
     give_reasons(re);
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next))
+        if (item->mark)
+            sl_label_explain(re->labeller, item);
 }
 
 /* ---- 4. Parts ---- */
@@ -587,12 +594,14 @@ static void add_piece(struct resolving *re, struct piece piece)
 
 static void add_evidence(struct resolving *re, const struct labelled *item)
 {
-    const struct sl_classes *unknown = &re->earning->unknown_candidate;
+    struct sl_classes unknown = sl_label_but_not(item, &re->earning->unknown_candidate);
     for (const struct evidence *e = item->evidence; e; e = e->next) {
-        add_piece(re, (struct piece){e->part, e->span, e->classes, e->why, e->detail, NULL, 0});
+        struct sl_classes classes = sl_label_but_not(item, &e->classes);
+        if (!sl_classes_empty(&classes))
+            add_piece(re, (struct piece){e->part, e->span, classes, e->why, e->detail, NULL, 0});
         if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) &&
-            !sl_classes_empty(unknown))
-            add_piece(re, (struct piece){e->part, e->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL, 0});
+            !sl_classes_empty(&unknown))
+            add_piece(re, (struct piece){e->part, e->span, unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL, 0});
     }
 }
 

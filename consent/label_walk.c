@@ -800,6 +800,8 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
         why = why ? why : modified;
         take_lists(&w);
     }
+    if (!item->scoped && item->item.id.len)
+        item->mark = sl_registered_find(labeller->registered, item->item.type, item->item.id);
     item->base_unlabelled = item->item.unlabelled = why;
     item->item.classes = item->base_classes;
     item->item.reasons = item->base_reasons;

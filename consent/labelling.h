@@ -8,6 +8,7 @@
 
 #include "earning.h"
 #include "programs.h"
+#include "registered.h"
 #include "sluice/label.h"
 
 /* What phase 1 found to classify one element. Whole resources collect theirs in `base` at once. */
@@ -35,8 +36,11 @@ struct labelled {
     struct sl_slice known_program, known_custodian;
     bool scoped; /* contained: known by "#id" in its container alone */
     bool base_candidate;
+    const struct sl_mark *mark; /* what the officer's register says of it; NULL: nothing */
     /* Worked out anew by each resolve. */
     bool candidate;
+    bool declared;          /* an officer says whose record it is: origin references say no more */
+    struct sl_classes not ; /* classes that an officer says it has not */
     bool reaches_program, reaches_unknown, reaches_not; /* by origin references, over any number of steps */
 };
 
@@ -61,6 +65,7 @@ struct sl_labeller {
     struct sl_arena *arena;
     const struct sl_earning *earning;
     const struct sl_programs *programs;
+    const struct sl_registered *registered;
     uint64_t seed;
     struct labelled *first, *last;
     uint32_t count;
@@ -129,6 +134,23 @@ static inline bool sl_classes_within(const struct sl_classes *few, const struct 
         beyond |= few->word[i] & ~many->word[i];
     return beyond == 0;
 }
+
+/* Without the classes that an officer says the item has not. */
+static inline struct sl_classes sl_label_but_not(const struct labelled *item, const struct sl_classes *classes)
+{
+    struct sl_classes rest = *classes;
+    for (unsigned i = 0; i < SL_CLASS_WORDS && item->mark; i++)
+        rest.word[i] &= ~item->not .word[i];
+    return rest;
+}
+
+/* ---- label_register.c ---- */
+
+/* At the beginning of a resolve: gives a marked item the classes that the register says it has, and notes those it has
+ * not, and whose record it is. */
+void sl_label_declare(const struct sl_labeller *labeller, struct labelled *item);
+/* At the end: reasons of a marked item say what the register gave and took. */
+void sl_label_explain(struct sl_labeller *labeller, struct labelled *item);
 
 /* ---- label_walk.c ---- */
 

@@ -28,7 +28,10 @@ struct sl_pass *sl_pass_new(struct sl_arena *arena, const struct sl_pass_options
     pass->arena = arena;
     pass->options = *options;
     pass->labeller = sl_labeller_new(arena, options->policy, options->programs);
-    return pass->labeller ? pass : NULL;
+    if (!pass->labeller)
+        return NULL;
+    sl_labeller_registered(pass->labeller, options->registered);
+    return pass;
 }
 
 struct sl_labeller *sl_pass_labeller(struct sl_pass *pass)

@@ -320,6 +320,23 @@ static void earn_by_origin(
     }
 }
 
+/* Kinds of the officer's register whose entries earn the class by themselves. */
+static void earn_by_register(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
+{
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_slice word = sl_yaml_text(&source->yaml, item), words[SL_REGISTER_KINDS];
+        enum sl_register_kind kind = sl_register_kind_find(word);
+        for (unsigned i = 1; i < SL_REGISTER_KINDS; i++)
+            words[i - 1] = sl_register_kind_word((enum sl_register_kind)i);
+        if (kind != SL_REGISTER_NO_KIND)
+            sl_classes_add(&r->policy->earning.registered[kind], bit);
+        else if (word.len)
+            unknown_word(
+                source, item, "unknown-register", "kind of entry in the register", words, SL_REGISTER_KINDS - 1);
+    }
+}
+
 static void earn_if(const struct sl_policy_source *source, const struct sl_yaml *map, const char *key,
     struct sl_classes *earned, unsigned bit)
 {
@@ -331,7 +348,7 @@ static enum sl_status read_earning(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
     static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "note-types",
-        "origin", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
+        "origin", "register", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
     struct sl_earning *earning = &r->policy->earning;
     if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -339,6 +356,7 @@ static enum sl_status read_earning(
     earn_by_categories(r, source, sl_yaml_get(map, "categories"), earning->by_category, bit);
     earn_by_categories(r, source, sl_yaml_get(map, "weak-categories"), earning->weak_by_category, bit);
     earn_by_origin(r, source, sl_yaml_get(map, "origin"), bit);
+    earn_by_register(r, source, sl_yaml_get(map, "register"), bit);
     earn_if(source, map, "draft", &earning->draft, bit);
     earn_if(source, map, "text", &earning->text, bit);
     earn_if(source, map, "unread", &earning->unread, bit);

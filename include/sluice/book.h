@@ -29,6 +29,10 @@ SL_MUST_CHECK enum sl_status sl_label_generation(
 SL_MUST_CHECK enum sl_status sl_label_generation_of(
     struct sl_slice digest, const struct sl_programs *programs, struct sl_label_generation *out);
 
+/* Those made under what is in force of the officer's register, too; NULL changes nothing. */
+SL_MUST_CHECK enum sl_status sl_label_generation_registered(
+    const struct sl_registered *registered, struct sl_label_generation *generation);
+
 struct sl_derived {
     struct sl_slice reference, version; /* "Type/id", meta.versionId (may be empty) */
 };

@@ -54,7 +54,8 @@ enum sl_why {
     SL_WHY_UNREAD,         /* an attachment nobody here can read */
     SL_WHY_UNCLASSIFIED,   /* a code nobody knows */
     SL_WHY_MODIFIER,       /* an unknown modifierExtension */
-    SL_WHY_VISIT           /* a flag of the visit it belongs to */
+    SL_WHY_VISIT,          /* a flag of the visit it belongs to */
+    SL_WHY_REGISTER        /* an entry of the officer's register; without classes: one that took them away */
 };
 const char *sl_why_text(enum sl_why why);
 
@@ -141,6 +142,11 @@ struct sl_labeller;
  */
 struct sl_labeller *sl_labeller_new(
     struct sl_arena *arena, const struct sl_policy *policy, const struct sl_programs *programs);
+
+struct sl_registered;
+/* Before anything is added: what the officer's register says of records counts. Borrowed for its life; NULL: nothing.
+ */
+void sl_labeller_registered(struct sl_labeller *labeller, const struct sl_registered *registered);
 
 /* Makes the resource at `root` known. full_url may be empty. *out is the item; for something that is no readable
  * resource (no known resourceType, bad id) the item is there with `unlabelled` set, and SL_OK. Contained resources

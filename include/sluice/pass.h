@@ -18,6 +18,7 @@ struct sl_pass;
 struct sl_pass_options {
     const struct sl_policy *policy;
     const struct sl_programs *programs;
+    const struct sl_registered *registered; /* what the officer's register says of records; NULL: nothing */
     const struct sl_recipient *recipient;
     int64_t now; /* seconds since the epoch */
     /* Everything a person has directed. None is SL_OK and an empty list; a failing store is an error, and the pass

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What of the officer's register is in force, compiled for one policy: a hash table from a record's type and id to what
+ * entries say of it. It changes only while it is built, before it is shared.
+ */
+#include "registered.h"
+
+#include <endian.h>
+#include <openssl/evp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "directive_model.h"
+#include "hash.h"
+#include "policy_model.h"
+
+#define ARENA_LIMIT ((size_t)4 << 30)
+#define FOREVER INT64_MAX
+
+struct slot {
+    sl_r4_node type; /* 0: free */
+    struct sl_slice id;
+    const struct sl_mark *first;
+};
+
+struct sl_registered {
+    atomic_size_t references;
+    struct sl_arena *arena;
+    struct slot *slots; /* open addressing, a power of two, at most half full; NULL: empty */
+    size_t mask, count;
+    uint64_t seed;
+    int64_t until;
+    unsigned char digest[32];
+};
+
+static struct slot *slot_of(const struct sl_registered *r, sl_r4_node type, struct sl_slice id)
+{
+    size_t i = (size_t)sl_hash(id, r->seed ^ type) & r->mask;
+    while (r->slots[i].type && !(r->slots[i].type == type && sl_slice_eq(r->slots[i].id, id)))
+        i = (i + 1) & r->mask;
+    return &r->slots[i];
+}
+
+const struct sl_mark *sl_registered_find(const struct sl_registered *registered, sl_r4_node type, struct sl_slice id)
+{
+    return registered && registered->slots ? slot_of(registered, type, id)->first : NULL;
+}
+
+const unsigned char *sl_registered_digest(const struct sl_registered *registered)
+{
+    return registered && registered->count ? registered->digest : NULL;
+}
+
+int64_t sl_registered_until(const struct sl_registered *registered)
+{
+    return registered->until;
+}
+
+/* ---- When an entry counts ---- */
+
+static void no_later(struct sl_registered *r, int64_t instant, int64_t now)
+{
+    if (instant > now && instant < r->until)
+        r->until = instant;
+}
+
+/* In force at `now`? Notes when that changes by the entry's own dates. A date that cannot be read begins at once and
+ * never ends: entries are checked before they are stored, and one that was not restricts no less. */
+static bool is_in_force(struct sl_registered *r, const struct sl_register_entry *entry, int64_t now)
+{
+    struct sl_moment from, until;
+    if (entry->ended)
+        return false;
+    bool begins = sl_moment_read(sl_register_value(entry, SL_REGISTER_FROM), &from);
+    bool ends = sl_moment_read(sl_register_value(entry, SL_REGISTER_UNTIL), &until);
+    if (begins)
+        no_later(r, from.begin, now);
+    if (ends)
+        no_later(r, until.end, now);
+    return (!begins || from.begin <= now) && (!ends || now < until.end);
+}
+
+/* ---- What an entry says ---- */
+
+static void unknown_class(const struct sl_register_entry *entry, struct sl_slice id, struct sl_issues *issues)
+{
+    sl_issue_add(issues, SL_GRADE_WARNING, "register-unknown-class",
+        "The policy has no class \"%.*s\", of which entry %llu of the register speaks.", SL_FMT(id),
+        (unsigned long long)entry->number);
+}
+
+/* True: every word is a class of the policy. */
+static bool read_classes(const struct sl_policy *policy, const struct sl_register_entry *entry,
+    enum sl_register_field field, struct sl_issues *issues, struct sl_classes *out)
+{
+    bool known = true;
+    for (size_t i = 0; i < entry->field[field].count; i++) {
+        struct sl_slice id = entry->field[field].value[i];
+        unsigned bit = sl_policy_class_find(policy, id);
+        if (bit < SL_CLASS_LIMIT) {
+            sl_classes_add(out, bit);
+            continue;
+        }
+        known = false;
+        unknown_class(entry, id, issues);
+    }
+    return known;
+}
+
+/* What the kind itself earns, by the policy, and what the entry names. A kind for which the policy has no class, and
+ * an entry that names none either, would have no effect: what it is about is withheld instead. */
+static enum sl_status read_mark(struct sl_registered *r, const struct sl_policy *policy,
+    const struct sl_register_entry *entry, struct sl_issues *issues, struct sl_mark *out)
+{
+    *out = (struct sl_mark){.has = policy->earning.registered[entry->kind],
+        .patient = sl_arena_copy(r->arena, sl_register_value(entry, SL_REGISTER_PATIENT)),
+        .program = sl_arena_copy(r->arena, sl_register_value(entry, SL_REGISTER_PROGRAM)),
+        .name = sl_arena_printf(r->arena, "register/%llu", (unsigned long long)entry->number)};
+    out->unknown = !read_classes(policy, entry, SL_REGISTER_HAS, issues, &out->has);
+    (void)read_classes(policy, entry, SL_REGISTER_HAS_NOT, issues, &out->has_not);
+    if (sl_classes_empty(&out->has) && !entry->field[SL_REGISTER_HAS_NOT].count && !out->unknown) {
+        out->unknown = true;
+        unknown_class(entry, sl_register_kind_word(entry->kind), issues);
+    }
+    return sl_arena_failed(r->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+static enum sl_status enter(struct sl_registered *r, struct sl_slice item, const struct sl_mark *said)
+{
+    const char *slash = item.len ? memchr(item.ptr, '/', item.len) : NULL;
+    size_t at = slash ? (size_t)(slash - item.ptr) : 0;
+    sl_r4_node type = sl_r4_resource((struct sl_slice){item.ptr, at});
+    struct sl_mark *mark = sl_arena_alloc(r->arena, sizeof *mark);
+    if (!mark)
+        return SL_NO_MEMORY;
+    if (!type)
+        return SL_CORRUPT; /* it was checked before it was stored */
+    struct sl_slice id = sl_arena_copy(r->arena, sl_slice_from(item, at + 1));
+    if (!id.ptr)
+        return SL_NO_MEMORY;
+    struct slot *slot = slot_of(r, type, id);
+    *mark = *said;
+    mark->next = slot->first;
+    *slot = (struct slot){type, id, mark};
+    r->count++;
+    return SL_OK;
+}
+
+/* ---- The digest: what is in force, in the order of the log ---- */
+
+static bool add_text(EVP_MD_CTX *md, struct sl_slice text)
+{
+    uint64_t len = htole64(text.len);
+    return EVP_DigestUpdate(md, &len, sizeof len) == 1 && EVP_DigestUpdate(md, text.ptr, text.len) == 1;
+}
+
+static bool add_entry(EVP_MD_CTX *md, const struct sl_register_entry *entry)
+{
+    bool fine = add_text(md, sl_register_kind_word(entry->kind));
+    uint64_t number = htole64(entry->number);
+    fine = fine && EVP_DigestUpdate(md, &number, sizeof number) == 1;
+    for (unsigned f = 0; f < SL_REGISTER_FIELDS; f++) {
+        uint64_t count = htole64(entry->field[f].count);
+        fine = fine && EVP_DigestUpdate(md, &count, sizeof count) == 1;
+        for (size_t i = 0; i < entry->field[f].count; i++)
+            fine = fine && add_text(md, entry->field[f].value[i]);
+    }
+    return fine;
+}
+
+/* ---- Building ---- */
+
+static enum sl_status make_slots(struct sl_registered *r, const struct sl_register_entries *list)
+{
+    size_t items = 0, size = 16;
+    for (size_t i = 0; i < list->count; i++)
+        items += list->entry[i].field[SL_REGISTER_ITEMS].count;
+    if (!items)
+        return SL_OK;
+    while (size < items * 2)
+        size *= 2;
+    r->slots = sl_arena_array(r->arena, size, sizeof *r->slots);
+    r->mask = size - 1;
+    return r->slots ? SL_OK : SL_NO_MEMORY;
+}
+
+static enum sl_status enter_all(struct sl_registered *r, const struct sl_policy *policy,
+    const struct sl_register_entries *list, int64_t now, struct sl_issues *issues, EVP_MD_CTX *md)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct sl_register_entry *entry = &list->entry[i];
+        struct sl_mark mark;
+        if (!is_in_force(r, entry, now))
+            continue;
+        if (!add_entry(md, entry))
+            return SL_CRYPTO;
+        SL_TRY(read_mark(r, policy, entry, issues, &mark));
+        for (size_t k = 0; k < entry->field[SL_REGISTER_ITEMS].count; k++)
+            SL_TRY(enter(r, entry->field[SL_REGISTER_ITEMS].value[k], &mark));
+    }
+    return SL_OK;
+}
+
+static enum sl_status build(struct sl_registered *r, const struct sl_policy *policy,
+    const struct sl_register_entries *list, int64_t now, struct sl_issues *issues)
+{
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    enum sl_status status = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 ? SL_OK : SL_CRYPTO;
+    r->until = FOREVER;
+    r->seed = policy->earning.seed;
+    if (status == SL_OK)
+        status = make_slots(r, list);
+    if (status == SL_OK)
+        status = enter_all(r, policy, list, now, issues, md);
+    if (status == SL_OK && EVP_DigestFinal_ex(md, r->digest, NULL) != 1)
+        status = SL_CRYPTO;
+    EVP_MD_CTX_free(md);
+    return status;
+}
+
+enum sl_status sl_registered_new(const struct sl_policy *policy, const struct sl_register_entries *list, int64_t now,
+    struct sl_issues *issues, struct sl_registered **out)
+{
+    *out = NULL;
+    struct sl_registered *r = calloc(1, sizeof *r);
+    if (!r)
+        return SL_NO_MEMORY;
+    atomic_init(&r->references, 1);
+    r->arena = sl_arena_new(ARENA_LIMIT);
+    enum sl_status status = r->arena ? build(r, policy, list, now, issues) : SL_NO_MEMORY;
+    if (status != SL_OK) {
+        sl_registered_unref(r);
+        return status;
+    }
+    *out = r;
+    return SL_OK;
+}
+
+enum sl_status sl_registered_of(struct sl_store *store, const struct sl_policy *policy, int64_t now,
+    struct sl_issues *issues, struct sl_registered **out)
+{
+    struct sl_register_entries list;
+    struct sl_arena *arena = sl_arena_new(ARENA_LIMIT);
+    *out = NULL;
+    if (!arena)
+        return SL_NO_MEMORY;
+    enum sl_status status = sl_register_list(store, arena, &list);
+    if (status == SL_OK)
+        status = sl_registered_new(policy, &list, now, issues, out);
+    sl_arena_free(arena);
+    return status;
+}
+
+struct sl_registered *sl_registered_ref(struct sl_registered *registered)
+{
+    if (registered)
+        atomic_fetch_add_explicit(&registered->references, 1, memory_order_relaxed);
+    return registered;
+}
+
+void sl_registered_unref(struct sl_registered *registered)
+{
+    if (!registered || atomic_fetch_sub_explicit(&registered->references, 1, memory_order_acq_rel) > 1)
+        return;
+    sl_arena_free(registered->arena);
+    free(registered);
+}
