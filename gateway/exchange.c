@@ -31,6 +31,8 @@ static enum sl_step_result step_accept(struct sl_exchange *x)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "no-policy");
     sl_policy_unref(x->policy);
     x->policy = sl_policy_ref(x->state->policy);
+    sl_registered_unref(x->registered);
+    x->registered = sl_registered_ref(x->state->registered);
     x->generation = x->state->generation;
     x->store_version = x->state->store_version;
     x->label_generation = x->state->label_generation;
@@ -314,6 +316,7 @@ static void destroy(struct sl_exchange *x)
     sl_account_clear(&x->account);
     sl_buffer_fini(&x->record);
     sl_policy_unref(x->policy);
+    sl_registered_unref(x->registered);
     sl_gateway_release(x->state->gateway, x->reserved);
     struct sl_arena *arena = x->arena;
     x->magic = 0;

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "sluice/register.h"
+#include "sluice/store.h"
 #include "sluice/yaml.h"
 
 #define INPUT_LIMIT ((size_t)2 << 30)
@@ -20,6 +22,7 @@ static enum sl_status offline_init(struct sl_offline *offline)
 static void offline_fini(struct sl_offline *offline)
 {
     sl_programs_unref(offline->programs);
+    sl_registered_unref(offline->registered);
     sl_policy_unref(offline->policy);
     sl_arena_free(offline->arena);
     *offline = (struct sl_offline){0};
@@ -269,10 +272,35 @@ static int setup_recipient(struct sl_offline *offline, const struct sl_cli *cli)
     return 0;
 }
 
+static enum sl_status load_register(struct sl_offline *offline, const struct sl_cli *cli)
+{
+    const char *file = sl_cli_value(cli, "register"), *directory = sl_cli_value(cli, "store");
+    struct sl_register_entries entries = {0}, more = {0};
+    struct sl_store *store = NULL;
+    if (!file && !directory)
+        return SL_OK;
+    if (directory) {
+        SL_TRY(sl_cli_policy_store(directory, false, &offline->issues, &store));
+        enum sl_status status = sl_register_list(store, offline->arena, &entries);
+        sl_store_close(store);
+        SL_TRY(status);
+    }
+    if (file)
+        SL_TRY(sl_register_load(file, SL_LIT(""), offline->now, &offline->issues, &more));
+    struct sl_register_entry *all = sl_arena_array(offline->arena, entries.count + more.count, sizeof *all);
+    if (!all && entries.count + more.count)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < entries.count + more.count; i++)
+        all[i] = i < entries.count ? entries.entry[i] : more.entry[i - entries.count];
+    entries = (struct sl_register_entries){all, entries.count + more.count};
+    return sl_registered_new(offline->policy, &entries, offline->now, &offline->issues, &offline->registered);
+}
+
 static enum sl_status make_pass(struct sl_offline *offline)
 {
     struct sl_pass_options options = {.policy = offline->policy,
         .programs = offline->programs,
+        .registered = offline->registered,
         .recipient = &offline->recipient,
         .now = offline->now,
         .directives = directives_of,
@@ -285,6 +313,7 @@ static enum sl_status load_files(struct sl_offline *offline, const struct sl_cli
 {
     size_t count = 0;
     SL_TRY(load_programs(offline, cli));
+    SL_TRY(load_register(offline, cli));
     SL_TRY(make_pass(offline));
     const char *const *consents = sl_cli_values(cli, "consents", &count);
     for (size_t i = 0; i < count; i++)
@@ -312,6 +341,8 @@ static int set_up(struct sl_offline *offline, const struct sl_cli *cli)
     enum sl_status status = sl_policy_load(directory, &offline->issues, &offline->policy);
     if (status != SL_OK)
         return sl_cli_failed(directory, status, &offline->issues);
+    if (!sl_cli_instant(NULL, &offline->now)) /* --at may say otherwise */
+        return sl_cli_failed("the clock", SL_IO, NULL);
     if (sl_cli_given(cli, "as")) {
         int failed = setup_recipient(offline, cli);
         if (failed)

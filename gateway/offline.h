@@ -23,6 +23,7 @@ struct sl_offline {
     struct sl_issues issues;
     struct sl_policy *policy;
     struct sl_programs *programs;
+    struct sl_registered *registered; /* of --register or --store; NULL: nothing */
     const char *const *program_lists; /* as given with --programs */
     size_t program_list_count;
     struct sl_recipient recipient;
@@ -40,6 +41,8 @@ struct sl_offline {
     {"policy", SL_OPTION_ONE, "DIR", "the policy directory (the shipped one)", false}, \
         {"programs", SL_OPTION_MANY, "ID,…", "organizations or locations that are Part 2 programs, or a .yaml table", \
             false}, \
+        {"register", SL_OPTION_ONE, "FILE", "entries of the officer's register, YAML", false}, \
+        {"store", SL_OPTION_ONE, "DIR", "a policy store, for the register in it", false}, \
         {"context", SL_OPTION_MANY, "FILE…", "more records, used for labels only", false}
 #define SL_OFFLINE_DECIDE_OPTIONS \
     {"as", SL_OPTION_ONE, "PARTY", "the party that asks, as the policy names it", true}, \

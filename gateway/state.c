@@ -3,6 +3,7 @@
 #include "state.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "cli.h"
 #include "metadata.h"
@@ -177,6 +178,7 @@ void sl_worker_state_free(struct sl_worker_state *state)
     sl_upstream_free(state->upstream);
     sl_identifier_free(state->identifier);
     sl_policy_unref(state->policy);
+    sl_registered_unref(state->registered);
     sl_arena_pool_free(state->arenas);
     free(state);
 }
@@ -195,43 +197,82 @@ static enum sl_status number_in_force(struct sl_store *store, struct sl_arena *a
     return SL_MISSING;
 }
 
-static enum sl_status take_up(struct sl_worker_state *state, struct sl_arena *arena)
+/* Labels rest on the policy, the programs and the register together. */
+static enum sl_status generation_of(const struct sl_worker_state *state, const struct sl_policy *policy,
+    const struct sl_registered *registered, struct sl_label_generation *out)
 {
-    struct sl_issues issues = {.arena = arena};
-    struct sl_policy *policy = NULL;
-    uint64_t number = 0;
-    SL_TRY(number_in_force(state->gateway->store, arena, &number));
-    if (state->policy && number == state->generation)
+    *out = (struct sl_label_generation){{0}};
+    if (!state->gateway->keeper)
         return SL_OK;
-    SL_TRY(sl_policy_in_force(state->gateway->store, &issues, &number, &policy));
-    struct sl_label_generation labels = {{0}};
-    enum sl_status status =
-        state->gateway->keeper ? sl_label_generation(policy, state->gateway->programs, &labels) : SL_OK;
+    SL_TRY(sl_label_generation(policy, state->gateway->programs, out));
+    return sl_label_generation_registered(registered, out);
+}
+
+/* What is taken up together, or not at all. Takes the policy's reference. */
+static enum sl_status put_in_force(
+    struct sl_worker_state *state, struct sl_policy *policy, uint64_t number, struct sl_issues *issues)
+{
+    struct sl_registered *registered = NULL;
+    struct sl_label_generation labels;
+    uint64_t length = 0;
+    enum sl_status status = sl_register_length(state->gateway->store, &length);
+    if (status == SL_OK)
+        status = sl_registered_of(state->gateway->store, policy, (int64_t)time(NULL), issues, &registered);
+    if (status == SL_OK)
+        status = generation_of(state, policy, registered, &labels);
     if (status != SL_OK) {
+        sl_registered_unref(registered);
         sl_policy_unref(policy);
         return status;
     }
     sl_policy_unref(state->policy);
-    state->label_generation = labels;
+    sl_registered_unref(state->registered);
     state->policy = policy;
+    state->registered = registered;
     state->generation = number;
+    state->register_length = length;
+    state->label_generation = labels;
     return SL_OK;
+}
+
+static bool is_due(const struct sl_worker_state *state)
+{
+    return (int64_t)time(NULL) >= sl_registered_until(state->registered);
+}
+
+static enum sl_status take_up(struct sl_worker_state *state, struct sl_issues *issues)
+{
+    struct sl_policy *policy = NULL;
+    uint64_t number = 0, length = 0;
+    SL_TRY(number_in_force(state->gateway->store, issues->arena, &number));
+    SL_TRY(sl_register_length(state->gateway->store, &length));
+    bool same = state->policy && number == state->generation;
+    if (same && length == state->register_length && !is_due(state))
+        return SL_OK;
+    if (same)
+        policy = sl_policy_ref(state->policy);
+    else
+        SL_TRY(sl_policy_in_force(state->gateway->store, issues, &number, &policy));
+    return put_in_force(state, policy, number, issues);
 }
 
 enum sl_status sl_worker_state_refresh(struct sl_worker_state *state)
 {
     /* The version is read first: what changes while the policy is being read is then seen as a change once more. */
     uint64_t version = sl_store_version(state->gateway->store);
-    if (state->policy && version == state->store_version)
+    if (state->policy && version == state->store_version && !is_due(state))
         return SL_OK;
-    struct sl_arena *arena = sl_arena_new(POLICY_ARENA);
-    enum sl_status status = arena ? take_up(state, arena) : SL_NO_MEMORY;
-    sl_arena_free(arena);
+    struct sl_issues issues = {.arena = sl_arena_new(POLICY_ARENA)};
+    enum sl_status status = issues.arena ? take_up(state, &issues) : SL_NO_MEMORY;
+    for (const struct sl_issue *i = issues.first; status == SL_OK && i; i = i->next)
+        if (sl_slice_eq(i->code, SL_LIT("register-unknown-class")))
+            fprintf(stderr, "sluice: %.*s\n", SL_FMT(i->text));
+    sl_arena_free(issues.arena);
     if (status != SL_OK) {
         /* A superseded generation is no permission either. */
         sl_policy_unref(state->policy);
         state->policy = NULL;
-        fprintf(stderr, "sluice: the policy in force cannot be read: %s\n", sl_status_name(status));
+        fprintf(stderr, "sluice: the policy in force, or the register, cannot be read: %s\n", sl_status_name(status));
         return SL_STORE;
     }
     state->store_version = version;

@@ -18,6 +18,7 @@
 #include "sluice/label.h"
 #include "sluice/ledger.h"
 #include "sluice/policy.h"
+#include "sluice/register.h"
 #include "sluice/store.h"
 
 struct sl_upstream;
@@ -55,8 +56,10 @@ struct sl_worker_state {
     struct sl_upstream *upstream;
     struct sl_policy *policy; /* NULL: the generation in force could not be read, and everything is 503 */
     uint64_t generation;
-    struct sl_label_generation label_generation; /* of labels made under `policy`; only with a keeper */
-    uint64_t store_version;                      /* of the store when `policy` was read */
+    struct sl_registered *registered;            /* what the officer's register says, compiled for `policy` */
+    uint64_t register_length;                    /* of the register when it was read */
+    struct sl_label_generation label_generation; /* of labels made under both; only with a keeper */
+    uint64_t store_version;                      /* of the store when they were read */
     size_t lingering;                            /* cancelled exchanges that have not ended yet */
 };
 
@@ -65,8 +68,8 @@ SL_MUST_CHECK enum sl_status sl_worker_state_new(
     struct sl_gateway *gateway, struct event_base *base, struct sl_issues *issues, struct sl_worker_state **out);
 void sl_worker_state_free(struct sl_worker_state *state);
 
-/* If the policy store has changed since, takes up the generation in force. Cheap when it has not. SL_STORE: there is no
- * policy to answer under. */
+/* If the policy store has changed since, or an entry of the register begins or ends by its dates, takes up what is in
+ * force. Cheap when nothing has. SL_STORE: there is no policy, or no register, to answer under. */
 SL_MUST_CHECK enum sl_status sl_worker_state_refresh(struct sl_worker_state *state);
 
 #endif
