@@ -16,7 +16,7 @@
 #define VALUE_LIMIT ((size_t)256 * 1024)
 #define KEY_LIMIT 4096u
 #define LABEL_RULES                                                                                                    \
-    "sluice labels 1" /* counted up when the labeller, or the R4 table, judges otherwise than before                   \
+    "sluice labels 2" /* counted up when the labeller, or the R4 table, judges otherwise than before                   \
                        */
 
 static const char *const tables[] = {"book", NULL};

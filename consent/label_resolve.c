@@ -453,6 +453,16 @@ static void earn_by_source(struct resolving *re, struct labelled *item)
         item->item.program);
 }
 
+/* A link to content that is not there: what was behind it, nobody has read. One that names no record is cut. */
+static void add_unread(struct resolving *re, struct labelled *from, const struct sl_reference *r)
+{
+    const struct sl_classes *unread = &re->earning->unread;
+    if (!r->type || sl_classes_empty(unread))
+        return;
+    sl_classes_join(&from->item.classes, unread);
+    sl_reason_push(re->arena, &from->item.reasons, unread, SL_WHY_UNREAD, r->span, r->target);
+}
+
 /* A defining reference that names no record here: nobody knows what the item is. */
 static void follow_defining(struct resolving *re, struct labelled *from, const struct sl_reference *r)
 {
@@ -463,6 +473,10 @@ static void follow_defining(struct resolving *re, struct labelled *from, const s
     const struct absent *absent = r->type ? sl_labeller_is_absent(re->labeller, r->type, id_of(r)) : NULL;
     if (r->type && (!absent || !absent->asked))
         return; /* unlabelled already: see judge_lacked */
+    if (r->link) {
+        add_unread(re, from, r);
+        return;
+    }
     struct sl_classes unclassified = sl_label_but_not(from, &re->earning->unclassified);
     sl_classes_join(&from->item.classes, &unclassified);
     sl_reason_push(re->arena, &from->item.reasons, &unclassified, SL_WHY_UNCLASSIFIED, r->span, r->target);
@@ -628,12 +642,33 @@ static void add_lent(struct resolving *re, const struct labelled *item, const st
         add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender, 0});
 }
 
+/* What stands behind a link is content of the element that has the link: its classes are the item's own, and a
+ * candidate code in it is one of the item. */
+static void add_linked(struct resolving *re, const struct labelled *item, const struct sl_reference *r)
+{
+    const struct sl_classes *unread = &re->earning->unread, *unknown = &re->earning->unknown_candidate;
+    const struct absent *absent = r->type && !r->item ? sl_labeller_is_absent(re->labeller, r->type, id_of(r)) : NULL;
+    if (absent && absent->asked && !sl_classes_empty(unread))
+        add_piece(re, (struct piece){r->element, r->span, *unread, SL_WHY_UNREAD, r->target, NULL, 0});
+    for (const struct labelled *to = of(r->item); to; to = next_same(r, to)) {
+        if (is_directory(to->item.type))
+            continue;
+        add_piece(re, (struct piece){r->element, r->span, to->item.classes, SL_WHY_REFERENCE, r->target, NULL, 0});
+        if (to->candidate && item->item.source == SL_SOURCE_UNKNOWN && !sl_classes_empty(unknown))
+            add_piece(re, (struct piece){r->element, r->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, r->target, NULL, 0});
+    }
+}
+
 /* A mention gives its element what its target is, where the item is not that already. Of a directory, only whether it
  * is a program. */
 static void add_mention(struct resolving *re, const struct labelled *item, const struct sl_reference *r)
 {
     enum sl_source source = SL_SOURCE_UNKNOWN;
     const struct sl_classes none = {{0}};
+    if (r->link) {
+        add_linked(re, item, r);
+        return;
+    }
     if (!r->item && is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM)
         add_lent(re, item, r, named_program(re, r), &re->earning->program);
     for (const struct labelled *to = of(r->item); to; to = next_same(r, to)) {

@@ -405,7 +405,23 @@ static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *
 
 /* ---- Other values worth a look ---- */
 
-/* Reads the content of an Attachment object or a Binary, and what its kind alone earns. */
+/* A url where a record's content may be: a reference to what it names. One that names no record is noted all the same,
+ * since it is cut. */
+static void add_link(struct walk *w, uint32_t url, uint32_t cut)
+{
+    struct target target = sl_target_read(w->labeller, text_of(w, url), w->item->base);
+    struct sl_reference *r = vector_add(w, &w->scratch->references, sizeof *r);
+    if (r)
+        *r = (struct sl_reference){.span = url,
+            .element = cut,
+            .type = target.type,
+            .target = target.text,
+            .link = true,
+            .kind = cut == w->item->item.span ? SL_REF_DEFINING : SL_REF_MENTION};
+}
+
+/* Reads the content of an Attachment object or a Binary, and what its kind alone earns. Content behind a url has the
+ * classes of what the url leads to. */
 static void earn_content(struct walk *w, uint32_t object, uint32_t data, uint32_t url, uint32_t cut)
 {
     struct sl_content *content = vector_add(w, &w->scratch->contents, sizeof *content);
@@ -413,11 +429,36 @@ static void earn_content(struct walk *w, uint32_t object, uint32_t data, uint32_
         return;
     *content = (struct sl_content){.span = object, .data = data, .url = url, .cut = cut};
     content->type = text_of(w, sl_span_member(w->doc, object, SL_NAME_contentType));
-    if (data)
-        sl_content_read(content, text_of(w, data), w->arena);
+    if (!data)
+        return;
+    sl_content_read(content, text_of(w, data), w->arena);
     bool text = sl_content_is_text(content->kind);
-    earn(w, &(struct find){.cut = cut, .span = data ? data : object, .why = text ? SL_WHY_TEXT : SL_WHY_UNREAD},
+    earn(w, &(struct find){.cut = cut, .span = data, .why = text ? SL_WHY_TEXT : SL_WHY_UNREAD},
         text ? &w->earning->text : &w->earning->unread);
+}
+
+/* The only entry of its array? */
+static bool is_alone(const struct walk *w, uint32_t entry)
+{
+    uint32_t array = w->doc->parents[entry];
+    return entry == array + 1 && w->spans[entry].next == w->spans[array].next;
+}
+
+/* Does the whole go if the value at i goes? A required element takes its parent, over any number of steps: the only
+ * content of a document is the document, and classifies it whole, wherever it is referred to. */
+static bool is_all(const struct walk *w, uint32_t i, const struct sl_r4_element *e)
+{
+    const struct frame *f = w->top;
+    for (; e && e->flags & SL_R4_REQUIRED; f--) {
+        if (f->flags & FRAME_ARRAY) {
+            if (!is_alone(w, i))
+                return false;
+            f--;
+        }
+        i = f->self;
+        e = f->element;
+    }
+    return i == w->item->item.span;
 }
 
 static void read_attachment(struct walk *w, uint32_t i, const struct place *place)
@@ -425,6 +466,8 @@ static void read_attachment(struct walk *w, uint32_t i, const struct place *plac
     uint32_t data = sl_span_member(w->doc, i, SL_NAME_data), url = sl_span_member(w->doc, i, SL_NAME_url);
     if (data || url) /* else there is nothing to read */
         earn_content(w, i, data, url, place->cut);
+    if (url && w->spans[url].type == SL_SPAN_STRING)
+        add_link(w, url, is_all(w, i, place->element) ? w->item->item.span : place->cut);
 }
 
 static void note_date(struct sl_slice *slot, struct sl_slice date)

@@ -99,6 +99,8 @@ static void patients_of(struct sl_pass *pass, const struct sl_item *item, struct
 {
     const struct sl_item *root = item;
     out->count = 0;
+    while (root->route)
+        root = root->route;
     while (root->container && root->patient_count == 0)
         root = root->container;
     if (root->patient_count == 0 && sl_r4_facts(root->type) & SL_R4_BY_ROUTE)

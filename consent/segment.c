@@ -37,6 +37,7 @@ struct segmenter {
     struct sl_item **queue; /* items withheld in step 2 or 3, whose referrers must be told */
     uint32_t queued, told;
     uint32_t *referrers, *referrer_start; /* items that refer to item n: referrers[start[n] .. start[n + 1]) */
+    const struct sl_reference **ways;     /* of what is reached by route, by number: the reference in item->route */
     struct sl_label_cache labels;
 };
 
@@ -277,11 +278,24 @@ static bool is_narrative(const struct sl_doc *doc, uint32_t span)
     return doc->spans[span].name == SL_NAME_text && doc->spans[span].type == SL_SPAN_OBJECT;
 }
 
+/* A url that leads to no record of the same server leads past every decision. */
+static enum sl_status cut_stray_links(struct segmenter *s, struct sl_item *item)
+{
+    struct sl_cause stray = {.class_bit = SL_CLASS_LIMIT, .why = "link-elsewhere"};
+    for (uint32_t i = 0; i < item->reference_count && is_released(item); i++) {
+        const struct sl_reference *r = &item->references[i];
+        if (r->link && !r->type && !r->item)
+            SL_TRY(cut(s, item, r->span, stray, true));
+    }
+    return SL_OK;
+}
+
 static enum sl_status cut_constants(struct segmenter *s, struct sl_item *item)
 {
     struct sl_cause unknown = {.class_bit = SL_CLASS_LIMIT, .why = "unknown-element"};
     for (uint32_t i = 0; i < item->unknown_count; i++)
         SL_TRY(cut(s, item, item->unknown[i], unknown, true));
+    SL_TRY(cut_stray_links(s, item));
     if (sl_ruling_may_text(item->ruling))
         return SL_OK;
     struct sl_cause narrative = {.class_bit = SL_CLASS_LIMIT, .why = "narrative"};
@@ -368,6 +382,7 @@ static enum sl_status decide_items(struct segmenter *s)
         SL_ASSERT(item->ruling);
         verdicts[i] = first_verdict(item);
         item->verdict = &verdicts[i];
+        item->route = NULL;
         item->cuts = NULL;
     }
     return SL_OK;
@@ -435,39 +450,126 @@ static bool is_shown(struct segmenter *s, const struct sl_item *item, const stru
     return n > 0;
 }
 
-static bool mark_routes(struct segmenter *s, const struct sl_item *item, bool *routed)
+/* A Provenance belongs to its targets, and not its targets to it. */
+static bool is_target(const struct sl_item *item, const struct sl_reference *reference)
 {
-    bool marked = false;
-    for (uint32_t r = 0; r < item->reference_count; r++) {
-        const struct sl_item *target = item->references[r].item;
-        if (target && is_by_route(target) && !routed[target->number] && is_shown(s, item, &item->references[r]))
-            marked = routed[target->number] = true;
-    }
-    return marked;
+    const struct sl_doc *doc = item->doc;
+    uint32_t array = doc->parents[reference->span];
+    return item->type == SL_R4_Provenance && doc->spans[array].name == SL_NAME_target &&
+           doc->parents[array] == item->span;
 }
 
-/* What is reached by route alone goes only if something that goes leads to it, over any number of steps. */
-static enum sl_status follow_routes(struct segmenter *s)
+/* What is reached belongs to what leads to it: it goes to whom that goes, on the same grounds, and what both are is
+ * what its labels say. Only now is it known under which ruling it loses parts of its own. */
+static enum sl_status reach(struct segmenter *s, const struct sl_item *from, struct sl_item *to)
 {
-    bool *routed = sl_arena_array(s->arena, s->count + 1u, sizeof *routed);
-    bool marked = false;
-    if (!routed)
-        return SL_NO_MEMORY;
-    for (uint32_t i = 0; i < s->count && !marked; i++)
-        marked = is_by_route(s->items[i]);
-    while (marked) {
-        marked = false;
-        for (uint32_t i = 0; i < s->count; i++) {
-            const struct sl_item *item = s->items[i];
-            bool goes = is_released(item) && !item->context && (routed[i] || !is_by_route(item));
-            if (goes && (item->container ? is_released(item->container) : true))
-                marked |= mark_routes(s, item, routed);
+    to->route = from;
+    to->ruling = from->ruling;
+    sl_classes_join(&to->classes, &from->classes);
+    if (!to->program.len) {
+        to->program = from->program;
+        to->named_program = from->named_program;
+    }
+    if (!to->custodian.len)
+        to->custodian = from->custodian;
+    if (to->source == SL_SOURCE_UNKNOWN)
+        to->source = from->source;
+    return cut_item(s, to);
+}
+
+static enum sl_status follow_from(struct segmenter *s, const struct sl_item *item, bool *reached)
+{
+    for (uint32_t r = 0; r < item->reference_count; r++) {
+        struct sl_item *target = item->references[r].item;
+        if (!target || target == item || !is_by_route(target) || target->route || !is_released(target) ||
+            is_target(item, &item->references[r]) || !is_shown(s, item, &item->references[r]))
+            continue;
+        s->ways[target->number] = &item->references[r];
+        SL_TRY(reach(s, item, target));
+        *reached = true;
+    }
+    return SL_OK;
+}
+
+/* Does it go, so that what it leads to may go? */
+static bool leads(const struct sl_item *item)
+{
+    bool goes = is_released(item) && !item->context && (item->route || !is_by_route(item));
+    return goes && (!item->container || is_released(item->container));
+}
+
+static enum sl_status spread(struct segmenter *s)
+{
+    for (bool reached = true; reached;) {
+        reached = false;
+        for (uint32_t i = 0; i < s->count; i++)
+            if (leads(s->items[i]))
+                SL_TRY(follow_from(s, s->items[i], &reached));
+        SL_TRY(tell_referrers(s)); /* what lost too much of its own is referred to no more */
+    }
+    return SL_OK;
+}
+
+/* A way may have gone since it was taken; there may be another. */
+static bool forget_broken(struct segmenter *s)
+{
+    bool broken = false;
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct sl_item *item = s->items[i];
+        if (item->route && item->route != item->lead && !(leads(item->route) && is_shown(s, item->route, s->ways[i]))) {
+            item->route = NULL;
+            broken = true;
         }
     }
+    return broken;
+}
+
+static void withhold_unreached(struct segmenter *s)
+{
     struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = "no-route"};
     for (uint32_t i = 0; i < s->count; i++)
-        if (is_by_route(s->items[i]) && !s->items[i]->context && !routed[i] && is_released(s->items[i]))
-            *s->items[i]->verdict = (struct sl_verdict){.decision = SL_WITHHELD, .cause = cause};
+        if (is_by_route(s->items[i]) && !s->items[i]->context && !s->items[i]->route)
+            withhold(s, s->items[i], cause);
+}
+
+/* Nor is a statement about what nothing here leads to. */
+static enum sl_status cut_targets(struct segmenter *s)
+{
+    struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = "reference-withheld"};
+    for (uint32_t i = 0; i < s->count; i++)
+        for (uint32_t r = 0; s->items[i]->type == SL_R4_Provenance && r < s->items[i]->reference_count; r++) {
+            const struct sl_reference *reference = &s->items[i]->references[r];
+            if (reference->item && is_by_route(reference->item) && !reference->item->route &&
+                is_target(s->items[i], reference))
+                SL_TRY(cut(s, s->items[i], reference->element, cause, false));
+        }
+    return SL_OK;
+}
+
+/* What is reached by route alone goes only if something that goes leads to it, over any number of steps. What turns out
+ * not to go takes more with it, so again until nothing changes: each time around something is withheld. */
+static enum sl_status follow_routes(struct segmenter *s)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < s->count && !any; i++)
+        any = is_by_route(s->items[i]);
+    s->ways = any ? sl_arena_array(s->arena, s->count, sizeof *s->ways) : NULL;
+    if (any && !s->ways)
+        return SL_NO_MEMORY;
+    for (uint32_t i = 0; i < s->count && any; i++)
+        if (s->items[i]->lead && is_by_route(s->items[i]))
+            SL_TRY(reach(s, s->items[i]->lead, s->items[i]));
+    while (any) {
+        SL_TRY(spread(s));
+        any = forget_broken(s);
+        if (any)
+            continue;
+        uint32_t before = s->queued;
+        withhold_unreached(s);
+        SL_TRY(cut_targets(s));
+        SL_TRY(tell_referrers(s));
+        any = s->queued > before;
+    }
     return SL_OK;
 }
 
@@ -528,7 +630,8 @@ enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *
     SL_TRY(number_items(&s));
     SL_TRY(decide_items(&s));
     for (uint32_t i = 0; i < s.count; i++)
-        SL_TRY(cut_item(&s, s.items[i]));
+        if (!is_by_route(s.items[i]))
+            SL_TRY(cut_item(&s, s.items[i]));
     for (uint32_t i = 0; i < s.count; i++)
         if (s.items[i]->container)
             SL_TRY(cut_contained(&s, s.items[i]));

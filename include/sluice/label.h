@@ -75,6 +75,8 @@ struct sl_reference {
     uint32_t element; /* the span to cut if the target is withheld: the smallest cuttable element or array entry */
     enum sl_r4_reference kind;
     bool patient;    /* where the target is a Patient, it is whom the item is about */
+    bool link;       /* a url, as Attachment.url: span is the string, and what the element holds is in the target. One
+                        that names no record is cut, always */
     sl_r4_node type; /* the target's type where target is "Type/id"; else 0 */
     struct sl_slice
         target; /* "Type/id", "#id", a URL or URN; empty: names no record (identifier, display, conditional) */
@@ -128,12 +130,15 @@ struct sl_item {
     struct sl_item *next;               /* in the order of adding */
     /* Set by the caller of segment, then filled in by it. */
     const struct sl_ruling *ruling;
-    struct sl_verdict *verdict; /* NULL: undecided, which is withheld */
-    const struct sl_cut *cuts;  /* what goes from a released item */
-    uint32_t meta;              /* span of its meta, an object; 0: it has none, or is not released */
-    struct sl_slice security;   /* JSON array: the labels that go out with it */
-    struct sl_slice mark;       /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
-    uint32_t number;            /* position among the labeller's items */
+    const struct sl_item *lead;  /* of what is reached by route alone: a released item of an earlier pass, after its
+                                    cuts,  that leads to it; NULL: only what is in this pass can */
+    const struct sl_item *route; /* of what is reached by route alone: the released item that leads to it */
+    struct sl_verdict *verdict;  /* NULL: undecided, which is withheld */
+    const struct sl_cut *cuts;   /* what goes from a released item */
+    uint32_t meta;               /* span of its meta, an object; 0: it has none, or is not released */
+    struct sl_slice security;    /* JSON array: the labels that go out with it */
+    struct sl_slice mark;        /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
+    uint32_t number;             /* position among the labeller's items */
 };
 
 struct sl_labeller;
