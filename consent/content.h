@@ -11,10 +11,6 @@
 
 #define SL_CONTENT_BYTES ((size_t)32 << 20) /* of one content, decoded; what is larger is not read */
 
-/* Base64 (RFC 4648, with padding), white space between characters allowed, as FHIR's base64Binary. False: it is none,
- * it is too large, or memory ran out (which the arena tells). */
-bool sl_content_decode(struct sl_slice base64, struct sl_arena *arena, struct sl_slice *bytes);
-
 /* What bytes with this contentType (may be empty) are. *text: them as UTF-8 (or ASCII with bytes that are no UTF-8
  * replaced) without a byte order mark, if the kind is one of text; borrowed from the bytes where they are that already.
  */

@@ -215,6 +215,7 @@ static enum sl_status add_entry(struct sl_exchange *x, const struct sl_found *fo
     LIT("/");
     sl_blocks_add(out, found->entry->id);
     LIT("\",\"resource\":");
+    SL_TRY(sl_content_front(x, found));
     SL_TRY(sl_edit_gather(found->page->edits, found->entry->root, out));
     sl_blocks_add(out,
         found->match ? SL_LIT(",\"search\":{\"mode\":\"match\"}},") : SL_LIT(",\"search\":{\"mode\":\"include\"}},"));
@@ -387,11 +388,37 @@ static enum sl_status answer_bundle(struct sl_exchange *x)
 
 static const struct sl_found *the_one(const struct sl_exchange *x)
 {
-    const struct sl_found *found = x->rounds ? x->rounds->first : NULL;
-    return found && found->released && found->entry->type == x->interaction.type &&
-                   sl_slice_eq(found->entry->id, x->interaction.id)
-               ? found
-               : NULL;
+    for (const struct sl_round *round = x->rounds; round; round = round->next) {
+        const struct sl_found *found = round->first; /* it was asked for first */
+        if (found && found->released && found->entry->type == x->interaction.type &&
+            sl_slice_eq(found->entry->id, x->interaction.id))
+            return found;
+    }
+    return NULL;
+}
+
+/* A text as a header's value: what is no printable ASCII has no place there. */
+static struct sl_slice as_header(struct sl_exchange *x, struct sl_slice text)
+{
+    char *copy = sl_arena_raw(x->arena, text.len + 1, 1);
+    for (size_t i = 0; copy && i < text.len; i++)
+        copy[i] = text.ptr[i] < 0x20 || text.ptr[i] > 0x7e ? ' ' : text.ptr[i];
+    return copy ? (struct sl_slice){copy, text.len} : (struct sl_slice){NULL, 0};
+}
+
+/* The bytes of a Binary have no place for the notice of 42 CFR 2.32 and for the scope of the consent: they stand in the
+ * head. */
+static enum sl_status answer_raw(struct sl_exchange *x, const struct sl_found *found, const struct notice *notice)
+{
+    SL_TRY(sl_content_answer(x, found, &x->headers[0].value));
+    add_header(x, SL_LIT("X-Content-Type-Options"), SL_LIT("nosniff"));
+    add_header(x, SL_LIT("Content-Disposition"), SL_LIT("attachment"));
+    add_header(x, SL_LIT("Content-Security-Policy"), SL_LIT("default-src 'none'; sandbox"));
+    if (notice->due)
+        add_header(x, SL_LIT("Sluice-Notice"), as_header(x, sl_policy_notice(x->policy)));
+    if (notice->statement_count)
+        add_header(x, SL_LIT("Sluice-Scope"), as_header(x, notice->statements[0]));
+    return SL_OK;
 }
 
 static enum sl_status answer_read(struct sl_exchange *x)
@@ -401,6 +428,9 @@ static enum sl_status answer_read(struct sl_exchange *x)
     if (!found)
         return SL_NOT_FOUND; /* withheld or absent: the same bytes */
     SL_TRY(disclose(x, found, &notice));
+    if (x->interaction.raw)
+        return answer_raw(x, found, &notice);
+    SL_TRY(sl_content_front(x, found));
     return sl_edit_gather(found->page->edits, found->entry->root, &x->body);
 }
 

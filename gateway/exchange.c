@@ -107,6 +107,7 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
     x->at = x->following = (struct sl_position){0};
     x->rows = x->gathered = 0;
     x->exhausted = false;
+    x->going_count = 0;
     x->wanted = page_size(x);
     x->first_page = !x->interaction.search.cursor.len;
     enum sl_status status = sl_plan(x);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What one request and its answer consist of, for the files that make up the exchange: exchange.c (the steps and their
- * dispatcher), plan.c (what to fetch), round.c (one pass), answer.c (the response), account.c (the ledger record).
- * What the connection calls is in http.h.
+ * dispatcher), plan.c and referrers.c (what to fetch), round.c (one pass), answer.c (the response), account.c (the
+ * ledger record). What the connection calls is in http.h.
  */
 #ifndef SLUICE_GATEWAY_EXCHANGE_H
 #define SLUICE_GATEWAY_EXCHANGE_H
@@ -32,6 +32,7 @@ struct sl_errand {
     const struct sl_search *search; /* what the released views must match */
     const struct sl_search *asked;  /* what the upstream is asked: whatever a cut could make match too */
     struct sl_slice *ids;
+    const struct sl_item **leads; /* of each id, the released item that leads to it; NULL: as matches, none */
     size_t id_count;
 };
 
@@ -127,9 +128,13 @@ struct sl_exchange {
 
     const struct sl_errand *errands;
     size_t errand_count;
-    struct sl_position at; /* what the next ask asks for */
-    size_t wanted;         /* matches on this page */
-    uint64_t rows;         /* fetched so far */
+    struct sl_position at;  /* what the next ask asks for */
+    bool routed;            /* a read of what is reached by route: errand 0 is it, the others are ways to it */
+    struct sl_page *target; /* of such a read, from its first pass */
+    struct sl_position going[SL_QUESTIONS]; /* of such a read: where its ways go on */
+    size_t going_count;
+    size_t wanted; /* matches on this page */
+    uint64_t rows; /* fetched so far */
     bool first_page, exhausted;
     struct sl_round *rounds, *last_round, *round; /* kept ones; the one under way */
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
@@ -154,6 +159,8 @@ struct sl_exchange {
 
 /* What this interaction fetches. SL_NOT_SUPPORTED: not in the compartment. */
 SL_MUST_CHECK enum sl_status sl_plan(struct sl_exchange *x);
+/* referrers.c: what is read, and who may point at it. */
+SL_MUST_CHECK enum sl_status sl_plan_referrers(struct sl_exchange *x);
 /* The second pass of $everything: what the released ones point at that belongs to them or to the directory. */
 SL_MUST_CHECK enum sl_status sl_plan_routes(struct sl_exchange *x);
 
@@ -173,6 +180,16 @@ SL_MUST_CHECK enum sl_status sl_answer(struct sl_exchange *x);
 /* In place of whatever was being made: the fixed answer of a status. Needs no memory but for a long `detail`; where
  * that is not to be had it is the answer of SL_NO_MEMORY. */
 void sl_answer_outcome(struct sl_exchange *x);
+
+/* ---- content.c ---- */
+
+/* Makes the links of what is released lead to us. Once everything has been matched and followed: what stands there
+ * afterwards is no reference of the record's any more. */
+SL_MUST_CHECK enum sl_status sl_content_front(struct sl_exchange *x, const struct sl_found *found);
+/* The bytes of a released Binary into the body, and what they are. SL_NOT_ACCEPTABLE: it can be had as the resource
+ * alone. */
+SL_MUST_CHECK enum sl_status sl_content_answer(
+    struct sl_exchange *x, const struct sl_found *found, struct sl_slice *type);
 
 /* ---- account.c ---- */
 

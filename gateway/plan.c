@@ -131,10 +131,15 @@ enum sl_status sl_plan(struct sl_exchange *x)
 {
     x->errands = NULL;
     x->errand_count = 0;
-    /* What belongs to whoever points at it is found by that route alone: a search for it finds nothing, whoever asks.
-     */
-    if (sl_r4_facts(x->interaction.type) & SL_R4_BY_ROUTE)
-        return x->interaction.kind == SL_SEARCH ? SL_OK : SL_NOT_FOUND;
+    x->routed = false;
+    /* What belongs to whoever points at it is found by that route alone: a search for it finds nothing, whoever asks. A
+     * Provenance says itself what it is about. */
+    if (sl_r4_facts(x->interaction.type) & SL_R4_BY_ROUTE) {
+        if (x->interaction.kind == SL_SEARCH)
+            return SL_OK;
+        if (x->interaction.type != SL_R4_Provenance)
+            return sl_plan_referrers(x);
+    }
     if (x->interaction.kind == SL_SEARCH)
         return plan_search(x);
     if (x->interaction.kind == SL_EVERYTHING)
@@ -152,6 +157,7 @@ enum sl_status sl_plan(struct sl_exchange *x)
 struct target { /* one resource that a released one points at */
     sl_r4_node type;
     struct sl_slice type_name, id;
+    const struct sl_item *lead; /* the first that points at it */
 };
 
 struct targets {
@@ -188,6 +194,7 @@ static void collect(struct sl_exchange *x, const struct sl_found *found, struct 
             !in_scope(x, one.type) || !sl_interaction_wants(&x->interaction, one.type) || has_target(targets, &one) ||
             targets->count == targets->capacity)
             continue;
+        one.lead = found->item;
         targets->list[targets->count++] = one;
     }
 }
@@ -196,15 +203,22 @@ static void collect(struct sl_exchange *x, const struct sl_found *found, struct 
 static enum sl_status add_ids(struct sl_exchange *x, struct targets *targets, size_t from, struct sl_errand *out)
 {
     struct sl_slice *ids = sl_arena_array(x->arena, SL_ASK_IDS_LIMIT, sizeof *ids);
-    if (!ids)
+    const struct sl_item **leads = sl_arena_array(x->arena, SL_ASK_IDS_LIMIT, sizeof *leads);
+    if (!ids || !leads)
         return SL_NO_MEMORY;
-    *out = (struct sl_errand){.kind = SL_ASK_IDS, .type = targets->list[from].type_name, .ids = ids};
+    *out = (struct sl_errand){.kind = SL_ASK_IDS, .type = targets->list[from].type_name, .ids = ids, .leads = leads};
     sl_r4_node type = targets->list[from].type;
     for (size_t i = from; i < targets->count && out->id_count < SL_ASK_IDS_LIMIT; i++) {
         if (targets->list[i].type != type)
             continue;
+        leads[out->id_count] = targets->list[i].lead;
         ids[out->id_count++] = targets->list[i].id;
         targets->list[i].type = 0;
+        if (type == SL_R4_Binary) { /* no search's to find */
+            out->kind = SL_ASK_READ;
+            out->id = ids[0];
+            break;
+        }
     }
     return SL_OK;
 }

@@ -77,6 +77,7 @@ void sl_rounds_drop(struct sl_exchange *x)
         x->rounds = next;
     }
     x->round = x->last_round = NULL;
+    x->target = NULL;
 }
 
 /* ---- Fetch ---- */
@@ -105,12 +106,26 @@ static void put_question(struct sl_exchange *x, struct sl_round *round, struct s
         .arena = round->arena};
 }
 
+/* What is read and the likeliest way to it; once that has led nowhere, the other ways, many together. */
+static bool put_ways(struct sl_exchange *x, struct sl_round *round)
+{
+    size_t most = x->target ? SL_QUESTIONS : 2;
+    for (size_t i = 0; i < x->going_count; i++)
+        put_question(x, round, x->going[i]);
+    x->going_count = 0;
+    for (; round->question_count < most && x->at.errand < x->errand_count; x->at.errand++)
+        put_question(x, round, (struct sl_position){.errand = x->at.errand});
+    return round->question_count > 0;
+}
+
 /* What to ask next. A search asks for one page a pass, from x->at. $everything asks for many things together: what goes
  * on from the answers before, then further errands. False: there is nothing left to ask. */
 static bool put_questions(struct sl_exchange *x, struct sl_round *round)
 {
     struct sl_position going_on[SL_QUESTIONS];
     size_t count = 0;
+    if (x->routed)
+        return put_ways(x, round);
     if (x->interaction.kind != SL_EVERYTHING) {
         if (!x->exhausted)
             put_question(x, round, x->at);
@@ -135,7 +150,9 @@ static enum sl_status advance(struct sl_exchange *x, struct sl_position *at, con
     at->upstream = page->next.len ? sl_arena_copy(x->arena, page->next) : (struct sl_slice){NULL, 0};
     if (page->next.len && !at->upstream.ptr)
         return SL_NO_MEMORY;
-    if (x->interaction.kind == SL_EVERYTHING)
+    if (x->routed && at->upstream.len)
+        x->going[x->going_count++] = *at;
+    if (x->routed || x->interaction.kind == SL_EVERYTHING)
         return SL_OK;
     x->at = page->next.len ? *at : (struct sl_position){.errand = at->errand + 1};
     x->exhausted = x->at.errand >= x->errand_count;
@@ -159,9 +176,19 @@ static struct sl_slice name_of(struct sl_round *round, const struct sl_entry *en
     return join(round->arena, sl_r4_node_name(entry->type), entry->id);
 }
 
+/* What led the second pass of $everything to it. */
+static const struct sl_item *lead_to(const struct sl_exchange *x, const struct sl_entry *entry, uint32_t errand)
+{
+    const struct sl_errand *from = &x->errands[errand];
+    for (size_t i = 0; from->leads && i < from->id_count; i++)
+        if (sl_slice_eq(from->ids[i], entry->id))
+            return from->leads[i];
+    return NULL;
+}
+
 /* A resource becomes an item of the pass, unless it is there already (two parameters of a compartment found it). */
-static enum sl_status add_entry(struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry,
-    struct sl_position position, bool match)
+static enum sl_status add_entry(const struct sl_exchange *x, struct sl_round *round, struct sl_fetched *page,
+    const struct sl_entry *entry, struct sl_position position, bool match)
 {
     struct sl_slice name = name_of(round, entry);
     struct sl_item *item = NULL;
@@ -170,6 +197,7 @@ static enum sl_status add_entry(struct sl_round *round, struct sl_fetched *page,
     if (sl_labeller_find(sl_pass_labeller(round->pass), name))
         return SL_OK;
     SL_TRY(sl_pass_add(round->pass, &page->doc, entry->root, (struct sl_slice){NULL, 0}, false, &item));
+    item->lead = lead_to(x, entry, position.errand);
     struct sl_found *found = sl_arena_alloc(round->arena, sizeof *found);
     if (!found)
         return SL_NO_MEMORY;
@@ -197,13 +225,13 @@ static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *rou
         const struct sl_entry *entry = &page->fetched->entries[i];
         struct sl_position position = page->at;
         position.skip = matches;
-        bool match = entry->match && !round->includes_only;
+        bool match = entry->match && !round->includes_only && !(x->routed && page->at.errand);
         if (entry->match && matches++ < page->at.skip) {
             if (!may_include(x))
                 continue;
             match = false; /* dealt with on an earlier page; here it may be what a match leads to */
         }
-        SL_TRY(add_entry(round, page->fetched, entry, position, match));
+        SL_TRY(add_entry(x, round, page->fetched, entry, position, match));
     }
     return SL_OK;
 }
@@ -212,6 +240,8 @@ static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *rou
  * pages something hidden filled. */
 static enum sl_status add_pages(struct sl_exchange *x, struct sl_round *round)
 {
+    if (x->routed && x->target && x->target != round->pages) /* from an earlier pass */
+        SL_TRY(add_page(x, round, x->target));
     for (uint32_t errand = 0; errand < x->errand_count; errand++)
         for (const struct sl_page *page = round->pages; page; page = page->next)
             if (page->at.errand == errand)
@@ -233,11 +263,19 @@ static enum sl_status keep_page(struct sl_round *round, struct sl_fetched *fetch
     return SL_OK;
 }
 
+/* May it be that nobody is there? A way to what is read; what a released record points at. */
+static bool may_lack(const struct sl_exchange *x, const struct sl_round *round, const struct sl_question *question)
+{
+    return round->includes_only || (x->routed && question->at.errand > 0);
+}
+
 static enum sl_status take_answer(struct sl_exchange *x, struct sl_round *round, struct sl_question *question)
 {
     struct sl_ask *ask = &question->ask;
     struct sl_fetched *fetched;
     x->why = ask->why;
+    if (may_lack(x, round, question) && (ask->status == SL_NOT_FOUND || ask->status == SL_NOT_SUPPORTED))
+        return SL_OK; /* nobody there, or a question that this EHR does not take: no way to it */
     if (ask->status != SL_OK)
         return ask->status == SL_NOT_FOUND ? SL_NOT_FOUND : SL_UPSTREAM;
     if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
@@ -264,8 +302,15 @@ static enum sl_step_result end_fetch(struct sl_exchange *x, struct sl_round *rou
 {
     round->question_count = 0;
     x->exhausted = x->exhausted || x->interaction.kind == SL_EVERYTHING;
+    if (x->routed && !x->target)
+        x->target = round->pages;
     enum sl_status status = add_pages(x, round);
     return status == SL_OK ? SL_STEP_DONE : fail(x, status, "fetch");
+}
+
+static bool is_fetched(const struct sl_exchange *x, const struct sl_round *round)
+{
+    return x->routed ? round->question_count > 0 : round->pages && x->interaction.kind != SL_EVERYTHING;
 }
 
 enum sl_step_result sl_round_fetch(struct sl_exchange *x)
@@ -282,7 +327,7 @@ enum sl_step_result sl_round_fetch(struct sl_exchange *x)
             if (status != SL_OK)
                 return fail(x, status, x->why ? x->why : "fetch");
         }
-        if ((round->pages && x->interaction.kind != SL_EVERYTHING) || !put_questions(x, round))
+        if (is_fetched(x, round) || !put_questions(x, round))
             return end_fetch(x, round);
         for (size_t i = 0; i < round->question_count; i++)
             sl_exchange_ask(x, &round->questions[i].ask);
@@ -304,9 +349,19 @@ static bool split_reference(struct sl_slice reference, struct sl_slice *type, st
     return sl_r4_resource(*type) && sl_is_id(*id);
 }
 
+/* A Binary is no search's to find (R4, binary.html): each is read. */
+static struct sl_ask *add_read(struct sl_round *round, struct sl_slice type)
+{
+    struct sl_ask *ask = &round->contexts[round->context_count++];
+    *ask = (struct sl_ask){.kind = SL_ASK_READ, .type = type, .ids = &ask->id, .arena = round->arena};
+    return ask;
+}
+
 /* The question that this reference joins: one of its type with room, or a new one. */
 static struct sl_ask *question_for(struct sl_round *round, struct sl_slice type)
 {
+    if (sl_slice_eq(type, SL_LIT("Binary")))
+        return add_read(round, type);
     for (size_t i = 0; i < round->context_count; i++) {
         struct sl_ask *ask = &round->contexts[i];
         if (sl_slice_eq(ask->type, type) && ask->id_count < SL_ASK_IDS_LIMIT)
@@ -392,6 +447,8 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     struct sl_fetched *page;
     struct sl_item *item;
     x->why = ask->why;
+    if (ask->kind == SL_ASK_READ && ask->status == SL_NOT_FOUND)
+        return sl_labeller_absent(labeller, join(round->arena, ask->type, ask->id), true);
     if (ask->status != SL_OK)
         return SL_UPSTREAM;
     if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
@@ -585,15 +642,43 @@ static void count_match(struct sl_exchange *x, struct sl_found *found)
 
 static bool is_full(const struct sl_exchange *x)
 {
-    return x->interaction.kind == SL_SEARCH && x->gathered > x->wanted;
+    return x->routed ? x->gathered > 0 : x->interaction.kind == SL_SEARCH && x->gathered > x->wanted;
+}
+
+static bool is_target(const struct sl_exchange *x, const struct sl_item *item)
+{
+    return x->routed && item->type == x->interaction.type && sl_slice_eq(item->id, x->interaction.id);
+}
+
+/* Does anything on this page point at what is read? Else the EHR has answered another question, and to go on with it
+ * would be to read all there is. */
+static bool is_way_on(const struct sl_exchange *x, const struct sl_round *round, uint32_t errand)
+{
+    for (const struct sl_found *found = round->first; found; found = found->next)
+        for (uint32_t i = 0; found->position.errand == errand && i < found->item->reference_count; i++)
+            if (found->item->references[i].item && is_target(x, found->item->references[i].item))
+                return true;
+    return false;
+}
+
+static void judge_ways(struct sl_exchange *x, const struct sl_round *round)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < x->going_count; i++)
+        if (is_way_on(x, round, x->going[i].errand))
+            x->going[kept++] = x->going[i];
+    x->going_count = kept;
+    x->exhausted = x->going_count == 0 && x->at.errand >= x->errand_count;
 }
 
 /* Notes what was withheld, and keeps the round if anything of it may be answered. */
 static void end_round(struct sl_exchange *x, struct sl_round *round)
 {
     bool any = false;
+    if (x->routed)
+        judge_ways(x, round);
     for (const struct sl_withheld *one = round->report.first; one; one = one->next)
-        if (!one->item->context)
+        if (!one->item->context && (x->exhausted || !is_target(x, one->item)))
             sl_account_withheld(x, one);
     const struct sl_ruling *last = NULL;
     for (const struct sl_found *found = round->first; found; found = found->next) {
@@ -602,7 +687,8 @@ static void end_round(struct sl_exchange *x, struct sl_round *round)
             sl_account_parties(x, last = found->item->ruling);
     }
     x->round = NULL;
-    if (!any && x->interaction.kind == SL_SEARCH) {
+    bool kept = x->routed ? !x->rounds || x->gathered : any || x->interaction.kind != SL_SEARCH;
+    if (!kept) {
         free_round(x, round);
         return;
     }

@@ -360,9 +360,61 @@ static enum sl_status read_everything(struct sl_arena *arena, struct sl_interact
     return SL_OK;
 }
 
-static enum sl_status check_format(const struct sl_request *request, struct sl_slice format, const char **why)
+/* `_route`: the record by which the client came to what it reads. */
+static enum sl_status read_route(struct sl_arena *arena, struct sl_interaction *out)
+{
+    struct sl_slice query = out->query, raw, name, value;
+    while (query.len) {
+        if (!take_pair(&query, arena, &raw, &name, &value))
+            return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
+        const char *slash = value.len ? memchr(value.ptr, '/', value.len) : NULL;
+        struct sl_slice type = {value.ptr, slash ? (size_t)(slash - value.ptr) : 0};
+        if (!sl_slice_eq(name, SL_LIT("_route")) || out->route.len || !slash || !sl_r4_resource(type) ||
+            !sl_is_id(sl_slice_from(value, type.len + 1)))
+            return SL_BAD_PARAMETER;
+        out->route = value;
+    }
+    return SL_OK;
+}
+
+static bool is_fhir_xml(struct sl_slice media)
+{
+    return same_word(media, SL_LIT("application/fhir+xml")) || same_word(media, SL_LIT("application/fhir xml")) ||
+           same_word(media, SL_LIT("xml"));
+}
+
+/* binary.html, Serving Binary Resources: the resource to who asks for FHIR, the bytes to everybody else. */
+static enum sl_status check_binary_format(
+    const struct sl_request *request, struct sl_slice format, struct sl_interaction *out)
+{
+    bool named = false, other = false, xml = false;
+    struct sl_slice rest = format;
+    if (format.ptr) {
+        struct sl_slice media = take_until(&rest, ';');
+        out->raw = !is_json_format(format);
+        return is_fhir_xml(media) ? SL_NOT_ACCEPTABLE : SL_OK;
+    }
+    for (size_t i = 0; i < request->header_count; i++) {
+        rest = request->headers[i].value;
+        while (same_word(request->headers[i].name, SL_LIT("accept")) && rest.len) {
+            struct sl_slice range = take_until(&rest, ',');
+            struct sl_slice media = take_until(&range, ';');
+            bool good = !excludes(range), fhir = is_json(media);
+            named |= good && fhir;
+            xml |= good && is_fhir_xml(media);
+            other |= good && !fhir && !is_fhir_xml(media);
+        }
+    }
+    out->raw = !named;
+    return xml && !named && !other ? SL_NOT_ACCEPTABLE : SL_OK;
+}
+
+static enum sl_status check_format(
+    const struct sl_request *request, struct sl_slice format, struct sl_interaction *out, const char **why)
 {
     *why = "format";
+    if (out->kind == SL_READ && out->type == SL_R4_Binary)
+        return check_binary_format(request, format, out);
     if (format.ptr) /* http.html, 3.2.0.1.10: _format stands before Accept */
         return is_json_format(format) ? SL_OK : SL_NOT_ACCEPTABLE;
     for (size_t i = 0; i < request->header_count; i++) {
@@ -383,11 +435,13 @@ enum sl_status sl_route(const struct sl_config *config, const struct sl_request 
     SL_TRY(check_headers(request, &found, why));
     *why = "parameter";
     SL_TRY(take_general(request->query, arena, &found.query, &format));
-    SL_TRY(check_format(request, format, why));
-    /* A read and metadata have no parameters of their own. */
+    SL_TRY(check_format(request, format, &found, why));
+    /* A read and metadata have no parameters of their own, but for what is reached by route. */
     *why = "parameter";
     if (found.kind == SL_EVERYTHING)
         SL_TRY(read_everything(arena, &found));
+    else if (found.kind == SL_READ && sl_r4_facts(found.type) & SL_R4_BY_ROUTE)
+        SL_TRY(read_route(arena, &found));
     else if (found.kind != SL_SEARCH && found.query.len)
         return SL_BAD_PARAMETER;
     *out = found;

@@ -19,6 +19,8 @@ struct sl_interaction {
     struct sl_slice type_name;   /* "Condition"; empty for metadata */
     struct sl_slice id;          /* read, everything; the patient's id of a compartment search is in `compartment` */
     struct sl_slice compartment; /* "Patient/x" of Patient/x/Type; empty otherwise */
+    struct sl_slice route;       /* read of what is reached by route: _route, the record that led to it; may be empty */
+    bool raw;                    /* read of a Binary: its bytes are wanted, not the resource */
     struct sl_slice types;       /* everything: _type, a list of resource types; empty: all */
     struct sl_slice query;       /* what is left of it for the search, without general parameters */
     struct sl_search search;     /* after sl_route_query */

@@ -180,6 +180,12 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
     return sl_buffer_failed(&transfer->body) ? 0 : size * count; /* 0 ends the transfer: too large */
 }
 
+/* It has understood, and does not do that: no such parameter, no such type. */
+static bool is_refusal(long code)
+{
+    return code == 400 || code == 403 || code == 404 || code == 405 || code == 422 || code == 501;
+}
+
 static const char *judge(struct transfer *transfer, CURLcode result, enum sl_status *status)
 {
     long code = 0;
@@ -194,6 +200,10 @@ static const char *judge(struct transfer *transfer, CURLcode result, enum sl_sta
         return "upstream-unreachable";
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &code);
     curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
+    if (ask->kind == SL_ASK_PAGE && is_refusal(code)) {
+        *status = SL_NOT_SUPPORTED;
+        return "upstream-refuses";
+    }
     if (!is_json(type))
         return "upstream-not-json";
     if ((code == 404 || code == 410) && ask->kind == SL_ASK_READ) {

@@ -38,4 +38,8 @@ struct sl_content {
     struct sl_slice replacement;
 };
 
+/* Base64 (RFC 4648, with padding), white space between characters allowed, as FHIR's base64Binary. False: it is none,
+ * it is too large, or memory ran out (which the arena tells). */
+bool sl_content_decode(struct sl_slice base64, struct sl_arena *arena, struct sl_slice *bytes);
+
 #endif
