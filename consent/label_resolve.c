@@ -456,11 +456,11 @@ static void earn_by_source(struct resolving *re, struct labelled *item)
 /* A link to content that is not there: what was behind it, nobody has read. One that names no record is cut. */
 static void add_unread(struct resolving *re, struct labelled *from, const struct sl_reference *r)
 {
-    const struct sl_classes *unread = &re->earning->unread;
-    if (!r->type || sl_classes_empty(unread))
+    struct sl_classes unread = sl_label_but_not(from, &re->earning->unread);
+    if (!r->type || sl_classes_empty(&unread))
         return;
-    sl_classes_join(&from->item.classes, unread);
-    sl_reason_push(re->arena, &from->item.reasons, unread, SL_WHY_UNREAD, r->span, r->target);
+    sl_classes_join(&from->item.classes, &unread);
+    sl_reason_push(re->arena, &from->item.reasons, &unread, SL_WHY_UNREAD, r->span, r->target);
 }
 
 /* A defining reference that names no record here: nobody knows what the item is. */
@@ -642,20 +642,27 @@ static void add_lent(struct resolving *re, const struct labelled *item, const st
         add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender, 0});
 }
 
+static void add_own(struct resolving *re, const struct labelled *item, const struct sl_reference *r,
+    const struct sl_classes *classes, enum sl_why why)
+{
+    struct sl_classes own = sl_label_but_not(item, classes);
+    if (!sl_classes_empty(&own))
+        add_piece(re, (struct piece){r->element, r->span, own, why, r->target, NULL, 0});
+}
+
 /* What stands behind a link is content of the element that has the link: its classes are the item's own, and a
  * candidate code in it is one of the item. */
 static void add_linked(struct resolving *re, const struct labelled *item, const struct sl_reference *r)
 {
-    const struct sl_classes *unread = &re->earning->unread, *unknown = &re->earning->unknown_candidate;
     const struct absent *absent = r->type && !r->item ? sl_labeller_is_absent(re->labeller, r->type, id_of(r)) : NULL;
-    if (absent && absent->asked && !sl_classes_empty(unread))
-        add_piece(re, (struct piece){r->element, r->span, *unread, SL_WHY_UNREAD, r->target, NULL, 0});
+    if (absent && absent->asked)
+        add_own(re, item, r, &re->earning->unread, SL_WHY_UNREAD);
     for (const struct labelled *to = of(r->item); to; to = next_same(r, to)) {
         if (is_directory(to->item.type))
             continue;
-        add_piece(re, (struct piece){r->element, r->span, to->item.classes, SL_WHY_REFERENCE, r->target, NULL, 0});
-        if (to->candidate && item->item.source == SL_SOURCE_UNKNOWN && !sl_classes_empty(unknown))
-            add_piece(re, (struct piece){r->element, r->span, *unknown, SL_WHY_UNKNOWN_ORIGIN, r->target, NULL, 0});
+        add_own(re, item, r, &to->item.classes, SL_WHY_REFERENCE);
+        if (to->candidate && item->item.source == SL_SOURCE_UNKNOWN)
+            add_own(re, item, r, &re->earning->unknown_candidate, SL_WHY_UNKNOWN_ORIGIN);
     }
 }
 
