@@ -4,7 +4,7 @@
 with Sluice but the published definitions (../shared/igs/hl7.fhir.r4.core):
 
   valid       exit 0, and JSON
-  less        what goes out is what came in with parts cut, but for meta.security and the display mark
+  less        what goes out is what came in with parts cut, but for meta.security, inline labels and the display mark
   whole       nothing emptied by us; what R4 requires and came in goes out
   dangling    nothing released refers to a record of the same input that was withheld
   canary      words planted in withheld records and cut elements are nowhere in the output, nor on stderr
@@ -33,6 +33,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared")
 PARTIES = (("treating-provider", "TREAT"), ("hie-partner", "TREAT"), ("front-desk", "PATADMIN"), ("emergency-clinician", "ETREAT"),
            ("health-plan", "HPAYMT"), ("patient", "PATRQT"), ("ai-agent", "TREAT"), ("research-feed", "HRESCH"))
+INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
 MARK = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-display"
 DIRECTORY = ("Organization", "Location", "Practitioner", "PractitionerRole", "HealthcareService", "Endpoint", "InsurancePlan",
              "OrganizationAffiliation")
@@ -192,6 +193,25 @@ def meta_less(out, came):
     return left, came
 
 
+def unlabelled(value):
+    """Without inline labels, and without what held nothing else."""
+    if isinstance(value, list):
+        return [unlabelled(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    out = {}
+    for key, v in value.items():
+        if key == "extension" and isinstance(v, list):
+            rest = [e for e in v if not isinstance(e, dict) or e.get("url") != INLINE]
+            if rest or not v:
+                out[key] = unlabelled(rest)
+            continue
+        left = unlabelled(v)
+        if left or not v or not key.startswith("_"):
+            out[key] = left
+    return out
+
+
 def less(small, large, path=""):
     """Where `small` is not `large` with parts cut; None if it is. Order of arrays is kept, entries match greedily."""
     if isinstance(large, dict) and isinstance(small, dict):
@@ -279,7 +299,7 @@ def places_out(source, out):
         while at < len(source.resources):
             candidate = source.resources[at]
             at += 1
-            small, large = meta_less(resource, candidate[1])
+            small, large = map(unlabelled, meta_less(resource, candidate[1]))
             if candidate[1].get("resourceType") == resource.get("resourceType") and candidate[1].get("id") == resource.get("id") and \
                     less(small, large) is None:
                 found[place] = candidate
@@ -292,9 +312,9 @@ def check_less(source, out, definitions, say):
     for place, resource in out.resources:
         if place not in found:
             came = [r for _, r in source.resources if name_of(r) == name_of(resource)]
-            say("less", name_of(resource), less(*meta_less(resource, came[0])) if came else "was not in the input")
+            say("less", name_of(resource), less(*map(unlabelled, meta_less(resource, came[0]))) if came else "was not in the input")
             continue
-        small, large = meta_less(resource, found[place][1])
+        small, large = map(unlabelled, meta_less(resource, found[place][1]))
         had = set(emptied(large))
         for path in emptied(small):
             if path not in had:

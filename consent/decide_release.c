@@ -22,18 +22,11 @@ struct relied {
     const struct sl_directive *directive; /* the first consent relied on */
 };
 
-static unsigned rank(char confidentiality)
-{
-    static const char order[] = "ULMNRV";
-    const char *at = confidentiality ? strchr(order, confidentiality) : NULL;
-    return at ? (unsigned)(at - order) : 0;
-}
-
 static void add_label(struct sl_release *out, const struct sl_coding *label)
 {
     /* The confidentiality code is one of its own, and the highest stands. */
     if (label->code.len == 1 && strchr("ULMNRV", label->code.ptr[0])) {
-        if (rank(label->code.ptr[0]) > rank(out->confidentiality))
+        if (sl_level_rank(label->code.ptr[0]) > sl_level_rank(out->confidentiality))
             out->confidentiality = label->code.ptr[0];
         return;
     }
@@ -55,7 +48,7 @@ static void add_duties(struct relied *r, const struct sl_duties *d)
     for (size_t i = 0; i < d->labels->label_count; i++)
         add_label(r->out, &d->labels->labels[i]);
     r->purpose |= d->labels->purpose;
-    if (d->labels->confidentiality && rank(d->labels->confidentiality) > rank(r->confidentiality))
+    if (d->labels->confidentiality && sl_level_rank(d->labels->confidentiality) > sl_level_rank(r->confidentiality))
         r->confidentiality = d->labels->confidentiality;
 }
 
@@ -65,7 +58,7 @@ static void add_class_labels(struct relied *r)
     for (unsigned bit = sl_classes_next(&r->classes, 0); bit < policy->class_count;
          bit = sl_classes_next(&r->classes, bit + 1)) {
         const struct sl_class *class = &policy->classes[bit];
-        if (rank(class->confidentiality) > rank(r->out->confidentiality))
+        if (sl_level_rank(class->confidentiality) > sl_level_rank(r->out->confidentiality))
             r->out->confidentiality = class->confidentiality;
         for (size_t i = 0; i < class->label_count; i++)
             add_label(r->out, &class->labels[i]);
@@ -206,18 +199,41 @@ static void take(
 }
 
 /* What a mention lends goes out under the rules and the consent that let its lender's record go. */
+static void take_lent(struct relied *r, const struct sl_part *part)
+{
+    struct sl_classes judged = part->lender->classes;
+    sl_classes_join(&judged, &part->classes);
+    take(r, part->lender, &judged, &part->classes);
+}
+
 static void take_all(struct relied *r, const struct sl_item *item)
 {
     struct sl_classes own = classes_that_go(item);
     take(r, item, &own, &own);
-    for (uint32_t i = 0; i < item->part_count; i++) {
-        const struct sl_part *part = &item->parts[i];
-        if (part->cut || !part->lender)
-            continue;
-        struct sl_classes judged = part->lender->classes;
-        sl_classes_join(&judged, &part->classes);
-        take(r, part->lender, &judged, &part->classes);
+    for (uint32_t i = 0; i < item->part_count; i++)
+        if (!item->parts[i].cut && item->parts[i].lender)
+            take_lent(r, &item->parts[i]);
+}
+
+/* What is contained is labelled by the references to it; the elements in it that have classes of their own, by
+ * themselves. */
+static void take_contained(struct relied *r, const struct sl_item *item)
+{
+    for (const struct sl_item *within = item->next; within && within->container; within = within->next)
+        if (within->part_count && within->verdict && within->verdict->decision == SL_RELEASED)
+            take_all(r, within);
+}
+
+/* One element's, as part of its whole: what the whole goes out under, it does too. */
+static void take_part(struct relied *r, const struct sl_item *item, const struct sl_part *part)
+{
+    struct sl_classes classes = item->classes;
+    if (part->lender) {
+        take_lent(r, part);
+        return;
     }
+    sl_classes_join(&classes, &part->classes);
+    take(r, item, &classes, &classes);
 }
 
 static int order_slices(struct sl_slice a, struct sl_slice b)
@@ -234,26 +250,91 @@ static int order_labels(const void *a, const void *b)
     return order ? order : order_slices(x->code, y->code);
 }
 
-enum sl_status sl_ruling_release(
-    const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena, struct sl_release *out)
+static enum sl_status begin_release(
+    struct relied *r, const struct sl_ruling *ruling, struct sl_arena *arena, struct sl_release *out)
 {
-    struct relied r = {.ruling = ruling, .out = out};
-    *out = (struct sl_release){.confidentiality = 'U'};
-    out->labels = sl_arena_raw(arena, LABEL_LIMIT, sizeof *out->labels);
+    *r = (struct relied){.ruling = ruling, .out = out};
+    *out = (struct sl_release){.confidentiality = 'U', .labels = out->labels};
     if (!out->labels)
-        return SL_NO_MEMORY;
-    take_all(&r, item);
-    if (r.confidentiality)
-        out->confidentiality = r.confidentiality;
-    if (r.purpose) {
+        out->labels = sl_arena_raw(arena, LABEL_LIMIT, sizeof *out->labels);
+    return out->labels ? SL_OK : SL_NO_MEMORY;
+}
+
+static enum sl_status end_release(struct relied *r, struct sl_arena *arena)
+{
+    struct sl_release *out = r->out;
+    if (r->confidentiality)
+        out->confidentiality = r->confidentiality;
+    if (r->purpose) {
         struct sl_coding purpose = {.system = SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ActReason"),
-            .code = sl_purpose_find(ruling->recipient.purpose)};
+            .code = sl_purpose_find(r->ruling->recipient.purpose)};
         add_label(out, &purpose);
     }
     qsort(out->labels, out->label_count, sizeof *out->labels, order_labels);
-    if (r.directive)
-        out->consent = sl_directive_id(r.directive);
-    return out->notice ? write_statement(&r, r.directive, arena) : SL_OK;
+    if (r->directive)
+        out->consent = sl_directive_id(r->directive);
+    return out->notice ? write_statement(r, r->directive, arena) : SL_OK;
+}
+
+enum sl_status sl_ruling_release(
+    const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena, struct sl_release *out)
+{
+    struct relied r;
+    out->labels = NULL;
+    SL_TRY(begin_release(&r, ruling, arena, out));
+    take_all(&r, item);
+    if (!item->container)
+        take_contained(&r, item);
+    return end_release(&r, arena);
+}
+
+enum sl_status sl_ruling_release_of(const struct sl_ruling *ruling, const struct sl_item *item,
+    const struct sl_part *part, struct sl_arena *arena, struct sl_release *out)
+{
+    struct relied r;
+    SL_TRY(begin_release(&r, ruling, arena, out));
+    if (part)
+        take_part(&r, item, part);
+    else
+        take(&r, item, &item->classes, &item->classes);
+    return end_release(&r, arena);
+}
+
+enum sl_status sl_release_join(struct sl_release *release, const struct sl_release *more)
+{
+    if (sl_level_rank(more->confidentiality) > sl_level_rank(release->confidentiality))
+        release->confidentiality = more->confidentiality;
+    for (size_t i = 0; i < more->label_count; i++)
+        add_label(release, &more->labels[i]);
+    qsort(release->labels, release->label_count, sizeof *release->labels, order_labels);
+    return release->label_count < LABEL_LIMIT ? SL_OK : SL_LIMIT;
+}
+
+enum sl_status sl_release_copy(struct sl_release *out, const struct sl_release *release, struct sl_arena *arena)
+{
+    struct sl_coding *room = out->labels ? out->labels : sl_arena_raw(arena, LABEL_LIMIT, sizeof *room);
+    if (!room)
+        return SL_NO_MEMORY;
+    if (release->label_count)
+        memcpy(room, release->labels, release->label_count * sizeof *room);
+    *out = *release;
+    out->labels = room;
+    return SL_OK;
+}
+
+bool sl_ruling_inline(const struct sl_ruling *ruling)
+{
+    return ruling->policy->inline_labels;
+}
+
+const struct sl_earning *sl_ruling_earning(const struct sl_ruling *ruling)
+{
+    return &ruling->policy->earning;
+}
+
+struct sl_slice sl_ruling_short_notice(const struct sl_ruling *ruling)
+{
+    return ruling->policy->short_notice;
 }
 
 struct listing {

@@ -353,19 +353,11 @@ static enum sl_match match_data(const struct sl_asking *asking, const struct sl_
 
 /* ---- Labels ---- */
 
-/* U, L, M, N, R, V as 1 to 6 (DS4P: the order of confidentiality); 0: none of them. */
-static int rank(char code)
-{
-    static const char order[] = "ULMNRV";
-    const char *found = code ? strchr(order, code) : NULL;
-    return found ? (int)(found - order) + 1 : 0;
-}
-
 /* Some codes, deprecated now, stood in that system for other things than confidentiality: they count as any label. */
 static int confidentiality(const struct sl_value *label)
 {
     bool system = sl_slice_eq(label->system, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-Confidentiality"));
-    return system && label->code.len == 1 ? rank(label->code.ptr[0]) : 0;
+    return system && label->code.len == 1 ? (int)sl_level_rank(label->code.ptr[0]) : 0;
 }
 
 /* What a label of the Consent says also of another one's data. The code system itself has these as siblings, so the
@@ -474,12 +466,12 @@ static enum sl_match match_other_labels(const struct sl_asking *asking, const st
  * is not said. */
 static enum sl_match match_mark(const struct sl_asking *asking, int mark)
 {
-    int highest = rank('N');
+    int highest = (int)sl_level_rank('N');
     const struct sl_classes *classes = asking->classes;
     for (unsigned bit = sl_classes_next(classes, 0); bit < SL_CLASS_LIMIT; bit = sl_classes_next(classes, bit + 1)) {
         const struct sl_class *class = sl_policy_class(asking->policy, bit);
-        if (class && rank(class->confidentiality) > highest)
-            highest = rank(class->confidentiality);
+        if (class && (int)sl_level_rank(class->confidentiality) > highest)
+            highest = (int)sl_level_rank(class->confidentiality);
     }
     return highest <= mark ? SL_MET : SL_UNTOLD;
 }

@@ -12,9 +12,10 @@
 #include "sluice/register.h"
 #include "terminology.h"
 
-struct sl_security_rule { /* a label found in meta.security or inline */
+struct sl_security_rule { /* a label found in meta.security or inline; of notes: their type */
     struct sl_slice system, code;
     struct sl_classes classes;
+    struct sl_classes bearers; /* classes that go out under this very label: who has one earns nothing by it */
 };
 
 struct sl_earning {

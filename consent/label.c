@@ -352,6 +352,10 @@ static bool number_security(struct sl_labeller *labeller)
         labeller->security_systems[i] = sl_terminology_system(e->terminology, e->security[i].system);
     labeller->system_value =
         sl_terminology_system(e->terminology, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ObservationValue"));
+    labeller->system_act =
+        sl_terminology_system(e->terminology, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ActCode"));
+    labeller->system_level =
+        sl_terminology_system(e->terminology, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-Confidentiality"));
     return true;
 }
 

@@ -32,7 +32,8 @@ struct piece { /* of evidence for a part, from either phase */
     enum sl_why why;
     struct sl_slice detail;
     const struct sl_item *lender; /* of a mention: whose classes they are */
-    size_t order;                 /* of finding: the last resort of sorting */
+    const struct sl_security_rule *label;
+    size_t order; /* of finding: the last resort of sorting */
 };
 
 struct resolving {
@@ -566,6 +567,49 @@ static void follow_visits(struct resolving *re)
             re->made.list[i].from->item.unlabelled = "chain-too-long";
 }
 
+/* ---- Labels that came with records ---- */
+
+/* Does the level that meta gives say of the whole no more than its inline labels do of their elements? It is then the
+ * highest of these (DS4P: high-water mark). */
+static bool is_high_water(const struct labelled *item)
+{
+    return item->inlined && sl_level_rank(item->inline_level) >= sl_level_rank(item->level);
+}
+
+/*
+ * What the labels of the whole earn. A label that goes out with a class which the record has for another reason says
+ * nothing new: a tracked infection goes out as one that is passed on by sex, and does not become the broader class when
+ * it comes back. True: something was earned.
+ */
+static bool earn_by_labels(struct resolving *re, struct labelled *item)
+{
+    const struct sl_classes had = item->item.classes;
+    bool earned = false;
+    for (const struct evidence *e = item->labels; e; e = e->next) {
+        if (sl_classes_meet(&had, &e->label->bearers) || (e->level && is_high_water(item)))
+            continue;
+        struct sl_classes classes = sl_label_but_not(item, &e->classes);
+        if (sl_classes_empty(&classes))
+            continue;
+        earned |= !sl_classes_within(&classes, &item->item.classes);
+        sl_classes_join(&item->item.classes, &classes);
+        sl_reason_push(re->arena, &item->item.reasons, &classes, SL_WHY_SECURITY, e->span, e->detail);
+    }
+    return earned;
+}
+
+/* After all other reasons, those that references bring among them. */
+static bool judge_labels(struct resolving *re)
+{
+    bool earned = false;
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+        item->item.level = is_high_water(item) ? 0 : item->level;
+        if (item->labels)
+            earned |= earn_by_labels(re, item);
+    }
+    return earned;
+}
+
 static void find_classes(struct resolving *re)
 {
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next))
@@ -579,6 +623,10 @@ static void find_classes(struct resolving *re)
     bool settled = settle(re, &re->defined, pass_defined);
     if (earn_late(re))
         settled &= settle(re, &re->defined, pass_defined);
+    if (judge_labels(re)) {
+        follow_visits(re);
+        settled &= settle(re, &re->defined, pass_defined);
+    }
     for (size_t i = 0; i < re->defined.count && !settled; i++)
         if (!re->defined.list[i].from->item.unlabelled)
             re->defined.list[i].from->item.unlabelled = "chain-too-long";
@@ -612,10 +660,10 @@ static void add_evidence(struct resolving *re, const struct labelled *item)
     for (const struct evidence *e = item->evidence; e; e = e->next) {
         struct sl_classes classes = sl_label_but_not(item, &e->classes);
         if (!sl_classes_empty(&classes))
-            add_piece(re, (struct piece){e->part, e->span, classes, e->why, e->detail, NULL, 0});
+            add_piece(re, (struct piece){e->part, e->span, classes, e->why, e->detail, NULL, e->label, 0});
         if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) &&
             !sl_classes_empty(&unknown))
-            add_piece(re, (struct piece){e->part, e->span, unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL, 0});
+            add_piece(re, (struct piece){e->part, e->span, unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL, NULL, 0});
     }
 }
 
@@ -639,7 +687,7 @@ static void add_lent(struct resolving *re, const struct labelled *item, const st
     bool own = sl_classes_within(classes, &item->item.classes) &&
                (!lender || !lender->program.len || sl_slice_eq(lender->program, item->item.program));
     if (!own && !sl_classes_empty(classes))
-        add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender, 0});
+        add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender, NULL, 0});
 }
 
 static void add_own(struct resolving *re, const struct labelled *item, const struct sl_reference *r,
@@ -647,7 +695,7 @@ static void add_own(struct resolving *re, const struct labelled *item, const str
 {
     struct sl_classes own = sl_label_but_not(item, classes);
     if (!sl_classes_empty(&own))
-        add_piece(re, (struct piece){r->element, r->span, own, why, r->target, NULL, 0});
+        add_piece(re, (struct piece){r->element, r->span, own, why, r->target, NULL, NULL, 0});
 }
 
 /* What stands behind a link is content of the element that has the link: its classes are the item's own, and a
@@ -700,11 +748,52 @@ static int order_pieces(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/*
+ * The inline labels of one element, the pieces [begin, end). What the element is for another reason says nothing new,
+ * as of the whole. The rest, on an element that mentions a record, is about that record: its lender's consents speak.
+ */
+static void judge_inline(struct resolving *re, const struct sl_item *item, size_t begin, size_t end)
+{
+    struct sl_classes had = item->classes;
+    const struct sl_item *lender = NULL;
+    bool labels = false;
+    for (size_t i = begin; i < end; i++) {
+        labels |= re->pieces[i].label != NULL;
+        if (!re->pieces[i].label)
+            sl_classes_join(&had, &re->pieces[i].classes);
+        if (!lender)
+            lender = re->pieces[i].lender;
+    }
+    for (size_t i = begin; i < end && labels; i++) {
+        struct piece *p = &re->pieces[i];
+        if (p->label && sl_classes_meet(&had, &p->label->bearers))
+            p->classes = (struct sl_classes){{0}};
+        else if (p->label)
+            p->lender = lender;
+    }
+}
+
+/* Sorted, and without what earns nothing. */
+static void settle_pieces(struct resolving *re, const struct sl_item *item)
+{
+    qsort(re->pieces, re->piece_count, sizeof *re->pieces, order_pieces);
+    size_t kept = 0;
+    for (size_t begin = 0, end; begin < re->piece_count; begin = end) {
+        for (end = begin + 1; end < re->piece_count && re->pieces[end].part == re->pieces[begin].part;)
+            end++;
+        judge_inline(re, item, begin, end);
+    }
+    for (size_t i = 0; i < re->piece_count; i++)
+        if (!sl_classes_empty(&re->pieces[i].classes))
+            re->pieces[kept++] = re->pieces[i];
+    re->piece_count = kept;
+}
+
 static void make_parts(struct resolving *re, struct sl_item *item)
 {
     if (!re->piece_count)
         return;
-    qsort(re->pieces, re->piece_count, sizeof *re->pieces, order_pieces);
+    settle_pieces(re, item);
     item->parts = sl_arena_array(re->arena, re->piece_count, sizeof *item->parts);
     if (!item->parts)
         return;

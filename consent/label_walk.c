@@ -48,7 +48,7 @@ struct nested {
 /* Kept from one resource to the next, so that vectors grow once. */
 struct walk_scratch {
     struct frame stack[STACK_DEPTH];
-    struct vector references, unknown, texts, patients, authors, contents, nested;
+    struct vector references, unknown, texts, patients, authors, contents, inlines, nested;
 };
 
 struct walk {
@@ -194,22 +194,66 @@ static bool is_note(const struct walk *w, const struct sl_r4_element *element)
            (element->name == SL_NAME_type || element->name == SL_NAME_category || element->name == SL_NAME_code);
 }
 
-/* A label without a system, or in the wrong case, is believed all the same: it can only restrict. */
-/* A label of meta.security, of a document's or a Consent's securityLabel, or of an inline label: classes by the
- * policy's table. */
-static void read_label(struct walk *w, uint32_t span, uint32_t cut, struct sl_slice system, struct sl_slice code)
+/* Where a label was found. */
+enum label_place { LABEL_META, LABEL_ELEMENT, LABEL_INLINE };
+
+/* What a label earns is worked out once all else is known of the record: see judge_labels in label_resolve.c. */
+static void note_label(
+    struct walk *w, enum label_place place, uint32_t span, uint32_t cut, const struct sl_security_rule *rule)
 {
+    struct labelled *item = w->item;
+    struct evidence *e = sl_arena_raw(w->arena, 1, sizeof *e);
+    if (!e)
+        return;
+    struct evidence **list = cut == item->item.span ? &item->labels : &item->evidence;
+    *e = (struct evidence){.part = cut,
+        .span = span,
+        .classes = rule->classes,
+        .why = SL_WHY_SECURITY,
+        .label = rule,
+        .level = place == LABEL_META && rule->code.len == 1 && sl_level_rank(rule->code.ptr[0]),
+        .detail = rule->code,
+        .next = *list};
+    *list = e;
+}
+
+static bool is_system(sl_system number, sl_system wanted)
+{
+    return number == wanted && number > SL_SYSTEM_UNKNOWN;
+}
+
+/* The confidentiality of the whole, and the highest inline one, of what is contained too. */
+static void note_level(struct walk *w, enum label_place place, sl_system system, struct sl_slice code)
+{
+    struct labelled *item = w->item;
+    if (!is_system(system, w->labeller->system_level) || code.len != 1 || !sl_level_rank(code.ptr[0]))
+        return;
+    if (place == LABEL_META && sl_level_rank(code.ptr[0]) > sl_level_rank(item->level))
+        item->level = code.ptr[0];
+    for (; place == LABEL_INLINE && item; item = (struct labelled *)item->item.container)
+        if (sl_level_rank(code.ptr[0]) > sl_level_rank(item->inline_level))
+            item->inline_level = code.ptr[0];
+}
+
+/* A label of meta.security, of a document's or a Consent's securityLabel, or an inline one. One without a system, or in
+ * the wrong case, is believed all the same: it can only restrict. */
+static void read_label(
+    struct walk *w, enum label_place place, uint32_t span, uint32_t cut, struct sl_slice system, struct sl_slice code)
+{
+    const struct sl_labeller *labeller = w->labeller;
     const struct sl_earning *e = w->earning;
     sl_system number = sl_labeller_system(w->labeller, system);
-    w->ai |= number == w->labeller->system_value && number > SL_SYSTEM_UNKNOWN && sl_slice_eq(code, SL_LIT("AIAST"));
+    w->ai |= is_system(number, labeller->system_value) && sl_slice_eq(code, SL_LIT("AIAST"));
+    w->item->inlined |=
+        place == LABEL_META && is_system(number, labeller->system_act) && sl_slice_eq(code, SL_LIT(SL_INLINED));
+    note_level(w, place, number, code);
     for (size_t i = 0; i < e->security_count; i++) {
         const struct sl_security_rule *rule = &e->security[i];
-        bool same = number > SL_SYSTEM_UNKNOWN ? number == w->labeller->security_systems[i]
+        bool same = number > SL_SYSTEM_UNKNOWN ? number == labeller->security_systems[i]
                                                : system.len == 0 || sl_slice_eq(system, rule->system);
         bool named = code.len == rule->code.len && strncasecmp(code.ptr, rule->code.ptr, code.len) == 0;
         if (same && named)
-            earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_SECURITY, .detail = rule->code},
-                &rule->classes);
+            note_label(w, place, span, cut, rule);
     }
 }
 
@@ -279,7 +323,7 @@ static bool read_coding(struct walk *w, const struct place *place, uint32_t i, b
         return false;
     bool meta = place->element->parent == SL_R4_Meta && place->element->name == SL_NAME_security;
     if (meta || place->element->name == SL_NAME_securityLabel) {
-        read_label(w, i, w->item->item.span, text_of(w, system), text_of(w, code));
+        read_label(w, meta ? LABEL_META : LABEL_ELEMENT, i, w->item->item.span, text_of(w, system), text_of(w, code));
         return true;
     }
     return read_code(w, place, i, text_of(w, system), text_of(w, code));
@@ -496,20 +540,23 @@ static uint32_t other_half(const struct walk *w, const struct frame *f)
     return w->spans[main].type == SL_SPAN_ARRAY && entry < w->spans[main].next ? entry : f->self;
 }
 
-/* DS4P's inline label: classes for what the extension stands on. */
+/* DS4P's inline label: classes for what the extension stands on. One within an extension is about that extension. */
 static void read_inline_label(struct walk *w, uint32_t i)
 {
-    struct sl_slice url =
-        SL_LIT("http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label");
     uint32_t at = sl_span_member(w->doc, i, SL_NAME_url);
-    if (!at || !sl_span_is(w->doc, at, url))
+    if (!at || !sl_span_is(w->doc, at, SL_LIT(SL_INLINE_LABEL)))
         return;
+    struct sl_inline *label = vector_add(w, &w->scratch->inlines, sizeof *label);
+    if (label)
+        *label = (struct sl_inline){.span = i};
     uint32_t coding = sl_span_member(w->doc, i, SL_NAME_valueCoding);
     if (!coding || w->spans[coding].type != SL_SPAN_OBJECT)
         return;
     const struct frame *holder = w->top->flags & FRAME_ARRAY ? w->top - 1 : w->top;
-    uint32_t cut = holder->flags & FRAME_SIBLING ? other_half(w, holder) : holder->self;
-    read_label(w, coding, cut, text_of(w, sl_span_member(w->doc, coding, SL_NAME_system)),
+    uint32_t cut = holder->flags & FRAME_EXTENSION ? holder->cut
+                   : holder->flags & FRAME_SIBLING ? other_half(w, holder)
+                                                   : holder->self;
+    read_label(w, LABEL_INLINE, coding, cut, text_of(w, sl_span_member(w->doc, coding, SL_NAME_system)),
         text_of(w, sl_span_member(w->doc, coding, SL_NAME_code)));
 }
 
@@ -589,10 +636,11 @@ static uint32_t visit_half(struct walk *w, uint32_t i, const struct sl_r4_elemen
         return i + 1;
     if (!(e->flags & SL_R4_PRIMITIVE) || (in_array ? array : array != ((e->flags & SL_R4_MANY) != 0)))
         return skip_unknown(w, i);
+    uint16_t flags = f->flags & (FRAME_DEFINES | FRAME_EXTENSION);
     if (array)
-        push(w, i, f->node, e, (f->flags & FRAME_DEFINES) | FRAME_ARRAY | FRAME_SIBLING, f->cut);
+        push(w, i, f->node, e, flags | FRAME_ARRAY | FRAME_SIBLING, f->cut);
     else if (w->spans[i].type == SL_SPAN_OBJECT)
-        push(w, i, SL_R4_Element, e, (f->flags & FRAME_DEFINES) | FRAME_SIBLING, i);
+        push(w, i, SL_R4_Element, e, flags | FRAME_SIBLING, flags & FRAME_EXTENSION ? f->cut : i);
     else
         return skip_unknown(w, i);
     if (array && !w->too_deep)
@@ -811,6 +859,7 @@ static void take_lists(struct walk *w)
     item->references = vector_take(w, &s->references, sizeof *item->references, &item->reference_count);
     item->unknown = vector_take(w, &s->unknown, sizeof *item->unknown, &item->unknown_count);
     item->texts = vector_take(w, &s->texts, sizeof *item->texts, &item->text_count);
+    item->inlines = vector_take(w, &s->inlines, sizeof *item->inlines, &item->inline_count);
     item->contents = vector_take(w, &s->contents, sizeof *item->contents, &item->content_count);
     item->patients = vector_take(w, &s->patients, sizeof *item->patients, &item->patient_count);
     item->authors = vector_take(w, &s->authors, sizeof *item->authors, &item->author_count);

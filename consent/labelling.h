@@ -17,7 +17,9 @@ struct evidence {
     uint32_t span; /* of the evidence itself */
     struct sl_classes classes;
     enum sl_why why;
-    bool candidate; /* a Part 2 candidate code, strong: Part 2 where the source is unknown */
+    bool candidate;                       /* a Part 2 candidate code, strong: Part 2 where the source is unknown */
+    const struct sl_security_rule *label; /* it is a label that came with the record; NULL: anything else */
+    bool level;                           /* and it is the confidentiality that meta gives */
     struct sl_slice detail;
     struct evidence *next;
 };
@@ -30,6 +32,9 @@ struct labelled {
     const struct sl_reason *base_reasons;
     const char *base_unlabelled;
     struct evidence *evidence;
+    struct evidence *labels;  /* of meta.security, for the whole */
+    bool inlined;             /* PROCESSINLINELABEL is among them: the level is the highest of the inline ones */
+    char level, inline_level; /* confidentiality of meta.security; the highest inline, contained resources' too */
     struct labelled *same_id, *same_url; /* another item of the same name: a version, a copy in the context */
     bool known;                          /* from the label book: no document, and its source is what the book says */
     enum sl_source known_source;
@@ -54,6 +59,10 @@ struct absent {
     struct sl_slice name;
     bool used, asked;
 };
+
+/* DS4P: an element's own labels, and the label that says there are some. */
+#define SL_INLINE_LABEL "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+#define SL_INLINED "PROCESSINLINELABEL"
 
 #define TYPE_CACHE 64u
 #define SYSTEM_CACHE 128u /* a power of two */
@@ -81,6 +90,7 @@ struct sl_labeller {
     const struct sl_reason **type_reasons; /* by node: the reason every resource of a type has */
     sl_system *security_systems;           /* of earning->security, by place */
     sl_system system_value;                /* v3-ObservationValue */
+    sl_system system_act, system_level;    /* v3-ActCode, v3-Confidentiality */
     struct walk_scratch *scratch;
 };
 

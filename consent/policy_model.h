@@ -114,6 +114,7 @@ struct sl_policy {
     size_t source_count;
 
     struct sl_slice title, version, notice, short_notice, notice_version;
+    bool inline_labels;    /* elements carry labels of their own; else the whole is labelled for them */
     bool denials_give_way; /* a patient's denial gives way to a complete declaration of an emergency */
 
     struct sl_class classes[SL_CLASS_LIMIT];
@@ -167,6 +168,10 @@ struct sl_slice sl_purpose_name(size_t index);
 /* ---- security_label.c: the codes of security_labels.def ---- */
 
 /* The rows with this code, at most `max`, as codings; those that may be emitted first. `emit_only`: no others. */
+/* What HL7 says of a label that came with a record. RETIRED: *now is what stands in its place today; code empty: none.
+ */
+enum sl_label_standing { SL_LABEL_UNKNOWN, SL_LABEL_KNOWN, SL_LABEL_RETIRED };
+enum sl_label_standing sl_security_label_now(const struct sl_coding *came, struct sl_coding *now);
 size_t sl_security_label_find(struct sl_slice code, bool emit_only, struct sl_coding *out, size_t max);
 struct sl_slice sl_security_label_nearest(struct sl_slice code);
 

@@ -886,6 +886,19 @@ static enum sl_status make_room(struct reader *r)
     return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
 }
 
+/* Which classes go out under a label that earns others. */
+static void find_bearers(const struct reader *r)
+{
+    for (size_t i = 0; i < r->security_count; i++)
+        for (unsigned bit = 0; bit < r->policy->class_count; bit++) {
+            const struct sl_class *class = &r->policy->classes[bit];
+            for (size_t k = 0; k < class->label_count; k++)
+                if (sl_slice_eq(class->labels[k].code, r->security[i].code) &&
+                    sl_slice_eq(class->labels[k].system, r->security[i].system))
+                    sl_classes_add(&r->security[i].bearers, bit);
+        }
+}
+
 enum sl_status sl_policy_read(struct sl_policy *policy)
 {
     struct reader r = {.policy = policy};
@@ -894,6 +907,7 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
         return SL_UNAVAILABLE;
     SL_TRY(each_entry(&r, "classes", read_class));
     give_others(&r);
+    find_bearers(&r);
     for (unsigned bit = policy->class_count; bit < SL_CLASS_LIMIT; bit++)
         sl_classes_add(&policy->strange, bit);
     SL_TRY(each_entry(&r, "parties", read_party));

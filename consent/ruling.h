@@ -78,6 +78,8 @@ bool sl_rule_speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, 
 struct sl_classes sl_rule_reach(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state);
 /* Does a release rest on a declared emergency (by its condition or by the only parties it reaches)? */
 bool sl_rule_rests_on_emergency(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state);
+/* How the policy's classes are earned. */
+const struct sl_earning *sl_ruling_earning(const struct sl_ruling *ruling);
 /* The masks if every consent were given, and none that restricts: what the recipient could have at best. */
 void sl_masks_at_best(const struct sl_ruling *ruling, struct masks *out);
 

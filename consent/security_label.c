@@ -44,3 +44,31 @@ struct sl_slice sl_security_label_nearest(struct sl_slice code)
         words[i] = rows[i].coding.code;
     return sl_nearest_word(code, words, COUNT);
 }
+
+/* Codes that were given up for others; the rest of what is retired stands today in v3-ActCode under the same code. */
+static struct sl_slice successor(struct sl_slice code)
+{
+    static const char *const given_up[][2] = {
+        {"NORDSLCD", "NORDSCLCD"}, {"SICKLE", "SCA"}, {"Title38Part1", "Title38Section7332"}};
+    for (size_t i = 0; i < sizeof given_up / sizeof *given_up; i++)
+        if (sl_slice_eq(code, sl_slice_of(given_up[i][0])))
+            return sl_slice_of(given_up[i][1]);
+    return code;
+}
+
+enum sl_label_standing sl_security_label_now(const struct sl_coding *came, struct sl_coding *now)
+{
+    static const struct sl_slice purposes = SYSTEM("http://terminology.hl7.org/CodeSystem/v3-ActReason");
+    *now = *came;
+    for (size_t i = 0; i < COUNT; i++) {
+        if (!sl_slice_eq(rows[i].coding.code, came->code) || !sl_slice_eq(rows[i].coding.system, came->system))
+            continue;
+        if (rows[i].use == EMIT)
+            return SL_LABEL_KNOWN;
+        if (!sl_security_label_find(successor(came->code), true, now, 1))
+            *now = (struct sl_coding){.code = {NULL, 0}};
+        return SL_LABEL_RETIRED;
+    }
+    bool purpose = sl_slice_eq(came->system, purposes) && sl_slice_eq(sl_purpose_find(came->code), came->code);
+    return purpose ? SL_LABEL_KNOWN : SL_LABEL_UNKNOWN;
+}

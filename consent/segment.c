@@ -438,16 +438,20 @@ static enum sl_status tell_referrers(struct segmenter *s)
     return SL_OK;
 }
 
-/* Is the reference still there, in what goes out? */
+/* Is the value still there, in what goes out? */
+static bool is_left(const struct gone *gone, const struct sl_item *item, uint32_t span)
+{
+    const struct sl_doc *doc = item->doc;
+    if (!gone || span < item->span || span >= doc->spans[item->span].next)
+        return false;
+    while (span != item->span && !is_gone(gone, span))
+        span = doc->parents[span];
+    return span == item->span && !is_gone(gone, span);
+}
+
 static bool is_shown(struct segmenter *s, const struct sl_item *item, const struct sl_reference *reference)
 {
-    struct step steps[MAX_STEPS];
-    const struct gone *gone = gone_of(s, item->doc);
-    unsigned n = gone ? trace(item, reference->span, steps) : 0;
-    for (unsigned i = 0; i < n; i++)
-        if (is_gone(gone, steps[i].span))
-            return false;
-    return n > 0;
+    return is_left(gone_of(s, item->doc), item, reference->span);
 }
 
 /* A Provenance belongs to its targets, and not its targets to it. */
@@ -583,6 +587,18 @@ static void follow_container(struct segmenter *s)
     }
 }
 
+/* What is left of an item's parts and inline labels once everything has been cut: labels are of that alone. */
+static void settle_parts(struct segmenter *s, struct sl_item *item)
+{
+    const struct gone *gone = item->part_count || item->inline_count ? gone_of(s, item->doc) : NULL;
+    for (uint32_t i = 0; i < item->part_count; i++) {
+        item->parts[i].cut |= !is_left(gone, item, item->parts[i].span);
+        item->parts[i].label = (struct sl_slice){NULL, 0};
+    }
+    for (uint32_t i = 0; i < item->inline_count; i++)
+        item->inlines[i].cut = !is_left(gone, item, item->inlines[i].span);
+}
+
 /* ---- The two doors of this module ---- */
 
 /* What is cut out of a contained resource is cut out of the one that holds it: so it is told, and so it is edited. Told
@@ -638,6 +654,9 @@ enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *
     SL_TRY(tell_referrers(&s));
     SL_TRY(follow_routes(&s));
     follow_container(&s);
+    for (uint32_t i = 0; i < s.count; i++)
+        if (is_released(s.items[i]) && !s.items[i]->context)
+            settle_parts(&s, s.items[i]);
     for (uint32_t i = 0; i < s.count; i++) {
         if (is_released(s.items[i]) && !s.items[i]->context && !s.items[i]->container)
             SL_TRY(sl_segment_label(&s.labels, s.arena, s.items[i]));
@@ -662,5 +681,9 @@ enum sl_status sl_segment_edit(const struct sl_item *item, struct sl_edits *edit
     /* What is contained follows its container: up to the next item that stands by itself. */
     for (const struct sl_item *within = item->next; within && within->container; within = within->next)
         edit_cuts(within, edits);
+    SL_TRY(sl_inline_edit(item, edits, arena));
+    for (const struct sl_item *within = item->next; within && within->container; within = within->next)
+        if (is_released(within))
+            SL_TRY(sl_inline_edit(within, edits, arena));
     return sl_segment_edit_meta(item, edits, arena);
 }

@@ -2,33 +2,56 @@
 /*
  * The labels that go out with a released item, computed from what is left of it, and the edits that put them in its
  * meta. See sluice/segment.h.
+ *
+ * meta.security has one confidentiality code, the highest of the whole and its elements; the labels of the whole;
+ * PROCESSINLINELABEL if some element carries labels of its own; and the labels the record came with, which persist.
+ * Those that the policy knows classify the whole record, so that whoever gets it may have what they say. Of one that
+ * nobody here knows this cannot be told: it goes to parties that may have whatever words can say, and to no others,
+ * whatever it is (DS4P: labels need the protection of the data).
  */
+#include "ruling.h"
 #include "segmenting.h"
 
-static const char confidentiality_order[] = "ULMNRV";
+#define ACT_CODE "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+#define INLINED "PROCESSINLINELABEL"
 
-static bool is_confidentiality(struct sl_slice system)
+bool sl_is_confidentiality(struct sl_slice system)
 {
     return sl_slice_eq(system, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-Confidentiality"));
 }
 
-static unsigned confidentiality_rank(char code)
+struct sl_slice sl_coding_member(const struct sl_doc *doc, uint32_t coding, sl_name name, struct sl_arena *arena)
 {
-    const char *at = code ? strchr(confidentiality_order, code) : NULL;
-    return at ? (unsigned)(at - confidentiality_order) : 0;
+    uint32_t member = doc->spans[coding].type == SL_SPAN_OBJECT ? sl_span_member(doc, coding, name) : 0;
+    return member ? sl_span_string(doc, member, arena) : (struct sl_slice){NULL, 0};
 }
 
-static void add_coding(struct sl_buffer *out, struct sl_slice system, struct sl_slice code, struct sl_slice display)
+bool sl_release_has(const struct sl_release *release, struct sl_slice system, struct sl_slice code)
+{
+    for (size_t i = 0; i < release->label_count; i++)
+        if (sl_slice_eq(release->labels[i].system, system) && sl_slice_eq(release->labels[i].code, code))
+            return true;
+    return false;
+}
+
+static char higher(char a, char b)
+{
+    return sl_level_rank(a) >= sl_level_rank(b) ? a : b;
+}
+
+/* ---- meta.security ---- */
+
+static void add_coding(struct sl_buffer *out, const struct sl_coding *label)
 {
     if (out->len > 1)
         sl_buffer_add(out, SL_LIT(","));
     sl_buffer_add(out, SL_LIT("{\"system\":"));
-    sl_buffer_json_string(out, system);
+    sl_buffer_json_string(out, label->system);
     sl_buffer_add(out, SL_LIT(",\"code\":"));
-    sl_buffer_json_string(out, code);
-    if (display.len) {
+    sl_buffer_json_string(out, label->code);
+    if (label->display.len) {
         sl_buffer_add(out, SL_LIT(",\"display\":"));
-        sl_buffer_json_string(out, display);
+        sl_buffer_json_string(out, label->display);
     }
     sl_buffer_add(out, SL_LIT("}"));
 }
@@ -40,61 +63,57 @@ static uint32_t received_security(const struct sl_item *item)
     return security && item->doc->spans[security].type == SL_SPAN_ARRAY ? security : 0;
 }
 
-static struct sl_slice string_member(const struct sl_doc *doc, uint32_t object, sl_name name, struct sl_arena *arena)
+/* A label that the policy knows, and none of whose classes the record has, is one that an officer has taken back. */
+static bool says_what_it_is(const struct sl_item *item, const struct sl_coding *label)
 {
-    uint32_t member = doc->spans[object].type == SL_SPAN_OBJECT ? sl_span_member(doc, object, name) : 0;
-    return member ? sl_span_string(doc, member, arena) : (struct sl_slice){NULL, 0};
+    const struct sl_earning *earning = sl_ruling_earning(item->ruling);
+    for (size_t i = 0; i < earning->security_count; i++) {
+        const struct sl_security_rule *rule = &earning->security[i];
+        if (sl_slice_eq(rule->code, label->code) && sl_slice_eq(rule->system, label->system))
+            return sl_classes_meet(&rule->classes, &item->classes) || sl_classes_meet(&rule->bearers, &item->classes);
+    }
+    return true;
 }
 
-static bool has_label(const struct sl_release *release, struct sl_slice system, struct sl_slice code)
+/* One label the resource came with. What HL7 has retired goes out as what stands in its place. */
+static void add_one_received(struct sl_buffer *out, const struct sl_item *item, uint32_t coding,
+    const struct sl_release *release, struct sl_arena *arena)
 {
-    for (size_t i = 0; i < release->label_count; i++)
-        if (sl_slice_eq(release->labels[i].system, system) && sl_slice_eq(release->labels[i].code, code))
-            return true;
-    return false;
-}
-
-/* Received labels are kept (PERSISTLABEL); exactly one confidentiality code goes out, the higher of the two. */
-static void add_received(
-    struct sl_buffer *out, const struct sl_item *item, const struct sl_release *release, struct sl_arena *arena)
-{
-    uint32_t security = received_security(item);
-    if (!security)
+    const struct sl_coding came = {.system = sl_coding_member(item->doc, coding, SL_NAME_system, arena),
+        .code = sl_coding_member(item->doc, coding, SL_NAME_code, arena)};
+    struct sl_coding now;
+    if (!came.code.len || (sl_is_confidentiality(came.system) && came.code.len == 1) ||
+        sl_slice_eq(came.code, SL_LIT(INLINED)) || sl_release_has(release, came.system, came.code) ||
+        !says_what_it_is(item, &came))
         return;
-    const struct sl_doc *doc = item->doc;
-    for (uint32_t c = security + 1; c < doc->spans[security].next; c = doc->spans[c].next) {
-        struct sl_slice system = string_member(doc, c, SL_NAME_system, arena);
-        struct sl_slice code = string_member(doc, c, SL_NAME_code, arena);
-        if (!code.len || is_confidentiality(system) || has_label(release, system, code))
-            continue;
-        sl_buffer_add(out, SL_LIT(","));
-        sl_buffer_add(out, sl_span_text(doc, c));
+    switch (sl_security_label_now(&came, &now)) {
+    case SL_LABEL_UNKNOWN:
+        if (!sl_ruling_may_text(item->ruling))
+            return;
+        break;
+    case SL_LABEL_RETIRED:
+        if (now.code.len && !sl_release_has(release, now.system, now.code))
+            add_coding(out, &now);
+        return;
+    case SL_LABEL_KNOWN:
+        break;
     }
+    sl_buffer_add(out, SL_LIT(","));
+    sl_buffer_add(out, sl_span_text(item->doc, coding));
 }
 
-static char highest_confidentiality(const struct sl_item *item, char ours, struct sl_arena *arena)
+static void write_security(struct sl_buffer *out, const struct sl_item *item, char level,
+    const struct sl_release *release, struct sl_arena *arena)
 {
+    const struct sl_coding highest = {
+        .system = SL_LIT("http://terminology.hl7.org/CodeSystem/v3-Confidentiality"), .code = {&level, 1}};
     uint32_t security = received_security(item);
-    const struct sl_doc *doc = item->doc;
-    for (uint32_t c = security + 1; security && c < doc->spans[security].next; c = doc->spans[c].next) {
-        struct sl_slice code = string_member(doc, c, SL_NAME_code, arena);
-        if (code.len == 1 && is_confidentiality(string_member(doc, c, SL_NAME_system, arena)) &&
-            confidentiality_rank(code.ptr[0]) > confidentiality_rank(ours))
-            ours = code.ptr[0];
-    }
-    return ours;
-}
-
-static void write_security(
-    struct sl_buffer *out, const struct sl_item *item, const struct sl_release *release, struct sl_arena *arena)
-{
-    char level = highest_confidentiality(item, release->confidentiality, arena);
     sl_buffer_add(out, SL_LIT("["));
-    add_coding(out, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-Confidentiality"), (struct sl_slice){&level, 1},
-        (struct sl_slice){NULL, 0});
+    add_coding(out, &highest);
     for (size_t i = 0; i < release->label_count; i++)
-        add_coding(out, release->labels[i].system, release->labels[i].code, release->labels[i].display);
-    add_received(out, item, release, arena);
+        add_coding(out, &release->labels[i]);
+    for (uint32_t c = security + 1; security && c < item->doc->spans[security].next; c = item->doc->spans[c].next)
+        add_one_received(out, item, c, release, arena);
     sl_buffer_add(out, SL_LIT("]"));
 }
 
@@ -106,15 +125,6 @@ static void write_mark(struct sl_buffer *out, struct sl_slice statement)
     sl_buffer_add(out, SL_LIT("{\"url\":\"" MARK_URL "\",\"valueAnnotation\":{\"text\":"));
     sl_buffer_json_string(out, statement);
     sl_buffer_add(out, SL_LIT("}}"));
-}
-
-static struct sl_classes released_classes(const struct sl_item *item)
-{
-    struct sl_classes classes = item->classes;
-    for (uint32_t i = 0; i < item->part_count; i++)
-        if (!item->parts[i].cut)
-            sl_classes_join(&classes, &item->parts[i].classes);
-    return classes;
 }
 
 static struct sl_slice received_text(const struct sl_item *item)
@@ -129,98 +139,292 @@ static uint32_t find_meta(const struct sl_item *item)
     return meta && item->doc->spans[meta].type == SL_SPAN_OBJECT ? meta : 0;
 }
 
-/* Where labels for these classes are kept, if they have been made before. */
-static struct sl_label_cached *cached_for(struct sl_label_cache *cache, const struct sl_classes *classes)
+/* ---- What has been made before ---- */
+
+static unsigned slot_of(const struct sl_classes *a, const struct sl_classes *b)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
-        sum = (sum ^ classes->word[i]) * 0x9e3779b97f4a7c15u;
-    return &cache->kept[sum >> (64 - SL_LABEL_CACHE_BITS)];
+        sum = (sum ^ a->word[i] ^ (b->word[i] << 1)) * 0x9e3779b97f4a7c15u;
+    return (unsigned)(sum >> (64 - SL_LABEL_CACHE_BITS));
 }
 
-/* What a mention lends goes out under its lender's consent: neighbours with the same classes may differ. */
-static bool has_lent(const struct sl_item *item)
+static bool same_classes(const struct sl_classes *a, const struct sl_classes *b)
 {
-    for (uint32_t i = 0; i < item->part_count; i++)
-        if (item->parts[i].lender && !item->parts[i].cut)
-            return true;
-    return false;
+    return memcmp(a, b, sizeof *a) == 0;
 }
 
-static bool is_cached(const struct sl_label_cached *c, const struct sl_item *item, const struct sl_classes *classes,
-    struct sl_slice received)
+static bool is_cached(const struct sl_label_cached *c, const struct sl_item *item, struct sl_slice received)
 {
-    return c->ruling == item->ruling && memcmp(&c->classes, classes, sizeof *classes) == 0 &&
+    return c->ruling == item->ruling && same_classes(&c->classes, &item->classes) && c->level == item->level &&
            sl_slice_eq(c->received, received) && sl_slice_eq(c->program, item->program) &&
-           sl_slice_eq(c->custodian, item->custodian) && !sl_ruling_by_item(item->ruling) && !has_lent(item);
+           sl_slice_eq(c->custodian, item->custodian) && !sl_ruling_by_item(item->ruling);
+}
+
+/* ---- Making labels ---- */
+
+struct making {
+    struct sl_label_cache *cache;
+    struct sl_arena *arena;
+    struct sl_item *item;
+    struct sl_release whole;
+    const struct sl_release *base; /* what an element's labels are held against: the whole's, a contained whole's too */
+    char base_level;
+    char level;   /* of the whole */
+    char highest; /* of it and all elements */
+    bool parted;  /* some element adds to it */
+    bool inlined; /* some element carries labels */
+    bool noticed; /* something of an element is due a notice that the whole is not */
+};
+
+static bool adds(const struct sl_release *release, const struct sl_release *whole, char level)
+{
+    bool more = sl_level_rank(release->confidentiality) > sl_level_rank(level);
+    for (size_t i = 0; i < release->label_count && !more; i++)
+        more = !sl_release_has(whole, release->labels[i].system, release->labels[i].code);
+    return more;
+}
+
+static bool is_plain(const struct making *m, const struct sl_plain_part *plain, const struct sl_part *part)
+{
+    const struct sl_item *of = part->lender ? part->lender : m->item;
+    return plain->ruling == m->item->ruling && same_classes(&plain->whole, &m->item->classes) &&
+           same_classes(&plain->part, &part->classes) && sl_slice_eq(plain->program, of->program) &&
+           sl_slice_eq(plain->named_program, of->named_program) && sl_slice_eq(plain->custodian, of->custodian);
+}
+
+static void keep_plain(const struct making *m, struct sl_plain_part *plain, const struct sl_part *part)
+{
+    const struct sl_item *of = part->lender ? part->lender : m->item;
+    *plain = (struct sl_plain_part){.ruling = m->item->ruling,
+        .whole = m->item->classes,
+        .part = part->classes,
+        .program = of->program,
+        .named_program = of->named_program,
+        .custodian = of->custodian};
+}
+
+/* What goes to the whole, since it cannot stand on the element or the policy wants no inline labels. */
+static enum sl_status join_whole(struct making *m, const struct sl_release *release)
+{
+    SL_TRY(sl_release_join(&m->whole, release));
+    m->level = higher(m->level, release->confidentiality);
+    m->highest = higher(m->highest, m->level);
+    return SL_OK;
+}
+
+/* One element, with what all its parts go out under. */
+static enum sl_status label_element(
+    struct making *m, const struct sl_item *of, struct sl_part *part, const struct sl_release *release)
+{
+    const struct sl_inline_case one = {
+        .item = of, .span = part->span, .release = release, .whole = m->base, .level = m->base_level};
+    bool stands = false;
+    struct sl_slice label = {NULL, 0};
+    m->parted = true;
+    if (sl_ruling_inline(m->item->ruling))
+        SL_TRY(sl_inline_write(&one, m->arena, &label, &stands));
+    if (!stands)
+        return join_whole(m, release);
+    part->label = label;
+    m->inlined |= label.len > 0;
+    m->highest = higher(m->highest, release->confidentiality);
+    return SL_OK;
+}
+
+/* Does the part go out under more than its whole? What it is noticed for is told on the whole all the same. */
+static enum sl_status label_part(struct making *m, const struct sl_item *of, struct sl_part *part, bool *more)
+{
+    struct sl_release *one = &m->cache->one;
+    bool cached = of == m->item && !sl_ruling_by_item(of->ruling);
+    struct sl_plain_part *plain = &m->cache->plain[slot_of(&part->classes, &m->item->classes)];
+    *more = false;
+    if (cached && is_plain(m, plain, part))
+        return SL_OK;
+    SL_TRY(sl_ruling_release_of(of->ruling, of, part, m->arena, one));
+    bool noticed = one->notice && (part->lender || !m->whole.notice);
+    m->noticed |= noticed;
+    *more = adds(one, m->base, m->base_level);
+    if (cached && !*more && !noticed)
+        keep_plain(m, plain, part);
+    return SL_OK;
+}
+
+/* The elements of an item, or of what is contained in it; parts of one element stand together. */
+static enum sl_status label_elements(struct making *m, struct sl_item *of)
+{
+    struct sl_part *first = NULL;
+    for (uint32_t i = 0; i < of->part_count; i++) {
+        struct sl_part *part = &of->parts[i];
+        bool more = false;
+        if (first && first->span != part->span) {
+            SL_TRY(label_element(m, of, first, &m->cache->element));
+            first = NULL;
+        }
+        if (!part->cut)
+            SL_TRY(label_part(m, of, part, &more));
+        if (!more)
+            continue;
+        if (!first)
+            SL_TRY(sl_release_copy(&m->cache->element, &m->cache->one, m->arena));
+        else
+            SL_TRY(sl_release_join(&m->cache->element, &m->cache->one));
+        first = first ? first : part;
+    }
+    return first ? label_element(m, of, first, &m->cache->element) : SL_OK;
+}
+
+/* What is contained goes out under labels of its own, which stand on the references to it. */
+static enum sl_status label_contained(struct making *m, struct sl_item *within)
+{
+    struct sl_release own = {0}, base = {0};
+    if (!within->part_count || !within->verdict || within->verdict->decision != SL_RELEASED)
+        return SL_OK;
+    SL_TRY(sl_ruling_release_of(within->ruling, within, NULL, m->arena, &own));
+    SL_TRY(sl_release_copy(&base, &m->whole, m->arena));
+    SL_TRY(sl_release_join(&base, &own));
+    m->base = &base;
+    m->base_level = higher(m->level, own.confidentiality);
+    enum sl_status status = label_elements(m, within);
+    m->base = &m->whole;
+    m->base_level = m->level;
+    return status;
+}
+
+static enum sl_status label_all(struct making *m)
+{
+    struct sl_item *item = m->item;
+    SL_TRY(sl_ruling_release_of(item->ruling, item, NULL, m->arena, &m->whole));
+    m->base = &m->whole;
+    m->level = m->highest = m->base_level = higher(m->whole.confidentiality, item->level);
+    SL_TRY(label_elements(m, item));
+    m->highest = higher(m->highest, sl_inline_level(item, m->arena, &m->inlined));
+    for (struct sl_item *within = item->next; within && within->container; within = within->next) {
+        SL_TRY(label_contained(m, within));
+        m->highest = higher(m->highest, sl_inline_level(within, m->arena, &m->inlined));
+    }
+    struct sl_coding inlined = {.system = SL_LIT(ACT_CODE), .code = SL_LIT(INLINED)};
+    const struct sl_release process = {.labels = &inlined, .label_count = 1};
+    return m->inlined ? sl_release_join(&m->whole, &process) : SL_OK;
+}
+
+/* The statement that is due: of the whole, and where elements rest on consents of their own, of them all. */
+static enum sl_status find_statement(const struct making *m, struct sl_slice *out)
+{
+    struct sl_release all;
+    *out = m->whole.notice ? m->whole.statement : (struct sl_slice){NULL, 0};
+    if (!m->noticed)
+        return SL_OK;
+    SL_TRY(sl_ruling_release(m->item->ruling, m->item, m->arena, &all));
+    *out = all.statement;
+    return SL_OK;
+}
+
+static enum sl_status write_texts(const struct making *m)
+{
+    struct sl_item *item = m->item;
+    struct sl_slice statement;
+    struct sl_buffer text;
+    SL_TRY(find_statement(m, &statement));
+    sl_buffer_init(&text, 256 * 1024);
+    write_security(&text, item, m->highest, &m->whole, m->arena);
+    item->security = sl_arena_copy(m->arena, sl_buffer_slice(&text));
+    bool failed = sl_buffer_failed(&text);
+    sl_buffer_clear(&text);
+    item->mark = (struct sl_slice){NULL, 0};
+    if (statement.len) {
+        write_mark(&text, statement);
+        item->mark = sl_arena_copy(m->arena, sl_buffer_slice(&text));
+    }
+    failed |= sl_buffer_failed(&text);
+    sl_buffer_fini(&text);
+    return failed || sl_arena_failed(m->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+/* Nothing to look at but the whole: every element is like one that added nothing. */
+static bool is_simple(const struct making *m)
+{
+    const struct sl_item *item = m->item;
+    bool simple = !sl_ruling_by_item(item->ruling) && !item->inline_count;
+    for (uint32_t i = 0; i < item->part_count && simple; i++)
+        simple = item->parts[i].cut ||
+                 is_plain(m, &m->cache->plain[slot_of(&item->parts[i].classes, &item->classes)], &item->parts[i]);
+    for (const struct sl_item *within = item->next; within && within->container && simple; within = within->next)
+        simple = !within->part_count && !within->inline_count;
+    return simple;
+}
+
+static struct sl_label_cached *cached_for(struct sl_label_cache *cache, const struct sl_item *item)
+{
+    const struct sl_classes none = {{0}};
+    return &cache->kept[slot_of(&item->classes, &none)];
 }
 
 enum sl_status sl_segment_label(struct sl_label_cache *cache, struct sl_arena *arena, struct sl_item *item)
 {
-    struct sl_classes classes = released_classes(item);
-    struct sl_label_cached *c = cached_for(cache, &classes);
+    struct making m = {.cache = cache, .arena = arena, .item = item, .whole = {.labels = cache->room}};
+    struct sl_label_cached *c = cached_for(cache, item);
     item->meta = find_meta(item);
     struct sl_slice received = received_text(item);
-    if (is_cached(c, item, &classes, received)) {
+    if (is_cached(c, item, received) && is_simple(&m)) {
         item->security = c->security;
         item->mark = c->mark;
+        item->confidentiality = c->confidentiality;
         return SL_OK;
     }
-    struct sl_release release = {0};
-    SL_TRY(sl_ruling_release(item->ruling, item, arena, &release));
-    struct sl_buffer text;
-    sl_buffer_init(&text, 64 * 1024);
-    write_security(&text, item, &release, arena);
-    item->security = sl_arena_copy(arena, sl_buffer_slice(&text));
-    bool failed = sl_buffer_failed(&text);
-    sl_buffer_clear(&text);
-    item->mark = (struct sl_slice){NULL, 0};
-    if (release.notice) {
-        write_mark(&text, release.statement);
-        item->mark = sl_arena_copy(arena, sl_buffer_slice(&text));
-    }
-    failed |= sl_buffer_failed(&text);
-    sl_buffer_fini(&text);
-    if (failed || sl_arena_failed(arena))
-        return SL_NO_MEMORY;
-    if (!has_lent(item))
+    SL_TRY(label_all(&m));
+    SL_TRY(write_texts(&m));
+    cache->room = m.whole.labels; /* the next one's */
+    item->confidentiality = m.highest;
+    if (!m.parted && !m.inlined && !m.noticed)
         *c = (struct sl_label_cached){.ruling = item->ruling,
-            .classes = classes,
+            .classes = item->classes,
             .program = item->program,
             .received = received,
             .custodian = item->custodian,
             .security = item->security,
-            .mark = item->mark};
+            .mark = item->mark,
+            .level = item->level,
+            .confidentiality = item->confidentiality};
     return SL_OK;
 }
 
 /* ---- Into the text ---- */
 
-/* The mark a resource came with, so that what was segmented before is not marked twice; 0 if there is none. */
-static uint32_t received_mark(const struct sl_doc *doc, uint32_t extensions)
+/* Marks that a gateway put there for an earlier release, known by their words: they say who may have that one. */
+static bool is_mark(const struct sl_item *item, uint32_t extension, struct sl_arena *arena)
 {
-    for (uint32_t c = extensions + 1; c < doc->spans[extensions].next; c = doc->spans[c].next) {
-        uint32_t url = doc->spans[c].type == SL_SPAN_OBJECT ? sl_span_member(doc, c, SL_NAME_url) : 0;
-        if (url && sl_span_is(doc, url, SL_LIT(MARK_URL)))
-            return c;
-    }
-    return 0;
+    const struct sl_doc *doc = item->doc;
+    uint32_t url = doc->spans[extension].type == SL_SPAN_OBJECT ? sl_span_member(doc, extension, SL_NAME_url) : 0;
+    if (!url || !sl_span_is(doc, url, SL_LIT(MARK_URL)))
+        return false;
+    uint32_t note = sl_span_member(doc, extension, SL_NAME_valueAnnotation);
+    struct sl_slice words = note ? sl_coding_member(doc, note, SL_NAME_text, arena) : (struct sl_slice){NULL, 0};
+    return sl_slice_starts(words, sl_ruling_short_notice(item->ruling));
+}
+
+static void cut_marks(const struct sl_item *item, uint32_t extensions, struct sl_edits *edits, struct sl_arena *arena)
+{
+    for (uint32_t c = extensions + 1; c < item->doc->spans[extensions].next; c = item->doc->spans[c].next)
+        if (is_mark(item, c, arena))
+            sl_edit_cut(edits, c);
 }
 
 static enum sl_status edit_mark(
     const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
 {
+    uint32_t extensions = sl_span_member(item->doc, meta, SL_NAME_extension);
+    bool there = extensions && item->doc->spans[extensions].type == SL_SPAN_ARRAY;
+    if (there)
+        cut_marks(item, extensions, edits, arena);
     if (!item->mark.len)
         return SL_OK;
-    uint32_t extension = sl_span_member(item->doc, meta, SL_NAME_extension);
-    if (extension && item->doc->spans[extension].type == SL_SPAN_ARRAY && !sl_edit_is_cut(edits, extension)) {
-        uint32_t received = received_mark(item->doc, extension);
-        if (received)
-            sl_edit_replace(edits, received, item->mark);
-        else
-            sl_edit_add_item(edits, extension, item->mark);
+    if (there && !sl_edit_is_cut(edits, extensions)) {
+        sl_edit_add_item(edits, extensions, item->mark);
         return SL_OK;
     }
+    if (there)
+        sl_edit_cut(edits, extensions);
     const struct sl_slice parts[] = {SL_LIT("\"extension\":["), item->mark, SL_LIT("]")};
     struct sl_slice member = sl_arena_join(arena, parts, 3);
     if (!member.ptr)
@@ -229,13 +433,17 @@ static enum sl_status edit_mark(
     return SL_OK;
 }
 
-static enum sl_status add_security(
+/* At the end, wherever those stood that it came with. */
+static enum sl_status edit_security(
     const struct sl_item *item, uint32_t meta, struct sl_edits *edits, struct sl_arena *arena)
 {
+    uint32_t security = sl_span_member(item->doc, meta, SL_NAME_security);
     const struct sl_slice parts[] = {SL_LIT("\"security\":"), item->security};
     struct sl_slice member = sl_arena_join(arena, parts, 2);
     if (!member.ptr)
         return SL_NO_MEMORY;
+    if (security)
+        sl_edit_cut(edits, security);
     sl_edit_add_member(edits, meta, member);
     return SL_OK;
 }
@@ -243,20 +451,18 @@ static enum sl_status add_security(
 enum sl_status sl_segment_edit_meta(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena)
 {
     uint32_t meta = item->meta;
-    if (!meta || sl_edit_is_cut(edits, meta)) {
-        const struct sl_slice parts[] = {SL_LIT("\"meta\":{\"security\":"), item->security,
-            item->mark.len ? SL_LIT(",\"extension\":[") : SL_LIT(""), item->mark,
-            item->mark.len ? SL_LIT("]}") : SL_LIT("}")};
-        struct sl_slice text = sl_arena_join(arena, parts, 5);
-        if (!text.ptr)
-            return SL_NO_MEMORY;
-        sl_edit_add_member(edits, item->span, text);
-        return SL_OK;
+    if (meta && !sl_edit_is_cut(edits, meta)) {
+        SL_TRY(edit_security(item, meta, edits, arena));
+        return edit_mark(item, meta, edits, arena);
     }
-    uint32_t security = received_security(item);
-    if (security && !sl_edit_is_cut(edits, security))
-        sl_edit_replace(edits, security, item->security);
-    else
-        SL_TRY(add_security(item, meta, edits, arena));
-    return edit_mark(item, meta, edits, arena);
+    const struct sl_slice parts[] = {SL_LIT("\"meta\":{\"security\":"), item->security,
+        item->mark.len ? SL_LIT(",\"extension\":[") : SL_LIT(""), item->mark,
+        item->mark.len ? SL_LIT("]}") : SL_LIT("}")};
+    struct sl_slice text = sl_arena_join(arena, parts, 5);
+    if (!text.ptr)
+        return SL_NO_MEMORY;
+    if (meta)
+        sl_edit_cut(edits, meta);
+    sl_edit_add_member(edits, item->span, text);
+    return SL_OK;
 }

@@ -283,6 +283,12 @@ void sl_edit_cut(struct sl_edits *edits, uint32_t i)
         cut_one(edits, other);
 }
 
+void sl_edit_cut_half(struct sl_edits *edits, uint32_t i)
+{
+    SL_ASSERT(edits && i < edits->doc->count && edits->doc->spans[i].flags & SL_SPAN_SIBLING);
+    cut_one(edits, i);
+}
+
 bool sl_edit_is_cut(const struct sl_edits *edits, uint32_t i)
 {
     SL_ASSERT(edits && i < edits->doc->count);

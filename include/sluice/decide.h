@@ -109,6 +109,18 @@ struct sl_release {
 };
 SL_MUST_CHECK enum sl_status sl_ruling_release(
     const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena, struct sl_release *out);
+/* The same of the whole alone (part NULL: what stands in its meta), or of one element as part of it. out->labels is
+ * NULL, or the room of an earlier release, which is used again. */
+SL_MUST_CHECK enum sl_status sl_ruling_release_of(const struct sl_ruling *ruling, const struct sl_item *item,
+    const struct sl_part *part, struct sl_arena *arena, struct sl_release *out);
+/* Joins the labels of `more` to those of a release made by either function. SL_LIMIT: more than a release holds. */
+SL_MUST_CHECK enum sl_status sl_release_join(struct sl_release *release, const struct sl_release *more);
+/* A copy, in the room of out->labels or in new room. */
+SL_MUST_CHECK enum sl_status sl_release_copy(
+    struct sl_release *out, const struct sl_release *release, struct sl_arena *arena);
+/* Do elements carry labels of their own (the policy's `inline-labels`)? */
+bool sl_ruling_inline(const struct sl_ruling *ruling);
+struct sl_slice sl_ruling_short_notice(const struct sl_ruling *ruling);
 
 /* Does what is decided or relied on depend on more of an item than its classes (a consent limited to dates, instances,
  * disclosers)? Then neighbours with the same classes may differ. */

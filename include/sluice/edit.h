@@ -34,6 +34,9 @@ struct sl_edits *sl_edits_new(struct sl_arena *arena, const struct sl_doc *doc);
 /* Cuts the value at span index i (and its '_' sibling). Idempotent. Cutting a span within a cut one is fine. */
 void sl_edit_cut(struct sl_edits *edits, uint32_t i);
 
+/* Cuts the '_' half of an element alone; the value stays. */
+void sl_edit_cut_half(struct sl_edits *edits, uint32_t i);
+
 /* Is span i gone: cut itself, within something cut or replaced, or emptied by cuts? One look-up. */
 bool sl_edit_is_cut(const struct sl_edits *edits, uint32_t i);
 

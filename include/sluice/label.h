@@ -83,6 +83,12 @@ struct sl_reference {
     struct sl_item *item; /* the target where it is known here; else NULL */
 };
 
+/* An inline label a record came with: an Extension. */
+struct sl_inline {
+    uint32_t span;
+    bool cut; /* filled in by segment */
+};
+
 /* An element that carries classes of its own, beyond its resource's. */
 struct sl_part {
     uint32_t span;
@@ -91,6 +97,7 @@ struct sl_part {
     const struct sl_item *lender; /* whose classes these are, by a mention: consents look at its discloser, program and
                                      time; NULL: the item's own. One span may have a part for each lender */
     bool cut;                     /* filled in by segment: it is not in what goes out */
+    struct sl_slice label;        /* filled in by segment: inline labels to put on it, Extensions with commas between */
 };
 
 /* A resource, as labelled. Borrowed from the labeller. What a decision is attached to. */
@@ -121,8 +128,11 @@ struct sl_item {
     uint32_t unknown_count;
     uint32_t *texts; /* spans of free text: narrative, notes, comments; not display strings, not attachments */
     uint32_t text_count;
+    struct sl_inline *inlines; /* the inline labels it came with (DS4P), by span */
+    uint32_t inline_count;
     struct sl_content *contents; /* attachments, and a Binary's own content, by span */
     uint32_t content_count;
+    char level; /* confidentiality of the whole, as it came; 0: none, or but the highest of its inline labels */
     struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
     const char *unlabelled;             /* set: it could not be labelled, and is withheld; why, for the operator */
     bool context;                       /* for labels only: never part of an answer */
@@ -137,6 +147,7 @@ struct sl_item {
     const struct sl_cut *cuts;   /* what goes from a released item */
     uint32_t meta;               /* span of its meta, an object; 0: it has none, or is not released */
     struct sl_slice security;    /* JSON array: the labels that go out with it */
+    char confidentiality;        /* and the level among them */
     struct sl_slice mark;        /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
     uint32_t number;             /* position among the labeller's items */
 };

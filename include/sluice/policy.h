@@ -54,6 +54,14 @@ struct sl_coding {
     struct sl_slice system, code, display;
 };
 
+/* U, L, M, N, R, V as 1 to 6 (DS4P: the order of confidentiality); 0: none of them. */
+static inline unsigned sl_level_rank(char level)
+{
+    static const char order[] = "ULMNRV";
+    const char *at = level ? strchr(order, level) : NULL;
+    return at ? (unsigned)(at - order) + 1 : 0;
+}
+
 struct sl_class {
     struct sl_slice id, title;      /* "part2", "Records of a Part 2 program" */
     bool needs_yes;                 /* else only-restricts */

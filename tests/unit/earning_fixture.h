@@ -62,10 +62,10 @@ static inline bool earning_setup(struct earning_fixture *f)
     for (unsigned node = 1; f->by_type && node <= SL_R4_LAST_RESOURCE; node++)
         sl_classes_add(&f->by_type[node], sl_r4_facts((sl_r4_node)node) & SL_R4_DIRECTORY ? OPEN : ORDINARY);
     f->earning.by_type = f->by_type;
-    f->rules[0] =
-        (struct sl_security_rule){SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ActCode"), SL_LIT("PSY"), {{0}}};
-    f->rules[1] = (struct sl_security_rule){SL_LIT("http://example.org/labels"), SL_LIT("VIP"), {{0}}};
-    f->rules[2] = (struct sl_security_rule){SL_LIT("http://example.org/labels"), SL_LIT("FLAG"), {{0}}};
+    f->rules[0] = (struct sl_security_rule){
+        .system = SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ActCode"), .code = SL_LIT("PSY")};
+    f->rules[1] = (struct sl_security_rule){.system = SL_LIT("http://example.org/labels"), .code = SL_LIT("VIP")};
+    f->rules[2] = (struct sl_security_rule){.system = SL_LIT("http://example.org/labels"), .code = SL_LIT("FLAG")};
     sl_classes_add(&f->rules[0].classes, LABELLED);
     sl_classes_add(&f->rules[1].classes, LABELLED);
     sl_classes_add(&f->rules[2].classes, FLAGGED);
