@@ -35,6 +35,7 @@ NOTICE = """/* SPDX-License-Identifier: Apache-2.0 */
 FLAGS = ('MANY', 'REQUIRED', 'CODED', 'REFERENCE', 'DEFINES', 'TEXT', 'ATTACHMENT', 'COUNTED', 'PATIENT', 'RESOURCE',
          'PRIMITIVE', 'MODIFIER', 'DATE', 'AUTHOR', 'STRING', 'PART')
 REFERENCES = ('origin', 'defining', 'mention', 'subject')
+URIS = ('uri', 'url', 'canonical')  # a URI can name a record: a row has to say so by the type, as in `**:uri`
 TYPE_FACTS = ('whole', 'directory', 'by-route', 'scored')
 # What a row of judgments.csv may say of an element beyond a kind of reference; `not-` takes it back.
 JUDGED = {'coded': 'CODED', 'defines': 'DEFINES', 'text': 'TEXT', 'attachment': 'ATTACHMENT', 'counted': 'COUNTED',
@@ -249,12 +250,18 @@ class Judgments:
             row['type'] = True
             return found
         found = [e for e in shape.all if regex.match(e.path) and type_regex.match(e.type)]
-        if judgment in REFERENCES:
-            found = [e for e in found if e.type == 'Reference']
+        if judgment in REFERENCES or judgment == 'no-reference':
+            found = [e for e in found if e.type == 'Reference' or (e.type in URIS and (':' in text or judgment[:3] == 'no-'))]
         return [e for e in found if judge(e, row, judgment)]
 
 
 def judge(element, row, judgment):
+    if judgment == 'no-reference':
+        if not element.reference:
+            return False
+        element.reference = None
+        element.why['reference'] = row
+        return True
     if judgment in REFERENCES:
         element.reference = judgment
         element.why['reference'] = row

@@ -51,7 +51,8 @@ enum sl_r4_reference {
     SL_REF_MENTION,  /* everything else: classifies that element alone */
     SL_REF_SUBJECT   /* the patient it is about */
 };
-/* An element may be SL_R4_PATIENT and of another kind, as Appointment.participant.actor: where the target is a Patient
+/* A uri, url or canonical that can name a record, or a contained one by "#id", is SL_REF_MENTION as well.
+ * An element may be SL_R4_PATIENT and of another kind, as Appointment.participant.actor: where the target is a Patient
  * it is whom the resource is about, and where it is not, the kind holds. */
 
 struct sl_r4_element {
