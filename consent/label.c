@@ -31,6 +31,7 @@ const char *sl_why_text(enum sl_why why)
         [SL_WHY_UNCLASSIFIED] = "unclassified",
         [SL_WHY_MODIFIER] = "modifier-extension",
         [SL_WHY_VISIT] = "visit",
+        [SL_WHY_INSTRUMENT] = "instrument",
         [SL_WHY_REGISTER] = "register"};
     return (size_t)why < sizeof texts / sizeof *texts ? texts[why] : "none";
 }

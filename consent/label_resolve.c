@@ -156,13 +156,16 @@ static void list_missing(struct resolving *re, const struct sl_reference *r)
     re->missing[re->missing_count++] = r->target;
 }
 
-static void link_reference(const struct sl_labeller *labeller, const struct labelled *from, struct sl_reference *r)
+static void link_reference(struct sl_labeller *labeller, const struct labelled *from, struct sl_reference *r)
 {
     struct labelled *found = find(labeller, from, r);
     if (!found)
         return;
     r->item = &found->item;
     r->kind = sl_reference_kind(r->kind, r->patient, found->item.type);
+    /* One answer of several does not say what the panel is: it goes alone, and the total stays (instruments.c). */
+    if (r->kind == SL_REF_DEFINING && sl_classes_meet(&found->base_classes, sl_instrument_answers(labeller)))
+        r->kind = SL_REF_MENTION;
 }
 
 /* A URL or URN among the patients may turn out to be a group, a device, a practitioner. */

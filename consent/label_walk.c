@@ -48,7 +48,7 @@ struct nested {
 /* Kept from one resource to the next, so that vectors grow once. */
 struct walk_scratch {
     struct frame stack[STACK_DEPTH];
-    struct vector references, unknown, texts, patients, authors, contents, inlines, nested;
+    struct vector references, unknown, signatures, counts, texts, patients, authors, contents, inlines, nested;
 };
 
 struct walk {
@@ -407,10 +407,9 @@ static void add_patient(struct walk *w, const struct sl_reference *r, struct sl_
         w->unnamed_patient = true;
 }
 
-static void add_reference(struct walk *w, const struct place *place, uint32_t i, uint32_t text)
+static void note_reference(struct walk *w, const struct place *place, uint32_t i, struct sl_slice written)
 {
     const struct sl_r4_element *e = place->element;
-    struct sl_slice written = text_of(w, text);
     struct target target = sl_target_read(w->labeller, written, w->item->base);
     struct sl_reference *r = vector_add(w, &w->scratch->references, sizeof *r);
     if (!r)
@@ -428,6 +427,16 @@ static void add_reference(struct walk *w, const struct place *place, uint32_t i,
         add_slice(w, &w->scratch->authors, r->target);
 }
 
+/* A URI that names a record, by its URL or as "#id", is a reference by another name. */
+static void add_uri(struct walk *w, const struct place *place, uint32_t i)
+{
+    struct sl_slice uri = text_of(w, i);
+    const char *version = uri.len && place->element->node == SL_R4_canonical ? memchr(uri.ptr, '|', uri.len) : NULL;
+    if (version)
+        uri.len = (size_t)(version - uri.ptr);
+    note_reference(w, place, i, uri);
+}
+
 static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *place)
 {
     const struct sl_span *spans = w->spans;
@@ -440,7 +449,7 @@ static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *
         else if (!string || (spans[c].name != SL_NAME_display && spans[c].name != SL_NAME_type))
             plain = false;
     }
-    add_reference(w, place, i, text);
+    note_reference(w, place, i, text_of(w, text));
     if (plain)
         return spans[i].next;
     push(w, i, SL_R4_Reference, place->element, place->flags, place->cut);
@@ -587,6 +596,9 @@ static uint32_t visit_object(struct walk *w, uint32_t i, const struct sl_r4_elem
         return visit_coding(w, i, &place);
     case SL_R4_Reference:
         return visit_reference(w, i, &place);
+    case SL_R4_Signature:
+        add_span(w, &w->scratch->signatures, i);
+        return w->spans[i].next;
     case SL_R4_Extension:
         place.cut = i;
         place.flags |= FRAME_EXTENSION;
@@ -619,6 +631,10 @@ static void visit_scalar(struct walk *w, uint32_t i, const struct sl_r4_element 
         note_date(&w->item->item.date_from, text_of(w, i));
         note_date(&w->item->item.date_to, text_of(w, i));
     }
+    if (e->flags & SL_R4_COUNTED)
+        add_span(w, &w->scratch->counts, i);
+    if (e->reference)
+        add_uri(w, &(struct place){e, cut, 0}, i);
     if (e->flags & SL_R4_ATTACHMENT) /* a Binary is its data */
         earn_content(w, w->item->item.span, i, 0, w->item->item.span);
     if (e->flags & SL_R4_CODED) {
@@ -676,7 +692,7 @@ static inline bool is_single(const struct sl_span *s, const struct sl_r4_element
     }
 }
 
-#define WATCHED (SL_R4_TEXT | SL_R4_DATE | SL_R4_ATTACHMENT | SL_R4_CODED)
+#define WATCHED (SL_R4_TEXT | SL_R4_DATE | SL_R4_ATTACHMENT | SL_R4_CODED | SL_R4_COUNTED)
 
 static inline uint32_t visit(struct walk *w, uint32_t i)
 {
@@ -694,7 +710,7 @@ static inline uint32_t visit(struct walk *w, uint32_t i)
         return skip_unknown(w, i);
     if (!(e->flags & SL_R4_PRIMITIVE))
         return visit_object(w, i, e);
-    if (e->flags & WATCHED)
+    if (e->flags & WATCHED || e->reference)
         visit_scalar(w, i, e);
     return i + 1;
 }
@@ -858,6 +874,8 @@ static void take_lists(struct walk *w)
         add_slice(w, &s->patients, SL_LIT("?"));
     item->references = vector_take(w, &s->references, sizeof *item->references, &item->reference_count);
     item->unknown = vector_take(w, &s->unknown, sizeof *item->unknown, &item->unknown_count);
+    item->signatures = vector_take(w, &s->signatures, sizeof *item->signatures, &item->signature_count);
+    item->counts = vector_take(w, &s->counts, sizeof *item->counts, &item->count_count);
     item->texts = vector_take(w, &s->texts, sizeof *item->texts, &item->text_count);
     item->inlines = vector_take(w, &s->inlines, sizeof *item->inlines, &item->inline_count);
     item->contents = vector_take(w, &s->contents, sizeof *item->contents, &item->content_count);
@@ -888,6 +906,7 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
         w.whole = facts & SL_R4_WHOLE;
         walk_members(&w);
         judge_draft(&w);
+        sl_instrument_judge(labeller, item);
         const char *modified = judge_modifiers(&w);
         why = why ? why : modified;
         take_lists(&w);

@@ -70,6 +70,13 @@ struct absent {
 
 struct walk_scratch;
 
+/* Where the terminology keeps the codes of scored instruments. */
+struct sl_instrument_codes {
+    bool ready;
+    unsigned item, total, panel; /* categories; SL_CATEGORY_LIMIT: none */
+    sl_system loinc;
+};
+
 struct sl_labeller {
     struct sl_arena *arena;
     const struct sl_earning *earning;
@@ -92,6 +99,7 @@ struct sl_labeller {
     sl_system system_value;                /* v3-ObservationValue */
     sl_system system_act, system_level;    /* v3-ActCode, v3-Confidentiality */
     struct walk_scratch *scratch;
+    struct sl_instrument_codes instruments;
 };
 
 /* ---- label.c ---- */
@@ -166,6 +174,14 @@ void sl_label_explain(struct sl_labeller *labeller, struct labelled *item);
 
 /* Labels the resource of `item` as far as it tells by itself, and those within it, which become items of their own. */
 SL_MUST_CHECK enum sl_status sl_label_walk(struct sl_labeller *labeller, struct labelled *item);
+
+/* ---- instruments.c ---- */
+
+/* Gives the answers of a scored instrument their common classes, after the walk over its resource. */
+void sl_instrument_judge(struct sl_labeller *labeller, struct labelled *item);
+/* The classes of an answer as such: what has them is named as one part of several, and does not say what the panel or
+ * total that names it is. */
+const struct sl_classes *sl_instrument_answers(struct sl_labeller *labeller);
 
 /* As sl_labeller_new, without a policy: for tests, and for whoever earns by other means. */
 struct sl_labeller *sl_labeller_new_earning(

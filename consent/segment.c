@@ -17,14 +17,7 @@
 
 #include "sluice/path.h"
 
-/* Deeper than any document the parser lets through. */
-#define MAX_STEPS 130u
-
-struct step {
-    uint32_t span;
-    sl_r4_node node;                     /* of the value */
-    const struct sl_r4_element *element; /* NULL at the root, and where R4 knows none */
-};
+#define ROUNDS 64u
 
 struct segmenter {
     struct sl_labeller *labeller;
@@ -32,119 +25,15 @@ struct segmenter {
     struct sl_segment_report *report;
     struct sl_item **items; /* by number */
     uint32_t count;
-    const struct sl_doc *doc; /* the document whose spans `gone` is about */
-    struct gone *gone;
+    struct sl_cutting cutting;
     struct sl_item **queue; /* items withheld in step 2 or 3, whose referrers must be told */
     uint32_t queued, told;
+    struct sl_item **walk; /* contained resources that are kept, whose own references are still to be followed */
+    uint32_t walked;
     uint32_t *referrers, *referrer_start; /* items that refer to item n: referrers[start[n] .. start[n + 1]) */
     const struct sl_reference **ways;     /* of what is reached by route, by number: the reference in item->route */
     struct sl_label_cache labels;
 };
-
-/* Which spans of a document are cut: one bit a span, made when a document gets its first cut. What is gone stays gone,
- * so a look for what is left in a large container goes on where the one before it found something: `left`, by
- * container, made when there is a large one. Without it a record of a hundred thousand notes would take hours. */
-struct gone {
-    const struct sl_doc *doc;
-    uint64_t *bits;
-    uint32_t *left;
-    struct {
-        uint32_t array, item, other;
-    } pair; /* found last by same_place, which goes on from there in the same way */
-    struct gone *next;
-};
-
-#define LARGE 32u /* children that are looked at before `left` is worth its memory */
-
-/* ---- Bits ---- */
-
-static struct gone *gone_of(struct segmenter *s, const struct sl_doc *doc)
-{
-    for (struct gone *g = s->gone; g; g = g->next)
-        if (g->doc == doc)
-            return g;
-    struct gone *g = sl_arena_alloc(s->arena, sizeof *g);
-    uint64_t *bits = sl_arena_array(s->arena, doc->count / 64 + 1, sizeof *bits);
-    if (!g || !bits)
-        return NULL;
-    *g = (struct gone){.doc = doc, .bits = bits, .next = s->gone};
-    s->gone = g;
-    return g;
-}
-
-static bool is_gone(const struct gone *gone, uint32_t span)
-{
-    return gone->bits[span / 64] >> (span % 64) & 1;
-}
-
-/* The first child from c on that is left, among at most `most`; what it gives instead is gone too, or the end. */
-static uint32_t skip_gone(const struct gone *gone, uint32_t c, uint32_t end, uint32_t most)
-{
-    const struct sl_span *spans = gone->doc->spans;
-    for (; c < end && most && (is_gone(gone, c) || spans[c].type == SL_SPAN_NULL); most--)
-        c = spans[c].next;
-    return c;
-}
-
-static bool any_left(struct gone *gone, uint32_t container, struct sl_arena *arena)
-{
-    uint32_t end = gone->doc->spans[container].next, at = skip_gone(gone, container + 1, end, LARGE);
-    if (at >= end)
-        return false;
-    if (!is_gone(gone, at) && gone->doc->spans[at].type != SL_SPAN_NULL)
-        return true;
-    if (!gone->left)
-        gone->left = sl_arena_array(arena, gone->doc->count, sizeof *gone->left);
-    if (!gone->left)
-        return false; /* the arena has failed, and with it the whole */
-    at = skip_gone(gone, gone->left[container] > at ? gone->left[container] : at, end, UINT32_MAX);
-    gone->left[container] = at;
-    return at < end;
-}
-
-/* ---- From the root of an item down to a span ---- */
-
-static sl_r4_node node_of_value(const struct sl_doc *doc, uint32_t span, const struct sl_r4_element *element)
-{
-    if (!element)
-        return 0;
-    if (!(element->flags & SL_R4_RESOURCE))
-        return element->node;
-    uint32_t type = doc->spans[span].type == SL_SPAN_OBJECT ? sl_span_member(doc, span, SL_NAME_resourceType) : 0;
-    return type ? sl_r4_resource(sl_span_raw(doc, type)) : 0;
-}
-
-static const struct sl_r4_element *element_of(const struct sl_doc *doc, const struct step *parent, uint32_t child)
-{
-    if (doc->spans[parent->span].type == SL_SPAN_ARRAY)
-        return parent->element;
-    return parent->node ? sl_r4_element(parent->node, doc->spans[child].name) : NULL;
-}
-
-/* The steps from the item's root to the span, both included; 0 if the span does not lie within the item. The way goes
- * up, by parents: down, it would have to be sought among children, of which there may be very many. */
-static unsigned trace(const struct sl_item *item, uint32_t span, struct step *steps)
-{
-    const struct sl_doc *doc = item->doc;
-    uint32_t way[MAX_STEPS];
-    unsigned n = 0, depth = 0;
-    if (span < item->span || span >= doc->spans[item->span].next)
-        return 0;
-    for (uint32_t at = span; at != item->span; at = doc->parents[at]) {
-        if (depth == MAX_STEPS - 1)
-            return 0;
-        way[depth++] = at;
-    }
-    steps[n++] = (struct step){.span = item->span, .node = item->type};
-    while (depth) {
-        uint32_t child = way[--depth];
-        const struct sl_r4_element *element = element_of(doc, &steps[n - 1], child);
-        sl_r4_node node =
-            doc->spans[child].flags & SL_SPAN_SIBLING ? SL_R4_Element : node_of_value(doc, child, element);
-        steps[n++] = (struct step){.span = child, .node = node, .element = element};
-    }
-    return n;
-}
 
 /* ---- Withholding ---- */
 
@@ -176,132 +65,100 @@ static void withhold(struct segmenter *s, struct sl_item *item, struct sl_cause 
     s->queue[s->queued++] = item;
 }
 
-/* Is one of the steps a numbered, counted or summed part, or the resource one that goes whole or not at all? Then
- * nothing in it is cut one by one: the resource is withheld, as if it did not exist. */
-static bool is_counted(const struct sl_item *item, const struct step *steps, unsigned n)
-{
-    if (sl_r4_facts(item->type) & SL_R4_WHOLE)
-        return true;
-    for (unsigned i = 1; i < n; i++)
-        if (steps[i].element && steps[i].element->flags & SL_R4_COUNTED)
-            return true;
-    return false;
-}
-
-/* The value at the same place of the other array; 0 if there is none. */
-static uint32_t same_place(struct gone *gone, uint32_t array, uint32_t item, uint32_t other)
-{
-    const struct sl_doc *doc = gone->doc;
-    uint32_t a = array + 1, b = other + 1;
-    if (!other || doc->spans[other].type != SL_SPAN_ARRAY)
-        return 0;
-    if (gone->pair.array == array && gone->pair.item <= item) {
-        a = gone->pair.item;
-        b = gone->pair.other;
-    }
-    for (; a != item && b < doc->spans[other].next; a = doc->spans[a].next)
-        b = doc->spans[b].next;
-    if (b >= doc->spans[other].next)
-        return 0;
-    gone->pair.array = array;
-    gone->pair.item = item;
-    gone->pair.other = b;
-    return b;
-}
-
-/* Is step i the '_' half of an element (or of one in an array) whose value stays? What such a half has lost is not the
- * element's, and emptied it goes by itself (sluice/edit.h). */
-static bool has_value(struct gone *gone, const struct step *steps, unsigned i)
-{
-    const struct sl_doc *doc = gone->doc;
-    bool in_array = i > 1 && doc->spans[steps[i - 1].span].type == SL_SPAN_ARRAY;
-    unsigned member = in_array ? i - 1 : i;
-    if (member == 0 || !(doc->spans[steps[member].span].flags & SL_SPAN_SIBLING))
-        return false;
-    uint32_t value = sl_span_member(doc, steps[member - 1].span, doc->spans[steps[member].span].name);
-    if (in_array)
-        value = same_place(gone, steps[member].span, steps[i].span, value);
-    return value && doc->spans[value].type != SL_SPAN_NULL && !is_gone(gone, value);
-}
-
-/* Climbs from a span that must go to the span that goes: a required element takes its parent, and so does the last
- * thing in a container. Gives the index among the steps; 0: the resource itself goes. Marks what goes on the way. */
-static unsigned climb(struct gone *gone, const struct step *steps, unsigned n, struct sl_arena *arena)
-{
-    const struct sl_doc *doc = gone->doc;
-    unsigned i = n - 1;
-    while (i > 0) {
-        uint32_t span = steps[i].span, parent = steps[i - 1].span;
-        gone->bits[span / 64] |= (uint64_t)1 << (span % 64);
-        bool in_array = doc->spans[parent].type == SL_SPAN_ARRAY;
-        bool required = !in_array && steps[i].element && steps[i].element->flags & SL_R4_REQUIRED;
-        if (!required && (any_left(gone, parent, arena) || has_value(gone, steps, i - 1)))
-            return i;
-        i--;
-    }
-    return 0;
-}
-
-/* Cuts `span` out of a released item. `always`: it goes by type, party and policy alone, so that it does not count as
- * a change to a numbered part. */
+/* Cuts `span` out of a released item; see sl_cutting_cut. */
 static enum sl_status cut(struct segmenter *s, struct sl_item *item, uint32_t span, struct sl_cause cause, bool always)
 {
-    struct step steps[MAX_STEPS];
-    struct gone *gone = gone_of(s, item->doc);
-    if (!gone)
-        return SL_NO_MEMORY;
-    if (!is_released(item) || is_gone(gone, span))
+    enum sl_cut_result result;
+    uint32_t top = 0;
+    if (!is_released(item))
         return SL_OK;
-    unsigned n = trace(item, span, steps);
-    if (n == 0 || (!always && is_counted(item, steps, n))) {
-        withhold(s, item, cause);
+    SL_TRY(sl_cutting_cut(&s->cutting, item, span, always, &result, &top));
+    if (result == SL_CUT_BEFORE)
         return SL_OK;
-    }
-    unsigned top = climb(gone, steps, n, s->arena);
-    if (top == 0) {
-        cause.why = n == 1 ? cause.why : "required-element";
+    if (result != SL_CUT_PART) {
+        cause.why = result == SL_CUT_REQUIRED ? "required-element" : cause.why;
         withhold(s, item, cause);
         return SL_OK;
     }
     struct sl_cut *made = sl_arena_alloc(s->arena, sizeof *made);
     if (!made)
         return SL_NO_MEMORY;
-    *made = (struct sl_cut){.span = steps[top].span, .cause = cause, .next = item->cuts};
+    *made = (struct sl_cut){.span = top, .cause = cause, .next = item->cuts};
     item->cuts = made;
     return SL_OK;
 }
 
 /* ---- What one released item may not show ---- */
 
-static bool is_narrative(const struct sl_doc *doc, uint32_t span)
+/* Narrative that repeats what elements hold: of the resource, or of a section that has entries or sections. The text of
+ * a section that has neither is what the section says: words like any other, with classes of their own. */
+static bool is_narrative(const struct sl_item *item, uint32_t span)
 {
-    return doc->spans[span].name == SL_NAME_text && doc->spans[span].type == SL_SPAN_OBJECT;
+    const struct sl_doc *doc = item->doc;
+    uint32_t parent = doc->parents[span];
+    if (doc->spans[span].name != SL_NAME_text || doc->spans[span].type != SL_SPAN_OBJECT)
+        return false;
+    return parent == item->span || item->type != SL_R4_Composition || sl_span_member(doc, parent, SL_NAME_entry) ||
+           sl_span_member(doc, parent, SL_NAME_section);
+}
+
+static enum sl_status cut_all(
+    struct segmenter *s, struct sl_item *item, const uint32_t *spans, uint32_t count, const char *why)
+{
+    struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = why};
+    for (uint32_t i = 0; i < count; i++)
+        SL_TRY(cut(s, item, spans[i], cause, true));
+    return SL_OK;
 }
 
 /* A url that leads to no record of the same server leads past every decision. */
 static enum sl_status cut_stray_links(struct segmenter *s, struct sl_item *item)
 {
-    struct sl_cause stray = {.class_bit = SL_CLASS_LIMIT, .why = "link-elsewhere"};
     for (uint32_t i = 0; i < item->reference_count && is_released(item); i++) {
         const struct sl_reference *r = &item->references[i];
         if (r->link && !r->type && !r->item)
-            SL_TRY(cut(s, item, r->span, stray, true));
+            SL_TRY(cut_all(s, item, &r->span, 1, "link-elsewhere"));
     }
     return SL_OK;
 }
 
+/* Is it of a kind that segmentation may change: a C-CDA, or what may be one once it is fetched? */
+static bool is_segmentable(const struct sl_content *content)
+{
+    bool may_be = content->kind == SL_CONTENT_NONE || content->bytes.ptr == NULL;
+    return content->kind == SL_CONTENT_CCDA ||
+           (may_be && (!content->type.len || memmem(content->type.ptr, content->type.len, "xml", 3)));
+}
+
+/* A hash and a size over what may go out changed would tell that it was. */
+static enum sl_status cut_hashes(struct segmenter *s, struct sl_item *item)
+{
+    for (uint32_t i = 0; i < item->content_count; i++) {
+        const struct sl_content *content = &item->contents[i];
+        if (content->span == item->span || !is_segmentable(content))
+            continue;
+        uint32_t spans[] = {sl_span_member(item->doc, content->span, SL_NAME_hash),
+            sl_span_member(item->doc, content->span, SL_NAME_size)};
+        for (unsigned k = 0; k < 2; k++)
+            if (spans[k])
+                SL_TRY(cut_all(s, item, &spans[k], 1, "hash"));
+    }
+    return SL_OK;
+}
+
+/* What goes always or never, by type, party and policy: never because of something else that goes. */
 static enum sl_status cut_constants(struct segmenter *s, struct sl_item *item)
 {
-    struct sl_cause unknown = {.class_bit = SL_CLASS_LIMIT, .why = "unknown-element"};
-    for (uint32_t i = 0; i < item->unknown_count; i++)
-        SL_TRY(cut(s, item, item->unknown[i], unknown, true));
+    SL_TRY(cut_all(s, item, item->unknown, item->unknown_count, "unknown-element"));
+    SL_TRY(cut_all(s, item, item->signatures, item->signature_count, "signature"));
+    SL_TRY(cut_hashes(s, item));
     SL_TRY(cut_stray_links(s, item));
     if (sl_ruling_may_text(item->ruling))
         return SL_OK;
-    struct sl_cause narrative = {.class_bit = SL_CLASS_LIMIT, .why = "narrative"};
+    SL_TRY(cut_all(s, item, item->counts, item->count_count, "count"));
     for (uint32_t i = 0; i < item->text_count; i++)
-        if (is_narrative(item->doc, item->texts[i]))
-            SL_TRY(cut(s, item, item->texts[i], narrative, true));
+        if (is_narrative(item, item->texts[i]))
+            SL_TRY(cut_all(s, item, &item->texts[i], 1, "narrative"));
     return SL_OK;
 }
 
@@ -323,12 +180,20 @@ static bool leads_to_withheld(const struct sl_reference *reference)
     return reference->kind != SL_REF_SUBJECT && reference->item && !is_released(reference->item);
 }
 
+/* What names a withheld record goes with it. What a record is made out of, it cannot do without: a report would still
+ * say what the result said. */
 static enum sl_status cut_references(struct segmenter *s, struct sl_item *item)
 {
     struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = "reference-withheld"};
-    for (uint32_t i = 0; i < item->reference_count && is_released(item); i++)
-        if (leads_to_withheld(&item->references[i]))
-            SL_TRY(cut(s, item, item->references[i].element, cause, false));
+    for (uint32_t i = 0; i < item->reference_count && is_released(item); i++) {
+        const struct sl_reference *reference = &item->references[i];
+        if (!leads_to_withheld(reference))
+            continue;
+        if (reference->kind == SL_REF_DEFINING)
+            withhold(s, item, cause);
+        else
+            SL_TRY(cut(s, item, reference->element, cause, false));
+    }
     return SL_OK;
 }
 
@@ -438,22 +303,6 @@ static enum sl_status tell_referrers(struct segmenter *s)
     return SL_OK;
 }
 
-/* Is the value still there, in what goes out? */
-static bool is_left(const struct gone *gone, const struct sl_item *item, uint32_t span)
-{
-    const struct sl_doc *doc = item->doc;
-    if (!gone || span < item->span || span >= doc->spans[item->span].next)
-        return false;
-    while (span != item->span && !is_gone(gone, span))
-        span = doc->parents[span];
-    return span == item->span && !is_gone(gone, span);
-}
-
-static bool is_shown(struct segmenter *s, const struct sl_item *item, const struct sl_reference *reference)
-{
-    return is_left(gone_of(s, item->doc), item, reference->span);
-}
-
 /* A Provenance belongs to its targets, and not its targets to it. */
 static bool is_target(const struct sl_item *item, const struct sl_reference *reference)
 {
@@ -486,7 +335,7 @@ static enum sl_status follow_from(struct segmenter *s, const struct sl_item *ite
     for (uint32_t r = 0; r < item->reference_count; r++) {
         struct sl_item *target = item->references[r].item;
         if (!target || target == item || !is_by_route(target) || target->route || !is_released(target) ||
-            is_target(item, &item->references[r]) || !is_shown(s, item, &item->references[r]))
+            is_target(item, &item->references[r]) || !sl_cutting_shows(&s->cutting, item, item->references[r].span))
             continue;
         s->ways[target->number] = &item->references[r];
         SL_TRY(reach(s, item, target));
@@ -520,7 +369,8 @@ static bool forget_broken(struct segmenter *s)
     bool broken = false;
     for (uint32_t i = 0; i < s->count; i++) {
         struct sl_item *item = s->items[i];
-        if (item->route && item->route != item->lead && !(leads(item->route) && is_shown(s, item->route, s->ways[i]))) {
+        if (item->route && item->route != item->lead &&
+            !(leads(item->route) && sl_cutting_shows(&s->cutting, item->route, s->ways[i]->span))) {
             item->route = NULL;
             broken = true;
         }
@@ -577,6 +427,92 @@ static enum sl_status follow_routes(struct segmenter *s)
     return SL_OK;
 }
 
+/* ---- Contained resources ---- */
+
+static bool is_contained(const struct sl_item *item)
+{
+    const struct sl_doc *doc = item->doc;
+    return item->container && doc->spans[doc->parents[item->span]].name == SL_NAME_contained;
+}
+
+/* Marks what the item, which goes, leads to among the resources contained in `root`. */
+static void mark_contained(struct segmenter *s, const struct sl_item *item, const struct sl_item *root, bool *live)
+{
+    for (uint32_t r = 0; r < item->reference_count; r++) {
+        struct sl_item *target = item->references[r].item;
+        if (!target || target->container != root || live[target->number] ||
+            !sl_cutting_shows(&s->cutting, item, item->references[r].span))
+            continue;
+        live[target->number] = true;
+        s->walk[s->walked++] = target;
+    }
+}
+
+/* Does the contained resource point at the one that holds it? Then it is there for its own sake. */
+static bool points_home(struct segmenter *s, const struct sl_item *item)
+{
+    for (uint32_t r = 0; r < item->reference_count; r++)
+        if (item->references[r].item == item->container &&
+            sl_cutting_shows(&s->cutting, item, item->references[r].span))
+            return true;
+    return false;
+}
+
+/* dom-3: a contained resource that nothing refers to any more goes, whether something did or not. */
+static enum sl_status follow_contained(struct segmenter *s, const struct sl_item *root, bool *live, bool *changed)
+{
+    s->walked = 0;
+    mark_contained(s, root, root, live);
+    for (struct sl_item *c = root->next; c && c->container; c = c->next)
+        if (c->container == root && is_released(c) && !live[c->number] && (!is_contained(c) || points_home(s, c))) {
+            live[c->number] = true;
+            s->walk[s->walked++] = c;
+        }
+    while (s->walked) {
+        const struct sl_item *c = s->walk[--s->walked];
+        mark_contained(s, c, root, live);
+    }
+    struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = "not-referred-to"};
+    for (struct sl_item *c = root->next; c && c->container; c = c->next)
+        if (c->container == root && is_released(c) && !live[c->number] &&
+            sl_cutting_shows(&s->cutting, root, c->span)) {
+            SL_TRY(cut(s, c->container, c->span, cause, true));
+            *changed = true;
+        }
+    return SL_OK;
+}
+
+static enum sl_status follow_all_contained(struct segmenter *s, bool *changed)
+{
+    bool *live = NULL;
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct sl_item *item = s->items[i];
+        if (item->context || !is_released(item) || !item->next || item->next->container != item)
+            continue;
+        if (!live) {
+            live = sl_arena_array(s->arena, s->count, sizeof *live);
+            s->walk = sl_arena_raw(s->arena, s->count, sizeof(struct sl_item *));
+        }
+        if (!live || !s->walk)
+            return SL_NO_MEMORY;
+        SL_TRY(follow_contained(s, item, live, changed));
+    }
+    return SL_OK;
+}
+
+/* What goes from either may have been the only way to the other. No real record takes more than a few rounds. */
+static enum sl_status follow_ways(struct segmenter *s)
+{
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        bool changed = false;
+        SL_TRY(follow_all_contained(s, &changed));
+        if (round && !changed)
+            return SL_OK;
+        SL_TRY(follow_routes(s));
+    }
+    return SL_LIMIT;
+}
+
 /* A contained resource lives and dies with its container. */
 static void follow_container(struct segmenter *s)
 {
@@ -590,13 +526,12 @@ static void follow_container(struct segmenter *s)
 /* What is left of an item's parts and inline labels once everything has been cut: labels are of that alone. */
 static void settle_parts(struct segmenter *s, struct sl_item *item)
 {
-    const struct gone *gone = item->part_count || item->inline_count ? gone_of(s, item->doc) : NULL;
     for (uint32_t i = 0; i < item->part_count; i++) {
-        item->parts[i].cut |= !is_left(gone, item, item->parts[i].span);
+        item->parts[i].cut |= !sl_cutting_shows(&s->cutting, item, item->parts[i].span);
         item->parts[i].label = (struct sl_slice){NULL, 0};
     }
     for (uint32_t i = 0; i < item->inline_count; i++)
-        item->inlines[i].cut = !is_left(gone, item, item->inlines[i].span);
+        item->inlines[i].cut = !sl_cutting_shows(&s->cutting, item, item->inlines[i].span);
 }
 
 /* ---- The two doors of this module ---- */
@@ -641,7 +576,7 @@ static void count_item(struct segmenter *s, const struct sl_item *item)
 
 enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *arena, struct sl_segment_report *report)
 {
-    struct segmenter s = {.labeller = labeller, .arena = arena, .report = report};
+    struct segmenter s = {.labeller = labeller, .arena = arena, .report = report, .cutting = {.arena = arena}};
     *report = (struct sl_segment_report){0};
     SL_TRY(number_items(&s));
     SL_TRY(decide_items(&s));
@@ -652,7 +587,7 @@ enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *
         if (s.items[i]->container)
             SL_TRY(cut_contained(&s, s.items[i]));
     SL_TRY(tell_referrers(&s));
-    SL_TRY(follow_routes(&s));
+    SL_TRY(follow_ways(&s));
     follow_container(&s);
     for (uint32_t i = 0; i < s.count; i++)
         if (is_released(s.items[i]) && !s.items[i]->context)

@@ -1,12 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside segmentation: what segment.c (decisions become cuts), segment_label.c (the labels of what is left) and
+ * Inside segmentation: what segment.c (decisions become cuts), segment_cut.c (which span a cut ends up on),
+ * segment_shape.c (what R4 asks of an object beyond required elements) segment_label.c (the labels of what is left) and
  * segment_inline.c (those that stand on elements) share.
  */
 #ifndef SLUICE_CONSENT_SEGMENTING_H
 #define SLUICE_CONSENT_SEGMENTING_H
 
 #include "sluice/segment.h"
+
+/* ---- segment_cut.c ---- */
+
+/* Which spans of a document are cut: one bit a span, made when a document gets its first cut. What is gone stays gone,
+ * so a look for what is left in a large container goes on where the one before it found something: `left`, by
+ * container, made when there is a large one. Without it a record of a hundred thousand notes would take hours. */
+struct sl_gone {
+    const struct sl_doc *doc;
+    uint64_t *bits;
+    uint32_t *left;
+    struct {
+        uint32_t array, item, other;
+    } pair; /* found last by same_place, which goes on from there in the same way */
+};
+
+static inline bool sl_gone_has(const struct sl_gone *gone, uint32_t span)
+{
+    return gone->bits[span / 64] >> (span % 64) & 1;
+}
+
+/* One step on the way from an item's root down to a span. */
+struct sl_step {
+    uint32_t span;
+    sl_r4_node node;                     /* of the value */
+    const struct sl_r4_element *element; /* NULL at the root, and where R4 knows none */
+};
+
+/* What has been cut so far, of all documents. Zeroed but for the arena. */
+struct sl_cutting {
+    struct sl_arena *arena;
+    struct sl_gone **table; /* by document: open addressing */
+    size_t mask, count;
+};
+
+enum sl_cut_result {
+    SL_CUT_BEFORE,   /* it was cut already */
+    SL_CUT_PART,     /* *top goes */
+    SL_CUT_RESOURCE, /* the resource goes: it is the span, or the span is one of its numbered parts */
+    SL_CUT_REQUIRED  /* the resource goes: it cannot be without the span */
+};
+
+/* Marks `span` of the item as gone, and what goes with it: an element that R4 requires takes its parent, and so does
+ * the last thing in a container, or what its parent has no meaning without. `always`: it goes by type, party and policy
+ * alone, so that it does not count as a change to a numbered part. */
+SL_MUST_CHECK enum sl_status sl_cutting_cut(struct sl_cutting *cutting, const struct sl_item *item, uint32_t span,
+    bool always, enum sl_cut_result *result, uint32_t *top);
+/* Is the span still there, in what goes out of the item? */
+bool sl_cutting_shows(const struct sl_cutting *cutting, const struct sl_item *item, uint32_t span);
+
+/* ---- segment_shape.c ---- */
+
+/* Having lost the element, has the object lost all that it is there to say (an extension its value, a section its
+ * entries and text)? */
+bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, const struct sl_r4_element *lost);
+/* Are fewer entries left in the array than R4 asks for, where that is more than one? */
+bool sl_shape_too_few(const struct sl_gone *gone, const struct sl_step *array);
+
+/* ---- segment_label.c ---- */
 
 #define SL_LABEL_CACHE_BITS 4u
 

@@ -46,6 +46,10 @@ def systems():
         return {row["uri"]: row["name"] for row in csv.DictReader(file)}
 
 
+# The parts of scored questionnaires (codes-instruments.csv): what a code is, not how sensitive.
+INSTRUMENT = ("SCREEN_ITEM", "SCREEN_TOTAL", "SCREEN_PANEL")
+
+
 def short(source):
     return re.sub(r"\s+", " ", source.replace(",", ";")).strip()
 
@@ -54,7 +58,7 @@ def main():
     names = systems()
     write("categories.csv", ["id", "sensitivity", "confidentiality", "part2", "also_match"], [
         [r["category"], r["sensitivity_code"], r["default_confidentiality"], CANDIDATE[r["part2_candidate"]],
-         r["also_match"].replace(",", "|")] for r in read("category-map.csv")])
+         r["also_match"].replace(",", "|")] for r in read("category-map.csv")] + [[c, "", "N", "no", ""] for c in INSTRUMENT])
     write("prefixes.csv", ["system", "prefix", "category", "evidence", "source"], sorted(
         [names[r["system"]], r["prefix"], r["category"], "weak" if r["category"] in WEAK_PREFIX else "strong",
          "project prefix rules 2026-11"] for r in read("sensitive-prefix-rules.csv")))

@@ -55,6 +55,7 @@ enum sl_why {
     SL_WHY_UNCLASSIFIED,   /* a code nobody knows */
     SL_WHY_MODIFIER,       /* an unknown modifierExtension */
     SL_WHY_VISIT,          /* a flag of the visit it belongs to */
+    SL_WHY_INSTRUMENT,     /* one answer of a scored instrument, or the form that asks */
     SL_WHY_REGISTER        /* an entry of the officer's register; without classes: one that took them away */
 };
 const char *sl_why_text(enum sl_why why);
@@ -126,6 +127,10 @@ struct sl_item {
     uint32_t reference_count;
     uint32_t *unknown; /* spans R4 does not know: always cut */
     uint32_t unknown_count;
+    uint32_t *signatures; /* spans of type Signature: they cover what may go out changed, so they are always cut */
+    uint32_t signature_count;
+    uint32_t *counts; /* spans of numbers that count or rank parts which may go; see SL_R4_COUNTED */
+    uint32_t count_count;
     uint32_t *texts; /* spans of free text: narrative, notes, comments; not display strings, not attachments */
     uint32_t text_count;
     struct sl_inline *inlines; /* the inline labels it came with (DS4P), by span */

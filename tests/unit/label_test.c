@@ -163,7 +163,13 @@ static const struct {
     {"an HCPCS code in an ICD field", "{'resourceType':'Condition','code':" ICD("H0020") "}", "oSc", "", NULL},
     {"a component is a part", "{'resourceType':'Observation','code':" LOINC("85354-9") ",'component':[{'code':"
         LOINC("8480-6")
-        "},{'code':" LOINC("44260-8") ",'valueInteger':2}]}", "o", "Observation.component[1]=m", NULL},
+        "},{'code':" LOINC("94023-9") ",'valueInteger':2}]}", "o", "Observation.component[1]=m", NULL},
+    {"an answer of a scored instrument is like the others", "{'resourceType':'Observation','code':" LOINC("8480-6")
+        ",'component':[{'code':" LOINC("8480-6") "},{'code':" LOINC("44260-8") ",'valueInteger':2}]}", "o",
+        "Observation.component[0]=m Observation.component[1]=m", NULL},
+    {"but its total is itself", "{'resourceType':'Observation','code':" LOINC("8480-6")
+        ",'component':[{'code':" LOINC("75626-2") "},{'code':" LOINC("44250-9") "}]}", "o",
+        "Observation.component[0]=Sc Observation.component[1]=m", NULL},
     {"a medicine", "{'resourceType':'MedicationRequest','medicationCodeableConcept':" RX("6813") "}", "oSc", "", NULL},
     {"a note type", "{'resourceType':'DocumentReference','type':" LOINC("34904-3") "}", "om", "", NULL},
     {"a code of a system nobody knows", "{'resourceType':'Condition','code':" LOCAL("7") "}", "ox", "", NULL},

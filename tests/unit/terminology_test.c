@@ -92,7 +92,7 @@ static void codes_are_found(void **state)
         {SNOMED, "160903007", NULL, false},
         {SNOMED, "160968000", NULL, false},
         {"http://loinc.org", "44260-8", "SUICIDE_SELFHARM", false},
-        {"http://loinc.org", "44249-1", "MH_SCREEN", false},
+        {"http://loinc.org", "94023-9", "MH_SCREEN", false},
         {"http://loinc.org", "8462-4", NULL, false},
         {HCPCS, "H0020", "SUD_CARE", false},
         {"http://www.cms.gov/Medicare/Coding/ICD10", "HZ2ZZZZ", "SUD_CARE", false},
@@ -139,7 +139,7 @@ static void codes_in_the_wrong_column(void **state)
         {HCPCS, "G3002", NULL, false},                            /* pain management, not Alzheimer's disease (G30) */
         {"", "F11.20", "SUD_OPIOID", false},
         {"", "F20", "MH_PSYCHOTIC", false},
-        {"", "44249-1", "MH_SCREEN", false},
+        {"", "94023-9", "MH_SCREEN", false},
         {"", "44249-2", NULL, false},
         {"", "6813", NULL, false},
         {"", "active", NULL, false},

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What R4 asks of an object beyond its required elements: the invariants by which an object has no meaning, or is not
+ * valid, without one of a few of its elements. An object that cuts have left without any goes itself, so that no hollow
+ * shell tells of a cut. The sources are the invariants of the types in FHIR 4.0.1, by their names.
+ */
+#include "segmenting.h"
+
+#define NAMES 4
+
+struct shape {
+    sl_r4_node node;
+    bool choice; /* any of its choices will do: value[x] */
+    sl_name names[NAMES];
+};
+
+static const struct shape shapes[] = {
+    {SL_R4_Extension, true, {SL_NAME_extension}},                                       /* ext-1 */
+    {SL_R4_Parameters_parameter, true, {SL_NAME_resource, SL_NAME_part}},               /* inv-1 */
+    {SL_R4_Composition_section, false, {SL_NAME_text, SL_NAME_entry, SL_NAME_section}}, /* cmp-1 */
+    {SL_R4_CarePlan_activity, false, {SL_NAME_reference, SL_NAME_detail}},              /* what is to be done */
+    {SL_R4_RequestGroup_action, false, {SL_NAME_resource, SL_NAME_action}},             /* rqg-1 */
+    {SL_R4_Condition_stage, false, {SL_NAME_summary, SL_NAME_assessment}},              /* con-1 */
+    {SL_R4_Condition_evidence, false, {SL_NAME_code, SL_NAME_detail}},                  /* con-2 */
+    {SL_R4_DetectedIssue_evidence, false, {SL_NAME_code, SL_NAME_detail}},              /* the same */
+    {SL_R4_Immunization_education, false, {SL_NAME_documentType, SL_NAME_reference}},   /* imm-1 */
+    {SL_R4_Patient_contact, false, {SL_NAME_name, SL_NAME_telecom, SL_NAME_address, SL_NAME_organization}}, /* pat-1 */
+    {SL_R4_AppointmentResponse, false, {SL_NAME_participantType, SL_NAME_actor}},                           /* apr-1 */
+    {SL_R4_Appointment_participant, false, {SL_NAME_type, SL_NAME_actor}},                                  /* app-1 */
+    {SL_R4_NutritionOrder, false, {SL_NAME_oralDiet, SL_NAME_supplement, SL_NAME_enteralFormula}},          /* nor-1 */
+    {SL_R4_QuestionnaireResponse_item, false, {SL_NAME_answer, SL_NAME_item}}, /* a question whose answer went */
+    {SL_R4_QuestionnaireResponse_item_answer, true, {0}},                      /* an answer of nothing but questions */
+    {SL_R4_ClinicalImpression_finding, true, {SL_NAME_itemCodeableConcept, SL_NAME_itemReference}}, /* of what */
+};
+
+static bool fits(const struct shape *shape, const struct sl_r4_element *element)
+{
+    if (shape->choice && element->choice)
+        return true;
+    for (unsigned i = 0; i < NAMES && shape->names[i]; i++)
+        if (element->name == shape->names[i])
+            return true;
+    return false;
+}
+
+static bool holds_one(const struct sl_gone *gone, const struct shape *shape, uint32_t object)
+{
+    const struct sl_span *spans = gone->doc->spans;
+    for (uint32_t c = object + 1; c < spans[object].next; c = spans[c].next) {
+        const struct sl_r4_element *element = sl_r4_element(shape->node, spans[c].name);
+        if (element && !sl_gone_has(gone, c) && fits(shape, element))
+            return true;
+    }
+    return false;
+}
+
+bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, const struct sl_r4_element *lost)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (shapes[i].node == object->node)
+            return lost && fits(&shapes[i], lost) && !holds_one(gone, &shapes[i], object->span);
+    return false;
+}
+
+/* lnk-1: a Linkage says that two records or more are about the same. */
+bool sl_shape_too_few(const struct sl_gone *gone, const struct sl_step *array)
+{
+    const struct sl_span *spans = gone->doc->spans;
+    if (!array->element || array->element->parent != SL_R4_Linkage || array->element->name != SL_NAME_item)
+        return false;
+    unsigned left = 0;
+    for (uint32_t c = array->span + 1; c < spans[array->span].next && left < 2; c = spans[c].next)
+        left += !sl_gone_has(gone, c) && spans[c].type != SL_SPAN_NULL;
+    return left < 2;
+}
