@@ -6,6 +6,7 @@
 #ifndef SLUICE_CONSENT_EARNING_H
 #define SLUICE_CONSENT_EARNING_H
 
+#include "notes.h"
 #include "sluice/classes.h"
 #include "sluice/policy.h"
 #include "sluice/r4.h"
@@ -27,8 +28,9 @@ struct sl_earning {
     const struct sl_classes *by_type;        /* indexed by sl_r4_node of resource types; SL_R4_NODES long */
     const struct sl_security_rule *security; /* system and code, exact */
     size_t security_count;
-    const struct sl_security_rule *note_types; /* the type, category or class of a document or note; exact */
-    size_t note_type_count;
+    const struct sl_note_rule *note_rules; /* types and folders of notes kept apart */
+    size_t note_rule_count;
+    struct sl_classes notes;             /* that any of them earns */
     struct sl_classes program;           /* earned by origin: program */
     struct sl_classes unknown_candidate; /* source unknown, Part 2 candidate code */
     struct sl_classes draft;             /* unsigned AI content */

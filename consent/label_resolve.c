@@ -19,6 +19,7 @@
 
 struct edge {
     struct labelled *from, *to;
+    bool notes; /* classes of notes kept apart alone pass */
 };
 
 struct edges {
@@ -140,7 +141,7 @@ static bool is_needed(const struct sl_labeller *labeller, const struct labelled 
         return false;
     if (is_directory(r->type) && (!sl_programs_type(r->type) || is_named(labeller, r, &source)))
         return false;
-    if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING)
+    if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || r->note == SL_NOTE_SAME)
         return true;
     return r->kind == SL_REF_MENTION && !from->item.context && !is_directory(from->item.type);
 }
@@ -284,7 +285,7 @@ static void add_edges(struct resolving *re, struct edges *edges, struct labelled
 {
     for (struct labelled *to = of(r->item); to; to = next_same(r, to))
         if (to != from)
-            edges->list[edges->count++] = (struct edge){from, to};
+            edges->list[edges->count++] = (struct edge){from, to, false};
     (void)re;
 }
 
@@ -399,7 +400,7 @@ static void start_record(struct resolving *re, struct labelled *item)
         if (item->item.references[i].kind == SL_REF_ORIGIN)
             follow_origin(re, item, &item->item.references[i]);
     if (item->item.container && !is_directory(item->item.container->type)) /* who made the container made this */
-        re->made.list[re->made.count++] = (struct edge){item, of(item->item.container)};
+        re->made.list[re->made.count++] = (struct edge){item, of(item->item.container), false};
 }
 
 static bool pass_made(const struct resolving *re, const struct edge *e)
@@ -486,15 +487,25 @@ static void follow_defining(struct resolving *re, struct labelled *from, const s
     sl_reason_push(re->arena, &from->item.reasons, &unclassified, SL_WHY_UNCLASSIFIED, r->span, r->target);
 }
 
+/* What the target has that the item would have by it. */
+static struct sl_classes lends(const struct resolving *re, const struct edge *e)
+{
+    struct sl_classes lent = sl_label_but_not(e->from, &e->to->item.classes);
+    for (unsigned i = 0; i < SL_CLASS_WORDS && e->notes; i++)
+        lent.word[i] &= re->earning->notes.word[i];
+    return lent;
+}
+
 static bool pass_defined(const struct resolving *re, const struct edge *e)
 {
-    (void)re;
     bool changed = false;
-    struct sl_classes lent = sl_label_but_not(e->from, &e->to->item.classes);
+    struct sl_classes lent = lends(re, e);
     if (!sl_classes_within(&lent, &e->from->item.classes)) {
         sl_classes_join(&e->from->item.classes, &lent);
         changed = true;
     }
+    if (e->notes)
+        return changed;
     if (e->to->candidate && !e->from->candidate)
         changed = e->from->candidate = true;
     if (e->to->item.unlabelled && !e->from->item.unlabelled) {
@@ -504,18 +515,27 @@ static bool pass_defined(const struct resolving *re, const struct edge *e)
     return changed;
 }
 
+/* What says the same as a note kept apart, or is filed with such notes, is one. */
+static void follow_link(struct resolving *re, struct labelled *item, const struct sl_reference *r)
+{
+    for (struct labelled *to = of(r->item); to; to = next_same(r, to)) {
+        struct edge edge = r->note == SL_NOTE_SAME ? (struct edge){item, to, true} : (struct edge){to, item, true};
+        if (to != item && sl_note_capable(re->earning, to->item.type))
+            re->defined.list[re->defined.count++] = edge;
+    }
+}
+
 /* The targets' classes as reasons: what the item would not have without them. */
 static void give_reasons(struct resolving *re)
 {
     for (size_t i = 0; i < re->defined.count; i++) {
         const struct edge *e = &re->defined.list[i];
         const struct sl_reason *own = e->from->item.reasons;
-        struct sl_classes had = {{0}};
+        struct sl_classes had = {{0}}, lent = lends(re, e);
         for (; own; own = own->next)
             sl_classes_join(&had, &own->classes);
-        if (!sl_classes_within(&e->to->item.classes, &had))
-            sl_reason_push(
-                re->arena, &e->from->item.reasons, &e->to->item.classes, SL_WHY_REFERENCE, 0, own_name(re, e->to));
+        if (!sl_classes_within(&lent, &had))
+            sl_reason_push(re->arena, &e->from->item.reasons, &lent, SL_WHY_REFERENCE, 0, own_name(re, e->to));
     }
 }
 
@@ -622,6 +642,8 @@ static void find_classes(struct resolving *re)
         for (uint32_t i = 0; i < item->item.reference_count; i++)
             if (item->item.references[i].kind == SL_REF_DEFINING)
                 follow_defining(re, item, &item->item.references[i]);
+            else if (item->item.references[i].note != SL_NOTE_NONE)
+                follow_link(re, item, &item->item.references[i]);
     }
     bool settled = settle(re, &re->defined, pass_defined);
     if (earn_late(re))
@@ -858,10 +880,11 @@ static enum sl_status make_edges(struct resolving *re)
         for (uint32_t i = 0; i < item->item.reference_count; i++) {
             const struct sl_reference *r = &item->item.references[i];
             size_t count = 0;
-            if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING)
+            bool links = r->note != SL_NOTE_NONE;
+            if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || links)
                 for (const struct labelled *to = of(r->item); to; to = next_same(r, to))
                     count++;
-            *(r->kind == SL_REF_DEFINING ? &defined : is_directory(item->item.type) ? &lead : &made) += count;
+            *(r->kind == SL_REF_DEFINING || links ? &defined : is_directory(item->item.type) ? &lead : &made) += count;
         }
     }
     re->lead.list = sl_arena_raw(re->arena, lead, sizeof *re->lead.list);

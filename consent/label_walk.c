@@ -63,6 +63,7 @@ struct walk {
     bool whole;           /* released whole or not at all: evidence anywhere classifies it */
     bool scoped;          /* this resource is contained: nothing is contained in it */
     bool ai;              /* AIAST in meta.security */
+    bool note;            /* it can be a note kept apart */
     bool unnamed_patient; /* a patient by identifier or display alone */
     bool too_deep;
     uint32_t modifier;                  /* the span of a modifierExtension */
@@ -257,21 +258,21 @@ static void read_label(
     }
 }
 
-/* The kinds of note that are kept apart are told by the type or folder their source gives them, by the policy's own
- * table. True: it is one of them. */
-static bool read_note_type(
+/* Does the policy know this code as one of a note kept apart? That of a section earns here; that of the whole record
+ * when all of it has been walked (label_note.c). */
+static bool read_note(
     struct walk *w, const struct place *place, uint32_t span, struct sl_slice system, struct sl_slice code)
 {
-    const struct sl_earning *e = w->earning;
-    bool known = false;
-    for (size_t i = 0; i < e->note_type_count; i++) {
-        const struct sl_security_rule *rule = &e->note_types[i];
-        if (!sl_slice_eq(code, rule->code) || !sl_slice_eq(system, rule->system))
-            continue;
-        struct find find = {
-            .cut = place->cut, .span = span, .why = SL_WHY_NOTE_TYPE, .detail = rule->code, .whole = true};
-        earn(w, &find, &rule->classes);
+    const struct sl_note_rule *rules = w->earning->note_rules, *rule;
+    bool section = place->element->parent == SL_R4_Composition_section, known = false;
+    if (!section && !sl_note_is_kind(place->element))
+        return false;
+    for (size_t from = 0; (rule = sl_note_find(w->labeller, SL_NOTE_BY_TYPE, system, code, from)) != NULL;
+         from = (size_t)(rule - rules) + 1) {
         known = true;
+        if (section)
+            earn(w, &(struct find){.cut = place->cut, .span = span, .why = SL_WHY_NOTE_TYPE, .detail = rule->code},
+                &rule->classes);
     }
     return known;
 }
@@ -283,8 +284,7 @@ static bool read_code(
     const struct sl_earning *e = w->earning;
     struct sl_code_hit hits[SL_CODE_HITS];
     bool note = is_note(w, place->element);
-    if (note && read_note_type(w, place, span, system, code))
-        return true;
+    bool apart = w->note && read_note(w, place, span, system, code);
     sl_system number = sl_labeller_system(w->labeller, system);
     size_t count = sl_terminology_find_in(e->terminology, number, code, hits, SL_CODE_HITS);
     for (size_t i = 0; i < count; i++) {
@@ -297,7 +297,7 @@ static bool read_code(
             .why = note ? SL_WHY_NOTE_TYPE : SL_WHY_CODE};
         earn(w, &find, hits[i].weak ? &e->weak_by_category[hits[i].category] : &e->by_category[hits[i].category]);
     }
-    return count || sl_terminology_knows(e->terminology, number, code);
+    return count || apart || sl_terminology_knows(e->terminology, number, code);
 }
 
 /* Reads a Coding. *plain is cleared if it holds more than a walk by frames would find nothing in. */
@@ -421,6 +421,8 @@ static void note_reference(struct walk *w, const struct place *place, uint32_t i
         .patient = e->flags & SL_R4_PATIENT,
         .kind = e->reference != SL_REF_NONE ? (enum sl_r4_reference)e->reference : SL_REF_MENTION};
     r->kind = sl_reference_kind(r->kind, r->patient, r->type);
+    if (w->note && r->kind == SL_REF_MENTION)
+        r->note = sl_note_link(e);
     if (r->patient)
         add_patient(w, r, written);
     if (e->flags & SL_R4_AUTHOR && r->target.len)
@@ -904,7 +906,10 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
     if (item->item.type && item->item.type != SL_R4_Bundle) {
         unsigned facts = sl_r4_facts(item->item.type);
         w.whole = facts & SL_R4_WHOLE;
+        w.note = sl_note_capable(w.earning, item->item.type);
         walk_members(&w);
+        if (w.note)
+            sl_label_note(labeller, item);
         judge_draft(&w);
         sl_instrument_judge(labeller, item);
         const char *modified = judge_modifiers(&w);

@@ -170,6 +170,20 @@ void sl_label_declare(const struct sl_labeller *labeller, struct labelled *item)
 /* At the end: reasons of a marked item say what the register gave and took. */
 void sl_label_explain(struct sl_labeller *labeller, struct labelled *item);
 
+/* ---- label_note.c ---- */
+
+/* Can a record of this type be a note kept apart, under this policy? */
+bool sl_note_capable(const struct sl_earning *earning, sl_r4_node type);
+/* Is this where a record says what kind of note it is? */
+bool sl_note_is_kind(const struct sl_r4_element *element);
+/* The link that a reference is where it stands; only for records that can be such notes. */
+enum sl_note_link sl_note_link(const struct sl_r4_element *element);
+/* The rule of that sort for a code, among those from `from` on; NULL: none. */
+const struct sl_note_rule *sl_note_find(
+    struct sl_labeller *labeller, enum sl_note_by by, struct sl_slice system, struct sl_slice code, size_t from);
+/* Gives a record that can be one what its type and folder say. Once its members have been walked. */
+void sl_label_note(struct sl_labeller *labeller, struct labelled *item);
+
 /* ---- label_walk.c ---- */
 
 /* Labels the resource of `item` as far as it tells by itself, and those within it, which become items of their own. */

@@ -249,8 +249,8 @@ static struct sl_slice trimmed(struct sl_slice text)
 
 static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *issues)
 {
-    static const char *const keys[] = {
-        "layer", "title", "version", "parties", "classes", "consents", "label-sets", "rules", "scenarios", NULL};
+    static const char *const keys[] = {"layer", "title", "version", "parties", "classes", "notes", "consents",
+        "label-sets", "rules", "scenarios", NULL};
     bool head = false;
     policy->sources = sl_arena_array(policy->arena, policy->file_count + 1, sizeof *policy->sources);
     if (!policy->sources)

@@ -151,7 +151,7 @@ static void check_class(const struct sl_policy *policy, unsigned bit, struct sl_
 {
     const struct sl_class *class = &policy->classes[bit];
     const struct sl_class_source *at = &policy->class_sources[bit];
-    if (!sl_yaml_get(at->at, "earned-by"))
+    if (!sl_yaml_get(at->at, "earned-by") && !sl_classes_has(&policy->earning.notes, bit))
         soften(issues,
             at_key(at->source, at->at, "id", "class-never-earned", "class", class->id, "is earned by nothing"),
             SL_GRADE_WARNING);

@@ -17,8 +17,6 @@ struct reader {
     struct sl_classes others;   /* classes of the types that no class names */
     struct sl_security_rule *security;
     size_t security_count, security_capacity;
-    struct sl_security_rule *notes;
-    size_t note_count, note_capacity;
 };
 
 /* ---- Words ---- */
@@ -241,20 +239,6 @@ static enum sl_status earn_by_labels(
     return SL_OK;
 }
 
-static enum sl_status earn_by_notes(
-    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
-{
-    at = sl_yaml_list(&source->yaml, at);
-    for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
-        struct sl_coding coding = read_coding(source, item);
-        if (coding.code.len && !coding.system.len)
-            sl_yaml_issue(&source->yaml, item, false, "missing-key", "A note type is a system and a code.");
-        else if (coding.code.len)
-            SL_TRY(add_code(r->policy->arena, &r->notes, &r->note_count, &r->note_capacity, &coding, bit));
-    }
-    return SL_OK;
-}
-
 static void unknown_type(const struct sl_policy_source *source, const struct sl_yaml *at)
 {
     struct sl_slice names[TYPES_LIMIT];
@@ -347,8 +331,8 @@ static void earn_if(const struct sl_policy_source *source, const struct sl_yaml 
 static enum sl_status read_earning(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
-    static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "note-types",
-        "origin", "register", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
+    static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "origin",
+        "register", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
     struct sl_earning *earning = &r->policy->earning;
     if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -362,8 +346,7 @@ static enum sl_status read_earning(
     earn_if(source, map, "unread", &earning->unread, bit);
     earn_if(source, map, "unknown-code", &earning->unclassified, bit);
     earn_if(source, map, "through-visit", &earning->by_visit, bit);
-    SL_TRY(earn_by_labels(r, source, sl_yaml_get(map, "security-labels"), bit));
-    return earn_by_notes(r, source, sl_yaml_get(map, "note-types"), bit);
+    return earn_by_labels(r, source, sl_yaml_get(map, "security-labels"), bit);
 }
 
 static bool read_needs_yes(const struct sl_policy_source *source, const struct sl_yaml *entry)
@@ -919,7 +902,5 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     policy->earning.by_type = r.by_type;
     policy->earning.security = r.security;
     policy->earning.security_count = r.security_count;
-    policy->earning.note_types = r.notes;
-    policy->earning.note_type_count = r.note_count;
-    return SL_OK;
+    return sl_policy_read_notes(policy);
 }

@@ -71,11 +71,19 @@ struct sl_reason {
 
 struct sl_item;
 
+/* A mention by which the class of a note kept apart passes all the same. */
+enum sl_note_link {
+    SL_NOTE_NONE,
+    SL_NOTE_SAME, /* another form or a part of the same note: relatesTo of a document */
+    SL_NOTE_FILED /* the target is filed under this: an entry of a List that is such a folder */
+};
+
 struct sl_reference {
     uint32_t span;    /* the Reference object */
     uint32_t element; /* the span to cut if the target is withheld: the smallest cuttable element or array entry */
     enum sl_r4_reference kind;
-    bool patient;    /* where the target is a Patient, it is whom the item is about */
+    enum sl_note_link note; /* of a mention */
+    bool patient;           /* where the target is a Patient, it is whom the item is about */
     bool link;       /* a url, as Attachment.url: span is the string, and what the element holds is in the target. One
                         that names no record is cut, always */
     sl_r4_node type; /* the target's type where target is "Type/id"; else 0 */

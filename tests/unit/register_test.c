@@ -321,6 +321,11 @@ static const char *const world[] = {
         "Patient/p") ",'item':[{'sequence':1,'encounter':[" REF("Encounter/plain") "]}]}",
     "{'resourceType':'ExplanationOfBenefit','id':'eob','status':'active','patient':" REF("Patient/p") ",'claim':" REF(
         "Claim/claim") "}",
+    "{'resourceType':'Encounter','id':'error','status':'entered-in-error'," P
+    ",'serviceProvider':" REF("Organization/harbor") "}",
+    "{'resourceType':'Condition','id':'after','verificationStatus':{'coding':[{'system':"
+    "'http://terminology.hl7.org/CodeSystem/condition-ver-status','code':'entered-in-error'}]}," OUD "," P
+    ",'encounter':" REF("Encounter/error") "}",
     "{'resourceType':'Organization','id':'lake','name':'Lakeside'}",
     "{'resourceType':'Patient','id':'p'}",
 };
@@ -364,6 +369,9 @@ static void marks(void **state)
             "- {" SAID_OF("Condition/c") ", patient: Patient/p, has-not: [sud]}\n- {" SAID_OF(
                 "Condition/c") ", has: [sud]}",
             "Condition/c", "sud", ""},
+        {"an error ends nothing", "- {" PAID "}", "Condition/after", "part2 sud", ""},
+        {"an officer does", "- {" SAID_OF("Encounter/error") ", patient: Patient/p, has-not: [part2]}",
+            "Condition/after", "sud", "part2"},
         {"a flag ends as well", "- {" PAID "}\n- {" OTHER ", patient: Patient/p, has-not: [self-pay]}",
             "Observation/panel", "part2", "self-pay"},
     };
