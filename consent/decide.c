@@ -168,11 +168,19 @@ static bool relationship_holds(const struct sl_ruling *ruling, const struct sl_w
     return named < SL_PARTY_LIMIT && (ruling->parties >> named & 1) && sl_words_meet(kinds, its->word, its->count);
 }
 
+/* A party named outright, of which no kind is said, is of the kind that is asked for. */
+static bool recipient_is(const struct sl_recipient *r, const struct sl_condition *c)
+{
+    bool named = r->party.len && !r->kind_count;
+    return (named || !c->recipient.count || sl_words_meet(&c->recipient, r->kinds, r->kind_count)) &&
+           !sl_words_meet(&c->not_recipient, r->kinds, r->kind_count);
+}
+
 bool sl_condition_holds(const struct sl_ruling *ruling, const struct sl_condition *c, const struct state *state)
 {
-    return (!c->kinds || (c->kinds & state->kinds)) && (!c->purposes || (c->purposes & ruling->purpose)) &&
-           (!c->parties || (c->parties & ruling->parties)) && (!c->emergency || ruling->emergency) &&
-           (!c->same_program || state->same_program) &&
+    return recipient_is(&ruling->recipient, c) && (!c->kinds || (c->kinds & state->kinds)) &&
+           (!c->purposes || (c->purposes & ruling->purpose)) && (!c->parties || (c->parties & ruling->parties)) &&
+           (!c->emergency || ruling->emergency) && (!c->same_program || state->same_program) &&
            (!c->relationships.count || relationship_holds(ruling, &c->relationships));
 }
 

@@ -55,6 +55,16 @@ static void write_condition(const struct sl_policy *policy, const struct sl_cond
         sl_buffer_printf(out, "%semergency declared", comma);
         comma = ", ";
     }
+    if (c->recipient.count) {
+        sl_buffer_printf(out, "%sa recipient that is ", comma);
+        list_words(&c->recipient, out);
+        comma = ", ";
+    }
+    if (c->not_recipient.count) {
+        sl_buffer_printf(out, "%sa recipient that is not ", comma);
+        list_words(&c->not_recipient, out);
+        comma = ", ";
+    }
     if (c->same_program) {
         sl_buffer_printf(out, "%sof the recipient's own program", comma);
         comma = ", ";

@@ -48,6 +48,7 @@ struct resolving {
     size_t listed_mask;
     struct piece *pieces;
     size_t piece_count, piece_limit;
+    const struct evidence **labels; /* of one record, by their rule */
 };
 
 static struct labelled *of(struct sl_item *item)
@@ -599,17 +600,32 @@ static bool is_high_water(const struct labelled *item)
     return item->inlined && sl_level_rank(item->inline_level) >= sl_level_rank(item->level);
 }
 
+/* The labels of a record by their place in the policy's list, each once. */
+static const struct evidence **order_labels(struct resolving *re, const struct labelled *item)
+{
+    size_t count = re->earning->security_count;
+    if (!re->labels)
+        re->labels = sl_arena_raw(re->arena, count, sizeof *re->labels);
+    for (size_t i = 0; re->labels && i < count; i++)
+        re->labels[i] = NULL;
+    for (const struct evidence *e = item->labels; e && re->labels; e = e->next)
+        if (!e->level || !is_high_water(item))
+            re->labels[e->label - re->earning->security] = e;
+    return re->labels;
+}
+
 /*
- * What the labels of the whole earn. A label that goes out with a class which the record has for another reason says
- * nothing new: a tracked infection goes out as one that is passed on by sex, and does not become the broader class when
- * it comes back. True: something was earned.
+ * What the labels of the whole earn. A label that goes out with a class which the record has for another reason, or by
+ * a label that the policy names before, says nothing new: what goes out as self-pay and as restricted by the patient
+ * comes back as self-pay. True: something was earned.
  */
 static bool earn_by_labels(struct resolving *re, struct labelled *item)
 {
-    const struct sl_classes had = item->item.classes;
+    const struct evidence **labels = order_labels(re, item);
     bool earned = false;
-    for (const struct evidence *e = item->labels; e; e = e->next) {
-        if (sl_classes_meet(&had, &e->label->bearers) || (e->level && is_high_water(item)))
+    for (size_t i = 0; labels && i < re->earning->security_count; i++) {
+        const struct evidence *e = labels[i];
+        if (!e || sl_classes_meet(&item->item.classes, &e->label->bearers))
             continue;
         struct sl_classes classes = sl_label_but_not(item, &e->classes);
         if (sl_classes_empty(&classes))

@@ -68,6 +68,7 @@ struct sl_condition {
     uint64_t purposes; /* 0: not asked */
     uint64_t parties;  /* 0: not asked */
     struct sl_words relationships;
+    struct sl_words recipient, not_recipient; /* kinds of recipient, one of which it must be, or must not */
     bool emergency, same_program;
     struct sl_duties then; /* what relying on this line brings with it */
     const struct sl_yaml *at;

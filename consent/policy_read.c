@@ -715,8 +715,8 @@ static uint32_t read_kinds(
 static enum sl_status read_condition(const struct sl_policy *policy, const struct sl_policy_source *source,
     const struct sl_yaml *map, struct sl_condition *out)
 {
-    static const char *const keys[] = {
-        "consent", "emergency", "purpose", "party", "relationship", "same-program", "then", NULL};
+    static const char *const keys[] = {"consent", "emergency", "purpose", "party", "relationship", "same-program",
+        "kinds", "except-kinds", "then", NULL};
     *out = (struct sl_condition){.at = map};
     if (!sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -729,8 +729,10 @@ static enum sl_status read_condition(const struct sl_policy *policy, const struc
     if (same && !out->same_program)
         sl_yaml_issue(&source->yaml, same, false, "bad-condition", "Only \"same-program: yes\" can be asked.");
     SL_TRY(read_words(source, sl_yaml_get(map, "relationship"), &out->relationships));
+    SL_TRY(read_words(source, sl_yaml_get(map, "kinds"), &out->recipient));
+    SL_TRY(read_words(source, sl_yaml_get(map, "except-kinds"), &out->not_recipient));
     if (!out->kinds && !out->purposes && !out->parties && !out->emergency && !out->same_program &&
-        !out->relationships.count)
+        !out->relationships.count && !out->recipient.count && !out->not_recipient.count)
         sl_yaml_issue(
             &source->yaml, map, false, "empty-condition", "This condition asks nothing, so it would always hold.");
     read_duties(policy, source, sl_yaml_get(map, "then"), &out->then);
