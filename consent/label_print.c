@@ -3,6 +3,7 @@
 #include "labelling.h"
 #include "sluice/book.h"
 #include "sluice/buffer.h"
+#include "ccda.h"
 #include "sluice/path.h"
 
 #define PATH_ARENA ((size_t)256 << 20)
@@ -89,13 +90,24 @@ static void print_resource(const struct printer *p)
         sl_buffer_printf(p->out, ",\"unlabelled\":\"%s\"", item->unlabelled);
 }
 
+static void print_part_path(const struct printer *p, const struct sl_part *part)
+{
+    if (!part->inner) {
+        print_path(p, "path", part->span);
+        return;
+    }
+    struct sl_slice at = sl_span_path(p->item->doc, p->item->span, part->span, p->paths);
+    struct sl_slice within = sl_ccda_path(part->inner->ccda, part->node, p->paths);
+    print_text(p->out, "path", sl_arena_printf(p->paths, "%.*s%.*s", SL_FMT(at), SL_FMT(within)));
+}
+
 static void print_elements(const struct printer *p)
 {
     sl_buffer_add(p->out, SL_LIT(",\"elements\":["));
     for (uint32_t i = 0; i < p->item->part_count; i++) {
         const struct sl_part *part = &p->item->parts[i];
         sl_buffer_printf(p->out, "%s{", i ? "," : "");
-        print_path(p, "path", part->span);
+        print_part_path(p, part);
         sl_buffer_add(p->out, SL_LIT(","));
         print_classes(p, &part->classes);
         sl_buffer_add(p->out, SL_LIT(","));

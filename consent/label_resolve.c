@@ -13,7 +13,7 @@
  */
 #include <stdlib.h>
 
-#include "labelling.h"
+#include "ccda.h"
 
 #define PASSES 64u
 
@@ -392,6 +392,18 @@ static void follow_origin(struct resolving *re, struct labelled *from, const str
     }
 }
 
+/* Who made the documents within made the record. */
+static void follow_documents(struct labelled *from)
+{
+    for (uint32_t i = 0; i < from->item.content_count; i++) {
+        const struct sl_item *program = NULL;
+        const struct sl_ccda *ccda = from->item.contents[i].ccda;
+        enum sl_source source = ccda ? sl_ccda_source(ccda, &program) : SL_SOURCE_UNKNOWN;
+        struct sl_slice name = program ? program->program : (struct sl_slice){NULL, 0};
+        note_source(from, source, name, name);
+    }
+}
+
 static void start_record(struct resolving *re, struct labelled *item)
 {
     enum sl_source source;
@@ -400,6 +412,7 @@ static void start_record(struct resolving *re, struct labelled *item)
     for (uint32_t i = 0; i < item->item.reference_count; i++)
         if (item->item.references[i].kind == SL_REF_ORIGIN)
             follow_origin(re, item, &item->item.references[i]);
+    follow_documents(item);
     if (item->item.container && !is_directory(item->item.container->type)) /* who made the container made this */
         re->made.list[re->made.count++] = (struct edge){item, of(item->item.container), false};
 }
@@ -881,6 +894,8 @@ static void find_parts(struct resolving *re)
             if (item->item.references[i].kind == SL_REF_MENTION)
                 add_mention(re, item, &item->item.references[i]);
         make_parts(re, &item->item);
+        if (sl_ccda_settle(re->labeller, &item->item) != SL_OK)
+            return; /* the arena has failed, and with it the whole */
         explain_label(re, &item->item);
     }
 }

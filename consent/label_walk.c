@@ -12,6 +12,7 @@
  */
 #include <strings.h>
 
+#include "ccda.h"
 #include "content.h"
 #include "labelling.h"
 
@@ -487,6 +488,10 @@ static void earn_content(struct walk *w, uint32_t object, uint32_t data, uint32_
     if (!data)
         return;
     sl_content_read(content, text_of(w, data), w->arena);
+    if (content->kind == SL_CONTENT_CCDA && sl_ccda_label(w->labeller, w->item, content) != SL_OK)
+        return;        /* the arena has failed, and with it the whole */
+    if (content->ccda) /* what it earns, it earns part by part */
+        return;
     bool text = sl_content_is_text(content->kind);
     earn(w, &(struct find){.cut = cut, .span = data, .why = text ? SL_WHY_TEXT : SL_WHY_UNREAD},
         text ? &w->earning->text : &w->earning->unread);

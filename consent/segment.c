@@ -13,6 +13,7 @@
  * Nothing here looks at whether others are withheld but through references: the reference goes because its target
  * is not there for this recipient.
  */
+#include "ccda.h"
 #include "segmenting.h"
 
 #include "sluice/path.h"
@@ -162,16 +163,34 @@ static enum sl_status cut_constants(struct segmenter *s, struct sl_item *item)
     return SL_OK;
 }
 
+/* What is cut within a document in the item; where nothing of it may go, its place in the item. */
+static enum sl_status cut_documents(struct segmenter *s, struct sl_item *item)
+{
+    for (uint32_t i = 0; i < item->content_count && is_released(item); i++) {
+        struct sl_content *content = &item->contents[i];
+        if (!content->ccda)
+            continue;
+        SL_TRY(sl_ccda_cut(item, content, s->arena));
+        struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = content->ccda->whole};
+        if (cause.why || (content->ccda->cut_count && sl_r4_facts(item->type) & SL_R4_WHOLE))
+            SL_TRY(cut(s, item, content->cut, cause, false));
+    }
+    return SL_OK;
+}
+
 static enum sl_status cut_parts(struct segmenter *s, struct sl_item *item)
 {
+    SL_TRY(sl_ccda_begin(s->labeller, item, s->arena));
     for (uint32_t i = 0; i < item->part_count && is_released(item); i++) {
         struct sl_part *part = &item->parts[i];
         struct sl_verdict verdict = sl_decide_part(item->ruling, item, part);
         part->cut = verdict.decision != SL_RELEASED;
-        if (part->cut)
+        if (part->cut && part->inner)
+            SL_TRY(sl_ccda_withhold(part, verdict.cause, s->arena));
+        else if (part->cut)
             SL_TRY(cut(s, item, part->span, verdict.cause, false));
     }
-    return SL_OK;
+    return cut_documents(s, item);
 }
 
 /* The patient an item is about is no secret in the item; what else is withheld is not referred to. */
@@ -536,6 +555,21 @@ static void settle_parts(struct segmenter *s, struct sl_item *item)
 
 /* ---- The two doors of this module ---- */
 
+static void report_inner(struct segmenter *s, const struct sl_item *root, const struct sl_item *item)
+{
+    for (uint32_t i = 0; i < item->content_count; i++) {
+        const struct sl_ccda *ccda = item->contents[i].ccda;
+        if (!ccda || ccda->whole || !ccda->cuts)
+            continue;
+        struct sl_slice data = sl_span_path(item->doc, root->span, item->contents[i].data, s->arena);
+        for (const struct cda_cut *c = ccda->cuts; c; c = c->next) {
+            struct sl_slice inner = sl_ccda_path(ccda, c->node, s->arena);
+            report_withheld(s, root, sl_arena_printf(s->arena, "%.*s%.*s", SL_FMT(data), SL_FMT(inner)), c->cause);
+        }
+        s->report->elements_cut += ccda->cut_count;
+    }
+}
+
 /* What is cut out of a contained resource is cut out of the one that holds it: so it is told, and so it is edited. Told
  * in the order of cutting, which is nearly that of the document: so that places in arrays need not be counted anew. */
 static void report_cuts(struct segmenter *s, const struct sl_item *item)
@@ -545,6 +579,7 @@ static void report_cuts(struct segmenter *s, const struct sl_item *item)
         root = root->container;
     if (root->context || !is_released(root) || !is_released(item))
         return;
+    report_inner(s, root, item);
     size_t count = 0, at = 0;
     for (const struct sl_cut *c = item->cuts; c; c = c->next)
         count++;
@@ -613,9 +648,12 @@ enum sl_status sl_segment_edit(const struct sl_item *item, struct sl_edits *edit
         return SL_OK;
     }
     edit_cuts(item, edits);
+    SL_TRY(sl_ccda_edit(item, edits, arena));
     /* What is contained follows its container: up to the next item that stands by itself. */
-    for (const struct sl_item *within = item->next; within && within->container; within = within->next)
+    for (const struct sl_item *within = item->next; within && within->container; within = within->next) {
         edit_cuts(within, edits);
+        SL_TRY(sl_ccda_edit(within, edits, arena));
+    }
     SL_TRY(sl_inline_edit(item, edits, arena));
     for (const struct sl_item *within = item->next; within && within->container; within = within->next)
         if (is_released(within))

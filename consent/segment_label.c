@@ -222,7 +222,7 @@ static enum sl_status label_element(
     bool stands = false;
     struct sl_slice label = {NULL, 0};
     m->parted = true;
-    if (sl_ruling_inline(m->item->ruling))
+    if (!part->inner && sl_ruling_inline(m->item->ruling))
         SL_TRY(sl_inline_write(&one, m->arena, &label, &stands));
     if (!stands)
         return join_whole(m, release);
@@ -332,6 +332,7 @@ static enum sl_status write_texts(const struct making *m)
     bool failed = sl_buffer_failed(&text);
     sl_buffer_clear(&text);
     item->mark = (struct sl_slice){NULL, 0};
+    item->statement = statement;
     if (statement.len) {
         write_mark(&text, statement);
         item->mark = sl_arena_copy(m->arena, sl_buffer_slice(&text));
@@ -369,6 +370,7 @@ enum sl_status sl_segment_label(struct sl_label_cache *cache, struct sl_arena *a
     if (is_cached(c, item, received) && is_simple(&m)) {
         item->security = c->security;
         item->mark = c->mark;
+        item->statement = c->statement;
         item->confidentiality = c->confidentiality;
         return SL_OK;
     }
@@ -384,6 +386,7 @@ enum sl_status sl_segment_label(struct sl_label_cache *cache, struct sl_arena *a
             .custodian = item->custodian,
             .security = item->security,
             .mark = item->mark,
+            .statement = item->statement,
             .level = item->level,
             .confidentiality = item->confidentiality};
     return SL_OK;

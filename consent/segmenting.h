@@ -74,7 +74,7 @@ struct sl_label_cache {
     struct sl_label_cached {
         const struct sl_ruling *ruling;
         struct sl_classes classes;
-        struct sl_slice program, custodian, received, security, mark;
+        struct sl_slice program, custodian, received, security, mark, statement;
         char level, confidentiality;
     } kept[1u << SL_LABEL_CACHE_BITS];
     struct sl_plain_part { /* an element that adds nothing to its whole */

@@ -23,6 +23,8 @@ enum sl_content_kind {
                          can be read and its codes cannot: a resource, a message of HL7 v2 */
 };
 
+struct sl_ccda;
+
 /* One of them. Lives in the labeller's arena. */
 struct sl_content {
     uint32_t span; /* the Attachment object, or the Binary resource */
@@ -33,9 +35,10 @@ struct sl_content {
     struct sl_slice type;  /* contentType, as written; may be empty */
     struct sl_slice bytes; /* decoded; empty where there is no data or it is no base64 */
     struct sl_slice text;  /* them as UTF-8 without a byte order mark, if the kind is one of text; else empty */
-    /* Set by segmentation: base64 that goes out in the place of `data`, which itself is as it was if this is empty; and
-     * the size and hash (base64 of SHA-1) of what it decodes to, for Attachment.size and Attachment.hash. */
+    /* Set by segmentation: base64 in quotes that goes out in the place of `data`, which goes as it is if this is empty.
+     * Hash and size of content that can be segmented never go (segment.c). */
     struct sl_slice replacement;
+    struct sl_ccda *ccda; /* of a C-CDA: what is known of its parts; NULL: it is none, or its data is not here */
 };
 
 /* Base64 (RFC 4648, with padding), white space between characters allowed, as FHIR's base64Binary. False: it is none,

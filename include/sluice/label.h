@@ -105,8 +105,12 @@ struct sl_part {
     const struct sl_reason *reasons;
     const struct sl_item *lender; /* whose classes these are, by a mention: consents look at its discloser, program and
                                      time; NULL: the item's own. One span may have a part for each lender */
-    bool cut;                     /* filled in by segment: it is not in what goes out */
-    struct sl_slice label;        /* filled in by segment: inline labels to put on it, Extensions with commas between */
+    struct sl_content *inner; /* not the span, but `node` of the document in this content of the item (a C-CDA); NULL:
+                                 the span. Such parts come last */
+    uint32_t node;
+    bool narrative;        /* not `node` either, but what narrative of the document is linked to entries */
+    bool cut;              /* filled in by segment: it is not in what goes out */
+    struct sl_slice label; /* filled in by segment: inline labels to put on it, Extensions with commas between */
 };
 
 /* A resource, as labelled. Borrowed from the labeller. What a decision is attached to. */
@@ -162,6 +166,7 @@ struct sl_item {
     struct sl_slice security;    /* JSON array: the labels that go out with it */
     char confidentiality;        /* and the level among them */
     struct sl_slice mark;        /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
+    struct sl_slice statement;   /* the same statement as plain text, for documents within */
     uint32_t number;             /* position among the labeller's items */
 };
 

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The document as it goes out: slices of what came, with the notice, with what entries say where no narrative is left
+ * that tells of them, and with sections that have no information. A cut takes the white space in front of it, so that
+ * what is left reads as if the rest had never been there.
+ */
+#include <stdlib.h>
+
+#include "ccda.h"
+#include "ccda_sections.h"
+#include "sluice/buffer.h"
+#include "sluice/edit.h"
+
+#define PHRASES 12u /* told of one entry */
+
+struct edit {
+    uint32_t begin, end;
+    struct sl_slice text; /* in its place; empty: nothing */
+    uint32_t order;
+};
+
+struct writing {
+    struct sl_ccda *ccda;
+    const struct cda_doc *doc;
+    const struct sl_item *item;
+    struct sl_arena *arena;
+    struct edit *edits;
+    uint32_t count, capacity;
+};
+
+/* ---- Paths ---- */
+
+static struct sl_slice name_of(const struct cda_doc *doc, uint32_t node)
+{
+    const struct cda_node *n = &doc->nodes[node];
+    struct sl_slice tag = {doc->bytes.ptr + n->begin + 1, n->end - n->begin - 1};
+    size_t len = 0;
+    while (len < tag.len && !strchr(" \t\r\n/>", tag.ptr[len]))
+        len++;
+    return (struct sl_slice){tag.ptr, len};
+}
+
+/* The local name, where CDA has it: what else a source calls its elements is its own. */
+static struct sl_slice step_of(const struct cda_doc *doc, uint32_t node)
+{
+    struct sl_slice name = name_of(doc, node);
+    const char *colon = memchr(name.ptr, ':', name.len);
+    if (doc->nodes[node].name == CDA_UNKNOWN || doc->nodes[node].name == CDA_COMMENT)
+        return SL_LIT("*");
+    return colon ? sl_slice_from(name, (size_t)(colon + 1 - name.ptr)) : name;
+}
+
+/* Its number among those of its name, counted from 1. *many: there are others. */
+static uint32_t place_of(const struct cda_doc *doc, uint32_t node, bool *many)
+{
+    uint32_t place = 0, count = 0, parent = doc->nodes[node].parent;
+    for (uint32_t c = parent + 1; c < doc->nodes[parent].next && count < 10000; c = doc->nodes[c].next) {
+        count += doc->nodes[c].name == doc->nodes[node].name;
+        place = c == node ? count : place;
+    }
+    *many = count > 1;
+    return place;
+}
+
+struct sl_slice sl_ccda_path(const struct sl_ccda *ccda, uint32_t node, struct sl_arena *arena)
+{
+    struct sl_slice path = {NULL, 0};
+    for (uint32_t at = node; at; at = ccda->doc.nodes[at].parent) {
+        bool many;
+        struct sl_slice step = step_of(&ccda->doc, at);
+        uint32_t place = place_of(&ccda->doc, at, &many);
+        path = many ? sl_arena_printf(arena, "/%.*s[%u]%.*s", SL_FMT(step), place, SL_FMT(path))
+                    : sl_arena_printf(arena, "/%.*s%.*s", SL_FMT(step), SL_FMT(path));
+    }
+    return path;
+}
+
+/* ---- Edits ---- */
+
+static void add_edit(struct writing *w, uint32_t begin, uint32_t end, struct sl_slice text)
+{
+    if (begin == end && !text.len)
+        return;
+    if (w->count == w->capacity) {
+        uint32_t capacity = w->capacity ? w->capacity * 2 : 256;
+        struct edit *edits = sl_arena_raw(w->arena, capacity, sizeof *edits);
+        if (!edits)
+            return;
+        if (w->count)
+            memcpy(edits, w->edits, w->count * sizeof *edits);
+        w->edits = edits;
+        w->capacity = capacity;
+    }
+    w->edits[w->count] = (struct edit){.begin = begin, .end = end, .text = text, .order = w->count};
+    w->count++;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static uint32_t before_space(const struct writing *w, uint32_t at)
+{
+    while (at && is_space(w->doc->bytes.ptr[at - 1]))
+        at--;
+    return at;
+}
+
+static void add_cut(struct writing *w, uint32_t node)
+{
+    const struct cda_node *n = &w->doc->nodes[node];
+    add_edit(w, before_space(w, n->begin), n->end, (struct sl_slice){NULL, 0});
+}
+
+static int order_edits(const void *a, const void *b)
+{
+    const struct edit *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* ---- Text put in ---- */
+
+/* A name as the document writes it: with the prefix of the element that stands there already. */
+static struct sl_slice prefix_at(const struct writing *w, uint32_t node)
+{
+    struct sl_slice name = name_of(w->doc, node);
+    const char *colon = memchr(name.ptr, ':', name.len);
+    return colon ? (struct sl_slice){name.ptr, (size_t)(colon + 1 - name.ptr)} : (struct sl_slice){NULL, 0};
+}
+
+static void add_escaped(struct sl_buffer *out, struct sl_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        struct sl_slice as = c == '<'                 ? SL_LIT("&lt;")
+                             : c == '>'               ? SL_LIT("&gt;")
+                             : c == '&'               ? SL_LIT("&amp;")
+                             : c == '"'               ? SL_LIT("&quot;")
+                             : (unsigned char)c < ' ' ? SL_LIT(" ")
+                                                      : (struct sl_slice){&text.ptr[i], 1};
+        sl_buffer_add(out, as);
+    }
+}
+
+static void open_tag(struct sl_buffer *out, struct sl_slice prefix, const char *tag)
+{
+    sl_buffer_printf(out, "<%.*s%s", SL_FMT(prefix), tag);
+}
+
+static void close_tag(struct sl_buffer *out, struct sl_slice prefix, const char *tag)
+{
+    sl_buffer_printf(out, "</%.*s%s>", SL_FMT(prefix), tag);
+}
+
+static void add_element(struct sl_buffer *out, struct sl_slice prefix, const char *tag, struct sl_slice text)
+{
+    open_tag(out, prefix, tag);
+    sl_buffer_add(out, SL_LIT(">"));
+    add_escaped(out, text);
+    close_tag(out, prefix, tag);
+}
+
+/* Takes what was written as the text of an edit. */
+static struct sl_slice take(struct writing *w, struct sl_buffer *out)
+{
+    struct sl_slice text = sl_arena_copy(w->arena, sl_buffer_slice(out));
+    if (sl_buffer_failed(out))
+        (void)sl_arena_alloc(w->arena, SIZE_MAX / 2); /* the arena has failed, and with it the whole */
+    sl_buffer_clear(out);
+    return text;
+}
+
+/* ---- A section without information ---- */
+
+static void add_templates(struct writing *w, struct sl_buffer *out, struct sl_slice prefix, uint32_t section)
+{
+    const struct cda_node *nodes = w->doc->nodes;
+    for (uint32_t c = section + 1; c < nodes[section].next; c = nodes[c].next) {
+        struct sl_slice root = sl_cda_attribute(w->doc, c, CDA_AT_root);
+        struct sl_slice version = sl_cda_attribute(w->doc, c, CDA_AT_extension);
+        bool known = sl_slice_starts(root, SL_LIT("2.16.840.1.113883.10.20.22.2.")) ||
+                     sl_slice_starts(root, SL_LIT("1.3.6.1.4.1.19376.1.5.3.1."));
+        if (nodes[c].name != CDA_templateId || !known)
+            continue;
+        open_tag(out, prefix, "templateId root=\"");
+        add_escaped(out, root);
+        if (version.len) {
+            sl_buffer_add(out, SL_LIT("\" extension=\""));
+            add_escaped(out, version);
+        }
+        sl_buffer_add(out, SL_LIT("\"/>"));
+    }
+}
+
+static void empty_section(struct writing *w, struct sl_buffer *out, uint32_t section)
+{
+    struct sl_slice prefix = prefix_at(w, section);
+    const struct sl_cda_section *kind = sl_cda_required_section(w->doc, section);
+    const struct cda_node *n = &w->doc->nodes[section];
+    open_tag(out, prefix, "section nullFlavor=\"NI\">");
+    add_templates(w, out, prefix, section);
+    open_tag(out, prefix, "code code=\"");
+    sl_buffer_printf(out, "%s\" codeSystem=\"2.16.840.1.113883.6.1\"/>", kind->code);
+    add_element(out, prefix, "title", sl_slice_of(kind->title));
+    add_element(out, prefix, "text", SL_LIT(SL_CDA_NO_INFORMATION));
+    close_tag(out, prefix, "section");
+    uint32_t holder = n->parent;
+    /* Whatever else stands in the component goes too. */
+    add_edit(w, w->doc->nodes[holder].inner, w->doc->nodes[holder].inner_end, take(w, out));
+}
+
+/* ---- What entries say ---- */
+
+static void add_phrase(struct sl_buffer *out, struct sl_slice text, unsigned *count)
+{
+    if (!text.len || *count >= PHRASES)
+        return;
+    if (*count)
+        sl_buffer_add(out, SL_LIT("; "));
+    add_escaped(out, text);
+    ++*count;
+}
+
+static bool is_gone(const struct sl_ccda *ccda, uint32_t node)
+{
+    return ccda->state[node] & (CDA_CUT | CDA_WITHIN);
+}
+
+/* The display name of a coded element, or the first one of its translations that has one. */
+static struct sl_slice display_of(const struct writing *w, uint32_t node)
+{
+    struct sl_slice name = sl_cda_attribute(w->doc, node, CDA_AT_displayName);
+    for (uint32_t c = node + 1; !name.len && c < w->doc->nodes[node].next; c = w->doc->nodes[c].next)
+        if (w->doc->nodes[c].name == CDA_translation && !is_gone(w->ccda, c))
+            name = sl_cda_attribute(w->doc, c, CDA_AT_displayName);
+    return name;
+}
+
+/* "Glucose 5.4 mmol/L" of an observation of a quantity. */
+static void add_quantity(struct writing *w, struct sl_buffer *out, uint32_t value, unsigned *count)
+{
+    struct sl_slice number = sl_cda_attribute(w->doc, value, CDA_AT_value);
+    struct sl_slice unit = sl_cda_attribute(w->doc, value, CDA_AT_unit);
+    if (!number.len || !*count)
+        return;
+    sl_buffer_add(out, SL_LIT(" "));
+    add_escaped(out, number);
+    if (unit.len && !sl_slice_eq(unit, SL_LIT("1"))) {
+        sl_buffer_add(out, SL_LIT(" "));
+        add_escaped(out, unit);
+    }
+}
+
+/* Codes that say what kind of statement it is, and nothing of the patient. */
+static bool is_structural(const struct writing *w, uint32_t code)
+{
+    struct sl_slice system = sl_cda_attribute(w->doc, code, CDA_AT_codeSystem);
+    return sl_slice_eq(system, SL_LIT("2.16.840.1.113883.5.6")) || sl_slice_eq(system, SL_LIT("2.16.840.1.113883.5.4"));
+}
+
+static void tell_node(struct writing *w, struct sl_buffer *out, uint32_t i, unsigned *count)
+{
+    const struct cda_node *nodes = w->doc->nodes;
+    uint16_t parent = nodes[nodes[i].parent].name;
+    if (nodes[i].name == CDA_value && parent == CDA_observation) {
+        add_phrase(out, display_of(w, i), count);
+        add_quantity(w, out, i, count);
+    } else if (nodes[i].name == CDA_code && !is_structural(w, i)) {
+        if (sl_cda_is_statement(parent) || parent == CDA_manufacturedMaterial || parent == CDA_playingEntity)
+            add_phrase(out, display_of(w, i), count);
+    }
+}
+
+static void tell_entry(struct writing *w, struct sl_buffer *out, struct sl_slice prefix, uint32_t entry)
+{
+    const struct cda_node *nodes = w->doc->nodes;
+    unsigned count = 0;
+    size_t before = out->len;
+    open_tag(out, prefix, "item>");
+    for (uint32_t i = entry + 1; i < nodes[entry].next; i++)
+        if (!is_gone(w->ccda, i))
+            tell_node(w, out, i, &count);
+    close_tag(out, prefix, "item");
+    if (!count)
+        out->len = before;
+}
+
+/* What goes into the text of a section that is pruned: a list of the entries that no narrative tells of. */
+static struct sl_slice tell_section(struct writing *w, struct sl_buffer *out, uint32_t section, uint32_t text)
+{
+    const struct cda_node *nodes = w->doc->nodes;
+    struct sl_slice prefix = prefix_at(w, text);
+    open_tag(out, prefix, "list>");
+    size_t empty = out->len;
+    for (uint32_t c = section + 1; c < nodes[section].next; c = nodes[c].next)
+        if (nodes[c].name == CDA_entry && !is_gone(w->ccda, c) && !(w->ccda->state[c] & CDA_TOLD))
+            tell_entry(w, out, prefix, c);
+    if (out->len == empty) {
+        sl_buffer_clear(out);
+        return (struct sl_slice){NULL, 0};
+    }
+    close_tag(out, prefix, "list");
+    return take(w, out);
+}
+
+/* Text between the tags that stay. */
+static void cut_gaps(struct writing *w, uint32_t around)
+{
+    const struct cda_node *nodes = w->doc->nodes;
+    uint32_t at = nodes[around].inner;
+    for (uint32_t c = around + 1; c < nodes[around].next; c = nodes[c].next) {
+        add_edit(w, at, nodes[c].begin, (struct sl_slice){NULL, 0});
+        at = nodes[c].end;
+    }
+    add_edit(w, at, nodes[around].inner_end, (struct sl_slice){NULL, 0});
+}
+
+static void prune_text(struct writing *w, uint32_t text)
+{
+    const struct cda_node *nodes = w->doc->nodes;
+    cut_gaps(w, text);
+    for (uint32_t i = text + 1; i < nodes[text].next;) {
+        bool around = w->ccda->state[i] & CDA_AROUND && !(w->ccda->state[i] & (CDA_CUT | CDA_KEPT));
+        if (around)
+            cut_gaps(w, i);
+        i = around ? i + 1 : nodes[i].next;
+    }
+}
+
+static void write_section_text(struct writing *w, struct sl_buffer *out, uint32_t section, uint32_t text)
+{
+    const struct cda_node *n = &w->doc->nodes[text];
+    struct sl_slice told = tell_section(w, out, section, text);
+    prune_text(w, text);
+    if (!told.len)
+        return;
+    if (n->inner_end < n->end) {
+        add_edit(w, n->inner_end, n->inner_end, told);
+        return;
+    }
+    /* <text/> is opened. */
+    sl_buffer_add(out, (struct sl_slice){w->doc->bytes.ptr + n->begin, n->end - n->begin - 2});
+    sl_buffer_add(out, SL_LIT(">"));
+    sl_buffer_add(out, told);
+    sl_buffer_printf(out, "</%.*s>", SL_FMT(name_of(w->doc, text)));
+    add_edit(w, n->begin, n->end, take(w, out));
+}
+
+/* ---- The notice ---- */
+
+static void add_notice(struct writing *w, struct sl_buffer *out)
+{
+    uint32_t component = sl_cda_child(w->doc, w->doc->root, CDA_component);
+    uint32_t body = component ? sl_cda_child(w->doc, component, CDA_structuredBody) : 0;
+    if (!body || !w->item->statement.len)
+        return;
+    struct sl_slice prefix = prefix_at(w, body);
+    open_tag(out, prefix, "component>");
+    open_tag(out, prefix, "section>");
+    open_tag(out, prefix, "templateId root=\"2.16.840.1.113883.3.3251.1.5\"/>");
+    open_tag(out, prefix, "id root=\"" SL_CDA_NOTICE_ID "\"/>");
+    open_tag(out, prefix, "code code=\"57017-8\" codeSystem=\"2.16.840.1.113883.6.1\"/>");
+    add_element(out, prefix, "title", SL_LIT("Confidentiality notice"));
+    add_element(out, prefix, "text", w->item->statement);
+    close_tag(out, prefix, "section");
+    close_tag(out, prefix, "component");
+    uint32_t at = before_space(w, w->doc->nodes[body].inner_end);
+    add_edit(w, at, at, take(w, out));
+}
+
+/* ---- All edits ---- */
+
+static void edit_section(struct writing *w, struct sl_buffer *out, uint32_t section)
+{
+    const struct cda_node *nodes = w->doc->nodes;
+    if (w->ccda->state[section] & CDA_EMPTY) {
+        empty_section(w, out, section);
+        return;
+    }
+    uint32_t text = sl_cda_child(w->doc, section, CDA_text);
+    if (w->ccda->pruned && text && nodes[section].flags & CDA_CODED && !is_gone(w->ccda, section))
+        write_section_text(w, out, section, text);
+}
+
+static enum sl_status collect(struct writing *w)
+{
+    const struct cda_node *nodes = w->doc->nodes;
+    struct sl_buffer out;
+    sl_buffer_init(&out, (size_t)16 << 20);
+    for (uint32_t i = 1; i < w->doc->count; i++) {
+        if (w->ccda->state[i] & CDA_CUT)
+            add_cut(w, i);
+        else if (nodes[i].name == CDA_section)
+            edit_section(w, &out, i);
+    }
+    add_notice(w, &out);
+    sl_buffer_fini(&out);
+    if (sl_arena_failed(w->arena))
+        return SL_NO_MEMORY;
+    if (w->count)
+        qsort(w->edits, w->count, sizeof *w->edits, order_edits);
+    return SL_OK;
+}
+
+/* ---- Base64 ---- */
+
+static size_t encode_group(const unsigned char *from, size_t len, char *to)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = (uint32_t)from[0] << 16 | (len > 1 ? (uint32_t)from[1] << 8 : 0) | (len > 2 ? from[2] : 0u);
+    to[0] = digits[bits >> 18];
+    to[1] = digits[bits >> 12 & 63];
+    to[2] = digits[bits >> 6 & 63];
+    to[3] = digits[bits & 63];
+    for (size_t i = len + 1; i < 4; i++)
+        to[i] = '=';
+    return 4;
+}
+
+/* With quotes around it, as JSON has it. */
+static struct sl_slice encode(struct sl_slice bytes, struct sl_arena *arena)
+{
+    char *text = sl_arena_raw(arena, bytes.len / 3 + 2, 4);
+    size_t at = 1;
+    if (!text)
+        return (struct sl_slice){NULL, 0};
+    text[0] = '"';
+    for (size_t i = 0; i < bytes.len; i += 3)
+        at += encode_group((const unsigned char *)bytes.ptr + i, bytes.len - i < 3 ? bytes.len - i : 3, text + at);
+    text[at++] = '"';
+    return (struct sl_slice){text, at};
+}
+
+/* ---- Out ---- */
+
+struct sl_slice sl_ccda_gather(struct sl_ccda *ccda, const struct sl_item *item, struct sl_arena *arena)
+{
+    struct writing w = {.ccda = ccda, .doc = &ccda->doc, .item = item, .arena = arena};
+    struct sl_slice bytes = w.doc->bytes, none = {NULL, 0};
+    if (collect(&w) != SL_OK)
+        return none;
+    size_t size = bytes.len;
+    for (uint32_t i = 0; i < w.count; i++)
+        size += w.edits[i].text.len;
+    char *out = sl_arena_raw(arena, size + 1, 1);
+    size_t at = 0, len = 0;
+    for (uint32_t i = 0; out && i <= w.count; i++) {
+        struct edit e =
+            i < w.count ? w.edits[i] : (struct edit){.begin = (uint32_t)bytes.len, .end = (uint32_t)bytes.len};
+        if (e.begin > at) {
+            memcpy(out + len, bytes.ptr + at, e.begin - at);
+            len += e.begin - at;
+        }
+        if (e.text.len && e.begin >= at) {
+            memcpy(out + len, e.text.ptr, e.text.len);
+            len += e.text.len;
+        }
+        at = e.end > at ? e.end : at;
+    }
+    return out ? (struct sl_slice){out, len} : none;
+}
+
+static enum sl_status write_content(const struct sl_item *item, struct sl_content *content, struct sl_arena *arena)
+{
+    struct sl_slice out = sl_ccda_gather(content->ccda, item, arena);
+    content->replacement = (struct sl_slice){NULL, 0};
+    if (!out.ptr)
+        return SL_NO_MEMORY;
+    if (sl_slice_eq(out, content->bytes))
+        return SL_OK;
+    content->replacement = encode(out, arena);
+    return content->replacement.ptr ? SL_OK : SL_NO_MEMORY;
+}
+
+static enum sl_status edit_content(
+    const struct sl_item *item, struct sl_content *content, struct sl_edits *edits, struct sl_arena *arena)
+{
+    SL_TRY(write_content(item, content, arena));
+    if (content->replacement.len)
+        sl_edit_replace(edits, content->data, content->replacement);
+    return SL_OK;
+}
+
+enum sl_status sl_ccda_edit(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena)
+{
+    for (uint32_t i = 0; i < item->content_count; i++)
+        if (item->contents[i].ccda && !sl_edit_is_cut(edits, item->contents[i].data))
+            SL_TRY(edit_content(item, &item->contents[i], edits, arena));
+    return SL_OK;
+}
