@@ -135,7 +135,7 @@ static void find_parties(struct sl_ruling *ruling)
 
 /* ---- Rules ---- */
 
-static bool reaches(const struct sl_ruling *ruling, const struct sl_rule *rule)
+bool sl_rule_reaches(const struct sl_ruling *ruling, const struct sl_rule *rule)
 {
     if (!(rule->purposes & ruling->purpose))
         return false;
@@ -152,7 +152,7 @@ static enum sl_status find_rules(struct sl_ruling *ruling, struct sl_arena *aren
     if (!ruling->rules)
         return SL_NO_MEMORY;
     for (size_t i = 0; i < policy->rule_count; i++)
-        if (reaches(ruling, &policy->rules[i]))
+        if (sl_rule_reaches(ruling, &policy->rules[i]))
             ruling->rules[ruling->rule_count++] = &policy->rules[i];
     return SL_OK;
 }
@@ -233,7 +233,7 @@ static struct sl_classes reach_of(
     struct sl_classes reach = rule->data;
     for (size_t i = 0; i < rule->lifted_by_count; i++) {
         const struct sl_rule *lifter = &ruling->policy->rules[rule->lifted_by[i]];
-        if (reaches(ruling, lifter) && speaks(ruling, lifter, low, high))
+        if (sl_rule_reaches(ruling, lifter) && speaks(ruling, lifter, low, high))
             sl_classes_cut(&reach, &lifter->data);
     }
     return reach;
@@ -535,7 +535,7 @@ static bool could_have_anything(const struct sl_ruling *ruling)
     struct sl_classes yes = {0}, no = {0};
     for (size_t i = 0; i < ruling->policy->rule_count; i++) {
         const struct sl_rule *rule = &ruling->policy->rules[i];
-        if (!reaches(ruling, rule))
+        if (!sl_rule_reaches(ruling, rule))
             continue;
         if (rule->verdict == SL_RULE_RELEASE) {
             if (!rule->only_if_count || could_hold(ruling, rule->only_if, rule->only_if_count))

@@ -72,6 +72,8 @@ bool sl_condition_holds(
  * first; NULL if none holds. */
 const struct sl_condition *sl_condition_relied(
     const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count, const struct state *state);
+/* Is the rule about this recipient and purpose? */
+bool sl_rule_reaches(const struct sl_ruling *ruling, const struct sl_rule *rule);
 /* Does a rule about this recipient and purpose speak, in this state? */
 bool sl_rule_speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state);
 /* The classes a withholding rule still withholds, after what lifts it. */

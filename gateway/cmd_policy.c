@@ -85,6 +85,27 @@ static int matrix(struct policy_run *run)
     return result;
 }
 
+/* What putting the second directory in the place of the first would do. */
+static int diff(struct policy_run *run)
+{
+    struct sl_policy *after = NULL;
+    struct sl_policy_diff result;
+    struct sl_buffer text;
+    enum sl_status status = sl_policy_load(run->cli->operands[2], &run->issues, &after);
+    if (status != SL_OK)
+        return sl_cli_failed(run->cli->operands[2], status, &run->issues);
+    if (load(run)) {
+        sl_policy_unref(after);
+        return 1;
+    }
+    sl_buffer_init(&text, (size_t)64 << 20);
+    status = sl_policy_diff(run->policy, after, run->arena, &text, &result);
+    int failed = status == SL_OK ? print_text(&text) : sl_cli_failed("diff", status, &run->issues);
+    sl_buffer_fini(&text);
+    sl_policy_unref(after);
+    return failed;
+}
+
 static struct sl_slice author(const struct policy_run *run)
 {
     const char *name = sl_cli_value(run->cli, "author");
@@ -158,6 +179,7 @@ static const struct verb {
     {"check", 2, check},
     {"test", 2, test},
     {"matrix", 2, matrix},
+    {"diff", 3, diff},
     {"activate", 2, activate},
     {"list", 1, list},
     {"rollback", 2, rollback},
@@ -204,8 +226,9 @@ int sl_cmd_policy(int argc, char **argv)
         {"author", SL_OPTION_ONE, "NAME", "who does it (activate, rollback); otherwise $USER", false},
         {"note", SL_OPTION_ONE, "TEXT", "why (activate)", false},
     };
-    static const char usage[] = "policy check|test|matrix|activate DIR  |  policy list  |  policy rollback GENERATION"
-                                "  |  policy explain --help";
+    static const char usage[] =
+        "policy check|test|matrix|activate DIR  |  policy diff DIR NEW  |  policy list  |  policy rollback GENERATION"
+        "  |  policy explain --help";
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain(argc - 1, argv + 1);
     struct policy_run run = {.arena = sl_arena_new((size_t)256 << 20)};

@@ -48,6 +48,21 @@ SL_MUST_CHECK enum sl_status sl_policy_test(
  * (only with one), "no". */
 SL_MUST_CHECK enum sl_status sl_policy_matrix(const struct sl_policy *policy, struct sl_buffer *out);
 
+/* What two policies do differently. */
+struct sl_policy_diff {
+    size_t cells;                   /* cases compared: party, purpose, class and facts */
+    size_t looser, tighter, either; /* changes, as they are told; either: nobody can say which way they go */
+};
+/* May anything be released under `after` that is not under `before`, or with less? */
+static inline bool sl_policy_diff_loosens(const struct sl_policy_diff *diff)
+{
+    return diff->looser || diff->either;
+}
+/* Exhaustive over parties, purposes, classes and the facts that rules ask for; then what the files say of parties,
+ * classes, consents and code lists. Text for people, ending in "Releases nothing new." or "Releases more: …". */
+SL_MUST_CHECK enum sl_status sl_policy_diff(const struct sl_policy *before, const struct sl_policy *after,
+    struct sl_arena *arena, struct sl_buffer *out, struct sl_policy_diff *result);
+
 /* ---- Classes ---- */
 
 struct sl_coding {
