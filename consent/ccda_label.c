@@ -124,19 +124,28 @@ static bool look_up(struct reading *r, uint32_t node, uint32_t holder, struct sl
 /* The kinds of note that are kept apart, by the policy's table: of a document, a section, a note within an entry. */
 static bool read_note_type(struct reading *r, uint32_t holder, struct sl_slice system, struct sl_slice code)
 {
-    const struct sl_earning *e = r->earning;
+    const struct sl_note_rule *rules = r->earning->note_rules, *rule;
     bool known = false;
-    for (size_t i = 0; i < e->note_type_count; i++) {
-        const struct sl_security_rule *rule = &e->note_types[i];
-        bool same = sl_slice_eq(system, rule->system) ||
-                    (sl_labeller_system(r->labeller, system) > SL_SYSTEM_UNKNOWN &&
-                        sl_labeller_system(r->labeller, system) == sl_labeller_system(r->labeller, rule->system));
-        if (!same || !sl_slice_eq(code, rule->code))
-            continue;
+    for (size_t from = 0; (rule = sl_note_find(r->labeller, SL_NOTE_BY_TYPE, system, code, from)) != NULL;
+         from = (size_t)(rule - rules) + 1) {
         earn(r, holder, &rule->classes, SL_WHY_NOTE_TYPE, rule->code);
         known = true;
     }
     return known;
+}
+
+/* By where their source keeps them, which the root of their identifier tells. */
+static void read_note_id(struct reading *r, uint32_t holder, struct sl_slice root)
+{
+    const struct sl_earning *e = r->earning;
+    for (size_t i = 0; i < e->note_rule_count; i++) {
+        const struct sl_note_rule *rule = &e->note_rules[i];
+        struct sl_slice oid = SL_LIT("urn:oid:"), uri = rule->uri;
+        if (sl_slice_starts(uri, oid))
+            uri = sl_slice_from(uri, oid.len);
+        if (rule->by == SL_NOTE_BY_IDENTIFIER && root.len && sl_slice_eq(root, uri))
+            earn(r, holder, &rule->classes, SL_WHY_NOTE_TYPE, rule->uri);
+    }
 }
 
 /* A label by its code. Sources name its code system in many ways, and it can only restrict. */
@@ -362,10 +371,21 @@ static void note_source(struct reading *r, uint32_t holder, enum sl_source sourc
         earn(r, holder, &r->earning->program, SL_WHY_ORIGIN, name);
 }
 
+/* The document, a section, a statement: what identifiers of people and places say is another matter. */
+static bool is_record(const struct reading *r, uint32_t node)
+{
+    enum cda_name name = name_at(r, node);
+    return name == CDA_ClinicalDocument || name == CDA_section || sl_cda_is_statement((uint16_t)name);
+}
+
 static void visit_id(struct reading *r, uint32_t node)
 {
     bool origin = false;
     struct sl_slice root = sl_cda_attribute(r->doc, node, CDA_AT_root), name;
+    if (is_record(r, parent_of(r, node))) {
+        read_note_id(r, r->doc->nodes[node].holder, root);
+        return;
+    }
     uint32_t at = participation(r, node, &origin);
     enum sl_source source;
     if (!at || !root.len || !r->labeller->programs)
