@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synthetic clinic: three organizations under one EHR, a dozen patients, every class of data.
 
-    demo/clinic.py --out DIR [--patients N] [--seed S] [--without-program]
+    demo/clinic.py --out DIR [--patients N] [--seed S] [--without-program] [--without-paid-visit]
 
-Writes records.ndjson (FHIR R4), consents.ndjson and programs.yaml. Everything here was invented for Sluice; codes are from
+Writes records.ndjson (FHIR R4), consents.ndjson, programs.yaml and register.yaml. Everything here was invented for Sluice; codes are from
 the public code systems, as listed in consent/terminology. Deterministic: the same arguments give the same bytes.
 
 Without --patients: the dozen, written by hand as a list of events each. With it: N patients, each living one of the same
@@ -12,7 +12,8 @@ stories with a name, dates and numbers of its own, drawn from the seed. What an 
 nothing else, and an id is made of patient and event, never counted: leaving events out changes nothing else.
 
 --without-program writes the world in which nobody ever went to the Part 2 programs: no visit, so no mention of one either, and
-what others wrote about these patients stands without it. All other bytes are the same.
+what others wrote about these patients stands without it. All other bytes are the same. --without-paid-visit does so with the
+visits that patients paid for themselves and keep from their plan.
 """
 import argparse
 import base64
@@ -113,9 +114,9 @@ def npi(seed):
 class Patient:
     """One person, the day on which their story starts, and whether they ever went to a Part 2 program."""
 
-    def __init__(self, key, given, family, birth, gender, start, program=True, seed=None):
+    def __init__(self, key, given, family, birth, gender, start, program=True, seed=None, paid=True):
         self.key, self.given, self.family, self.birth, self.gender = key, given, family, birth, gender
-        self.start, self.program, self.seed = start, program, seed
+        self.start, self.program, self.seed, self.paid = start, program, seed, paid
 
     def day(self, offset):
         return (self.start + datetime.timedelta(days=offset)).isoformat()
@@ -255,6 +256,8 @@ NALTREXONE = concept("Naltrexone 50 mg", (RXNORM, "198011", "naltrexone 50 MG Or
 AMOXICILLIN = concept("Amoxicillin 500 mg", (RXNORM, "308192", "Amoxicillin 500 MG Oral Tablet"))
 LISINOPRIL = concept("Lisinopril 10 mg", (RXNORM, "314076", "lisinopril 10 MG Oral Tablet"))
 METFORMIN = concept("Metformin 500 mg", (RXNORM, "860975", "24 HR Metformin hydrochloride 500 MG Extended Release Oral Tablet"))
+HYDROCORTISONE = concept("Hydrocortisone 1 % cream", (RXNORM, "106258", "Hydrocortisone 10 MG/ML Topical Cream"))
+DERMATITIS = concept("Dermatitis of the hands", (ICD10, "L30.9", "Dermatitis, unspecified"))
 PROGRESS = code(LOINC, "11506-3", "Progress note")
 PSYCHOTHERAPY = code(LOINC, "34904-3", "Mental health Progress note")
 
@@ -353,6 +356,8 @@ def opioid_treatment(p):
     yield note(p, "otp-counseling", "otp-intake", HARBOR, 37,
                code("urn:sluice:note-folder", "sud-counseling", "Counseling notes, kept apart"),
                "Talked through the relapse in spring and what led to it.")
+    yield note(p, "otp-transcript", "otp-intake", HARBOR, 37,
+               code("urn:sluice:note-folder", "sud-session-transcript", "Transcript of a session"), "I had not slept for days.")
     yield {"resourceType": "CarePlan", "id": p.ident("otp-plan"), "status": "active", "intent": "plan", "subject": p.me(),
            "encounter": ref("Encounter", p.ident("otp-intake")), "author": ref("Organization", HARBOR),
            "category": [code(SNOMED, "734163000", "Care plan")], "addresses": [ref("Condition", p.ident("otp-oud"))],
@@ -461,6 +466,44 @@ def depression(p):
     yield note(p, "mh-psychotherapy", "mh-visit", PRIMARY, 26, dict(PSYCHOTHERAPY, coding=PSYCHOTHERAPY["coding"] + [
                    {"system": "urn:sluice:note-folder", "code": "psychotherapy"}]), "Session three: grief, and the brother.",
                meta={"security": [{"system": HL7 + "v3-ActCode", "code": "PSYTHPN"}]})
+
+
+def paid_visit(p):
+    """Paid for in full by the patient, who asked to keep it from the plan: in the officer's register stands the visit alone."""
+    yield encounter(p, "paid-visit", PRIMARY, 50, reason=DERMATITIS, diagnosis="paid-skin")
+    yield condition(p, "paid-skin", "paid-visit", PRIMARY, 50, DERMATITIS)
+    yield prescription(p, "paid-cream", "paid-visit", PRIMARY, 50, HYDROCORTISONE, "paid-skin")
+    yield observation(p, "paid-weight", "paid-visit", PRIMARY, 50, code(LOINC, "29463-7", "Body weight"), Decimal("70.50"), "kg",
+                      "vital-signs")
+    yield note(p, "paid-note", "paid-visit", PRIMARY, 50, PROGRESS, "Rash on both hands. Paid at the desk.")
+    yield from billing(p, "paid", "paid-visit", PRIMARY, 51, [DERMATITIS], VISIT)
+    yield ("register", {"kind": "self-pay", "items": [f"Encounter/{p.ident('paid-visit')}"], "patient": f"Patient/{p.key}",
+                        "why": "paid in full at the desk, and asked to keep it from the plan", "by": "privacy officer"})
+
+
+def problem_list(p):
+    """What primary care keeps of all visits, whoever paid: the entry of a paid one goes where the visit does not."""
+    problems = [{"item": ref("Condition", p.ident("pc-diabetes"))}]
+    if p.paid:
+        problems.append({"item": ref("Condition", p.ident("paid-skin"), "Dermatitis")})
+    yield {"resourceType": "List", "id": p.ident("problems"), "status": "current", "mode": "working",
+           "code": code(LOINC, "11450-4", "Problem list"), "subject": p.me(), "encounter": ref("Encounter", p.ident("pc-visit")),
+           "date": p.at(60), "source": ref("Practitioner", PLACES[PRIMARY][2]), "entry": problems}
+
+
+def therapy(p):
+    """Notes kept apart, told by folder and type: a psychotherapy note and the transcript of a session. A treatment plan in the
+    same folder is none, and a progress note of mental health is the ordinary record's."""
+    folder = {"meta": {"source": "urn:sluice:folder:psychotherapy"}}
+    yield encounter(p, "talk-visit", PRIMARY, 62)
+    yield note(p, "talk-note", "talk-visit", PRIMARY, 62, PROGRESS, "What was said of the divorce.", **folder)
+    yield note(p, "talk-plan", "talk-visit", PRIMARY, 62, code(LOINC, "18776-5", "Plan of care note"),
+               "Weekly sessions until summer.", **folder)
+    yield note(p, "talk-progress", "talk-visit", PRIMARY, 62, PSYCHOTHERAPY, "Sleeps better. Next visit in two weeks.")
+    yield {"resourceType": "Communication", "id": p.ident("talk-transcript"), "status": "completed",
+           "category": [code("urn:sluice:note-folder", "session-transcript", "Transcript of a session")], "subject": p.me(),
+           "encounter": ref("Encounter", p.ident("talk-visit")), "sent": p.at(62), "sender": ref("Practitioner", PLACES[PRIMARY][2]),
+           "payload": [{"contentString": "And how did that make you feel?"}]}
 
 
 def ai_draft(p):
@@ -595,6 +638,7 @@ STORIES = (
     ("kei", "Kei", "Tanaka", "1975-04-19", "other", (sore_throat,), no_consents),
     ("lena", "Lena", "Novak", "1986-08-28", "female", (alcohol_in_primary_care, loose_ends, ai_draft), no_consents),
     ("mateo", "Mateo", "Silva", "1991-12-05", "male", (buprenorphine_treatment,), tpo_and_counseling_notes),
+    ("nora", "Nora", "Lind", "1980-02-02", "female", (paid_visit, problem_list, therapy), no_consents),
 )
 OF_PROGRAM = (opioid_treatment, buprenorphine_treatment, detox_stay)
 
@@ -603,7 +647,7 @@ def live(story, p):
     """What is in the record, and what the patient signed: in force whether or not the EHR keeps a copy, which the program's
     consents are only where there is a program."""
     for event in (registration, primary_care) + story[5]:
-        if p.program or event not in OF_PROGRAM:
+        if (p.program or event not in OF_PROGRAM) and (p.paid or event is not paid_visit):
             yield from event(p)
     for made in story[6](p):
         yield ("consent", made)
@@ -630,12 +674,12 @@ FAMILY = ("Abebe", "Brandt", "Castro", "Dahl", "Eriksen", "Fuchs", "Gupta", "Hol
           "Nagy", "Okoye", "Petrov", "Quinn", "Rossi", "Sato", "Toth")
 
 
-def people(patients, seed, program):
+def people(patients, seed, program, paid):
     """Each patient with the story they live. Names and dates say nothing of the story."""
     first = datetime.date(2026, 1, 5)
     if patients is None:
         for story in STORIES:
-            yield story, Patient(*story[:5], first, program)
+            yield story, Patient(*story[:5], first, program, paid=paid)
         return
     for number in range(patients):
         def pick(what, limit):
@@ -644,7 +688,7 @@ def people(patients, seed, program):
         birth = datetime.date(1940, 1, 1) + datetime.timedelta(days=pick("birth", 25000))
         yield story, Patient(f"p{number:06d}", GIVEN[pick("given", len(GIVEN))], FAMILY[pick("family", len(FAMILY))],
                              birth.isoformat(), ("female", "male")[pick("gender", 2)],
-                             first + datetime.timedelta(days=pick("day", 200)), program, seed)
+                             first + datetime.timedelta(days=pick("day", 200)), program, seed, paid)
 
 
 # ---- Writing ----
@@ -692,14 +736,18 @@ def main():
     parser.add_argument("--patients", type=int)
     parser.add_argument("--seed", default="sluice")
     parser.add_argument("--without-program", action="store_true")
+    parser.add_argument("--without-paid-visit", action="store_true")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
-    program, sat, groups = not args.without_program, [], 0
+    program, sat, groups, entries = not args.without_program, [], 0, []
     with open(f"{args.out}/records.ndjson", "w") as records, open(f"{args.out}/consents.ndjson", "w") as consents:
         for resource in (*directory(), *formulary(args.without_program)):
             records.write(line(resource))
-        for story, p in people(args.patients, args.seed, program):
+        for story, p in people(args.patients, args.seed, program, not args.without_paid_visit):
             for made in live(story, p):
+                if isinstance(made, tuple) and made[0] == "register":
+                    entries.append(made[1])
+                    continue
                 (file, made) = (consents, made[1]) if isinstance(made, tuple) else (records, made)
                 file.write(line(made))
             if program and opioid_treatment in story[5]:
@@ -712,6 +760,8 @@ def main():
             records.write(line(group_session(groups + 1, sat)))
     with open(f"{args.out}/programs.yaml", "w") as programs:
         programs.write(PROGRAMS_YAML)
+    with open(f"{args.out}/register.yaml", "w") as register:
+        register.write(json.dumps({"entries": entries}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

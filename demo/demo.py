@@ -39,7 +39,7 @@ clients:
         reference: Practitioner/practitioner-reyes
         name: Dr. Tomas Reyes
         roles: [physician]
-        treats: [Patient/amara, Patient/bruno, Patient/chen, Patient/dalia, Patient/farah, Patient/gita, Patient/lena, Patient/kei]
+        treats: [Patient/amara, Patient/bruno, Patient/chen, Patient/dalia, Patient/farah, Patient/gita, Patient/lena, Patient/kei, Patient/nora]
   - id: brigid-emergency
     title: St. Brigid Hospital, emergency department
     organization: Organization/brigid-hospital
@@ -185,6 +185,15 @@ def asks():
               "Condition", ids("bruno", "Condition", ORDINARY_CONDITIONS), form="patient=bruno", never=["F11", "harbor", "otp-"])
     yield Ask("Gita's unsigned AI draft and her psychotherapy note are not for her physician's list of documents.", "physician",
               "DocumentReference?patient=gita", ids("gita", "DocumentReference", ["pc-note"]))
+    yield Ask("Nora paid for a visit herself and asked to keep it from her plan: the officer entered the visit, and its claim is gone "
+              "with it.", "payer", "Claim?patient=nora", ids("nora", "Claim", ["pc-claim"]), never=["paid", "L30", "HIPAASelfPay"])
+    yield Ask("So is its diagnosis.", "payer", "Condition?patient=nora", ids("nora", "Condition", ORDINARY_CONDITIONS), never=["paid"])
+    yield Ask("Her physician sees it, whoever paid.", "physician", "Condition?patient=nora",
+              ids("nora", "Condition", ORDINARY_CONDITIONS + ["paid-skin"]))
+    yield Ask("Her psychotherapy note stays in its folder; the plan of treatment in the same folder and the progress note do not.",
+              "physician", "DocumentReference?patient=nora",
+              ids("nora", "DocumentReference", ["pc-note", "paid-note", "talk-plan", "talk-progress"]), never=["divorce"])
+    yield Ask("The transcript of her session is kept apart as well.", "physician", "Communication?patient=nora")
 
 
 # ---- The world of the demonstration ----
@@ -224,6 +233,7 @@ class Demo:
         for words in (["policy", "check", policies],
                       ["policy", "activate", policies, "--store", self.at("policy"), "--author", "demo"],
                       ["consent", "import", "--store", self.at("policy"), self.at("clinic", "consents.ndjson")],
+                      ["register", "import", self.at("clinic", "register.yaml"), "--store", self.at("policy")],
                       ["records", "import", "--store", self.at("records"), self.at("clinic", "records.ndjson")]):
             print(f"$ sluice {' '.join(os.path.relpath(w, ROOT) if w.startswith('/') else w for w in words)}")
             print("  " + self.run(*words).strip().replace("\n", "\n  "))
