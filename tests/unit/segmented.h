@@ -143,14 +143,4 @@ static int unload_policy(void **state)
     return 0;
 }
 
-static void check_words(const char *name, const char *text, const char *const *present, const char *const *absent)
-{
-    for (size_t i = 0; i < 8 && present[i]; i++)
-        if (!strstr(text, present[i]))
-            fail_msg("%s: %s is missing in: %s", name, present[i], text);
-    for (size_t i = 0; i < 8 && absent[i]; i++)
-        if (strstr(text, absent[i]))
-            fail_msg("%s: %s is in: %s", name, absent[i], text);
-}
-
 #endif
