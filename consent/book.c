@@ -86,7 +86,7 @@ enum sl_status sl_label_generation_registered(
 static bool is_kept(const struct sl_item *item)
 {
     return item->type && item->id.len && !item->container && !item->unlabelled &&
-           item->patient_count <= SL_BOOK_PATIENTS;
+           item->patient_count <= SL_BOOK_PATIENTS && item->named_count == 0;
 }
 
 static bool derives(const struct sl_reference *r)

@@ -496,6 +496,12 @@ bool sl_ruling_by_item(const struct sl_ruling *ruling)
     return ruling->by_item;
 }
 
+const struct sl_slice *sl_ruling_persons(const struct sl_ruling *ruling, size_t *count)
+{
+    *count = ruling->person_count;
+    return ruling->persons;
+}
+
 const struct sl_slice *sl_ruling_parties(const struct sl_ruling *ruling, size_t *count)
 {
     *count = ruling->party_count;

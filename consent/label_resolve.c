@@ -173,13 +173,51 @@ static void link_reference(struct sl_labeller *labeller, const struct labelled *
 /* A URL or URN among the patients may turn out to be a group, a device, a practitioner. */
 static void drop_others(const struct sl_labeller *labeller, struct sl_item *item)
 {
-    uint32_t kept = 0;
+    uint32_t kept = 0, named = 0, first_named = item->patient_count - item->named_count;
     for (uint32_t i = 0; i < item->patient_count; i++) {
         const struct labelled *known = sl_labeller_lookup(labeller, 0, item->patients[i]);
-        if (!known || known->item.type == SL_R4_Patient)
-            item->patients[kept++] = item->patients[i];
+        if (known && known->item.type != SL_R4_Patient)
+            continue;
+        item->patients[kept++] = item->patients[i];
+        named += i >= first_named;
     }
     item->patient_count = kept;
+    item->named_count = named;
+}
+
+/* A person whom a record names beside the one it is about: what may be shown of that is what may be shown of the
+ * Patient, of which nothing is known here but the name. */
+static struct labelled *stand_in(struct sl_labeller *labeller, const struct sl_reference *r)
+{
+    struct labelled *item = sl_labeller_append(labeller, NULL, 0);
+    struct sl_slice *patients = sl_arena_alloc(labeller->arena, sizeof *patients);
+    if (!item || !patients)
+        return NULL;
+    *patients = r->target;
+    item->item.type = SL_R4_Patient;
+    item->item.id = id_of(r);
+    item->item.context = true;
+    item->item.patients = patients;
+    item->item.patient_count = 1;
+    item->named_only = item->known = true;
+    item->base_classes = item->item.classes = labeller->earning->by_type[SL_R4_Patient];
+    return sl_labeller_enter(labeller, item) ? item : NULL;
+}
+
+/* The record itself, where it has come since; else the name of a person, once. */
+static void link_person(struct sl_labeller *labeller, struct sl_reference *r)
+{
+    struct labelled *item = r->item ? of(r->item) : NULL;
+    if (item && !item->named_only)
+        return;
+    if (!item && r->type == SL_R4_Patient && r->kind != SL_REF_SUBJECT)
+        item = stand_in(labeller, r);
+    for (struct labelled *same = item; same; same = same->same_id)
+        if (!same->named_only) {
+            item = same;
+            break;
+        }
+    r->item = item ? &item->item : NULL;
 }
 
 /* A first pass counts what may be lacked, so that the tables are made once. */
@@ -192,6 +230,8 @@ static size_t link_items(struct resolving *re)
             struct sl_reference *r = &from->item.references[i];
             if (!r->item)
                 link_reference(re->labeller, from, r);
+            if (r->type == SL_R4_Patient)
+                link_person(re->labeller, r);
             urls |= r->patient && r->item && r->item->type != SL_R4_Patient;
             lacked += !r->item && is_needed(re->labeller, from, r);
         }

@@ -49,7 +49,7 @@ struct nested {
 /* Kept from one resource to the next, so that vectors grow once. */
 struct walk_scratch {
     struct frame stack[STACK_DEPTH];
-    struct vector references, unknown, signatures, counts, texts, patients, authors, contents, inlines, nested;
+    struct vector references, unknown, signatures, counts, texts, patients, named, authors, contents, inlines, nested;
 };
 
 struct walk {
@@ -398,12 +398,14 @@ static uint32_t visit_coding(struct walk *w, uint32_t i, const struct place *pla
 
 /* ---- References ---- */
 
-static void add_patient(struct walk *w, const struct sl_reference *r, struct sl_slice written)
+static void add_patient(
+    struct walk *w, const struct sl_r4_element *e, const struct sl_reference *r, struct sl_slice written)
 {
+    struct vector *list = e->reference == SL_REF_SUBJECT ? &w->scratch->patients : &w->scratch->named;
     if (r->type == SL_R4_Patient || (r->target.len && r->type == 0 && r->target.ptr[0] != '#'))
-        add_slice(w, &w->scratch->patients, r->target);
+        add_slice(w, list, r->target);
     else if (sl_slice_starts(written, SL_LIT("Patient?")))
-        add_slice(w, &w->scratch->patients, written); /* somebody; no directive of his will be found */
+        add_slice(w, list, written); /* somebody; no directive of his will be found */
     else if (r->target.len == 0 || r->target.ptr[0] == '#')
         w->unnamed_patient = true;
 }
@@ -425,7 +427,7 @@ static void note_reference(struct walk *w, const struct place *place, uint32_t i
     if (w->note && r->kind == SL_REF_MENTION)
         r->note = sl_note_link(e);
     if (r->patient)
-        add_patient(w, r, written);
+        add_patient(w, e, r, written);
     if (e->flags & SL_R4_AUTHOR && r->target.len)
         add_slice(w, &w->scratch->authors, r->target);
 }
@@ -877,8 +879,12 @@ static void take_lists(struct walk *w)
             add_slice(w, &s->patients, item->full_url);
         w->unnamed_patient |= s->patients.count == 0;
     }
-    if (w->unnamed_patient && s->patients.count == 0)
+    if (w->unnamed_patient && s->patients.count + s->named.count == 0)
         add_slice(w, &s->patients, SL_LIT("?"));
+    item->named_count = s->named.count;
+    for (uint32_t i = 0; i < s->named.count; i++)
+        add_slice(w, &s->patients, ((const struct sl_slice *)s->named.items)[i]);
+    s->named.count = 0;
     item->references = vector_take(w, &s->references, sizeof *item->references, &item->reference_count);
     item->unknown = vector_take(w, &s->unknown, sizeof *item->unknown, &item->unknown_count);
     item->signatures = vector_take(w, &s->signatures, sizeof *item->signatures, &item->signature_count);

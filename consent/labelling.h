@@ -39,7 +39,8 @@ struct labelled {
     bool known;                          /* from the label book: no document, and its source is what the book says */
     enum sl_source known_source;
     struct sl_slice known_program, known_custodian;
-    bool scoped; /* contained: known by "#id" in its container alone */
+    bool named_only; /* a Patient of whom nothing is here but that a record names him */
+    bool scoped;     /* contained: known by "#id" in its container alone */
     bool base_candidate;
     const struct sl_mark *mark; /* what the officer's register says of it; NULL: nothing */
     /* Worked out anew by each resolve. */

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-#define MAX_PATIENTS 64u /* of one item; with more it is withheld */
+#define MAX_PATIENTS 64u /* whom one item is about; with more it is withheld */
+#define MAX_NAMED 10000u /* whom one item only names; with more it is withheld */
 
 struct ruled { /* one set of patients and the ruling for it */
     struct sl_slice key;
@@ -71,15 +72,37 @@ static int order_slices(const void *a, const void *b)
     return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
+/* Whom an item is about. named: each is named by an element that can go alone, and the item is about those who may be
+ * shown in it; otherwise it is about all of them together. */
 struct people {
-    struct sl_slice list[MAX_PATIENTS + 1];
-    size_t count; /* more than MAX_PATIENTS: that many and one */
+    struct sl_slice *list;
+    size_t count, room;
+    bool named, too_many;
+    struct sl_slice few[4]; /* most items are about one */
 };
+
+static void add_person(struct sl_pass *pass, struct sl_slice reference, struct people *out)
+{
+    if (out->count == out->room) {
+        struct sl_slice *list = sl_arena_raw(pass->arena, out->room * 4, sizeof *list);
+        if (!list || out->room * 4 > MAX_NAMED * 4) {
+            out->too_many = true;
+            return;
+        }
+        memcpy(list, out->list, out->count * sizeof *list);
+        out->list = list;
+        out->room *= 4;
+    }
+    out->list[out->count++] = known_as(pass, reference);
+}
 
 static void add_people(struct sl_pass *pass, const struct sl_item *item, struct people *out)
 {
-    for (uint32_t i = 0; i < item->patient_count && out->count <= MAX_PATIENTS; i++)
-        out->list[out->count++] = known_as(pass, item->patients[i]);
+    uint32_t subjects = item->patient_count - item->named_count;
+    uint32_t count = subjects ? subjects : item->patient_count;
+    for (uint32_t i = 0; i < count; i++)
+        add_person(pass, item->patients[i], out);
+    out->named |= !subjects && item->named_count;
 }
 
 /* A Provenance, or a Binary with a context, is about whomever the records it names are about. */
@@ -87,22 +110,29 @@ static void add_borrowed(struct sl_pass *pass, const struct sl_item *item, struc
 {
     for (uint32_t i = 0; i < item->reference_count; i++) {
         const struct sl_item *target = item->references[i].item;
-        if (target && target->type == SL_R4_Patient && out->count <= MAX_PATIENTS)
-            out->list[out->count++] = known_as(pass, item->references[i].target);
+        if (target && target->type == SL_R4_Patient)
+            add_person(pass, item->references[i].target, out);
         else if (target && !(sl_r4_facts(target->type) & SL_R4_DIRECTORY))
             add_people(pass, target, out);
     }
+    out->named = true;
+}
+
+/* The item whose patients are this one's. */
+static const struct sl_item *bearer(const struct sl_item *item)
+{
+    while (item->route)
+        item = item->route;
+    while (item->container && item->patient_count == 0)
+        item = item->container;
+    return item;
 }
 
 /* The patients as known here, in order, each once. */
 static void patients_of(struct sl_pass *pass, const struct sl_item *item, struct people *out)
 {
-    const struct sl_item *root = item;
-    out->count = 0;
-    while (root->route)
-        root = root->route;
-    while (root->container && root->patient_count == 0)
-        root = root->container;
+    const struct sl_item *root = bearer(item);
+    *out = (struct people){.list = out->few, .room = sizeof out->few / sizeof *out->few};
     if (root->patient_count == 0 && sl_r4_facts(root->type) & SL_R4_BY_ROUTE)
         add_borrowed(pass, root, out);
     else
@@ -114,6 +144,7 @@ static void patients_of(struct sl_pass *pass, const struct sl_item *item, struct
         if (kept == 0 || !sl_slice_eq(out->list[kept - 1], out->list[i]))
             out->list[kept++] = out->list[i];
     out->count = kept;
+    out->too_many |= kept > (out->named ? MAX_NAMED : MAX_PATIENTS);
 }
 
 static struct sl_slice join(struct sl_pass *pass, const struct sl_slice *patients, size_t count)
@@ -139,8 +170,16 @@ static struct sl_slice join(struct sl_pass *pass, const struct sl_slice *patient
 enum sl_status sl_pass_patients(struct sl_pass *pass, const struct sl_item *item, struct sl_slice *out)
 {
     struct people people;
-    patients_of(pass, item, &people);
-    *out = people.count ? join(pass, people.list, people.count) : (struct sl_slice){NULL, 0};
+    size_t count;
+    const struct sl_slice *list;
+    if (item->ruling) {
+        list = sl_ruling_persons(item->ruling, &count);
+    } else {
+        patients_of(pass, item, &people);
+        list = people.list;
+        count = people.count;
+    }
+    *out = count ? join(pass, list, count) : (struct sl_slice){NULL, 0};
     return sl_arena_failed(pass->arena) ? SL_NO_MEMORY : SL_OK;
 }
 
@@ -200,11 +239,10 @@ static enum sl_status compile(
     return sl_ruling_new(pass->arena, o->policy, o->recipient, names, count, kept, o->now, out);
 }
 
-static enum sl_status ruling_for(struct sl_pass *pass, const struct sl_item *item, const struct sl_ruling **out)
+static enum sl_status ruling_of(
+    struct sl_pass *pass, const struct sl_slice *patients, size_t count, const struct sl_ruling **out)
 {
-    struct people people;
-    patients_of(pass, item, &people);
-    struct sl_slice key = people.count ? join(pass, people.list, people.count) : SL_LIT("");
+    struct sl_slice key = count ? join(pass, patients, count) : SL_LIT("");
     if (sl_arena_failed(pass->arena))
         return SL_NO_MEMORY;
     if (pass->last && sl_slice_eq(pass->last->key, key)) {
@@ -215,7 +253,7 @@ static enum sl_status ruling_for(struct sl_pass *pass, const struct sl_item *ite
     struct ruled *slot = slot_of(pass->table, pass->capacity, key);
     if (!slot->ruling) {
         struct sl_ruling *ruling = NULL;
-        SL_TRY(compile(pass, people.list, people.count, &ruling));
+        SL_TRY(compile(pass, patients, count, &ruling));
         *slot = (struct ruled){.key = key, .ruling = ruling};
         pass->count++;
     }
@@ -224,12 +262,65 @@ static enum sl_status ruling_for(struct sl_pass *pass, const struct sl_item *ite
     return SL_OK;
 }
 
+/* What keeps the item from going, as one of these persons, whatever policy says. */
+static const char *outside(struct sl_pass *pass, const struct sl_item *item, struct sl_slice patients)
+{
+    const struct sl_pass_options *o = &pass->options;
+    return o->outside && !item->container ? o->outside(o->context, item, patients) : NULL;
+}
+
+/* Keeps those in whose record alone the item may go. If there is none, all stay, and it is withheld as theirs. */
+static enum sl_status keep_permitted(struct sl_pass *pass, struct sl_item *item, struct people *people)
+{
+    size_t kept = 0, within = 0;
+    const char *why = NULL;
+    for (size_t i = 0; i < people->count; i++) {
+        const struct sl_ruling *ruling;
+        const char *reason = outside(pass, item, people->list[i]);
+        why = why ? why : reason;
+        if (reason)
+            continue;
+        within++;
+        SL_TRY(ruling_of(pass, &people->list[i], 1, &ruling));
+        if (sl_decide_item(ruling, item).decision != SL_RELEASED)
+            continue;
+        struct sl_slice one = people->list[kept];
+        people->list[kept++] = people->list[i];
+        people->list[i] = one;
+    }
+    if (kept)
+        people->count = kept;
+    else if (!within && !item->unlabelled)
+        item->unlabelled = why;
+    return SL_OK;
+}
+
+static enum sl_status rule(struct sl_pass *pass, struct sl_item *item)
+{
+    struct people people;
+    const struct sl_item *root = bearer(item);
+    if (root != item && root->ruling) {
+        item->ruling = root->ruling;
+        return SL_OK;
+    }
+    patients_of(pass, item, &people);
+    if (people.too_many) {
+        item->unlabelled = "too-many-patients";
+        people.count = 0;
+    }
+    if (people.named && people.count) {
+        SL_TRY(keep_permitted(pass, item, &people));
+        qsort(people.list, people.count, sizeof *people.list, order_slices);
+    } else if (pass->options.outside && !item->unlabelled) {
+        struct sl_slice patients = people.count ? join(pass, people.list, people.count) : (struct sl_slice){NULL, 0};
+        item->unlabelled = outside(pass, item, patients);
+    }
+    return ruling_of(pass, people.list, people.count, &item->ruling);
+}
+
 enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segment_report *report)
 {
-    for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
-        SL_TRY(ruling_for(pass, item, &item->ruling));
-        if (item->patient_count > MAX_PATIENTS)
-            item->unlabelled = "too-many-patients";
-    }
+    for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next)
+        SL_TRY(rule(pass, item));
     return sl_segment_decide(pass->labeller, pass->arena, report);
 }

@@ -193,10 +193,34 @@ static enum sl_status cut_parts(struct segmenter *s, struct sl_item *item)
     return cut_documents(s, item);
 }
 
-/* The patient an item is about is no secret in the item; what else is withheld is not referred to. */
-static bool leads_to_withheld(const struct sl_reference *reference)
+static bool is_person(struct sl_slice person, const struct sl_reference *reference)
 {
-    return reference->kind != SL_REF_SUBJECT && reference->item && !is_released(reference->item);
+    const struct sl_slice type = SL_LIT("Patient/");
+    if (sl_slice_eq(person, reference->target))
+        return true;
+    return reference->item && reference->item->id.len && sl_slice_starts(person, type) &&
+           sl_slice_eq(sl_slice_from(person, type.len), reference->item->id);
+}
+
+/* Is the Patient that the reference names one of those whom the item, for this recipient, is about? */
+static bool is_about(const struct sl_item *item, const struct sl_reference *reference)
+{
+    size_t count;
+    const struct sl_slice *persons = sl_ruling_persons(item->ruling, &count);
+    for (size_t i = 0; i < count; i++)
+        if (is_person(persons[i], reference))
+            return true;
+    return false;
+}
+
+/* The patient an item is about is no secret in the item. Another one, and what else is withheld, is not referred to. */
+static bool leads_to_withheld(const struct sl_item *item, const struct sl_reference *reference)
+{
+    if (reference->kind == SL_REF_SUBJECT) /* a participant of several may be withheld where others are not */
+        return item->named_count && !is_about(item, reference);
+    if (!reference->item || is_released(reference->item))
+        return false;
+    return reference->item->type != SL_R4_Patient || !is_about(item, reference);
 }
 
 /* What names a withheld record goes with it. What a record is made out of, it cannot do without: a report would still
@@ -206,7 +230,7 @@ static enum sl_status cut_references(struct segmenter *s, struct sl_item *item)
     struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = "reference-withheld"};
     for (uint32_t i = 0; i < item->reference_count && is_released(item); i++) {
         const struct sl_reference *reference = &item->references[i];
-        if (!leads_to_withheld(reference))
+        if (!leads_to_withheld(item, reference))
             continue;
         if (reference->kind == SL_REF_DEFINING)
             withhold(s, item, cause);

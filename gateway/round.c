@@ -28,6 +28,41 @@ static enum sl_status directives_of(
     return sl_directives_of(x->state->gateway->store, patient, arena, out);
 }
 
+/* Scopes are an upper bound: an item beyond them is withheld like any other, and references to it go. */
+static bool in_scope(const struct sl_exchange *x, const struct sl_item *item, struct sl_slice patients)
+{
+    bool patient_only, search_only;
+    bool may = sl_caller_may(&x->caller, item->type, SL_MAY_READ, &patient_only);
+    bool may_search = sl_caller_may(&x->caller, item->type, SL_MAY_SEARCH, &search_only);
+    if (!may && !may_search)
+        return false;
+    if ((may && !patient_only) || (may_search && !search_only))
+        return true;
+    return !patients.len ? (sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE)) != 0
+                         : sl_slice_eq(patients, x->caller.patient);
+}
+
+/* Every person an item is about must be one we can look up directives for: "Patient/x", and nothing else. */
+static bool are_patients(struct sl_slice patients)
+{
+    while (patients.len) {
+        const char *space = memchr(patients.ptr, ' ', patients.len);
+        struct sl_slice one = {patients.ptr, space ? (size_t)(space - patients.ptr) : patients.len};
+        if (!sl_slice_starts(one, SL_LIT("Patient/")) || !sl_is_id(sl_slice_from(one, 8)))
+            return false;
+        patients = sl_slice_from(patients, one.len + 1);
+    }
+    return true;
+}
+
+static const char *outside(void *context, const struct sl_item *item, struct sl_slice patients)
+{
+    const struct sl_exchange *x = context;
+    if (!are_patients(patients))
+        return "patient-unknown";
+    return in_scope(x, item, patients) ? NULL : "outside-scope";
+}
+
 static void cancel(struct sl_exchange *x, struct sl_ask *ask)
 {
     if (ask->kind == SL_ASK_NONE || ask->finished)
@@ -56,6 +91,7 @@ static struct sl_round *new_round(struct sl_exchange *x)
         .recipient = &x->caller.recipient,
         .now = x->now,
         .directives = directives_of,
+        .outside = outside,
         .context = x};
     if (round) {
         round->arena = arena;
@@ -519,48 +555,6 @@ enum sl_step_result sl_round_label(struct sl_exchange *x)
 
 /* ---- Decide ---- */
 
-/* Scopes are an upper bound: an item beyond them is withheld like any other, and references to it go. */
-static bool in_scope(const struct sl_exchange *x, const struct sl_item *item, struct sl_slice patients)
-{
-    bool patient_only, search_only;
-    bool may = sl_caller_may(&x->caller, item->type, SL_MAY_READ, &patient_only);
-    bool may_search = sl_caller_may(&x->caller, item->type, SL_MAY_SEARCH, &search_only);
-    if (!may && !may_search)
-        return false;
-    if ((may && !patient_only) || (may_search && !search_only))
-        return true;
-    return !patients.len ? (sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE)) != 0
-                         : sl_slice_eq(patients, x->caller.patient);
-}
-
-/* Every person an item is about must be one we can look up directives for: "Patient/x", and nothing else. */
-static bool are_patients(struct sl_slice patients)
-{
-    while (patients.len) {
-        const char *space = memchr(patients.ptr, ' ', patients.len);
-        struct sl_slice one = {patients.ptr, space ? (size_t)(space - patients.ptr) : patients.len};
-        if (!sl_slice_starts(one, SL_LIT("Patient/")) || !sl_is_id(sl_slice_from(one, 8)))
-            return false;
-        patients = sl_slice_from(patients, one.len + 1);
-    }
-    return true;
-}
-
-static enum sl_status bound(struct sl_exchange *x, struct sl_round *round)
-{
-    for (struct sl_item *item = sl_labeller_items(sl_pass_labeller(round->pass)); item; item = item->next) {
-        struct sl_slice patients;
-        if (item->container || item->unlabelled)
-            continue;
-        SL_TRY(sl_pass_patients(round->pass, item, &patients));
-        if (!are_patients(patients))
-            item->unlabelled = "patient-unknown";
-        else if (!in_scope(x, item, patients))
-            item->unlabelled = "outside-scope";
-    }
-    return SL_OK;
-}
-
 /* A consent may look at more of a record than the book keeps (its dates, its codes): then the record is asked for. */
 static bool needs_records(const struct sl_round *round)
 {
@@ -572,9 +566,7 @@ static bool needs_records(const struct sl_round *round)
 
 enum sl_step_result sl_round_decide(struct sl_exchange *x)
 {
-    enum sl_status status = bound(x, x->round);
-    if (status == SL_OK)
-        status = sl_pass_decide(x->round->pass, &x->round->report);
+    enum sl_status status = sl_pass_decide(x->round->pass, &x->round->report);
     if (status == SL_OK && sl_arena_failed(x->round->arena))
         status = SL_NO_MEMORY;
     if (status == SL_OK && !x->bookless && needs_records(x->round)) {

@@ -131,6 +131,9 @@ size_t sl_ruling_rules(
     const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_rule_view **rules, size_t max);
 const struct sl_slice *sl_ruling_parties(const struct sl_ruling *ruling, size_t *count);
 
+/* The persons it is about; with one of several names: see sl_ruling_new. */
+const struct sl_slice *sl_ruling_persons(const struct sl_ruling *ruling, size_t *count);
+
 /* The fixed statements of 42 CFR 2.32(a)(1) and (2), as the policy names them. */
 struct sl_slice sl_policy_notice(const struct sl_policy *policy);
 struct sl_slice sl_policy_short_notice(const struct sl_policy *policy);

@@ -123,6 +123,8 @@ struct sl_item {
     struct sl_slice *patients;   /* references ("Patient/x", "urn:uuid:…") to the patients it is about; "?": a patient
                                     whom it   does not name by a record */
     uint32_t patient_count;
+    uint32_t named_count;     /* the last so many of them are named by an element that can go alone (a participant, a
+                                 member): where there are no others, whoever of them may be shown decides */
     struct sl_slice *authors; /* references to who wrote or asserted it */
     uint32_t author_count;
     struct sl_slice source_uri; /* meta.source; may be empty */

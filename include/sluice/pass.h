@@ -25,6 +25,9 @@ struct sl_pass_options {
      * fails. */
     enum sl_status (*directives)(
         void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
+    /* What keeps an item of these persons ("Patient/a Patient/b") from going to this recipient, whatever policy says:
+     * scopes. A literal, or NULL. The callback may be NULL. Of whom an item only names, each is asked about alone. */
+    const char *(*outside)(void *context, const struct sl_item *item, struct sl_slice patients);
     void *context;
 };
 

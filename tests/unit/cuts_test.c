@@ -56,8 +56,7 @@ static const struct cut_case {
         {"'diagnosis':[{'condition':{'reference':'Condition/dm'}}]"}, {"CANARY", "hid", "rank"}},
     {"an entry of a section",
         "{'resourceType':'Composition','id':'x','status':'final','type':" LOINC(
-            "34133-9") "," E "'subject':" P
-                       ",'date':'2026-01-01','title':'t','author':[{'reference':'Organization/"
+            "34133-9") "," E "'subject':" P ",'date':'2026-01-01','title':'t','author':[{'reference':'Organization/"
                        "pcp'}],'section':[{'title':'a','text':" DIV(
                            "CANARY") ",'entry':[" HID "," DM
                                      "]},{'title':'b','text':" DIV(
@@ -123,12 +122,11 @@ static const struct cut_case {
 
     /* ---- Contained resources ---- */
     {"a contained resource goes with the only element that refers to it",
-        "{'resourceType':'Procedure','id':'x','status':'completed'," E "'subject':" P
-        ",'code':" SNOMED("71388002") ",'contained':[{'resourceType':'Observation','id':'o','status':'final','code'"
-                                      ":" LOINC(
-                                          "4548-4") ",'valueString':'CANARY'}],'extension':[{'url':'urn:a','extension':"
-                                                    "[{'url':'b','valueReference':{'reference':'#o'}},{'url':'c',"
-                                                    "'valueCodeableConcept':" OPIOID "}]}]}",
+        "{'resourceType':'Procedure','id':'x','status':'completed'," E "'subject':" P ",'code':" SNOMED(
+            "71388002") ",'contained':[{'resourceType':'Observation','id':'o','status':'final','code'"
+                        ":" LOINC("4548-4") ",'valueString':'CANARY'}],'extension':[{'url':'urn:a','extension':"
+                                            "[{'url':'b','valueReference':{'reference':'#o'}},{'url':'c',"
+                                            "'valueCodeableConcept':" OPIOID "}]}]}",
         {"'id':'x'"}, {NULL}},
     {"and so does one that nobody referred to in the first place",
         "{'resourceType':'Procedure','id':'x','status':'completed'," E "'subject':" P
@@ -181,7 +179,7 @@ static const struct cut_case {
     {"hashes and sizes over what may be segmented",
         "{'resourceType':'DocumentReference','id':'x','status':'current','type':" LOINC(
             "34133-9") ",'subject':" P ",'custodian':{'reference':'Organization/"
-                                       "pcp'},'content':[{'attachment':{'contentType':'application/xml',"
+                       "pcp'},'content':[{'attachment':{'contentType':'application/xml',"
                        "'url':'Binary/none','hash':'HASHED','size':123456}},{'attachment':{'contentType':'text/"
                        "plain','data':'aGVsbG8=',"
                        "'hash':'KEPT','size':5}}]}",
@@ -213,33 +211,30 @@ static const struct cut_case {
     "','text':'total score','answer':[{'valueDecimal':74}]}]}"
 
 /* The health plan, with the patient's authorization: mental health, and no answer of a scored questionnaire. */
-static const struct cut_case plan[] =
-    {
-        {"answers go, all of them, and the total stays", OBSERVATION("x", "44249-1", ANSWERS),
-            {"'id':'x'", "'valueInteger':74", "44261-6"}, {"71", "72", "73", "44260-8", "99999-9"}},
-        {"each answer that stands by itself, and the panel without them",
-            PHQ9_ITEM("a1", "44250-9")
-                PHQ9_ITEM("a9", "44260-8")
-                    OBSERVATION("t", "44261-6",
-                        ",'valueInteger':9,'derivedFrom':[{'reference':'Observation/a1'},{'reference':'Observation/"
-                        "a9'}]") "\n" OBSERVATION("x", "44249-1",
-                        ",'hasMember':[{'reference':'Observation/a1'},{'reference':'Observation/"
-                        "a9'},{'reference':'Observation/t'}]"),
-            {"'id':'t'", "'id':'x'", "'hasMember':[{'reference':'Observation/t'}]"},
-            {"'id':'a1'", "'id':'a9'", "Observation/a1", "derivedFrom"}},
-        {"a form by its name", FORM("x", "http://example.org/Questionnaire/PHQ-9|2", "q1", "q2", "/44261-6"),
-            {"'id':'x'", "'valueDecimal':74"}, {"71", "72", "group"}},
-        {"a form by its panel's code", FORM("x", "http://loinc.org/q/44249-1", "q1", "q2", "/44249-1/44261-6"),
-            {"'id':'x'", "'valueDecimal':74"}, {"71", "72", "group"}},
-        {"a form by its questions' codes", FORM("x", "urn:f", "/44250-9", "/44260-8", "/44261-6"),
-            {"'id':'x'", "'valueDecimal':74"}, {"71", "72", "group"}},
-        {"a form of which nobody knows whether it is scored, and in which nothing is sensitive",
-            FORM("x", "urn:f", "q1", "q2", "q3"), {"'id':'x'", "71", "72", "74"}, {NULL}},
-        {"a blood pressure is no questionnaire",
-            OBSERVATION("x", "85354-9",
-                ",'component':[{'code':" LOINC("8480-6") ",'valueInteger':71},{'code':" LOINC(
-                    "8462-4") ",'valueInteger':72}]"),
-            {"'id':'x'", "71", "72"}, {NULL}},
+static const struct cut_case plan[] = {
+    {"answers go, all of them, and the total stays", OBSERVATION("x", "44249-1", ANSWERS),
+        {"'id':'x'", "'valueInteger':74", "44261-6"}, {"71", "72", "73", "44260-8", "99999-9"}},
+    {"each answer that stands by itself, and the panel without them",
+        PHQ9_ITEM("a1", "44250-9") PHQ9_ITEM("a9", "44260-8") OBSERVATION("t", "44261-6",
+            ",'valueInteger':9,'derivedFrom':[{'reference':'Observation/a1'},{'reference':'Observation/"
+            "a9'}]") "\n" OBSERVATION("x", "44249-1",
+            ",'hasMember':[{'reference':'Observation/a1'},{'reference':'Observation/"
+            "a9'},{'reference':'Observation/t'}]"),
+        {"'id':'t'", "'id':'x'", "'hasMember':[{'reference':'Observation/t'}]"},
+        {"'id':'a1'", "'id':'a9'", "Observation/a1", "derivedFrom"}},
+    {"a form by its name", FORM("x", "http://example.org/Questionnaire/PHQ-9|2", "q1", "q2", "/44261-6"),
+        {"'id':'x'", "'valueDecimal':74"}, {"71", "72", "group"}},
+    {"a form by its panel's code", FORM("x", "http://loinc.org/q/44249-1", "q1", "q2", "/44249-1/44261-6"),
+        {"'id':'x'", "'valueDecimal':74"}, {"71", "72", "group"}},
+    {"a form by its questions' codes", FORM("x", "urn:f", "/44250-9", "/44260-8", "/44261-6"),
+        {"'id':'x'", "'valueDecimal':74"}, {"71", "72", "group"}},
+    {"a form of which nobody knows whether it is scored, and in which nothing is sensitive",
+        FORM("x", "urn:f", "q1", "q2", "q3"), {"'id':'x'", "71", "72", "74"}, {NULL}},
+    {"a blood pressure is no questionnaire",
+        OBSERVATION("x", "85354-9",
+            ",'component':[{'code':" LOINC("8480-6") ",'valueInteger':71},{'code':" LOINC(
+                "8462-4") ",'valueInteger':72}]"),
+        {"'id':'x'", "71", "72"}, {NULL}},
 };
 
 /* An AI agent: the ordinary coded record, no words, no mental health. */
@@ -366,6 +361,126 @@ static void test_agent(void **state)
     check(agent, COUNT(agent), "", "ai-agent", "TREAT");
 }
 
+/* ---- Several patients ---- */
+
+#define Q "{'reference':'Patient/q'}"
+#define DENIAL                                                                                                         \
+    "{'resourceType':'Consent','id':'no','status':'active','scope':{'coding':[{'system':'http://terminology.hl7.org/"  \
+    "CodeSystem/consentscope','code':'patient-privacy'}]},'category':[{'coding':[{'system':'http://loinc.org','code':" \
+    "'59284-0'}]}],'patient':{'reference':'Patient/q'},'dateTime':'2026-01-01','performer':[{'reference':'Patient/"    \
+    "q'}],"                                                                                                            \
+    "'sourceReference':{'display':'form'},'policy':[{'uri':'urn:x'}],'provision':{'type':'deny'}}"
+
+/* Of q, who denies everything, nothing goes; of p, who does not, what is true without q. */
+static const struct cut_case two[] = {
+    {"a participant",
+        "{'resourceType':'Appointment','id':'x','status':'booked','participant':[{'actor':" Q
+        ",'type':[{'text':'CANARY'}],'status':'accepted'},{'actor':" P ",'status':'accepted'}]}",
+        {"'participant':[{'actor':{'reference':'Patient/p'},'status':'accepted'}]"}, {"Patient/q", "CANARY"}},
+    {"the only participant",
+        "{'resourceType':'Appointment','id':'x','status':'booked','participant':[{'actor':" Q ",'status':'accepted'}]}",
+        {NULL}, {"'id':'x'", "Patient/q"}},
+    {"a member",
+        "{'resourceType':'Group','id':'x','type':'person','actual':true,'quantity':4711,'member':[{'entity':" Q
+        "},{'entity':" P "}]}",
+        {"'member':[{'entity':{'reference':'Patient/p'}}]"}, {"Patient/q", "4711"}},
+    {"an entry of a list",
+        "{'resourceType':'List','id':'x','status':'current','mode':'working'," E "'subject':" P ",'entry':[{'item':" Q
+        "},{'item':" P "}]}",
+        {"'entry':[{'item':{'reference':'Patient/p'}}]"}, {"Patient/q"}},
+    {"who looked at what",
+        "{'resourceType':'Provenance','id':'x','target':[" Q "," DM
+        "],'recorded':'2026-01-01T00:00:00Z','agent':[{'who':{'reference':'Organization/pcp'}}]}",
+        {"'target':[{'reference':'Condition/dm'}]"}, {"Patient/q"}},
+    {"targets of both",
+        "{'resourceType':'Condition','id':'cq'," E "'code':" DIABETES ",'subject':" Q
+        "}\n{'resourceType':'Provenance','id':'x','target':[{'reference':'Condition/cq'}," DM
+        "],'recorded':'2026-01-01T00:00:00Z','agent':[{'who':{'reference':'Organization/pcp'}}]}",
+        {"'target':[{'reference':'Condition/dm'}]"}, {"Condition/cq", "'id':'cq'"}},
+    {"whose coverage it is, and who pays",
+        "{'resourceType':'Coverage','id':'x','status':'active','subscriber':" Q ",'subscriberId':'7','beneficiary':" P
+        ",'payor':[{'reference':'Organization/pcp'}]}",
+        {"'id':'x'", "'subscriberId':'7'"}, {"Patient/q"}},
+    {"who said so",
+        "{'resourceType':'Observation','id':'x','status':'final'," E "'subject':" P ",'performer':[" Q
+        "],'code':" LOINC("8480-6") "}",
+        {"'id':'x'"}, {"Patient/q", "performer"}},
+    {"of whom it is really",
+        "{'resourceType':'Observation','id':'x','status':'final'," E "'subject':" P ",'focus':[" Q
+        "],'code':" LOINC("8480-6") "}",
+        {NULL}, {"'id':'x'", "Patient/q"}},
+    {"an account of both is of both", "{'resourceType':'Account','id':'x','status':'active','subject':[" P "," Q "]}",
+        {NULL}, {"'id':'x'"}},
+};
+
+static void test_two(void **state)
+{
+    (void)state;
+    char *consent = quoted(DENIAL);
+    check(two, COUNT(two), consent, "treating-provider", "TREAT");
+    free(consent);
+}
+
+static const char *const lines[] = {"{'resourceType':'Organization','id':'pcp'}", "{'resourceType':'Patient','id':'q'}",
+    "{'resourceType':'Patient','id':'p'}", "{'resourceType':'Condition','id':'dp','code':" DIABETES ",'subject':" P "}",
+    "{'resourceType':'Condition','id':'dq','code':" DIABETES ",'subject':" Q "}",
+    "{'resourceType':'Appointment','id':'x','status':'booked','participant':[{'actor':" Q
+    ",'status':'accepted'},{'actor':" P ",'status':'accepted'}]}"};
+
+static int order_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The lines that go out, in one order. */
+static char *sorted(char *text)
+{
+    char *found[COUNT(lines)], *out = calloc(1, strlen(text) + 2);
+    size_t count = 0;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        found[count++] = line;
+    qsort(found, count, sizeof *found, order_texts);
+    for (size_t i = 0; i < count; i++) {
+        strcat(out, found[i]);
+        strcat(out, "\n");
+    }
+    return out;
+}
+
+/* [Organization, a patient who denies, one who does not, and what is theirs] gives the same in every order. */
+static void test_orders(void **state)
+{
+    (void)state;
+    char *consent = quoted(DENIAL), *first = NULL;
+    for (unsigned order = 0; order < 720; order++) {
+        char records[4096] = "";
+        bool used[COUNT(lines)] = {false};
+        for (size_t place = 0, rest = order; place < COUNT(lines); place++) {
+            size_t pick = rest % (COUNT(lines) - place), k = 0;
+            rest /= COUNT(lines) - place;
+            for (; used[k] || pick; k++)
+                pick -= !used[k];
+            used[k] = true;
+            strcat(strcat(records, place ? "\n" : ""), lines[k]);
+        }
+        struct sl_segment_report report;
+        char *text = quoted(records), *out = segmented(text, consent, "treating-provider", "TREAT", &report);
+        char *set = sorted(out);
+        if (!first) {
+            assert_true(holds(set, "'id':'p'") && holds(set, "'id':'dp'") && holds(set, "'id':'pcp'") &&
+                        holds(set, "'id':'x'"));
+            assert_false(holds(set, "Patient/q") || holds(set, "'id':'q'") || holds(set, "'id':'dq'"));
+            first = strdup(set);
+        }
+        assert_string_equal(set, first);
+        free(set);
+        free(out);
+        free(text);
+    }
+    free(first);
+    free(consent);
+}
+
 /* Answers of one instrument stand in the same categories, so that none of them goes alone. */
 static void test_instruments(void **state)
 {
@@ -402,6 +517,8 @@ int main(void)
         cmocka_unit_test(test_treating),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_two),
+        cmocka_unit_test(test_orders),
         cmocka_unit_test(test_instruments),
     };
     return cmocka_run_group_tests(tests, load_policy, unload_policy);

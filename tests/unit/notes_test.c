@@ -141,7 +141,7 @@ static const struct {
             "s"},
         {"another form",
             "{'resourceType':'QuestionnaireResponse','id':'q','status':'completed',"
-            "'questionnaire':'http://example.org/phq-9'}",
+            "'questionnaire':'http://example.org/intake'}",
             ""},
         {"whatever else", "{'resourceType':'Basic','id':'b','code':" CODED(FOLDER("psychotherapy")) "}", "p"},
         {"a file",
