@@ -6,6 +6,7 @@
  */
 #include "ruling.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define LABEL_LIMIT 96u
@@ -16,10 +17,12 @@ struct relied {
     struct state state;
     struct sl_classes classes;
     struct sl_release *out;
-    bool scope, purpose;
-    char confidentiality;                 /* set by a label set instead of the classes */
-    uint32_t kinds;                       /* kinds of consent relied on, for what is being taken */
-    const struct sl_directive *directive; /* the first consent relied on */
+    bool purpose;
+    char confidentiality;   /* set by a label set instead of the classes */
+    uint32_t kinds, scoped; /* kinds of consent relied on, for what is being taken; whose scope goes with it */
+    const struct sl_directive *first; /* consent relied on */
+    struct sl_arena *arena;
+    bool failed;
 };
 
 static void add_label(struct sl_release *out, const struct sl_coding *label)
@@ -42,7 +45,6 @@ static void add_duties(struct relied *r, const struct sl_duties *d)
     r->out->notice |= d->notice;
     r->out->account |= d->account;
     r->out->emergency_record |= d->emergency_record;
-    r->scope |= d->scope;
     if (!d->labels)
         return;
     for (size_t i = 0; i < d->labels->label_count; i++)
@@ -65,11 +67,13 @@ static void add_class_labels(struct relied *r)
     }
 }
 
-static void rely_on(struct relied *r, const struct sl_condition *line)
+static void rely_on(struct relied *r, const struct sl_condition *line, bool scope)
 {
     if (!line)
         return;
     r->kinds |= line->kinds & r->state.kinds;
+    if (scope || line->then.scope)
+        r->scoped |= line->kinds & r->state.kinds;
     add_duties(r, &line->then);
 }
 
@@ -139,39 +143,75 @@ static void take_duties(void *context, const struct sl_rule *rule, const struct 
     struct relied *r = context;
     if (rule->verdict == SL_RULE_RELEASE)
         add_duties(r, &rule->then);
-    rely_on(r, line);
+    rely_on(r, line, rule->verdict == SL_RULE_RELEASE && rule->then.scope);
 }
 
-/* The consent that was relied on: the first of the first person's that counts as a kind relied on and covers the item.
- */
-static const struct sl_directive *consent_relied_on(const struct relied *r)
+static bool is_listed(const struct sl_release *out, struct sl_slice scope)
+{
+    for (size_t i = 0; i < out->scope_count; i++)
+        if (sl_slice_eq(out->scopes[i], scope))
+            return true;
+    return false;
+}
+
+/* 2.32(b) wants a copy of the consent or an explanation of its scope: for this discloser and this recipient. */
+static void add_scope(struct relied *r, const struct sl_directive *directive)
+{
+    struct sl_release *out = r->out;
+    struct sl_slice scope = sl_directive_scope_for(directive, &r->ruling->recipient, r->item, r->arena);
+    if (is_listed(out, scope))
+        return;
+    size_t count = out->scope_count;
+    bool full = (count & (count - 1)) == 0; /* room is made by doubling */
+    struct sl_slice *scopes = full ? sl_arena_raw(r->arena, count ? count * 2 : 1, sizeof *scopes) : out->scopes;
+    r->failed |= !scope.ptr || !scopes;
+    if (r->failed)
+        return;
+    if (full && count)
+        memcpy(scopes, out->scopes, count * sizeof *scopes);
+    scopes[count] = scope;
+    out->scopes = scopes;
+    out->scope_count++;
+}
+
+static bool permits(const struct relied *r, const struct candidate *c)
 {
     const struct sl_ruling *ruling = r->ruling;
-    for (size_t i = 0; i < ruling->candidate_count; i++) {
-        const struct candidate *c = &ruling->candidates[i];
-        if (!(c->kinds & r->kinds) || c->person >= ruling->person_count)
-            continue;
-        enum sl_consent_verdict verdict = c->by_item ? sl_directive_judge(c->directive, ruling->policy,
-                                                           &ruling->recipient, r->item, &r->classes, ruling->now)
-                                                     : c->verdict;
-        if (verdict == SL_CONSENT_PERMIT)
-            return c->directive;
-    }
-    return NULL;
+    enum sl_consent_verdict verdict = c->by_item ? sl_directive_judge(c->directive, ruling->policy, &ruling->recipient,
+                                                       r->item, &r->classes, ruling->now)
+                                                 : c->verdict;
+    return verdict == SL_CONSENT_PERMIT;
 }
 
-/* 2.32(a) wants a statement, and 2.32(b) a copy of the consent or an explanation of its scope. */
-static enum sl_status write_statement(struct relied *r, const struct sl_directive *directive, struct sl_arena *arena)
+/* The consents that were relied on: the first that counts as a kind relied on and covers the item; and of each person
+ * the first whose scope must go with it. */
+static void add_consents(struct relied *r)
+{
+    unsigned done = UINT_MAX; /* the person last found one of; candidates of one stand together */
+    for (size_t i = 0; i < r->ruling->candidate_count; i++) {
+        const struct candidate *c = &r->ruling->candidates[i];
+        bool scoped = c->kinds & r->scoped && c->person != done;
+        if (!(c->kinds & r->kinds) || c->person >= r->ruling->person_count || (r->first && !scoped) || !permits(r, c))
+            continue;
+        if (!r->first)
+            r->first = c->directive;
+        if (!scoped)
+            continue;
+        done = c->person;
+        add_scope(r, c->directive);
+    }
+}
+
+/* 2.32(a) wants a statement, and with it goes the scope of each consent. */
+static enum sl_status write_statement(struct relied *r)
 {
     struct sl_slice notice = r->ruling->policy->short_notice;
-    r->out->statement = notice;
-    if (!r->scope || !directive)
-        return SL_OK;
-    struct sl_slice scope = sl_directive_scope(directive, arena);
-    if (!scope.ptr)
-        return SL_NO_MEMORY;
-    r->out->statement = sl_arena_printf(arena, "%.*s %.*s", SL_FMT(notice), SL_FMT(scope));
-    return r->out->statement.ptr ? SL_OK : SL_NO_MEMORY;
+    struct sl_release *out = r->out;
+    out->statement = notice;
+    for (size_t i = 0; i < out->scope_count && out->statement.ptr; i++)
+        out->statement =
+            sl_arena_printf(r->arena, i ? "%.*s; %.*s" : "%.*s %.*s", SL_FMT(out->statement), SL_FMT(out->scopes[i]));
+    return out->statement.ptr ? SL_OK : SL_NO_MEMORY;
 }
 
 /* What goes of the item itself: its classes, and those of its parts that are not lent. */
@@ -191,11 +231,11 @@ static void take(
     r->item = item;
     r->classes = *classes;
     r->state = sl_state_of(r->ruling, item, judged);
-    r->kinds = 0;
+    r->kinds = r->scoped = 0;
     add_class_labels(r);
     visit_relied(r->ruling, &r->state, &r->classes, take_duties, r);
-    if (r->kinds && !r->directive)
-        r->directive = consent_relied_on(r);
+    if (r->kinds)
+        add_consents(r);
 }
 
 /* What a mention lends goes out under the rules and the consent that let its lender's record go. */
@@ -253,14 +293,14 @@ static int order_labels(const void *a, const void *b)
 static enum sl_status begin_release(
     struct relied *r, const struct sl_ruling *ruling, struct sl_arena *arena, struct sl_release *out)
 {
-    *r = (struct relied){.ruling = ruling, .out = out};
+    *r = (struct relied){.ruling = ruling, .out = out, .arena = arena};
     *out = (struct sl_release){.confidentiality = 'U', .labels = out->labels};
     if (!out->labels)
         out->labels = sl_arena_raw(arena, LABEL_LIMIT, sizeof *out->labels);
     return out->labels ? SL_OK : SL_NO_MEMORY;
 }
 
-static enum sl_status end_release(struct relied *r, struct sl_arena *arena)
+static enum sl_status end_release(struct relied *r)
 {
     struct sl_release *out = r->out;
     if (r->confidentiality)
@@ -271,9 +311,11 @@ static enum sl_status end_release(struct relied *r, struct sl_arena *arena)
         add_label(out, &purpose);
     }
     qsort(out->labels, out->label_count, sizeof *out->labels, order_labels);
-    if (r->directive)
-        out->consent = sl_directive_id(r->directive);
-    return out->notice ? write_statement(r, r->directive, arena) : SL_OK;
+    if (r->first)
+        out->consent = sl_directive_id(r->first);
+    if (r->failed)
+        return SL_NO_MEMORY;
+    return out->notice ? write_statement(r) : SL_OK;
 }
 
 enum sl_status sl_ruling_release(
@@ -285,7 +327,7 @@ enum sl_status sl_ruling_release(
     take_all(&r, item);
     if (!item->container)
         take_contained(&r, item);
-    return end_release(&r, arena);
+    return end_release(&r);
 }
 
 enum sl_status sl_ruling_release_of(const struct sl_ruling *ruling, const struct sl_item *item,
@@ -297,7 +339,7 @@ enum sl_status sl_ruling_release_of(const struct sl_ruling *ruling, const struct
         take_part(&r, item, part);
     else
         take(&r, item, &item->classes, &item->classes);
-    return end_release(&r, arena);
+    return end_release(&r);
 }
 
 enum sl_status sl_release_join(struct sl_release *release, const struct sl_release *more)

@@ -251,58 +251,83 @@ static void add_name(struct sl_buffer *out, const struct sl_value *value)
             (unsigned char)name.ptr[i] < ' ' || name.ptr[i] == 0x7f ? SL_LIT(" ") : (struct sl_slice){name.ptr + i, 1});
 }
 
+/* What is being said, and of whom: with `asking`, of that recipient and that item's discloser alone. */
 struct naming {
+    const struct sl_directive *d;
+    const struct sl_asking *asking;
     struct sl_buffer *out;
     const char *before; /* what stands before the first */
     unsigned count;
 };
 
-static void add_next(struct naming *naming, const struct sl_value *value)
+static bool concerns(const struct naming *n, struct sl_value value, enum sl_role role)
 {
-    if (naming->count++ >= NAMES_LIMIT)
+    value.kind = (uint8_t)role;
+    return !n->asking || sl_match_actor(n->asking, &value) == SL_MET;
+}
+
+static void add_next(struct naming *n, const struct sl_value *value)
+{
+    if (n->count++ >= NAMES_LIMIT)
         return;
-    sl_buffer_printf(naming->out, "%s", naming->count == 1 ? naming->before : ", ");
-    add_name(naming->out, value);
+    sl_buffer_printf(n->out, "%s", n->count == 1 ? n->before : ", ");
+    add_name(n->out, value);
 }
 
-static void add_actors(const struct sl_directive *d, enum sl_role role, struct naming *naming)
+/* Does the provision name recipients, and not the one who asks? */
+static bool is_others(const struct naming *n, const struct sl_provision *p)
 {
-    for (uint32_t i = 0; i < d->provision_count; i++)
-        for (uint32_t v = 0; d->provisions[i].type == SL_PROVISION_PERMIT && v < d->provisions[i].actors.count; v++)
-            if (d->provisions[i].actors.value[v].kind == role)
-                add_next(naming, &d->provisions[i].actors.value[v]);
+    bool any = false, met = false;
+    for (uint32_t v = 0; v < p->actors.count; v++)
+        if (p->actors.value[v].kind == SL_ROLE_RECIPIENT) {
+            any = true;
+            met = met || concerns(n, p->actors.value[v], SL_ROLE_RECIPIENT);
+        }
+    return any && !met;
 }
 
-static void add_disclosers(const struct sl_directive *d, struct sl_buffer *out)
+static void add_actors(struct naming *n, enum sl_role role)
 {
-    struct naming naming = {out, "", 0};
-    for (uint32_t i = 0; i < d->organizations.count; i++)
-        add_next(&naming, &d->organizations.value[i]);
-    if (naming.count == 0)
-        add_actors(d, SL_ROLE_DISCLOSER, &naming);
-    if (naming.count == 0)
-        sl_buffer_add(out, SL_LIT("The holder of the records"));
+    for (uint32_t i = 0; i < n->d->provision_count; i++) {
+        const struct sl_provision *p = &n->d->provisions[i];
+        for (uint32_t v = 0; p->type == SL_PROVISION_PERMIT && v < p->actors.count; v++)
+            if (p->actors.value[v].kind == role && concerns(n, p->actors.value[v], role))
+                add_next(n, &p->actors.value[v]);
+    }
 }
 
-static void add_purposes(const struct sl_directive *d, struct sl_buffer *out)
+static void add_disclosers(struct naming *n)
+{
+    for (uint32_t i = 0; i < n->d->organizations.count; i++)
+        if (concerns(n, n->d->organizations.value[i], SL_ROLE_DISCLOSER))
+            add_next(n, &n->d->organizations.value[i]);
+    if (n->count == 0)
+        add_actors(n, SL_ROLE_DISCLOSER);
+    if (n->count == 0)
+        sl_buffer_add(n->out, SL_LIT("The holder of the records"));
+}
+
+static struct sl_slice purpose_words(struct sl_slice code)
 {
     static const struct {
         const char *code, *words;
     } names[] = {{"TREAT", "treatment"}, {"HPAYMT", "payment"}, {"HOPERAT", "health care operations"},
         {"HRESCH", "research"}, {"ETREAT", "emergency treatment"}, {"PATRQT", "the patient's request"},
         {"HMARKT", "marketing"}};
-    unsigned count = 0;
-    for (uint32_t i = 0; i < d->provision_count; i++)
-        for (uint32_t v = 0; permits(d, i) && v < d->provisions[i].purposes.count; v++) {
-            struct sl_slice code = d->provisions[i].purposes.value[v].code;
-            for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-                if (sl_slice_eq(code, sl_slice_of(names[k].code)))
-                    code = sl_slice_of(names[k].words);
-            if (!code.len || count >= NAMES_LIMIT)
-                continue;
-            sl_buffer_add(out, count++ ? SL_LIT(", ") : SL_LIT(" for "));
-            add_name(out, &(struct sl_value){.code = code});
-        }
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        if (sl_slice_eq(code, sl_slice_of(names[k].code)))
+            return sl_slice_of(names[k].words);
+    return code;
+}
+
+static void add_purposes(struct naming *n)
+{
+    for (uint32_t i = 0; i < n->d->provision_count; i++) {
+        const struct sl_provision *p = &n->d->provisions[i];
+        for (uint32_t v = 0; permits(n->d, i) && !is_others(n, p) && v < p->purposes.count; v++)
+            if (p->purposes.value[v].code.len)
+                add_next(n, &(struct sl_value){.code = purpose_words(p->purposes.value[v].code)});
+    }
 }
 
 /* The day before the second at which it ends: "2026-12-31". */
@@ -323,25 +348,44 @@ static bool says_type(const struct sl_directive *d, enum sl_provision_type type)
     return false;
 }
 
-struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct sl_arena *arena)
+static void write_scope(const struct sl_directive *directive, const struct sl_asking *asking, struct sl_buffer *out)
+{
+    struct naming disclosers = {directive, asking, out, "", 0}, recipients = {directive, asking, out, " to ", 0},
+                  purposes = {directive, asking, out, " for ", 0};
+    add_disclosers(&disclosers);
+    sl_buffer_add(
+        out, says_type(directive, SL_PROVISION_PERMIT) ? SL_LIT(" may disclose") : SL_LIT(" may not disclose"));
+    add_actors(&recipients, SL_ROLE_RECIPIENT);
+    add_purposes(&purposes);
+    const struct sl_moment *end = &directive->provisions[0].period.end;
+    if (end->there)
+        add_day(out, " until ", end->end - 1);
+    if (directive->date.there)
+        add_day(out, ", by the consent of ", directive->date.begin);
+}
+
+static struct sl_slice scope_of(
+    const struct sl_directive *directive, const struct sl_asking *asking, struct sl_arena *arena)
 {
     struct sl_buffer out;
     sl_buffer_init(&out, 16384);
-    add_disclosers(directive, &out);
-    sl_buffer_add(
-        &out, says_type(directive, SL_PROVISION_PERMIT) ? SL_LIT(" may disclose") : SL_LIT(" may not disclose"));
-    struct naming recipients = {&out, " to ", 0};
-    add_actors(directive, SL_ROLE_RECIPIENT, &recipients);
-    add_purposes(directive, &out);
-    const struct sl_moment *end = &directive->provisions[0].period.end;
-    if (end->there)
-        add_day(&out, " until ", end->end - 1);
-    if (directive->date.there)
-        add_day(&out, ", by the consent of ", directive->date.begin);
+    write_scope(directive, asking, &out);
     /* Half a scope says what nobody signed. */
     struct sl_slice text = {NULL, 0};
     if (!sl_buffer_failed(&out))
         text = sl_arena_copy(arena, sl_buffer_slice(&out));
     sl_buffer_fini(&out);
     return text;
+}
+
+struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct sl_arena *arena)
+{
+    return scope_of(directive, NULL, arena);
+}
+
+struct sl_slice sl_directive_scope_for(const struct sl_directive *directive, const struct sl_recipient *recipient,
+    const struct sl_item *item, struct sl_arena *arena)
+{
+    const struct sl_asking asking = {.directive = directive, .recipient = recipient, .item = item};
+    return scope_of(directive, &asking, arena);
 }

@@ -199,18 +199,23 @@ static enum sl_match match_other_actor(const struct sl_asking *asking, const str
     return SL_UNTOLD;
 }
 
-/* Actors of one role are alternatives; those of several roles are several criteria: to this one, from that one. */
-static enum sl_match match_actors(const struct sl_asking *asking, const struct sl_values *actors)
+enum sl_match sl_match_actor(const struct sl_asking *asking, const struct sl_value *actor)
 {
     static match_value *const by_role[SL_ROLES] = {[SL_ROLE_OTHER] = match_other_actor,
         [SL_ROLE_RECIPIENT] = match_recipient,
         [SL_ROLE_DISCLOSER] = match_discloser,
         [SL_ROLE_AUTHOR] = match_author};
+    return actor->unreadable ? SL_UNTOLD : by_role[actor->kind](asking, actor);
+}
+
+/* Actors of one role are alternatives; those of several roles are several criteria: to this one, from that one. */
+static enum sl_match match_actors(const struct sl_asking *asking, const struct sl_values *actors)
+{
     enum sl_match met[SL_ROLES] = {SL_UNMET};
     bool asked[SL_ROLES] = {false};
     for (uint32_t i = 0; i < actors->count; i++) {
         const struct sl_value *actor = &actors->value[i];
-        enum sl_match one = actor->unreadable ? SL_UNTOLD : by_role[actor->kind](asking, actor);
+        enum sl_match one = sl_match_actor(asking, actor);
         met[actor->kind] = either(met[actor->kind], one);
         asked[actor->kind] = true;
     }

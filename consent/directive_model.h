@@ -112,6 +112,8 @@ void sl_match_criteria(const struct sl_asking *asking, const struct sl_provision
     enum sl_match *met);
 /* What the Consent as a whole asks: that it is one in force, and of this discloser. */
 enum sl_match sl_match_consent(const struct sl_asking *asking);
+/* Is this actor the one who asks, the discloser or the author of the item? */
+enum sl_match sl_match_actor(const struct sl_asking *asking, const struct sl_value *actor);
 /* Does `now` lie in the period? */
 enum sl_match sl_match_now(const struct sl_period *period, int64_t now);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "bookmark.h"
+#include "notice.h"
 #include "outcome.h"
 
 #define LIT(text) sl_blocks_add(out, SL_LIT(text))
@@ -137,39 +138,31 @@ static void link_includes(struct sl_exchange *x)
 
 /* ---- Entries ---- */
 
-#define STATEMENTS 64u
+#define SCOPES 64u
 
 struct notice { /* what of the Bundle depends on what is in it */
     char confidentiality;
     bool due;
-    struct sl_slice statements[STATEMENTS]; /* short statement and scope of each consent relied on, each once */
-    size_t statement_count;
+    struct sl_slice scopes[SCOPES]; /* of each consent relied on, once */
+    size_t scope_count;
     const struct sl_item *last; /* whose release this is: neighbours are mostly alike */
     struct sl_release release;
 };
 
-/* HL7 v3-Confidentiality, high to low: V > R > N > M > L > U; a Bundle has the highest of its entries. */
-static unsigned rank(char confidentiality)
+static enum sl_status raise_notice(struct notice *notice, const struct sl_item *item, const struct sl_release *release)
 {
-    static const char order[] = "ULMNRV";
-    const char *at = confidentiality ? strchr(order, confidentiality) : NULL;
-    return at ? (unsigned)(at - order) + 1 : 0;
-}
-
-static enum sl_status raise_notice(struct notice *notice, const struct sl_release *release)
-{
-    if (rank(release->confidentiality) > rank(notice->confidentiality))
-        notice->confidentiality = release->confidentiality;
-    if (!release->notice)
-        return SL_OK;
-    notice->due = true;
-    for (size_t i = 0; i < notice->statement_count; i++)
-        if (sl_slice_eq(notice->statements[i], release->statement))
-            return SL_OK;
-    if (notice->statement_count == STATEMENTS)
-        return SL_LIMIT;
-    if (release->statement.len)
-        notice->statements[notice->statement_count++] = release->statement;
+    if (sl_level_rank(item->confidentiality) > sl_level_rank(notice->confidentiality))
+        notice->confidentiality = item->confidentiality;
+    notice->due |= release->notice;
+    for (size_t i = 0; release->notice && i < release->scope_count; i++) {
+        size_t at = 0;
+        while (at < notice->scope_count && !sl_slice_eq(notice->scopes[at], release->scopes[i]))
+            at++;
+        if (at == SCOPES)
+            return SL_LIMIT;
+        notice->scopes[at] = release->scopes[i];
+        notice->scope_count += at == notice->scope_count;
+    }
     return SL_OK;
 }
 
@@ -189,7 +182,7 @@ static enum sl_status disclose(struct sl_exchange *x, const struct sl_found *fou
         SL_TRY(sl_ruling_release(found->item->ruling, found->item, x->arena, &notice->release));
     }
     notice->last = found->item;
-    SL_TRY(raise_notice(notice, &notice->release));
+    SL_TRY(raise_notice(notice, found->item, &notice->release));
     return sl_account_released(x, found, &notice->release);
 }
 
@@ -273,29 +266,14 @@ static enum sl_status add_includes(struct sl_exchange *x, struct notice *notice)
 
 /* ---- The envelope ---- */
 
-/* One mark as it stands on a resource's meta as well: DS4P extension-display. */
-static void add_display(struct sl_exchange *x, struct sl_slice text)
-{
-    struct sl_blocks *out = &x->body;
-    LIT("{\"url\":\"http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-display\","
-        "\"valueAnnotation\":{\"text\":");
-    add_json(x, text);
-    LIT("}}");
-}
-
-/* 42 CFR 2.32: the statement, and the scope of the consent, accompany what is disclosed on written consent. Counted in
+/* 42 CFR 2.32: the statement, and the scope of each consent, accompany what is disclosed on written consent. Counted in
  * no total. */
 static void add_notice(struct sl_exchange *x, const struct notice *notice)
 {
     struct sl_blocks *out = &x->body;
-    LIT("{\"fullUrl\":\"urn:uuid:8a2c3b64-5b0f-4c0e-9d55-0f2d7e6b2320\",\"resource\":{\"resourceType\":\"Basic\","
-        "\"meta\":{\"extension\":[");
-    add_display(x, sl_policy_notice(x->policy));
-    for (size_t i = 0; i < notice->statement_count; i++) {
-        LIT(",");
-        add_display(x, notice->statements[i]);
-    }
-    LIT("]},\"code\":{\"text\":\"Notice of 42 CFR 2.32\"}},\"search\":{\"mode\":\"include\"}},");
+    LIT("{\"fullUrl\":\"" SL_NOTICE_URL "\",\"resource\":");
+    x->body.failed |= sl_notice_write(sl_policy_notice(x->policy), notice->scopes, notice->scope_count, out) != SL_OK;
+    LIT(",\"search\":{\"mode\":\"include\"}},");
 }
 
 static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice query, struct sl_slice cursor)
@@ -343,16 +321,16 @@ static enum sl_status add_links(struct sl_exchange *x)
     return SL_OK;
 }
 
-/* A Bundle's own label: the Confidentiality code alone, and only what its entries have. */
+/* A Bundle's own label: the Confidentiality code alone, always; the highest of what is in it, and of an empty answer
+ * what is ordinary. */
 static void add_meta(struct sl_exchange *x, const struct notice *notice)
 {
-    if (!notice->confidentiality)
-        return;
-    struct sl_slice meta = sl_arena_printf(x->arena,
-        ",\"meta\":{\"security\":[{\"system\":"
-        "\"http://terminology.hl7.org/CodeSystem/v3-Confidentiality\",\"code\":\"%c\"}]}",
-        notice->confidentiality);
-    sl_blocks_add(&x->body, meta);
+    char level = notice->confidentiality ? notice->confidentiality : 'N';
+    sl_blocks_add(&x->body,
+        sl_arena_printf(x->arena,
+            ",\"meta\":{\"security\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-Confidentiality\","
+            "\"code\":\"%c\"}]}",
+            level));
 }
 
 /* Is the number of all released matches known, and on this page? */
@@ -416,8 +394,8 @@ static enum sl_status answer_raw(struct sl_exchange *x, const struct sl_found *f
     add_header(x, SL_LIT("Content-Security-Policy"), SL_LIT("default-src 'none'; sandbox"));
     if (notice->due)
         add_header(x, SL_LIT("Sluice-Notice"), as_header(x, sl_policy_notice(x->policy)));
-    if (notice->statement_count)
-        add_header(x, SL_LIT("Sluice-Scope"), as_header(x, notice->statements[0]));
+    if (notice->scope_count) /* this one resource's, all in one line */
+        add_header(x, SL_LIT("Sluice-Scope"), as_header(x, notice->release.statement));
     return SL_OK;
 }
 

@@ -102,8 +102,10 @@ struct sl_release {
     size_t label_count;
     bool notice; /* the 2.32 statement and the scope of the consent are due */
     struct sl_slice
-        statement; /* the short statement of 2.32(a)(2) and the scope, as it goes on a resource; empty if not due */
-    struct sl_slice consent; /* "Consent/x" relied on; empty if none */
+        statement; /* the short statement of 2.32(a)(2) and the scopes, as it goes on a resource; empty if not due */
+    struct sl_slice *scopes; /* of each consent relied on: who may disclose what to whom, in words; each once */
+    size_t scope_count;
+    struct sl_slice consent; /* "Consent/x", the first relied on; empty if none */
     bool account;            /* an accounting of disclosures must list it (2.25) */
     bool emergency_record;   /* it rests on a declared emergency, which must be on record (2.51) */
 };

@@ -62,6 +62,9 @@ const struct sl_directive *sl_directive_next(const struct sl_directive *directiv
 /* Who may disclose, to whom, for what, until when: one line in words for the scope that travels with a disclosure
  * (2.32(b)); no detail of the treatment. ptr NULL if memory ran out. */
 struct sl_slice sl_directive_scope(const struct sl_directive *directive, struct sl_arena *arena);
+/* The same as it goes out: of those whom the Consent names, this recipient and this item's discloser alone. */
+struct sl_slice sl_directive_scope_for(const struct sl_directive *directive, const struct sl_recipient *recipient,
+    const struct sl_item *item, struct sl_arena *arena);
 
 /* ---- In the `policy` store, by person ---- */
 
