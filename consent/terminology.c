@@ -16,11 +16,13 @@
 #define WILD_LIMIT 64u
 #define CODE_LENGTH 32u /* bytes of a code in its normal form; a longer one is in no list */
 #define URI_LENGTH 256u
+#define PADDED_LENGTH 36u
+#define OTHER_LIMIT 2u
 #define NONE UINT32_MAX
 #define EXACT_SEED 0x51u
 #define PREFIX_SEED 0xa3u
 
-enum form { FORM_ANY, FORM_ICD, FORM_DIGITS, FORM_LOINC };
+enum form { FORM_ANY, FORM_ICD, FORM_DIGITS, FORM_SCTID, FORM_LOINC, FORM_PADDED };
 
 struct system {
     struct sl_slice name;
@@ -59,8 +61,8 @@ struct sl_terminology {
     uint32_t row_count, row_limit;
     uint32_t *slots; /* hash -> first row */
     size_t slot_mask;
-    sl_system icd10cm, icd9cm, icd10pcs, hcpcs,
-        loinc; /* where codes in the wrong column are looked for; 0: not there */
+    sl_system icd10, icd10cm, icd9cm, icd10pcs, hcpcs, cpt, loinc,
+        ciel; /* where codes in the wrong column are looked for; 0: not there */
 };
 
 /* ---- Normal forms ---- */
@@ -109,18 +111,55 @@ static size_t normal_system(struct sl_slice s, char out[URI_LENGTH])
     return s.len;
 }
 
-/* A code as its system's codes are kept: ICD and its like in capitals, without dot and space. 0: in no list. */
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+    return lower(c) >= 'a' && lower(c) <= 'z';
+}
+
+static bool is_digits(struct sl_slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_digit(s.ptr[i]))
+            return false;
+    return s.len > 0;
+}
+
+/* How many digits stand in front of the padding of a code of the CIEL dictionary as OpenMRS writes it: 36 characters,
+ * filled up with A. 0: it is none. No other system has codes of this form. */
+static size_t padded_digits(struct sl_slice code)
+{
+    size_t digits = 0;
+    if (code.len != PADDED_LENGTH || code.ptr[code.len - 1] != 'A')
+        return 0;
+    while (is_digit(code.ptr[digits]))
+        digits++;
+    for (size_t i = digits; i < code.len; i++)
+        if (code.ptr[i] != 'A')
+            return 0;
+    return digits;
+}
+
+/* A code as its system's codes are kept: ICD and its like in capitals, without dot and space; LOINC in capitals; CIEL
+ * without its padding. 0: in no list. */
 static size_t normal_code(enum form form, struct sl_slice code, char out[CODE_LENGTH])
 {
+    bool capitals = form == FORM_ICD || form == FORM_LOINC;
     code = trim(code);
-    size_t len = 0;
+    size_t len = 0, padded = form == FORM_PADDED ? padded_digits(code) : 0;
+    if (padded)
+        code.len = padded;
     for (size_t i = 0; i < code.len; i++) {
         char c = code.ptr[i];
         if (form == FORM_ICD && (c == '.' || c == ' '))
             continue;
         if (len == CODE_LENGTH)
             return 0;
-        out[len++] = form == FORM_ICD && c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
+        out[len++] = capitals && c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
     }
     return len;
 }
@@ -223,29 +262,11 @@ static size_t find_here(
     return count;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-    return lower(c) >= 'a' && lower(c) <= 'z';
-}
-
-static bool is_digits(struct sl_slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (!is_digit(s.ptr[i]))
-            return false;
-    return s.len > 0;
-}
-
 /* LOINC: digits, hyphen, and a check digit modulo 10 (Luhn). Parts, answers and lists have two letters in front, and a
  * check digit of another kind, which is not checked. */
 static bool is_loinc(struct sl_slice code)
 {
-    bool part = code.len > 4 && code.ptr[0] == 'L' && is_letter(code.ptr[1]);
+    bool part = code.len > 4 && lower(code.ptr[0]) == 'l' && is_letter(code.ptr[1]);
     if (part)
         code = sl_slice_from(code, 2);
     if (code.len < 3 || code.len > 10 || code.ptr[code.len - 2] != '-' || !is_digit(code.ptr[code.len - 1]))
@@ -260,22 +281,63 @@ static bool is_loinc(struct sl_slice code)
     return part || (sum + (unsigned)(code.ptr[code.len - 1] - '0')) % 10 == 0;
 }
 
-/* Where else a code in the wrong column may belong, by its form: see terminology.h. At most two systems. */
-static size_t other_systems(const struct sl_terminology *t, bool nameless, struct sl_slice code, sl_system out[2])
+/* A letter, a digit, and letters and digits, as ICD-10 has them. */
+static bool is_icd10(struct sl_slice code)
+{
+    if (code.len < 3 || code.len > 7 || !is_letter(code.ptr[0]) || !is_digit(code.ptr[1]))
+        return false;
+    for (size_t i = 2; i < code.len; i++)
+        if (!is_letter(code.ptr[i]) && !is_digit(code.ptr[i]))
+            return false;
+    return true;
+}
+
+/* HCPCS: a letter that HCPCS Level II uses, and four digits. Others of this form can only be ICD-10. */
+static bool is_hcpcs(struct sl_slice code)
+{
+    return code.len == 5 && is_letter(code.ptr[0]) && !memchr("FINOWXYZ", code.ptr[0] & ~0x20, 8) &&
+           is_digits(sl_slice_from(code, 1));
+}
+
+/* CPT: five digits, or four and a letter (categories II and III). */
+static bool is_cpt(struct sl_slice code)
+{
+    return code.len == 5 && is_digits((struct sl_slice){code.ptr, 4}) &&
+           (is_digit(code.ptr[4]) || is_letter(code.ptr[4]));
+}
+
+/* Where else a code in the wrong column may belong, by its form: see terminology.h. Gives how many systems. */
+static size_t other_systems(
+    const struct sl_terminology *t, sl_system system, struct sl_slice code, sl_system out[OTHER_LIMIT])
 {
     size_t count = 0;
-    bool letter = code.len && is_letter(code.ptr[0]);
-    if (code.len >= 3 && (memchr(code.ptr, '.', code.len) || (code.len == 3 && letter && is_digit(code.ptr[1])))) {
+    if (system == t->icd10)
+        out[count++] = t->icd10cm; /* the same codes, as far as they go */
+    else if (code.len >= 3 && memchr(code.ptr, '.', code.len)) {
         out[count++] = t->icd10cm;
         out[count++] = t->icd9cm;
-    } else if (code.len == 5 && letter && is_digits(sl_slice_from(code, 1))) {
+    } else if (is_hcpcs(code)) {
         out[count++] = t->hcpcs;
+    } else if (system != SL_SYSTEM_NONE && is_cpt(code)) {
+        out[count++] = t->cpt;
+    } else if (system == SL_SYSTEM_NONE && is_loinc(code)) {
+        out[count++] = t->loinc;
     } else if (code.len == 7 && !is_digits(code) && !memchr(code.ptr, '-', code.len)) {
         out[count++] = t->icd10pcs;
-    } else if (nameless && is_loinc(code)) {
-        out[count++] = t->loinc;
+        out[count++] = t->icd10cm;
+    } else if (is_icd10(code)) {
+        out[count++] = t->icd10cm;
     }
     return count;
+}
+
+/* May a code of another system stand here? Where nothing says which system it is, where claims mix them, and where the
+ * code cannot be one of the system named. */
+static bool may_be_another(const struct sl_terminology *t, sl_system system, struct sl_slice code)
+{
+    return system == SL_SYSTEM_NONE || t->systems[system].claims ||
+           (system > SL_SYSTEM_UNKNOWN && t->systems[system].form != FORM_ANY &&
+               !sl_terminology_knows(t, system, code));
 }
 
 size_t sl_terminology_find_in(
@@ -283,10 +345,15 @@ size_t sl_terminology_find_in(
 {
     SL_ASSERT(system < t->system_count);
     size_t count = system > SL_SYSTEM_UNKNOWN ? find_here(t, system, code, hits, max) : 0;
-    if (count || (system != SL_SYSTEM_NONE && !t->systems[system].claims))
+    if (count)
         return count;
-    sl_system other[2];
-    size_t others = other_systems(t, system == SL_SYSTEM_NONE, trim(code), other);
+    code = trim(code);
+    if (padded_digits(code))
+        return t->ciel && t->ciel != system ? find_here(t, t->ciel, code, hits, max) : 0;
+    if (!may_be_another(t, system, code))
+        return 0;
+    sl_system other[OTHER_LIMIT];
+    size_t others = other_systems(t, system, code, other);
     for (size_t i = 0; i < others && !count; i++)
         if (other[i] && other[i] != system)
             count = find_here(t, other[i], code, hits, max);
@@ -299,22 +366,64 @@ size_t sl_terminology_find(
     return sl_terminology_find_in(t, sl_terminology_system(t, system), code, hits, max);
 }
 
+/* The product of two elements of the dihedral group of order ten, 0 to 4 the turns and 5 to 9 the reflections. */
+static unsigned times(unsigned a, unsigned b)
+{
+    unsigned turn = (a < 5 ? a + b : a + 10 - b) % 5;
+    return (a < 5) == (b < 5) ? turn : 5 + turn;
+}
+
+/* SNOMED CT: 6 to 18 digits, the last of them a check digit after Verhoeff. */
+static bool is_sctid(struct sl_slice code)
+{
+    static const char turned[8][11] = {"0123456789", "1576283094", "5803796142", "8916043527", "9453126870",
+        "4286573901", "2793806415", "7046913258"}; /* what each digit counts for, by its place from the right */
+    unsigned check = 0;
+    if (code.len < 6 || code.len > 18 || code.ptr[0] == '0' || !is_digits(code))
+        return false;
+    for (size_t i = code.len, place = 0; i-- > 0; place++)
+        check = times(check, (unsigned)(turned[place % 8][code.ptr[i] - '0'] - '0'));
+    return check == 0;
+}
+
+/* Letters and digits, with dots and spaces between: nothing longer than the codes there are. */
+static bool is_icd_like(struct sl_slice code)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < code.len; i++) {
+        char c = code.ptr[i];
+        if (!is_letter(c) && !is_digit(c) && c != '.' && c != ' ')
+            return false;
+        len += c != '.' && c != ' ';
+    }
+    return len > 0 && len <= 10;
+}
+
+/* check: with the check digit, where there is one that lists are not sure to have right. */
+static bool fits(enum form form, struct sl_slice code, bool check)
+{
+    switch (form) {
+    case FORM_DIGITS:
+        return is_digits(code);
+    case FORM_SCTID:
+        return check ? is_sctid(code) : is_digits(code);
+    case FORM_LOINC:
+        return is_loinc(code);
+    case FORM_PADDED:
+        return is_digits(code) || padded_digits(code);
+    case FORM_ICD:
+        return is_icd_like(code);
+    case FORM_ANY:
+        return true;
+    }
+    return false;
+}
+
 bool sl_terminology_knows(const struct sl_terminology *t, sl_system system, struct sl_slice code)
 {
     SL_ASSERT(system < t->system_count);
     code = trim(code);
-    if (system <= SL_SYSTEM_UNKNOWN || code.len == 0)
-        return false;
-    switch (t->systems[system].form) {
-    case FORM_DIGITS:
-        return is_digits(code);
-    case FORM_LOINC:
-        return is_loinc(code);
-    case FORM_ANY:
-    case FORM_ICD:
-        return true;
-    }
-    return false;
+    return system > SL_SYSTEM_UNKNOWN && code.len && fits(t->systems[system].form, code, true);
 }
 
 /* ---- Categories ---- */
@@ -451,7 +560,7 @@ static sl_system find_name(const struct sl_terminology *t, struct sl_slice name)
 static void take_system(struct loading *l)
 {
     static const char *const kinds[] = {"code", "group", "label", NULL};
-    static const char *const forms[] = {"any", "icd", "digits", "loinc", NULL};
+    static const char *const forms[] = {"any", "icd", "digits", "sctid", "loinc", "padded", NULL};
     static const char *const families[] = {"", "claims", NULL};
     const struct sl_slice *f = l->csv.field;
     struct sl_terminology *t = l->t;
@@ -507,7 +616,7 @@ static void take_row(struct loading *l, bool prefix)
         sl_csv_complain(&l->csv, "system", "systems.csv has no such system", f[0]);
     else if (row.len == 0 || row.len == CODE_LENGTH)
         sl_csv_complain(&l->csv, "code", "the code is empty or too long", f[1]);
-    else if (!prefix && !sl_terminology_knows(t, row.system, f[1]))
+    else if (!prefix && !fits(t->systems[row.system].form, trim(f[1]), false))
         sl_csv_complain(&l->csv, "code", "no code of this system has this form", f[1]);
     else if (!none && category == SL_CATEGORY_LIMIT)
         sl_csv_complain(&l->csv, "category", "categories.csv has no such category", f[2]);
@@ -635,11 +744,14 @@ static enum sl_status load_all(struct loading *l, const struct sl_policy_file *f
     complain_about_files(l, files, count);
     for (size_t i = 0; i < KIND_COUNT; i++)
         load_kind(l, &kinds[i], files, count);
+    t->icd10 = find_name(t, SL_LIT("icd-10"));
     t->icd10cm = find_name(t, SL_LIT("icd-10-cm"));
     t->icd9cm = find_name(t, SL_LIT("icd-9-cm"));
     t->icd10pcs = find_name(t, SL_LIT("icd-10-pcs"));
     t->hcpcs = find_name(t, SL_LIT("hcpcs"));
+    t->cpt = find_name(t, SL_LIT("cpt"));
     t->loinc = find_name(t, SL_LIT("loinc"));
+    t->ciel = find_name(t, SL_LIT("ciel"));
     if (sl_arena_failed(t->arena))
         return SL_NO_MEMORY;
     return l->issues->errors > before ? SL_INVALID : SL_OK;

@@ -62,10 +62,13 @@ sl_system sl_terminology_system(const struct sl_terminology *terminology, struct
  * surrounding space and the dot of ICD, HCPCS and CPT codes do not matter.
  *
  * A code of another system in a column is found too: where a system of the claims family (ICD, HCPCS, CPT) or a Coding
- * without system has no row for the code, its form says where else to look. A dot, or three characters as "F20", is
- * ICD-10-CM or ICD-9-CM; a letter and four digits is HCPCS; seven letters and digits is ICD-10-PCS; digits, hyphen and
- * a right check digit is LOINC (only where no system is given). An ICD code without its dot under another system's name
- * is not looked for: A5051 is an ostomy pouch to HCPCS and congenital syphilis to ICD-10-CM.
+ * without system has no row for the code, or the code cannot be one of the system named, its form says where else to
+ * look. A dot is ICD-10-CM or ICD-9-CM; a letter that HCPCS has and four digits is HCPCS; five digits, or four and a
+ * letter, is CPT (where a system is given); seven letters and digits is ICD-10-PCS; digits, hyphen and a right check
+ * digit is LOINC (where no system is given); any other letter, digit, letters and digits is ICD-10-CM, whose codes
+ * those of ICD-10 are read as. Where a code without its dot may be two things, it is what the column says: A5051 is an
+ * ostomy pouch to HCPCS and congenital syphilis to ICD-10-CM. Digits padded with A to 36 characters are CIEL, as
+ * OpenMRS writes it, under whatever name.
  */
 size_t sl_terminology_find_in(const struct sl_terminology *terminology, sl_system system, struct sl_slice code,
     struct sl_code_hit *hits, size_t max);
@@ -74,7 +77,7 @@ size_t sl_terminology_find(const struct sl_terminology *terminology, struct sl_s
 
 /* Is this a code system that anybody here knows (a list, an HL7 system, one in systems.csv)? */
 bool sl_terminology_knows_system(const struct sl_terminology *terminology, struct sl_slice system);
-/* Is the system known, and has the code a form that codes of it can have (LOINC: the check digit; SNOMED CT, RxNorm:
+/* Is the system known, and has the code a form that codes of it can have (LOINC, SNOMED CT: the check digit; RxNorm:
  * digits)? What is not, nobody knows. */
 bool sl_terminology_knows(const struct sl_terminology *terminology, sl_system system, struct sl_slice code);
 

@@ -120,6 +120,14 @@ static void spelling_does_not_matter(void **state)
         {"https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "h0020", "SUD_CARE", false},
         {"https://www.cms.gov/medicare/coding-billing/healthcare-common-procedure-system", "H0020", "SUD_CARE", false},
         {"http://hl7.org/fhir/sid/icd-9-cm/diagnosis", "304.00", "SUD_HISTORIC", false},
+        {"http://hl7.org/fhir/sid/icd-10-us", "F11.20", "SUD_OPIOID", false},
+        {"ICD-10-CM", "F11.20", "SUD_OPIOID", false},
+        {"URN:OID:2.16.840.1.113883.6.96", "75544000", "SUD_OPIOID", false},
+        {"http://www.snomed.info/sct/", "75544000", "SUD_OPIOID", false},
+        {"https://snomed.info/sct|http://snomed.info/sct/731000124108", "75544000", "SUD_OPIOID", false},
+        {"http://snomed.info/id/75544000", "75544000", "SUD_OPIOID", false},
+        {"http://LOINC.org/", " 44249-1 ", "MH_SCREEN", false},
+        {"", "la10587-6", "SUICIDE_SELFHARM", true},
     };
     struct fixture *f = *state;
     check_codes(f->terminology, cases, sizeof cases / sizeof *cases);
@@ -144,7 +152,24 @@ static void codes_in_the_wrong_column(void **state)
         {"", "6813", NULL, false},
         {"", "active", NULL, false},
         {"http://example.org/local", "F11.20", NULL, false}, /* nobody knows the system: unclassified, see label_test */
-        {RXNORM, "F11.20", NULL, false},
+        {RXNORM, "F11.20", "SUD_OPIOID", false},             /* RxNorm has digits only */
+        {SNOMED, "f11.20", "SUD_OPIOID", false},
+        {"http://loinc.org", "F11.20", "SUD_OPIOID", false},
+        {HCPCS, "F1120", "SUD_OPIOID", false}, /* HCPCS has no letter F */
+        {"http://www.ama-assn.org/go/cpt", "O99320", "SUD_CARE", false},
+        {HCPCS, "T401X2A", "SUD_POISONING", true},
+        {HCPCS, "99408", "SUD_CARE", false},
+        {ICD10, "4320F", "SUD_CARE", false},
+        {"http://www.ama-assn.org/go/cpt", "99409", "SUD_CARE", false},
+        {"http://hl7.org/fhir/sid/icd-10", "B24", "HIV", false},
+        {"http://hl7.org/fhir/sid/icd-10", "F112", "SUD_OPIOID", false},
+        {"http://loinc.org", "1088AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "HIV_ART", false}, /* CIEL, as OpenMRS has it */
+        {SNOMED, "84795AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "HIV_ART", false},
+        {"https://CIELterminology.org", "84795", "HIV_ART", false},
+        {"", "856AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "HIV_TEST", false},
+        {SNOMED, "1271AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, false},
+        {SNOMED, "84795AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB", NULL, false},
+        {"http://example.org/local", "H0020", NULL, false},
     };
     struct fixture *f = *state;
     check_codes(f->terminology, cases, sizeof cases / sizeof *cases);
@@ -180,6 +205,12 @@ static void systems_are_known(void **state)
         {"http://loinc.org", "LA6568-5", true, true},
         {SNOMED, "84795AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", true, false},
         {SNOMED, "38341003", true, true},
+        {SNOMED, "38341004", true, false}, /* the check digit is another */
+        {SNOMED, "038341003", true, false},
+        {SNOMED, "850261000000100", true, true},
+        {SNOMED, "99999", true, false},
+        {ICD10, "F11.20", true, true},
+        {ICD10, "F11.20?", true, false},
         {"http://terminology.hl7.org/CodeSystem/condition-clinical", "active", true, true},
         {"urn:oid:2.16.840.1.113883.6.238", "2106-3", true, true},
         {"urn:oid:1.2.840.114350.1.13.0.1", "7", false, false},
@@ -232,7 +263,7 @@ static void mistakes_are_named(void **state)
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", "code,system,evidence,category,source\nF11,icd,strong,A,s\n",
             0},
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv",
-            CODES "icd,F11,none,,s\r\nicd,\"F,12\",A,weak,\"a \"\"b\"\"\"\r\n", 0},
+            CODES "icd,F11,none,,s\r\nicd,\"F12\",A,weak,\"a \"\"b\"\"\"\r\n", 0},
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", CODES "icd,F11,B,strong,s\n", 2},
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", CODES "icd,F11,A,strong,s\nicd,F.11,A,weak,s\n", 3},
         {CATEGORIES, SYSTEMS, "terminology/codes-x.csv", CODES "icd,F11,A,maybe,s\n", 2},
