@@ -126,7 +126,7 @@ static void spelling_does_not_matter(void **state)
         {"http://www.snomed.info/sct/", "75544000", "SUD_OPIOID", false},
         {"https://snomed.info/sct|http://snomed.info/sct/731000124108", "75544000", "SUD_OPIOID", false},
         {"http://snomed.info/id/75544000", "75544000", "SUD_OPIOID", false},
-        {"http://LOINC.org/", " 44249-1 ", "MH_SCREEN", false},
+        {"http://LOINC.org/", " 84215-3 ", "MH_NOTE", false},
         {"", "la10587-6", "SUICIDE_SELFHARM", true},
     };
     struct fixture *f = *state;
