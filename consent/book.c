@@ -12,11 +12,11 @@
 #include "labelling.h"
 #include "sluice/buffer.h"
 
-#define FORMAT 1u
+#define FORMAT 2u
 #define VALUE_LIMIT ((size_t)256 * 1024)
 #define KEY_LIMIT 4096u
 #define LABEL_RULES                                                                                                    \
-    "sluice labels 2" /* counted up when the labeller, or the R4 table, judges otherwise than before                   \
+    "sluice labels 3" /* counted up when the labeller, or the R4 table, judges otherwise than before                   \
                        */
 
 static const char *const tables[] = {"book", NULL};
@@ -45,17 +45,19 @@ struct joining {
     enum sl_status status;
 };
 
-/* The names of a table in whatever order: the digests of all, added bit by bit. */
-static void join_name(void *context, sl_r4_node type, struct sl_slice name, enum sl_source source)
+/* The lines of a table in whatever order: the digests of all, added up. */
+static void join_line(void *context, struct sl_slice line)
 {
     struct joining *joining = context;
     unsigned char one[32];
-    char kind = (char)('0' + source);
-    struct sl_slice parts[] = {sl_r4_node_name(type), name, {&kind, 1}};
+    unsigned carry = 0;
     if (joining->status == SL_OK)
-        joining->status = digest_parts(parts, 3, one);
-    for (size_t i = 0; i < sizeof one && joining->status == SL_OK; i++)
-        joining->sum[i] ^= one[i];
+        joining->status = digest_parts(&line, 1, one);
+    for (size_t i = 0; i < sizeof one && joining->status == SL_OK; i++) {
+        carry += (unsigned)joining->sum[i] + one[i];
+        joining->sum[i] = (unsigned char)carry;
+        carry >>= 8;
+    }
 }
 
 enum sl_status sl_label_generation_of(
@@ -63,7 +65,7 @@ enum sl_status sl_label_generation_of(
 {
     struct joining joining = {.status = SL_OK};
     char closed = sl_programs_closed(programs) ? '1' : '0';
-    sl_programs_each(programs, join_name, &joining);
+    sl_programs_each(programs, join_line, &joining);
     SL_TRY(joining.status);
     struct sl_slice parts[] = {
         SL_LIT(LABEL_RULES), digest, {&closed, 1}, {(const char *)joining.sum, sizeof joining.sum}};
@@ -127,12 +129,13 @@ enum sl_status sl_book_entry_of(const struct sl_item *item, struct sl_arena *are
     *out = (struct sl_book_entry){.reference = name_of(item, arena),
         .version = item->version,
         .classes = item->classes,
-        .source = item->source,
+        .reach = labelled->reach,
         .candidate = labelled->candidate,
-        .program = item->named_program.len ? item->named_program : item->program,
         .custodian = item->custodian,
         .patients = item->patients,
         .patient_count = item->patient_count};
+    if (!labelled->mixed)
+        out->program = item->named_program.len ? item->named_program : item->program;
     return list_derived(item, arena, out);
 }
 
@@ -162,7 +165,7 @@ enum sl_status sl_labeller_know(struct sl_labeller *labeller, const struct sl_bo
     item->item.id = target.name;
     item->item.context = true;
     item->known = true;
-    item->known_source = entry->source;
+    item->known_reach = entry->reach;
     item->base_candidate = entry->candidate;
     item->base_classes = item->item.classes = entry->classes;
     sl_reason_push(labeller->arena, &item->base_reasons, &entry->classes, SL_WHY_REFERENCE, 0, SL_LIT("label-book"));
@@ -187,13 +190,28 @@ static void put_text(struct sl_buffer *out, struct sl_slice text)
     sl_buffer_add(out, text);
 }
 
+static void put_during(struct sl_buffer *out, struct sl_during during)
+{
+    put_number(out, (uint64_t)during.begin);
+    put_number(out, (uint64_t)during.end);
+}
+
+static void put_reach(struct sl_buffer *out, const struct sl_reach *reach)
+{
+    put_during(out, reach->program);
+    put_during(out, reach->received);
+    put_during(out, reach->none);
+    put_during(out, reach->stay);
+    put_number(out, reach->unknown);
+}
+
 static void write_value(
     struct sl_buffer *out, const struct sl_label_generation *generation, const struct sl_book_entry *entry, int64_t now)
 {
     put_number(out, FORMAT);
     sl_buffer_add(out, (struct sl_slice){(const char *)generation->digest, sizeof generation->digest});
     put_number(out, (uint64_t)now);
-    put_number(out, (uint64_t)entry->source);
+    put_reach(out, &entry->reach);
     put_number(out, entry->candidate);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
         put_number(out, entry->classes.word[i]);
@@ -233,6 +251,25 @@ static uint64_t take_number(struct reading *in)
     if (bytes.len)
         memcpy(&number, bytes.ptr, sizeof number);
     return le64toh(number);
+}
+
+static struct sl_during take_during(struct reading *in)
+{
+    struct sl_during during = {.begin = (int64_t)take_number(in)};
+    during.end = (int64_t)take_number(in);
+    return during;
+}
+
+static struct sl_reach take_reach(struct reading *in)
+{
+    struct sl_reach reach = {.program = take_during(in)};
+    reach.received = take_during(in);
+    reach.none = take_during(in);
+    reach.stay = take_during(in);
+    uint64_t unknown = take_number(in);
+    in->failed |= unknown > 1;
+    reach.unknown = unknown;
+    return reach;
 }
 
 static struct sl_slice take_text(struct reading *in, struct sl_arena *arena)
@@ -276,17 +313,16 @@ static bool read_value(struct sl_slice value, const struct sl_label_generation *
     if (in.failed || memcmp(made.ptr, generation->digest, made.len) != 0)
         return false;
     out->stored = (int64_t)take_number(&in);
-    uint64_t source = take_number(&in), candidate = take_number(&in);
+    out->reach = take_reach(&in);
+    uint64_t candidate = take_number(&in);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
         out->classes.word[i] = take_number(&in);
     out->version = take_text(&in, arena);
     out->program = take_text(&in, arena);
     out->custodian = take_text(&in, arena);
     take_lists(&in, arena, out);
-    out->source = (enum sl_source)source;
     out->candidate = candidate != 0;
-    return !in.failed && in.rest.len == 0 && source <= SL_SOURCE_PROGRAM && candidate <= 1 &&
-           !sl_classes_empty(&out->classes);
+    return !in.failed && in.rest.len == 0 && candidate <= 1 && !sl_classes_empty(&out->classes);
 }
 
 /* ---- The store ---- */

@@ -330,14 +330,28 @@ static uint32_t participation(const struct reading *r, uint32_t node, bool *orig
     return node;
 }
 
-/* What the program table says of an identifier. */
+/* What the program table says of an identifier: of an OID, or of what is numbered under one. Documents say too little
+ * of when things were done, so that what it ever says of a program counts, and of what is none only what it always
+ * says. */
 static bool names_id(
     struct reading *r, struct sl_slice root, struct sl_slice extension, enum sl_source *source, struct sl_slice *name)
 {
     const struct sl_programs *programs = r->labeller->programs;
+    struct sl_standing standing = sl_standing_none();
     *name = sl_arena_printf(
         r->arena, extension.len ? "urn:oid:%.*s|%.*s" : "urn:oid:%.*s", SL_FMT(root), SL_FMT(extension));
-    return name->ptr && sl_programs_names_uri(programs, *name, source);
+    sl_programs_by_uri(programs, *name, &standing);
+    if (extension.len)
+        sl_programs_by_identifier(programs, SL_IDENTIFIED_ANY, root, extension, &standing);
+    else
+        sl_programs_by_identifier(programs, SL_IDENTIFIED_ANY, SL_LIT("urn:ietf:rfc3986"), root, &standing);
+    bool program = sl_during_is(standing.reach.program) || sl_during_is(standing.reach.received);
+    *source = program                                            ? SL_SOURCE_PROGRAM
+              : sl_during_within(SL_ALWAYS, standing.reach.none) ? SL_SOURCE_NOT
+                                                                 : SL_SOURCE_UNKNOWN;
+    if (program)
+        *name = standing.program;
+    return name->ptr && standing.named;
 }
 
 static bool is_organization(enum cda_name name)

@@ -41,6 +41,12 @@ struct sl_earning {
 
     /* By an entry of the officer's register of that kind. */
     struct sl_classes registered[SL_REGISTER_KINDS];
+
+    struct sl_classes presence; /* that a person is known here, registered by a program; else `program` is earned */
+    struct sl_classes received; /* of a program, held under a TPO consent; else `program` is earned */
+    /* Labels by which a record of unknown source tells that it is: all of the ones, none of the others. */
+    const struct sl_coding *received_labels, *received_except;
+    size_t received_label_count, received_except_count;
 };
 
 const struct sl_earning *sl_policy_earning(const struct sl_policy *policy);

@@ -32,7 +32,9 @@ const char *sl_why_text(enum sl_why why)
         [SL_WHY_MODIFIER] = "modifier-extension",
         [SL_WHY_VISIT] = "visit",
         [SL_WHY_INSTRUMENT] = "instrument",
-        [SL_WHY_REGISTER] = "register"};
+        [SL_WHY_REGISTER] = "register",
+        [SL_WHY_PRESENCE] = "registered-by-program",
+        [SL_WHY_RECEIVED] = "received-under-tpo"};
     return (size_t)why < sizeof texts / sizeof *texts ? texts[why] : "none";
 }
 
@@ -122,8 +124,10 @@ struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice refer
         return absolute ? whole : none;
     if (!absolute)
         return found.len == 0 && out.text.ptr == reference.ptr ? out : none;
-    /* Another server's record of that name is not ours: its origin could make a program's record ordinary. */
-    return base.len && sl_slice_eq(found, base) ? out : whole;
+    /* Another server's record of that name is not ours: its origin could make a program's record ordinary. Those that
+     * the table calls ours are. */
+    bool ours = (base.len && sl_slice_eq(found, base)) || sl_programs_is_ours(labeller->programs, found);
+    return ours ? out : whole;
 }
 
 /* ---- The index ---- */
@@ -242,6 +246,7 @@ struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct s
         return NULL;
     item->item.doc = doc;
     item->item.span = root;
+    item->item.number = labeller->count;
     if (labeller->last)
         labeller->last->item.next = &item->item;
     else

@@ -39,12 +39,14 @@ static struct sl_classes declared_not(
 static void declare_source(const struct sl_earning *earning, struct labelled *item, const struct sl_classes *has)
 {
     if (sl_classes_meet(has, &earning->program)) {
-        item->reaches_program = item->declared = true;
+        item->declared = true;
+        item->reach.program = SL_ALWAYS;
         for (const struct sl_mark *mark = item->mark; mark; mark = mark->next)
             if (mark->program.len && sl_classes_meet(&mark->has, &earning->program))
                 item->item.program = item->item.named_program = mark->program;
     } else if (sl_classes_meet(&item->not, &earning->program)) {
-        item->reaches_not = item->declared = true;
+        item->declared = true;
+        item->reach.none = SL_ALWAYS;
     }
 }
 

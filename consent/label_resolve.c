@@ -8,14 +8,14 @@
  *   3. classes: by origin, then along defining references;
  *   4. parts: elements with evidence of their own, and mentions.
  *
- * "Leads to" is over any number of steps and through any cycle: edges are passed over, forwards and backwards, until
- * nothing changes. A chain that takes more than PASSES is no chain of a real record; what stands on it is withheld.
+ * "Leads to" is over any number of steps and through any cycle: what an edge passes on only ever grows, and it is
+ * passed on until nothing changes.
  */
 #include <stdlib.h>
 
 #include "ccda.h"
 
-#define PASSES 64u
+#define PASSES 8u
 
 struct edge {
     struct labelled *from, *to;
@@ -95,53 +95,40 @@ static struct labelled *find(
     return sl_labeller_contained(labeller, scope, sl_slice_from(r->target, 1));
 }
 
-/* A URL of a server we know nothing of, ending as a name of the table does. That it is a program is believed, since it
- * most likely is our own server by another name; that it is none is not. */
-static bool ends_as_program(const struct sl_labeller *labeller, struct sl_slice url)
+/* Of a practitioner the table may speak by an identifier, which the record alone tells; of other persons it never does.
+ */
+static bool may_tell(const struct sl_labeller *labeller, sl_r4_node type)
 {
-    const char *fragment = url.len ? memchr(url.ptr, '#', url.len) : NULL;
-    if (fragment)
-        url.len = (size_t)(fragment - url.ptr);
-    const char *version = url.len ? memmem(url.ptr, url.len, "/_history/", 10) : NULL;
-    if (version)
-        url.len = (size_t)(version - url.ptr);
-    const char *last = url.len ? memrchr(url.ptr, '/', url.len) : NULL;
-    if (!last)
-        return false;
-    const char *before = memrchr(url.ptr, '/', (size_t)(last - url.ptr));
-    size_t begin = before ? (size_t)(before + 1 - url.ptr) : 0;
-    sl_r4_node type = sl_r4_resource((struct sl_slice){url.ptr + begin, (size_t)(last - url.ptr) - begin});
-    enum sl_source source;
-    return type &&
-           sl_programs_names(labeller->programs, type, sl_slice_from(url, (size_t)(last + 1 - url.ptr)), &source) &&
-           source == SL_SOURCE_PROGRAM;
+    return sl_programs_type(type) || (type == SL_R4_Practitioner && sl_programs_has_persons(labeller->programs));
 }
 
-/* Does the program table say of this URI, as it stands or by its end, what it names? */
-static bool names_uri(const struct sl_labeller *labeller, struct sl_slice uri, enum sl_source *out)
+/* Is it said by somebody else's record that this person is known here, and is that for a program to say? */
+static bool is_whose_presence(
+    const struct resolving *re, const struct labelled *from, const struct sl_reference *r, sl_r4_node target)
 {
-    if (sl_programs_names_uri(labeller->programs, uri, out))
-        return true;
-    *out = SL_SOURCE_PROGRAM;
-    return ends_as_program(labeller, uri);
+    return r->patient && target == SL_R4_Patient && sl_label_is_presence(from->item.type) &&
+           !sl_classes_empty(&re->earning->presence);
 }
 
-/* Does the program table say of this reference, by its name alone, what its target is? */
-static bool is_named(const struct sl_labeller *labeller, const struct sl_reference *r, enum sl_source *out)
+/* Is the target known, as far as this reference needs it? Of a person whom a record names, the name may be enough. */
+static bool is_here(const struct resolving *re, const struct labelled *from, const struct sl_reference *r)
 {
-    if (r->type)
-        return sl_programs_names(labeller->programs, r->type, id_of(r), out);
-    return r->target.len && names_uri(labeller, r->target, out);
+    return r->item && !(of(r->item)->named_only && is_whose_presence(re, from, r, r->type));
 }
 
 /* Must the target be here before the item is labelled? */
-static bool is_needed(const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r)
+static bool is_needed(const struct resolving *re, const struct labelled *from, const struct sl_reference *r)
 {
-    enum sl_source source;
-    if (!r->type || is_person(r->type))
+    if (!r->type)
         return false;
-    if (is_directory(r->type) && (!sl_programs_type(r->type) || is_named(labeller, r, &source)))
-        return false;
+    if (is_person(r->type) || is_directory(r->type)) {
+        if (is_whose_presence(re, from, r, r->type))
+            return true;
+        struct sl_standing standing = may_tell(re->labeller, r->type) ? sl_label_standing(re->labeller, from, r)
+                                                                      : (struct sl_standing){.named = true};
+        if (standing.named && !sl_during_is(standing.open))
+            return false; /* a person tells nothing; and of what the table names the record tells no more */
+    }
     if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || r->note == SL_NOTE_SAME)
         return true;
     return r->kind == SL_REF_MENTION && !from->item.context && !is_directory(from->item.type);
@@ -233,7 +220,7 @@ static size_t link_items(struct resolving *re)
             if (r->type == SL_R4_Patient)
                 link_person(re->labeller, r);
             urls |= r->patient && r->item && r->item->type != SL_R4_Patient;
-            lacked += !r->item && is_needed(re->labeller, from, r);
+            lacked += !is_here(re, from, r) && is_needed(re, from, r);
         }
         if (urls)
             drop_others(re->labeller, &from->item);
@@ -254,7 +241,7 @@ static enum sl_status judge_lacked(struct resolving *re, size_t lacked)
     for (struct labelled *from = re->labeller->first; from; from = of(from->item.next))
         for (uint32_t i = 0; i < from->item.reference_count; i++) {
             struct sl_reference *r = &from->item.references[i];
-            if (r->item || !is_needed(re->labeller, from, r))
+            if (is_here(re, from, r) || !is_needed(re, from, r))
                 continue;
             const struct absent *absent = sl_labeller_is_absent(re->labeller, r->type, id_of(r));
             if (!absent)
@@ -268,9 +255,7 @@ static enum sl_status judge_lacked(struct resolving *re, size_t lacked)
 /* An item from the label book is what the book says; nothing more can be followed. */
 static void recall(struct labelled *item)
 {
-    item->reaches_program = item->known_source == SL_SOURCE_PROGRAM;
-    item->reaches_not = item->known_source == SL_SOURCE_NOT;
-    item->reaches_unknown = item->known_source == SL_SOURCE_UNKNOWN;
+    item->reach = item->known_reach;
     item->item.program = item->item.named_program = item->known_program;
     item->item.custodian = item->known_custodian;
 }
@@ -282,11 +267,15 @@ static void reset_items(struct resolving *re)
         item->item.reasons = item->base_reasons;
         item->item.unlabelled = item->base_unlabelled;
         item->item.source = SL_SOURCE_UNKNOWN;
+        item->item.holding = SL_HOLDS_AS_PROGRAM;
         item->item.program = item->item.named_program = item->item.custodian = (struct sl_slice){NULL, 0};
         item->item.parts = NULL;
         item->item.part_count = 0;
         item->candidate = item->base_candidate;
-        item->reaches_program = item->reaches_unknown = item->reaches_not = item->declared = false;
+        item->reach = (struct sl_reach){0};
+        item->open = SL_ALWAYS;
+        item->mixed = false;
+        item->declared = false;
         if (item->known)
             recall(item);
         if (item->mark)
@@ -296,22 +285,17 @@ static void reset_items(struct resolving *re)
 
 /* ---- 2. Sources ---- */
 
-static void reach_program(struct labelled *item, struct sl_slice program, struct sl_slice named)
+/* By what it is a program, and the entry of the table that says so: the first that is found. */
+static void name_program(struct labelled *item, struct sl_slice program, struct sl_slice named)
 {
-    if (item->reaches_program || item->declared)
+    if (item->declared)
         return;
-    item->reaches_program = true;
-    item->item.program = program;
-    item->item.named_program = named;
-}
-
-/* What the table says of a directory entry by its own names. */
-static bool is_named_itself(const struct sl_labeller *labeller, const struct labelled *item, enum sl_source *out)
-{
-    if (item->scoped) /* the id of a contained resource is a name within its container alone */
-        return false;
-    return sl_programs_names(labeller->programs, item->item.type, item->item.id, out) ||
-           sl_programs_names_uri(labeller->programs, item->item.full_url, out);
+    if (!item->item.program.len) {
+        item->item.program = program;
+        item->item.named_program = named;
+    } else if (!sl_slice_eq(item->item.named_program, named)) {
+        item->mixed = true;
+    }
 }
 
 static struct sl_slice own_name(const struct resolving *re, const struct labelled *item)
@@ -322,68 +306,142 @@ static struct sl_slice own_name(const struct resolving *re, const struct labelle
     return sl_arena_printf(re->arena, "%.*s/%.*s", SL_FMT(type), SL_FMT(item->item.id));
 }
 
-static void add_edges(struct resolving *re, struct edges *edges, struct labelled *from, const struct sl_reference *r)
+/* The name that consents use: the table's, unless that is an id alone; then `own`, where there is one. */
+static struct sl_slice name_in_table(struct sl_slice program, struct sl_slice own)
+{
+    bool whole = program.len && (memchr(program.ptr, '/', program.len) || memchr(program.ptr, ':', program.len));
+    return whole || !own.len ? program : own;
+}
+
+static void add_edges(struct edges *edges, struct labelled *from, const struct sl_reference *r)
 {
     for (struct labelled *to = of(r->item); to; to = next_same(r, to))
         if (to != from)
             edges->list[edges->count++] = (struct edge){from, to, false};
-    (void)re;
 }
 
-/* One origin reference of a directory entry: what it is part of. */
+/* What the table says of a directory entry by its own names, for the time of which it speaks. */
+static void take_standing(struct labelled *item, const struct sl_standing *standing, struct sl_slice own)
+{
+    struct sl_reach *reach = &item->reach;
+    bool program = sl_during_join(&reach->program, standing->reach.program);
+    program |= sl_during_join(&reach->received, standing->reach.received);
+    sl_during_join_near(&reach->none, standing->reach.none);
+    reach->unknown |= standing->reach.unknown;
+    if (program)
+        name_program(item, own.len ? own : standing->program, name_in_table(standing->program, own));
+}
+
+/* One origin reference of a directory entry: what it is part of, where the table does not speak of it itself. */
 static void follow_lead(struct resolving *re, struct labelled *from, const struct sl_reference *r)
 {
-    enum sl_source source;
-    if (is_named(re->labeller, r, &source)) {
-        if (source == SL_SOURCE_PROGRAM)
-            reach_program(from, r->target, r->target);
-    } else if (r->item) {
-        add_edges(re, &re->lead, from, r);
-    } else {
-        from->reaches_unknown = true;
+    struct sl_standing standing = sl_label_standing(re->labeller, from, r);
+    if (!standing.named && !r->item)
+        standing = sl_label_display(re->labeller, from, r);
+    if (standing.named) {
+        standing.reach.program = sl_during_both(standing.reach.program, from->open);
+        standing.reach.received = sl_during_both(standing.reach.received, from->open);
+        standing.reach.none = (struct sl_during){0, 0}; /* that the whole is none says nothing of this part */
+        take_standing(from, &standing, r->target);
     }
+    if (r->item && sl_during_is(standing.open))
+        add_edges(&re->lead, from, r);
+    else if (!r->item && !standing.named)
+        from->reach.unknown = true;
     if (r->type == SL_R4_Organization && !from->item.custodian.len)
         from->item.custodian = r->target;
 }
 
 static void start_directory(struct resolving *re, struct labelled *item)
 {
-    enum sl_source source;
     if (item->known)
         return;
     if (item->item.type == SL_R4_Organization)
         item->item.custodian = own_name(re, item);
-    if (is_named_itself(re->labeller, item, &source)) {
-        if (source == SL_SOURCE_PROGRAM)
-            reach_program(item, own_name(re, item), own_name(re, item));
-        item->reaches_not = source == SL_SOURCE_NOT;
-        return; /* named: what it is part of says no more */
-    }
-    for (uint32_t i = 0; i < item->item.reference_count; i++)
+    struct sl_standing standing = sl_label_standing_own(re->labeller, item);
+    take_standing(item, &standing, item->scoped ? (struct sl_slice){NULL, 0} : own_name(re, item));
+    item->open = standing.open;
+    for (uint32_t i = 0; i < item->item.reference_count && sl_during_is(item->open); i++)
         if (item->item.references[i].kind == SL_REF_ORIGIN)
             follow_lead(re, item, &item->item.references[i]);
 }
 
+static bool pass_custodian(const struct edge *e)
+{
+    if (!e->to->item.custodian.len || e->from->item.custodian.len)
+        return false;
+    e->from->item.custodian = e->to->item.custodian;
+    return true;
+}
+
 static bool pass_lead(const struct resolving *re, const struct edge *e)
 {
+    const struct sl_reach *to = &e->to->reach;
+    struct sl_reach *from = &e->from->reach;
     (void)re;
-    bool changed = false;
-    if (e->to->reaches_program && !e->from->reaches_program && !e->from->declared) {
-        reach_program(e->from, e->to->item.program, e->to->item.named_program);
-        changed = true;
-    }
-    if (e->to->reaches_unknown && !e->from->reaches_unknown)
-        changed = e->from->reaches_unknown = true;
-    if (e->to->item.custodian.len && !e->from->item.custodian.len) {
-        e->from->item.custodian = e->to->item.custodian;
-        changed = true;
-    }
+    if (e->from->declared)
+        return pass_custodian(e);
+    bool program = sl_during_join(&from->program, sl_during_both(to->program, e->from->open));
+    program |= sl_during_join(&from->received, sl_during_both(to->received, e->from->open));
+    if (program)
+        name_program(e->from, e->to->item.program, e->to->item.named_program);
+    bool changed = pass_custodian(e) || program || (to->unknown && !from->unknown) || (e->to->mixed && !e->from->mixed);
+    from->unknown |= to->unknown;
+    e->from->mixed |= e->to->mixed;
     return changed;
 }
 
-/* True: nothing changes any more. */
-static bool settle(const struct resolving *re, const struct edges *edges,
-    bool (*pass)(const struct resolving *re, const struct edge *edge))
+/* An edge passes what its target has to where it comes from. True: that is news there. */
+typedef bool passing(const struct resolving *re, const struct edge *edge);
+
+/* Edges by their targets: those to item n are order[start[n] .. start[n + 1]). NULL if memory ran out. */
+static uint32_t *order_edges(const struct resolving *re, const struct edges *edges, uint32_t *start)
+{
+    uint32_t *order = sl_arena_raw(re->arena, edges->count, sizeof *order);
+    if (!order)
+        return NULL;
+    for (size_t i = 0; i < edges->count; i++)
+        start[edges->list[i].to->item.number + 2]++;
+    for (uint32_t n = 2; n < re->labeller->count + 2; n++)
+        start[n] += start[n - 1];
+    for (size_t i = 0; i < edges->count; i++)
+        order[start[edges->list[i].to->item.number + 1]++] = (uint32_t)i;
+    return order;
+}
+
+/* From each item that something came to, on to those that refer to it. */
+static void follow_on(const struct resolving *re, const struct edges *edges, passing *pass)
+{
+    uint32_t count = re->labeller->count, head = 0, waiting = 0;
+    uint32_t *start = sl_arena_array(re->arena, (size_t)count + 2, sizeof *start);
+    uint32_t *order = start ? order_edges(re, edges, start) : NULL;
+    struct labelled **queue = sl_arena_raw(re->arena, count, sizeof(struct labelled *));
+    bool *queued = sl_arena_array(re->arena, count, sizeof *queued);
+    if (!order || !queue || !queued)
+        return; /* the arena has failed, and with it the whole */
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+        queue[waiting++] = item;
+        queued[item->item.number] = true;
+    }
+    while (waiting) { /* a ring: nothing waits in it twice */
+        uint32_t to = queue[head]->item.number;
+        head = head + 1 == count ? 0 : head + 1;
+        waiting--;
+        queued[to] = false;
+        for (uint32_t i = start[to]; i < start[to + 1]; i++) {
+            struct labelled *from = edges->list[order[i]].from;
+            if (!pass(re, &edges->list[order[i]]) || queued[from->item.number])
+                continue;
+            uint64_t at = (uint64_t)head + waiting++;
+            queue[at < count ? at : at - count] = from;
+            queued[from->item.number] = true;
+        }
+    }
+}
+
+/* Until nothing changes. Real records are settled by a few passes over the edges, to and fro; long chains are followed.
+ */
+static void settle(const struct resolving *re, const struct edges *edges, passing *pass)
 {
     bool changed = edges->count > 0;
     for (unsigned round = 0; changed && round < PASSES; round++) {
@@ -391,78 +449,202 @@ static bool settle(const struct resolving *re, const struct edges *edges,
         for (size_t i = 0; i < edges->count; i++)
             changed |= pass(re, &edges->list[round % 2 ? i : edges->count - 1 - i]);
     }
-    return !changed;
+    if (changed)
+        follow_on(re, edges, pass);
 }
 
 /* A person or a device tells nothing of the program; what leads nowhere in a closed table is none. */
-static void finish_directory(struct resolving *re, struct labelled *item, bool settled)
+static void finish_directory(struct resolving *re, struct labelled *item)
 {
-    if (item->reaches_program)
-        item->item.source = SL_SOURCE_PROGRAM;
-    else if (item->reaches_not || (sl_programs_type(item->item.type) && settled && !item->reaches_unknown &&
-                                      sl_programs_closed(re->labeller->programs)))
-        item->item.source = SL_SOURCE_NOT;
+    struct sl_reach *reach = &item->reach;
+    if (!item->known && sl_programs_type(item->item.type) && !reach->unknown &&
+        sl_programs_closed(re->labeller->programs))
+        reach->none = SL_ALWAYS;
+    bool program = sl_during_is(reach->program), received = sl_during_is(reach->received);
+    item->item.source = program || received                        ? SL_SOURCE_PROGRAM
+                        : sl_during_within(SL_ALWAYS, reach->none) ? SL_SOURCE_NOT
+                                                                   : SL_SOURCE_UNKNOWN;
+    item->item.holding = received && !program ? SL_HOLDS_UNDER_TPO : SL_HOLDS_AS_PROGRAM;
 }
 
-static void note_source(struct labelled *item, enum sl_source source, struct sl_slice program, struct sl_slice named)
+/* A way by which a record comes from a source: what is known of that, and when the record was there. */
+struct way {
+    const struct sl_reach *reach;
+    struct sl_during stay; /* never: all the time */
+    struct sl_slice program, named;
+};
+
+/* A time at a program joins the others; a visit that was there all of its time was there whenever anybody asks. */
+static void join_stay(struct sl_reach *to, struct sl_during stay, bool first)
 {
-    if (source == SL_SOURCE_PROGRAM)
-        reach_program(item, program, named);
-    item->reaches_not |= source == SL_SOURCE_NOT;
+    if (first || !sl_during_is(stay))
+        to->stay = stay;
+    else if (sl_during_is(to->stay))
+        (void)sl_during_join(&to->stay, stay);
 }
 
-/* One origin reference of a record. */
+/* Does the time meet the record's? Its own is read only where that matters. */
+static bool meets_time(const struct resolving *re, struct labelled *item, struct sl_during during)
+{
+    if (!sl_during_is(during) || sl_during_within(SL_ALWAYS, during))
+        return sl_during_is(during);
+    sl_label_time(re->labeller, item);
+    return sl_during_meets(during, item->days);
+}
+
+static bool within_time(const struct resolving *re, struct labelled *item, struct sl_during during)
+{
+    if (!sl_during_is(during) || sl_during_within(SL_ALWAYS, during))
+        return sl_during_is(during);
+    sl_label_time(re->labeller, item);
+    return sl_during_within(item->days, during);
+}
+
+static bool was_there(const struct resolving *re, struct labelled *item, struct sl_during stay)
+{
+    if (!sl_during_is(stay))
+        return true;
+    sl_label_time(re->labeller, item);
+    return sl_during_meets(stay, item->exact);
+}
+
+static bool is_from_program(const struct sl_reach *reach)
+{
+    return sl_during_is(reach->program) || sl_during_is(reach->received);
+}
+
+/* The record comes from a program by this way. What is known of that goes on to what hangs on it. True: it is news. */
+static bool come_from(struct labelled *item, const struct way *way, bool program, bool received)
+{
+    struct sl_reach *reach = &item->reach;
+    struct sl_during stay = reach->stay;
+    bool first = !is_from_program(reach), better = program && !sl_during_is(reach->program);
+    bool changed = program && sl_during_join(&reach->program, way->reach->program);
+    changed |= received && sl_during_join(&reach->received, way->reach->received);
+    join_stay(reach, way->stay, first);
+    if (first || better) {
+        item->item.program = way->program;
+        item->item.named_program = way->named;
+    }
+    return changed || stay.begin != reach->stay.begin || stay.end != reach->stay.end;
+}
+
+/* Does the record come from a program by this way, or from what is none, in its time? True: it is news. */
+static bool take_way(const struct resolving *re, struct labelled *item, const struct way *way)
+{
+    if (item->declared)
+        return false;
+    bool changed = false, there = is_from_program(way->reach) && was_there(re, item, way->stay);
+    bool program = there && meets_time(re, item, way->reach->program);
+    bool received = there && meets_time(re, item, way->reach->received);
+    if (program || received)
+        changed = come_from(item, way, program, received);
+    if (!sl_during_is(item->reach.none) && within_time(re, item, way->reach->none)) {
+        item->reach.none = SL_ALWAYS;
+        changed = true;
+    }
+    return changed;
+}
+
+/* An origin reference to a directory entry. */
+static void follow_entry(
+    struct resolving *re, struct labelled *from, const struct sl_reference *r, struct sl_during stay)
+{
+    for (struct labelled *to = of(r->item); to; to = next_same(r, to)) {
+        struct way way = {&to->reach, stay, r->target, to->mixed ? (struct sl_slice){NULL, 0} : to->item.named_program};
+        (void)take_way(re, from, &way);
+        (void)pass_custodian(&(struct edge){from, to, false});
+    }
+}
+
+static bool tells_source(const struct sl_reach *reach)
+{
+    return is_from_program(reach) || sl_during_is(reach->none);
+}
+
+/* One origin reference of a record. Where neither table nor record tells what it is, its words may. */
 static void follow_origin(struct resolving *re, struct labelled *from, const struct sl_reference *r)
 {
-    enum sl_source source;
     if (r->type == SL_R4_Organization && !from->item.custodian.len)
         from->item.custodian = r->target;
-    if (is_named(re->labeller, r, &source))
-        note_source(from, source, r->target, r->target);
-    if (!r->item)
-        return;
-    if (!is_directory(r->item->type)) {
-        add_edges(re, &re->made, from, r);
-        return;
+    bool entry = r->item && is_directory(r->item->type);
+    struct sl_during stay = sl_label_stay(re->labeller, from, r);
+    struct sl_standing standing = sl_label_standing(re->labeller, from, r);
+    if (!standing.named && (!r->item || (entry && !tells_source(&of(r->item)->reach))))
+        standing = sl_label_display(re->labeller, from, r);
+    if (standing.named) {
+        struct way way = {&standing.reach, stay, r->target.len ? r->target : standing.program,
+            name_in_table(standing.program, r->target)};
+        (void)take_way(re, from, &way);
     }
-    for (struct labelled *to = of(r->item); to; to = next_same(r, to)) {
-        note_source(from, to->item.source, r->target, to->item.named_program);
-        if (to->item.custodian.len && !from->item.custodian.len)
-            from->item.custodian = to->item.custodian;
-    }
+    if (entry)
+        follow_entry(re, from, r, stay);
+    else if (r->item &&
+             !is_person(r->item->type)) /* whose word it is tells nothing of where that person is a patient */
+        add_edges(&re->made, from, r);
 }
 
 /* Who made the documents within made the record. */
-static void follow_documents(struct labelled *from)
+static void follow_documents(const struct resolving *re, struct labelled *from)
 {
     for (uint32_t i = 0; i < from->item.content_count; i++) {
         const struct sl_item *program = NULL;
         const struct sl_ccda *ccda = from->item.contents[i].ccda;
         enum sl_source source = ccda ? sl_ccda_source(ccda, &program) : SL_SOURCE_UNKNOWN;
         struct sl_slice name = program ? program->program : (struct sl_slice){NULL, 0};
-        note_source(from, source, name, name);
+        struct sl_reach reach = {0};
+        if (source == SL_SOURCE_PROGRAM)
+            reach.program = SL_ALWAYS;
+        else if (source == SL_SOURCE_NOT)
+            reach.none = SL_ALWAYS;
+        (void)take_way(re, from, &(struct way){&reach, {0, 0}, name, name});
     }
 }
 
 static void start_record(struct resolving *re, struct labelled *item)
 {
-    enum sl_source source;
-    if (names_uri(re->labeller, item->item.source_uri, &source))
-        note_source(item, source, item->item.source_uri, item->item.source_uri);
-    for (uint32_t i = 0; i < item->item.reference_count; i++)
-        if (item->item.references[i].kind == SL_REF_ORIGIN)
-            follow_origin(re, item, &item->item.references[i]);
-    follow_documents(item);
+    if (item->known)
+        return;
+    struct sl_standing standing = sl_label_standing_uri(re->labeller, item->item.source_uri);
+    struct way way = {
+        &standing.reach, {0, 0}, item->item.source_uri, name_in_table(standing.program, item->item.source_uri)};
+    if (standing.named)
+        (void)take_way(re, item, &way);
+    for (uint32_t i = 0; i < item->item.reference_count; i++) {
+        const struct sl_reference *r = &item->item.references[i];
+        if (r->kind == SL_REF_ORIGIN)
+            follow_origin(re, item, r);
+        else if (r->item && is_whose_presence(re, item, r, r->item->type))
+            add_edges(&re->made, item, r); /* who registered the patient knows of his coverage */
+    }
+    follow_documents(re, item);
     if (item->item.container && !is_directory(item->item.container->type)) /* who made the container made this */
         re->made.list[re->made.count++] = (struct edge){item, of(item->item.container), false};
 }
 
 static bool pass_made(const struct resolving *re, const struct edge *e)
 {
-    bool changed = pass_lead(re, e);
-    if (e->to->reaches_not && !e->from->reaches_not)
-        changed = e->from->reaches_not = true;
-    return changed;
+    struct sl_reach reach = e->to->reach;
+    struct way way = {&reach, reach.stay, e->to->item.program, e->to->item.named_program};
+    if (&e->to->item == e->from->item.container) {
+        way.stay = (struct sl_during){0, 0};
+        if (sl_during_is(reach.program))
+            reach.program = SL_ALWAYS;
+        if (sl_during_is(reach.received))
+            reach.received = SL_ALWAYS;
+    }
+    bool custodian = pass_custodian(e);
+    return take_way(re, e->from, &way) || custodian;
+}
+
+static void finish_record(struct labelled *item)
+{
+    const struct sl_reach *reach = &item->reach;
+    bool program = sl_during_is(reach->program), received = sl_during_is(reach->received);
+    item->item.source = program || received         ? SL_SOURCE_PROGRAM
+                        : sl_during_is(reach->none) ? SL_SOURCE_NOT
+                                                    : SL_SOURCE_UNKNOWN;
+    item->item.holding = received && !program ? SL_HOLDS_UNDER_TPO : SL_HOLDS_AS_PROGRAM;
 }
 
 static void find_sources(struct resolving *re)
@@ -471,31 +653,85 @@ static void find_sources(struct resolving *re)
     for (struct labelled *item = first; item; item = of(item->item.next))
         if (is_directory(item->item.type))
             start_directory(re, item);
-    bool settled = settle(re, &re->lead, pass_lead);
+    settle(re, &re->lead, pass_lead);
     for (struct labelled *item = first; item; item = of(item->item.next))
         if (is_directory(item->item.type))
-            finish_directory(re, item, settled);
+            finish_directory(re, item);
     for (struct labelled *item = first; item; item = of(item->item.next))
         if (!is_directory(item->item.type))
             start_record(re, item);
-    settled = settle(re, &re->made, pass_made);
+    settle(re, &re->made, pass_made);
     for (struct labelled *item = first; item; item = of(item->item.next))
-        if (!is_directory(item->item.type)) {
-            item->item.source = item->reaches_program          ? SL_SOURCE_PROGRAM
-                                : item->reaches_not && settled ? SL_SOURCE_NOT
-                                                               : SL_SOURCE_UNKNOWN;
-            if (!settled && !item->item.unlabelled)
-                item->item.unlabelled = "chain-too-long";
-        }
+        if (!is_directory(item->item.type))
+            finish_record(item);
 }
 
 /* ---- 3. Classes ---- */
 
 /* Medication, Substance and their like say what, not who: whoever points at them has a source, they have none. */
-static bool earns_by_candidate(const struct labelled *item)
+static bool earns_by_candidate(const struct resolving *re, const struct labelled *item)
 {
     return item->candidate && item->item.source == SL_SOURCE_UNKNOWN &&
+           !sl_classes_meet(&item->item.classes, &re->earning->received) &&
            !(sl_r4_facts(item->item.type) & (SL_R4_BY_ROUTE | SL_R4_DIRECTORY));
+}
+
+static const struct sl_classes *or_program(const struct sl_earning *e, const struct sl_classes *classes)
+{
+    return sl_classes_empty(classes) ? &e->program : classes;
+}
+
+static bool carries(
+    const struct resolving *re, const struct labelled *item, const struct sl_coding *labels, size_t count, bool all)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sl_label_carries(re->labeller, item, &labels[i]) != all)
+            return !all;
+    return all;
+}
+
+/* A label that forbids to pass it on: whoever sent it did so on a consent for something in particular. */
+static bool must_stay(const struct resolving *re, const struct labelled *item)
+{
+    return item->labels && carries(re, item, re->earning->received_except, re->earning->received_except_count, false);
+}
+
+/* What a program's record earns, by as what it is held. That somebody is known here is a class of its own. */
+static const struct sl_classes *program_classes(const struct resolving *re, const struct labelled *item)
+{
+    const struct sl_earning *e = re->earning;
+    if (sl_label_is_presence(item->item.type))
+        return or_program(e, &e->presence);
+    bool received = item->item.holding == SL_HOLDS_UNDER_TPO && !must_stay(re, item);
+    return received ? or_program(e, &e->received) : &e->program;
+}
+
+static bool is_labelled_program(const struct resolving *re, const struct labelled *item)
+{
+    for (const struct evidence *label = item->labels; label; label = label->next)
+        if (sl_classes_meet(&label->classes, &re->earning->program))
+            return true;
+    return false;
+}
+
+/* A record that is labelled a program's, whose source is no program of ours, came to us under a TPO consent if it
+ * carries what is put on records that are sent on one. */
+static bool is_received(const struct resolving *re, const struct labelled *item)
+{
+    const struct sl_earning *e = re->earning;
+    return item->labels && e->received_label_count && !sl_classes_empty(&e->received) &&
+           item->item.source != SL_SOURCE_PROGRAM && is_labelled_program(re, item) && !must_stay(re, item) &&
+           carries(re, item, e->received_labels, e->received_label_count, true);
+}
+
+/* In the place of what its label would earn: a label says nothing new of what goes out under it. */
+static void earn_received(struct resolving *re, struct labelled *item)
+{
+    struct sl_classes classes = sl_label_but_not(item, &re->earning->received);
+    if (sl_classes_empty(&classes))
+        return;
+    sl_classes_join(&item->item.classes, &classes);
+    sl_reason_push(re->arena, &item->item.reasons, &classes, SL_WHY_RECEIVED, 0, item->item.program);
 }
 
 static void earn_by_source(struct resolving *re, struct labelled *item)
@@ -503,13 +739,20 @@ static void earn_by_source(struct resolving *re, struct labelled *item)
     const struct sl_earning *e = re->earning;
     if (item->known)
         return; /* its classes hold these already */
+    if (is_received(re, item)) {
+        earn_received(re, item);
+        return;
+    }
     bool program = item->item.source == SL_SOURCE_PROGRAM && !is_directory(item->item.type);
-    struct sl_classes classes = sl_label_but_not(item, program ? &e->program : &e->unknown_candidate);
-    if ((!program && !earns_by_candidate(item)) || sl_classes_empty(&classes))
+    struct sl_classes classes = sl_label_but_not(item, program ? program_classes(re, item) : &e->unknown_candidate);
+    if ((!program && !earns_by_candidate(re, item)) || sl_classes_empty(&classes))
         return;
     sl_classes_join(&item->item.classes, &classes);
-    sl_reason_push(re->arena, &item->item.reasons, &classes, program ? SL_WHY_ORIGIN : SL_WHY_UNKNOWN_ORIGIN, 0,
-        item->item.program);
+    enum sl_why why = !program                                   ? SL_WHY_UNKNOWN_ORIGIN
+                      : sl_label_is_presence(item->item.type)    ? SL_WHY_PRESENCE
+                      : item->item.holding == SL_HOLDS_UNDER_TPO ? SL_WHY_RECEIVED
+                                                                 : SL_WHY_ORIGIN;
+    sl_reason_push(re->arena, &item->item.reasons, &classes, why, 0, item->item.program);
 }
 
 /* A link to content that is not there: what was behind it, nobody has read. One that names no record is cut. */
@@ -526,7 +769,7 @@ static void add_unread(struct resolving *re, struct labelled *from, const struct
 static void follow_defining(struct resolving *re, struct labelled *from, const struct sl_reference *r)
 {
     if (r->item) {
-        add_edges(re, &re->defined, from, r);
+        add_edges(&re->defined, from, r);
         return;
     }
     const struct absent *absent = r->type ? sl_labeller_is_absent(re->labeller, r->type, id_of(r)) : NULL;
@@ -599,7 +842,7 @@ static bool earn_late(struct resolving *re)
 {
     bool changed = false;
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
-        if (item->candidate == item->base_candidate || !earns_by_candidate(item) ||
+        if (item->candidate == item->base_candidate || !earns_by_candidate(re, item) ||
             sl_classes_within(&re->earning->unknown_candidate, &item->item.classes))
             continue;
         earn_by_source(re, item);
@@ -637,11 +880,8 @@ static bool pass_visit(const struct resolving *re, const struct edge *e)
 /* Flags of a visit are of all that hangs on it; its diagnoses are its own. */
 static void follow_visits(struct resolving *re)
 {
-    if (sl_classes_empty(&re->earning->by_visit) || settle(re, &re->made, pass_visit))
-        return;
-    for (size_t i = 0; i < re->made.count; i++)
-        if (is_visit(&re->made.list[i].to->item) && !re->made.list[i].from->item.unlabelled)
-            re->made.list[i].from->item.unlabelled = "chain-too-long";
+    if (!sl_classes_empty(&re->earning->by_visit))
+        settle(re, &re->made, pass_visit);
 }
 
 /* ---- Labels that came with records ---- */
@@ -714,16 +954,13 @@ static void find_classes(struct resolving *re)
             else if (item->item.references[i].note != SL_NOTE_NONE)
                 follow_link(re, item, &item->item.references[i]);
     }
-    bool settled = settle(re, &re->defined, pass_defined);
+    settle(re, &re->defined, pass_defined);
     if (earn_late(re))
-        settled &= settle(re, &re->defined, pass_defined);
+        settle(re, &re->defined, pass_defined);
     if (judge_labels(re)) {
         follow_visits(re);
-        settled &= settle(re, &re->defined, pass_defined);
+        settle(re, &re->defined, pass_defined);
     }
-    for (size_t i = 0; i < re->defined.count && !settled; i++)
-        if (!re->defined.list[i].from->item.unlabelled)
-            re->defined.list[i].from->item.unlabelled = "chain-too-long";
     give_reasons(re);
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next))
         if (item->mark)
@@ -756,32 +993,41 @@ static void add_evidence(struct resolving *re, const struct labelled *item)
         if (!sl_classes_empty(&classes))
             add_piece(re, (struct piece){e->part, e->span, classes, e->why, e->detail, NULL, e->label, 0});
         if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) &&
-            !sl_classes_empty(&unknown))
+            !sl_classes_meet(&item->item.classes, &re->earning->received) && !sl_classes_empty(&unknown))
             add_piece(re, (struct piece){e->part, e->span, unknown, SL_WHY_UNKNOWN_ORIGIN, e->detail, NULL, NULL, 0});
     }
 }
 
 /* Stands in for a program that the table names and that is not here: what consents look at. */
-static const struct sl_item *named_program(struct resolving *re, const struct sl_reference *r)
+static const struct sl_item *named_program(struct resolving *re, struct labelled *from, sl_r4_node type,
+    struct sl_slice target, const struct sl_standing *standing)
 {
     struct sl_item *item = sl_arena_alloc(re->arena, sizeof *item);
+    bool program = meets_time(re, from, standing->reach.program);
+    struct sl_slice named = name_in_table(standing->program, target);
     if (item)
-        *item = (struct sl_item){.type = r->type,
+        *item = (struct sl_item){.type = type,
             .source = SL_SOURCE_PROGRAM,
-            .program = r->target,
-            .named_program = r->target,
-            .custodian = r->target};
+            .holding = program ? SL_HOLDS_AS_PROGRAM : SL_HOLDS_UNDER_TPO,
+            .program = target.len ? target : named,
+            .named_program = named,
+            .custodian = named};
     return item;
 }
 
-/* The same classes of another program are not the item's own: consents tell disclosers apart. */
-static void add_lent(struct resolving *re, const struct labelled *item, const struct sl_reference *r,
-    const struct sl_item *lender, const struct sl_classes *classes)
+static bool same_program(const struct sl_item *lender, const struct sl_item *item)
 {
-    bool own = sl_classes_within(classes, &item->item.classes) &&
-               (!lender || !lender->program.len || sl_slice_eq(lender->program, item->item.program));
+    return !lender || !lender->program.len || sl_slice_eq(lender->program, item->program) ||
+           (lender->named_program.len && sl_slice_eq(lender->named_program, item->named_program));
+}
+
+/* The same classes of another program are not the item's own: consents tell disclosers apart. */
+static void add_lent(struct resolving *re, const struct labelled *item, uint32_t element, uint32_t span,
+    struct sl_slice detail, const struct sl_item *lender, const struct sl_classes *classes)
+{
+    bool own = sl_classes_within(classes, &item->item.classes) && same_program(lender, &item->item);
     if (!own && !sl_classes_empty(classes))
-        add_piece(re, (struct piece){r->element, r->span, *classes, SL_WHY_REFERENCE, r->target, lender, NULL, 0});
+        add_piece(re, (struct piece){element, span, *classes, SL_WHY_REFERENCE, detail, lender, NULL, 0});
 }
 
 static void add_own(struct resolving *re, const struct labelled *item, const struct sl_reference *r,
@@ -808,26 +1054,75 @@ static void add_linked(struct resolving *re, const struct labelled *item, const 
     }
 }
 
-/* A mention gives its element what its target is, where the item is not that already. Of a directory, only whether it
- * is a program. */
-static void add_mention(struct resolving *re, const struct labelled *item, const struct sl_reference *r)
+/* Is it a program at the time of the record that mentions it? */
+static bool is_program_then(const struct resolving *re, const struct sl_reach *reach, struct labelled *item)
 {
-    enum sl_source source = SL_SOURCE_UNKNOWN;
-    const struct sl_classes none = {{0}};
+    return meets_time(re, item, reach->program) || meets_time(re, item, reach->received);
+}
+
+/* What the element that names this program earns. */
+static const struct sl_classes *mention_classes(
+    const struct resolving *re, const struct sl_reach *reach, struct labelled *item)
+{
+    bool received = !meets_time(re, item, reach->program);
+    return received ? or_program(re->earning, &re->earning->received) : &re->earning->program;
+}
+
+static void lend_standing(
+    struct resolving *re, struct labelled *item, const struct sl_reference *r, const struct sl_standing *standing)
+{
+    const struct sl_item *lender = named_program(re, item, r->type, r->target, standing);
+    struct sl_slice detail = r->target.len ? r->target : standing->program;
+    add_lent(re, item, r->element, r->span, detail, lender, mention_classes(re, &standing->reach, item));
+}
+
+/* A mention gives its element what its target is, where the item is not that already. Of a directory, only whether it
+ * is a program; and whoever is not known by a record may be known by what the reference says besides. */
+static void add_mention(struct resolving *re, struct labelled *item, const struct sl_reference *r)
+{
     if (r->link) {
         add_linked(re, item, r);
         return;
     }
-    if (!r->item && is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM)
-        add_lent(re, item, r, named_program(re, r), &re->earning->program);
-    for (const struct labelled *to = of(r->item); to; to = next_same(r, to)) {
-        bool program =
-            to->item.source == SL_SOURCE_PROGRAM || (is_named(re->labeller, r, &source) && source == SL_SOURCE_PROGRAM);
-        add_lent(re, item, r, &to->item,
-            !is_directory(to->item.type) ? &to->item.classes
-            : program                    ? &re->earning->program
-                                         : &none);
+    struct sl_standing standing = sl_label_standing(re->labeller, item, r);
+    if (!is_program_then(re, &standing.reach, item))
+        standing = sl_label_display(re->labeller, item, r);
+    bool said = is_program_then(re, &standing.reach, item), program = false;
+    for (struct labelled *to = of(r->item); to; to = next_same(r, to)) {
+        bool entry = is_directory(to->item.type);
+        if (entry && is_program_then(re, &to->reach, item)) {
+            add_lent(re, item, r->element, r->span, r->target, &to->item, mention_classes(re, &to->reach, item));
+            program = true;
+        } else if (!entry) {
+            add_lent(re, item, r->element, r->span, r->target, &to->item, &to->item.classes);
+        }
     }
+    if (said && !program)
+        lend_standing(re, item, r, &standing);
+}
+
+/* Of what says who is known here, what names the program is an element of its own: it stays behind where the rest may
+ * go. */
+static void add_registrar(struct resolving *re, struct labelled *item)
+{
+    const struct sl_doc *doc = item->item.doc;
+    struct sl_standing standing = sl_label_standing_uri(re->labeller, item->item.source_uri);
+    uint32_t meta = sl_span_member(doc, item->item.span, SL_NAME_meta);
+    uint32_t source = meta && doc->spans[meta].type == SL_SPAN_OBJECT ? sl_span_member(doc, meta, SL_NAME_source) : 0;
+    if (source && is_program_then(re, &standing.reach, item))
+        add_lent(re, item, source, source, item->item.source_uri,
+            named_program(re, item, 0, item->item.source_uri, &standing), mention_classes(re, &standing.reach, item));
+}
+
+/* Where an origin does not classify the whole, or says less than its words do, it is a mention. */
+static bool is_mentioned(const struct resolving *re, const struct labelled *item, const struct sl_reference *r)
+{
+    if (r->kind == SL_REF_MENTION)
+        return true;
+    if (r->kind != SL_REF_ORIGIN || (r->item && !is_directory(r->item->type)))
+        return false;
+    bool presence = sl_label_is_presence(item->item.type) && !sl_classes_empty(&re->earning->presence);
+    return presence || (sl_programs_has_words(re->labeller->programs) && item->item.source != SL_SOURCE_PROGRAM);
 }
 
 static int order_pieces(const void *a, const void *b)
@@ -931,8 +1226,10 @@ static void find_parts(struct resolving *re)
         re->piece_count = 0;
         add_evidence(re, item);
         for (uint32_t i = 0; i < item->item.reference_count; i++)
-            if (item->item.references[i].kind == SL_REF_MENTION)
+            if (is_mentioned(re, item, &item->item.references[i]))
                 add_mention(re, item, &item->item.references[i]);
+        if (sl_label_is_presence(item->item.type) && item->item.source_uri.len)
+            add_registrar(re, item);
         make_parts(re, &item->item);
         if (sl_ccda_settle(re->labeller, &item->item) != SL_OK)
             return; /* the arena has failed, and with it the whole */
@@ -950,12 +1247,13 @@ static enum sl_status make_edges(struct resolving *re)
         made++;
         for (uint32_t i = 0; i < item->item.reference_count; i++) {
             const struct sl_reference *r = &item->item.references[i];
+            bool whose = r->kind == SL_REF_ORIGIN || (r->item && is_whose_presence(re, item, r, r->item->type));
+            bool what = r->kind == SL_REF_DEFINING || r->note != SL_NOTE_NONE;
             size_t count = 0;
-            bool links = r->note != SL_NOTE_NONE;
-            if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || links)
-                for (const struct labelled *to = of(r->item); to; to = next_same(r, to))
-                    count++;
-            *(r->kind == SL_REF_DEFINING || links ? &defined : is_directory(item->item.type) ? &lead : &made) += count;
+            for (const struct labelled *to = whose || what ? of(r->item) : NULL; to; to = next_same(r, to))
+                count++;
+            *(is_directory(item->item.type) ? &lead : &made) += whose ? count : 0;
+            defined += what ? count : 0;
         }
     }
     re->lead.list = sl_arena_raw(re->arena, lead, sizeof *re->lead.list);

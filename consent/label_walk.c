@@ -538,8 +538,18 @@ static void note_date(struct sl_slice *slot, struct sl_slice date)
         *slot = date;
 }
 
+/* Where it says when it was; read where that matters. */
+static void mark_date(struct walk *w, uint32_t i)
+{
+    struct labelled *item = w->item;
+    if (item->date_count < SL_DATES)
+        item->dates[item->date_count] = i;
+    item->date_count += item->date_count <= SL_DATES;
+}
+
 static void read_period(struct walk *w, uint32_t i)
 {
+    mark_date(w, i);
     note_date(&w->item->item.date_from, text_of(w, sl_span_member(w->doc, i, SL_NAME_start)));
     note_date(&w->item->item.date_to, text_of(w, sl_span_member(w->doc, i, SL_NAME_end)));
 }
@@ -637,6 +647,7 @@ static void visit_scalar(struct walk *w, uint32_t i, const struct sl_r4_element 
     if (e->flags & SL_R4_TEXT && !(f->flags & FRAME_TEXT))
         earn_text(w, i, cut);
     if (e->flags & SL_R4_DATE) {
+        mark_date(w, i);
         note_date(&w->item->item.date_from, text_of(w, i));
         note_date(&w->item->item.date_to, text_of(w, i));
     }

@@ -24,6 +24,8 @@ struct evidence {
     struct evidence *next;
 };
 
+#define SL_DATES 6u
+
 /* An item with what only the labeller needs. The item comes first: a pointer to one is a pointer to the other. */
 struct labelled {
     struct sl_item item;
@@ -37,17 +39,23 @@ struct labelled {
     char level, inline_level; /* confidentiality of meta.security; the highest inline, contained resources' too */
     struct labelled *same_id, *same_url; /* another item of the same name: a version, a copy in the context */
     bool known;                          /* from the label book: no document, and its source is what the book says */
-    enum sl_source known_source;
+    struct sl_reach known_reach;
     struct sl_slice known_program, known_custodian;
     bool named_only; /* a Patient of whom nothing is here but that a record names him */
     bool scoped;     /* contained: known by "#id" in its container alone */
     bool base_candidate;
     const struct sl_mark *mark; /* what the officer's register says of it; NULL: nothing */
+    uint8_t date_count;         /* of dates; more than SL_DATES: there are more, and its time is any */
+    uint32_t dates[SL_DATES];   /* spans of what says when it was: dates, periods */
     /* Worked out anew by each resolve. */
     bool candidate;
-    bool declared;          /* an officer says whose record it is: origin references say no more */
-    struct sl_classes not ; /* classes that an officer says it has not */
-    bool reaches_program, reaches_unknown, reaches_not; /* by origin references, over any number of steps */
+    bool declared;                /* an officer says whose record it is: origin references say no more */
+    struct sl_classes not ;       /* classes that an officer says it has not */
+    bool timed;                   /* exact and days are known */
+    bool mixed;                   /* different programs at different times: none of them names it */
+    struct sl_during exact, days; /* when it was made: see sl_label_time */
+    struct sl_during open;        /* of a directory entry: when the table says nothing of it by name */
+    struct sl_reach reach;        /* by origin references, over any number of steps */
 };
 
 struct slot {
@@ -184,6 +192,37 @@ const struct sl_note_rule *sl_note_find(
     struct sl_labeller *labeller, enum sl_note_by by, struct sl_slice system, struct sl_slice code, size_t from);
 /* Gives a record that can be one what its type and folder say. Once its members have been walked. */
 void sl_label_note(struct sl_labeller *labeller, struct labelled *item);
+
+/* ---- label_origin.c ---- */
+
+/*
+ * When a record was made: `exact` for what is compared with instants (a period in a unit), `days` for what is compared
+ * with the table's days, where an instant whose day at the place is not known is as long as the days it may be of. What
+ * tells no time, and what says who is known here, is of any time.
+ */
+void sl_label_time(const struct sl_labeller *labeller, struct labelled *item);
+/* What the table says of the reference by what it says itself: a name of a record, a URL, an identifier, a condition;
+ * not its words. */
+struct sl_standing sl_label_standing(
+    const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r);
+/* By the words of its display alone. */
+struct sl_standing sl_label_display(
+    const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r);
+/* Of a URI: as it stands or, where it ends as the name of a program does, by its end. */
+struct sl_standing sl_label_standing_uri(const struct sl_labeller *labeller, struct sl_slice uri);
+/* Of a directory entry by its own names: id, URL, identifiers; its name in words where none of these is known. */
+struct sl_standing sl_label_standing_own(const struct sl_labeller *labeller, const struct labelled *item);
+/* The time for which a visit was at a place, where the reference says so; never: all of it. */
+struct sl_during sl_label_stay(
+    const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r);
+/* Does the resource carry this label? */
+bool sl_label_carries(struct sl_labeller *labeller, const struct labelled *item, const struct sl_coding *label);
+
+/* That one of these is here tells that a person is known here: Patient, Person, RelatedPerson, Coverage. */
+static inline bool sl_label_is_presence(sl_r4_node type)
+{
+    return type == SL_R4_Patient || type == SL_R4_Person || type == SL_R4_RelatedPerson || type == SL_R4_Coverage;
+}
 
 /* ---- label_walk.c ---- */
 

@@ -42,8 +42,8 @@ struct sl_book_entry {
     struct sl_slice reference; /* "Type/id" */
     struct sl_slice version;
     struct sl_classes classes;
-    enum sl_source source;
-    bool candidate; /* holds a Part 2 candidate code: counts where it is a medication and the like */
+    struct sl_reach reach; /* what is known of its source, over time */
+    bool candidate;        /* holds a Part 2 candidate code: counts where it is a medication and the like */
     struct sl_slice program, custodian;
     const struct sl_slice *patients;
     uint32_t patient_count;

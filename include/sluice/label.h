@@ -24,16 +24,40 @@
 
 enum sl_source { SL_SOURCE_UNKNOWN, SL_SOURCE_NOT, SL_SOURCE_PROGRAM };
 
+/* As what this house holds the records of a program. */
+enum sl_holding {
+    SL_HOLDS_AS_PROGRAM, /* it is the program, or nothing is said */
+    SL_HOLDS_AS_LAWFUL_HOLDER,
+    SL_HOLDS_UNDER_TPO, /* a covered entity that received them under a TPO consent (42 CFR 2.33(b)(1)) */
+    SL_HOLDS_AS_INTERMEDIARY
+};
+
+/* Seconds since the epoch, [begin, end); begin >= end: never. */
+struct sl_during {
+    int64_t begin, end;
+};
+
+/* What is known of a source, over time. */
+struct sl_reach {
+    struct sl_during program;  /* it is a program: may be longer than the truth, never shorter */
+    struct sl_during received; /* a program whose records are held under a TPO consent: the same */
+    struct sl_during none;     /* it is no program: may be shorter, never longer */
+    struct sl_during stay;     /* of a visit that was at the program for a time: that time; never: all of it */
+    bool unknown;              /* something it is part of is not known */
+};
+
 struct sl_programs; /* immutable once built; reference-counted */
 
 /* An empty table. closed: a source that resolves and is not named (nor part of one that is) is *not* a program;
  * open: it stays unknown. */
 struct sl_programs *sl_programs_new(bool closed);
-/* reference: "Organization/x", "Location/x", "HealthcareService/x", "PractitionerRole/x", a bare id (any of these
- * types), or a meta.source URI. */
+/* reference: "Organization/x", "Location/x", "HealthcareService/x", "PractitionerRole/x", "Endpoint/x", a bare id (any
+ * of these types), "Practitioner/x" (one who works only there), or a URI: a record's URL, a meta.source. */
 SL_MUST_CHECK enum sl_status sl_programs_add(
     struct sl_programs *programs, struct sl_slice reference, enum sl_source source);
-/* Reads a strict YAML file: `programs:` list of {source:, is: program|not, title:}, and `others: not|unknown`. */
+/* A server whose records are ours: references to "<base>/Type/id" name the record Type/id. */
+SL_MUST_CHECK enum sl_status sl_programs_add_server(struct sl_programs *programs, struct sl_slice base);
+/* Reads a strict YAML file; docs/programs.md says what may stand in it. */
 SL_MUST_CHECK enum sl_status sl_programs_load(const char *path, struct sl_issues *issues, struct sl_programs **out);
 struct sl_programs *sl_programs_ref(struct sl_programs *programs);
 void sl_programs_unref(struct sl_programs *programs);
@@ -56,7 +80,9 @@ enum sl_why {
     SL_WHY_MODIFIER,       /* an unknown modifierExtension */
     SL_WHY_VISIT,          /* a flag of the visit it belongs to */
     SL_WHY_INSTRUMENT,     /* one answer of a scored instrument, or the form that asks */
-    SL_WHY_REGISTER        /* an entry of the officer's register; without classes: one that took them away */
+    SL_WHY_REGISTER,       /* an entry of the officer's register; without classes: one that took them away */
+    SL_WHY_PRESENCE,       /* a program registered the person */
+    SL_WHY_RECEIVED        /* of a program, and held under a TPO consent */
 };
 const char *sl_why_text(enum sl_why why);
 
@@ -129,6 +155,7 @@ struct sl_item {
     uint32_t author_count;
     struct sl_slice source_uri; /* meta.source; may be empty */
     enum sl_source source;
+    enum sl_holding holding; /* where the source is a program */
     /* The entry of the programs table that `program` leads to, e.g. what its unit is part of. */
     struct sl_slice named_program;
     struct sl_slice program;   /* the origin reference that made it a program's; empty if none */

@@ -65,7 +65,7 @@ static struct sl_book_entry example(void)
     static const struct sl_derived derived[] = {{{"Encounter/e", 11}, {"3", 1}}};
     struct sl_book_entry e = {.reference = SL_LIT("Condition/c"),
         .version = SL_LIT("7"),
-        .source = SL_SOURCE_PROGRAM,
+        .reach = {.program = {1, 9}, .received = {2, 8}, .none = {-3, 7}, .stay = {4, 6}, .unknown = true},
         .candidate = true,
         .program = SL_LIT("Organization/o"),
         .custodian = SL_LIT("Organization/k"),
@@ -91,7 +91,8 @@ static void what_is_put_comes_back(void **state)
     assert_int_equal(sl_book_put(f->book, &f->generation, SERVER, &e, 1, 1000), SL_OK);
     assert_int_equal(get(f, &f->generation, SERVER, "Condition/c", 1030, &back), SL_OK);
     assert_memory_equal(&back.classes, &e.classes, sizeof e.classes);
-    assert_int_equal(back.source, SL_SOURCE_PROGRAM);
+    assert_memory_equal(&back.reach, &e.reach, offsetof(struct sl_reach, unknown));
+    assert_true(back.reach.unknown);
     assert_true(back.candidate && back.stored == 1000);
     assert_true(sl_slice_eq(back.version, e.version) && sl_slice_eq(back.program, e.program));
     assert_true(sl_slice_eq(back.custodian, e.custodian) && sl_slice_eq(back.reference, e.reference));

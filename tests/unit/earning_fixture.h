@@ -22,10 +22,12 @@ enum {
     UNKNOWN,
     LABELLED,
     FLAGGED,
+    PRESENCE, /* earned by nothing here: for tests that say so */
+    RECEIVED,
     CLASSES
 };
 
-static const char class_letters[] = "oPSwmhvpcdtux!f"; /* one for each class, in order, for short expectations */
+static const char class_letters[] = "oPSwmhvpcdtux!fkr"; /* one for each class, in order, for short expectations */
 
 struct earning_fixture {
     struct shipped shipped;
