@@ -59,15 +59,15 @@ static inline void fixture_canary(char *text, size_t size, unsigned canary)
     snprintf(text, size, "Zq%05uxx", canary);
 }
 
-static inline void fixture_base64(struct sl_buffer *out, const char *text)
+static inline void fixture_base64(struct sl_buffer *out, struct sl_slice bytes)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t len = strlen(text);
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned a = (unsigned char)text[i], b = i + 1 < len ? (unsigned char)text[i + 1] : 0,
-                 c = i + 2 < len ? (unsigned char)text[i + 2] : 0, bits = a << 16 | b << 8 | c;
-        char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], i + 1 < len ? digits[bits >> 6 & 63] : '=',
-            i + 2 < len ? digits[bits & 63] : '='};
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t rest = bytes.len - i;
+        unsigned a = (unsigned char)bytes.ptr[i], b = rest > 1 ? (unsigned char)bytes.ptr[i + 1] : 0,
+                 c = rest > 2 ? (unsigned char)bytes.ptr[i + 2] : 0, bits = a << 16 | b << 8 | c;
+        char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], rest > 1 ? digits[bits >> 6 & 63] : '=',
+            rest > 2 ? digits[bits & 63] : '='};
         sl_buffer_add(out, (struct sl_slice){four, 4});
     }
 }
@@ -130,7 +130,7 @@ static inline void fixture_add_entry(
             "ID=\"MM%s\"><value "
             "mediaType=\"image/png\" representation=\"B64\">",
             canary);
-        fixture_base64(out, canary);
+        fixture_base64(out, sl_slice_of(canary));
         sl_buffer_printf(out, "</value></observationMedia></entryRelationship>");
     }
     sl_buffer_printf(out, "</observation></entryRelationship></act></entry>");
@@ -203,15 +203,13 @@ static inline void fixture_write(struct sl_buffer *out, const struct fixture_doc
 }
 
 /* A DocumentReference with the document as its attachment. */
-static inline void fixture_wrap(struct sl_buffer *out, struct sl_slice xml, char *scratch)
+static inline void fixture_wrap(struct sl_buffer *out, struct sl_slice xml)
 {
     sl_buffer_printf(out, "{\"resourceType\":\"DocumentReference\",\"id\":\"d1\",\"status\":\"current\",\"subject\":{"
                           "\"reference\":\"Patient/p\"},\"custodian\":{\"reference\":\"Organization/"
                           "house\"},\"content\":[{\"attachment\":{\"contentType\":"
                           "\"application/hl7-cda+xml\",\"data\":\"");
-    memcpy(scratch, xml.ptr, xml.len);
-    scratch[xml.len] = '\0';
-    fixture_base64(out, scratch);
+    fixture_base64(out, xml);
     sl_buffer_printf(out, "\",\"size\":%zu,\"hash\":\"c2hhMQ==\"}}]}", xml.len);
 }
 
