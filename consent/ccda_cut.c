@@ -171,9 +171,9 @@ static void climb(struct cutting *c)
     memset(c->needed, 0, c->doc->count * sizeof *c->needed);
     memset(c->left, 0, c->doc->count * sizeof *c->left);
     for (uint32_t i = c->doc->count - 1; i > 0; i--) {
+        bool statement = sl_cda_is_statement(nodes[i].name);
         if (c->needed[i] && !c->left[i])
-            sl_ccda_cut_node(
-                c->ccda, sl_cda_is_statement(nodes[i].name) ? nodes[i].parent : i, "required-element", c->arena);
+            sl_ccda_cut_node(c->ccda, statement ? nodes[i].parent : i, statement ? "required-element" : NULL, c->arena);
         if (!is_needed(c->doc, i))
             continue;
         c->needed[nodes[i].parent]++;
@@ -305,6 +305,15 @@ static bool is_empty(const struct cutting *c, uint32_t section)
     return nodes[section].flags & CDA_CODED || !words || sl_cda_attribute(c->doc, section, CDA_AT_nullFlavor).len;
 }
 
+/* Has it lost something, or had nothing from the start? */
+static bool has_lost(const struct cutting *c, uint32_t section)
+{
+    for (uint32_t i = section + 1; i < c->doc->nodes[section].next; i = c->doc->nodes[i].next)
+        if (c->ccda->state[i] & CDA_CUT && c->doc->nodes[i].name != CDA_COMMENT)
+            return true;
+    return false;
+}
+
 static struct sl_slice section_code(const struct cda_doc *doc, uint32_t section)
 {
     uint32_t code = sl_cda_child(doc, section, CDA_code);
@@ -355,7 +364,7 @@ static void cut_sections(struct cutting *c)
     const struct cda_node *nodes = c->doc->nodes;
     for (uint32_t i = c->doc->count - 1; i > 0; i--)
         if (nodes[i].name == CDA_section && !is_gone(c->ccda, i) && is_empty(c, i))
-            sl_ccda_cut_node(c->ccda, nodes[i].parent, "nothing-left", c->arena);
+            sl_ccda_cut_node(c->ccda, nodes[i].parent, has_lost(c, i) ? "nothing-left" : NULL, c->arena);
     spread(c);
     judge_required(c);
 }

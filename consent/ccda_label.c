@@ -440,7 +440,7 @@ static void visit_section_text(struct reading *r, uint32_t node, uint32_t sectio
     struct cda_node *nodes = r->doc->nodes;
     bool entries = sl_cda_child(r->doc, section, CDA_entry), sections = sl_cda_child(r->doc, section, CDA_component);
     nodes[node].flags |= CDA_NARRATIVE;
-    if (entries) {
+    if (entries && !has_template(r, section, SL_LIT(TEMPLATE_MARKINGS))) {
         nodes[section].flags |= CDA_CODED;
         return;
     }

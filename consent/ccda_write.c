@@ -110,7 +110,10 @@ static uint32_t before_space(const struct writing *w, uint32_t at)
 static void add_cut(struct writing *w, uint32_t node)
 {
     const struct cda_node *n = &w->doc->nodes[node];
-    add_edit(w, before_space(w, n->begin), n->end, (struct sl_slice){NULL, 0});
+    if (n->name == CDA_text && w->doc->nodes[n->parent].name == CDA_section) /* which has one, be it empty */
+        add_edit(w, n->inner, n->inner_end, (struct sl_slice){NULL, 0});
+    else
+        add_edit(w, before_space(w, n->begin), n->end, (struct sl_slice){NULL, 0});
 }
 
 static int order_edits(const void *a, const void *b)
@@ -467,6 +470,7 @@ static enum sl_status write_content(const struct sl_item *item, struct sl_conten
 {
     struct sl_slice out = sl_ccda_gather(content->ccda, item, arena);
     content->replacement = (struct sl_slice){NULL, 0};
+    content->written = out;
     if (!out.ptr)
         return SL_NO_MEMORY;
     if (sl_slice_eq(out, content->bytes))

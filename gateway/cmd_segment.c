@@ -69,6 +69,16 @@ static enum sl_status edit_bundle(struct sl_offline *offline, struct sl_edits *e
 
 /* ---- Writing ---- */
 
+/* A document that came as XML goes out as XML. */
+static enum sl_status gather_xml(
+    const struct sl_offline_text *text, const struct sl_edits *edits, struct sl_blocks *out)
+{
+    const struct sl_content *content = text->item->content_count ? &text->item->contents[0] : NULL;
+    if (content && !sl_edit_is_cut(edits, content->data))
+        sl_blocks_add(out, content->written.ptr ? content->written : content->bytes);
+    return out->failed ? SL_NO_MEMORY : SL_OK;
+}
+
 static enum sl_status gather_text(struct sl_offline *offline, struct sl_offline_text *text, struct sl_blocks *out)
 {
     if (!text->bundle && !entry_goes(text->item))
@@ -80,6 +90,8 @@ static enum sl_status gather_text(struct sl_offline *offline, struct sl_offline_
         SL_TRY(edit_bundle(offline, edits, text->doc));
     else
         SL_TRY(sl_segment_edit(text->item, edits, offline->arena));
+    if (text->xml)
+        return gather_xml(text, edits, out);
     SL_TRY(sl_edit_gather(edits, 0, out));
     sl_blocks_add(out, SL_LIT("\n"));
     return out->failed ? SL_NO_MEMORY : SL_OK;

@@ -2,6 +2,7 @@
 /* The offline door: see offline.h. */
 #include "offline.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include "sluice/register.h"
@@ -11,6 +12,7 @@
 #define INPUT_LIMIT ((size_t)2 << 30)
 #define ARENA_LIMIT ((size_t)64 << 30)
 #define LABEL_ROUNDS 8u
+#define XML_LIMIT ((size_t)64 << 20)
 
 static enum sl_status offline_init(struct sl_offline *offline)
 {
@@ -94,6 +96,48 @@ static enum sl_status visit_lines(
     return SL_OK;
 }
 
+/* ---- A document of XML: the attachment of a DocumentReference ---- */
+
+static bool is_xml(struct sl_slice text)
+{
+    struct sl_slice mark = SL_LIT("\xef\xbb\xbf");
+    if (sl_slice_starts(text, mark))
+        text = sl_slice_from(text, mark.len);
+    while (text.len && strchr(" \t\r\n", text.ptr[0]))
+        text = sl_slice_from(text, 1);
+    return text.len && text.ptr[0] == '<';
+}
+
+static void add_base64(struct sl_buffer *out, struct sl_slice bytes)
+{
+    size_t size = (bytes.len + 2) / 3 * 4;
+    char *to = sl_buffer_reserve(out, size + 1);
+    if (to)
+        out->len += (size_t)EVP_EncodeBlock((unsigned char *)to, (const unsigned char *)bytes.ptr, (int)bytes.len);
+}
+
+/* The same path for all: a C-CDA by itself is segmented as one in a record is. */
+static enum sl_status wrap_xml(struct sl_offline *offline, struct sl_slice xml, struct sl_slice *out)
+{
+    struct sl_buffer json;
+    if (xml.len > XML_LIMIT)
+        return SL_LIMIT;
+    sl_buffer_init(&json, xml.len * 2 + 4096);
+    sl_buffer_add(&json, SL_LIT("{\"resourceType\":\"DocumentReference\",\"id\":\"document\",\"status\":\"current\""));
+    if (offline->patient.len) {
+        sl_buffer_add(&json, SL_LIT(",\"subject\":{\"reference\":"));
+        sl_buffer_json_string(&json, offline->patient);
+        sl_buffer_add(&json, SL_LIT("}"));
+    }
+    sl_buffer_add(&json, SL_LIT(",\"content\":[{\"attachment\":{\"contentType\":\"application/xml\",\"data\":\""));
+    add_base64(&json, xml);
+    sl_buffer_add(&json, SL_LIT("\"}}]}"));
+    *out = sl_arena_copy(offline->arena, sl_buffer_slice(&json));
+    bool failed = sl_buffer_failed(&json) || !out->ptr;
+    sl_buffer_fini(&json);
+    return failed ? SL_NO_MEMORY : SL_OK;
+}
+
 static enum sl_status visit_file(struct sl_offline *offline, const char *path, text_visitor visit, bool *ndjson)
 {
     struct sl_slice text;
@@ -106,7 +150,10 @@ static enum sl_status visit_file(struct sl_offline *offline, const char *path, t
     }
     if (blank(text)) /* no lines: what is segmented to nothing can be segmented again */
         return SL_OK;
-    bool lines = is_ndjson(offline, text);
+    offline->xml = is_xml(text);
+    if (offline->xml)
+        SL_TRY(wrap_xml(offline, text, &text));
+    bool lines = !offline->xml && is_ndjson(offline, text);
     if (ndjson)
         *ndjson = lines;
     if (lines)
@@ -312,6 +359,7 @@ static enum sl_status make_pass(struct sl_offline *offline)
 static enum sl_status load_files(struct sl_offline *offline, const struct sl_cli *cli)
 {
     size_t count = 0;
+    offline->patient = sl_slice_of(sl_cli_value(cli, "patient"));
     SL_TRY(load_programs(offline, cli));
     SL_TRY(load_register(offline, cli));
     SL_TRY(make_pass(offline));
@@ -371,6 +419,7 @@ static enum sl_status visit_input(struct sl_offline *offline, const struct sl_do
     if (!text)
         return SL_NO_MEMORY;
     text->doc = doc;
+    text->xml = offline->xml;
     text->bundle = is_type(doc, 0, SL_LIT("Bundle"));
     if (offline->last)
         offline->last->next = text;

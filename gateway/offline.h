@@ -14,6 +14,7 @@
 struct sl_offline_text {
     const struct sl_doc *doc;
     bool bundle;
+    bool xml;             /* a document of its own, here as the attachment of a DocumentReference */
     struct sl_item *item; /* of a single resource; a Bundle's items carry their doc */
     struct sl_offline_text *next;
 };
@@ -33,6 +34,8 @@ struct sl_offline {
     struct sl_pass *pass;
     struct sl_offline_text *first, *last;
     bool ndjson;
+    struct sl_slice patient; /* of --patient */
+    bool xml;                /* the file being read is XML */
 };
 
 /* Options that `segment`, `label` and `policy explain` share; SL_OFFLINE_OPTIONS rows. */
@@ -43,6 +46,7 @@ struct sl_offline {
             false}, \
         {"register", SL_OPTION_ONE, "FILE", "entries of the officer's register, YAML", false}, \
         {"store", SL_OPTION_ONE, "DIR", "a policy store, for the register in it", false}, \
+        {"patient", SL_OPTION_ONE, "REF", "whom a C-CDA document is about (Patient/ID), for consents", false}, \
         {"context", SL_OPTION_MANY, "FILE…", "more records, used for labels only", false}
 #define SL_OFFLINE_DECIDE_OPTIONS \
     {"as", SL_OPTION_ONE, "PARTY", "the party that asks, as the policy names it", true}, \

@@ -38,7 +38,8 @@ struct sl_content {
     /* Set by segmentation: base64 in quotes that goes out in the place of `data`, which goes as it is if this is empty.
      * Hash and size of content that can be segmented never go (segment.c). */
     struct sl_slice replacement;
-    struct sl_ccda *ccda; /* of a C-CDA: what is known of its parts; NULL: it is none, or its data is not here */
+    struct sl_slice written; /* and what it decodes to; ptr NULL: not written yet */
+    struct sl_ccda *ccda;    /* of a C-CDA: what is known of its parts; NULL: it is none, or its data is not here */
 };
 
 /* Base64 (RFC 4648, with padding), white space between characters allowed, as FHIR's base64Binary. False: it is none,
