@@ -36,6 +36,7 @@ struct sl_offline {
     bool ndjson;
     struct sl_slice patient; /* of --patient */
     bool xml;                /* the file being read is XML */
+    const char *out, *manifest; /* files to write; NULL: standard output, and none */
 };
 
 /* Options that `segment`, `label` and `policy explain` share; SL_OFFLINE_OPTIONS rows. */
