@@ -12,6 +12,7 @@
 #include "sluice/r4.h"
 #include "sluice/register.h"
 #include "terminology.h"
+#include "words.h"
 
 struct sl_security_rule { /* a label found in meta.security or inline; of notes: their type */
     struct sl_slice system, code;
@@ -36,8 +37,13 @@ struct sl_earning {
     struct sl_classes draft;             /* unsigned AI content */
     struct sl_classes text;              /* free text: narrative, notes, comments */
     struct sl_classes unread;            /* attachments that cannot be read */
+    struct sl_classes unread_unknown;    /* the same, and nobody knows whose they are */
     struct sl_classes unclassified;      /* a code nobody knows */
     struct sl_classes by_visit;          /* of an Encounter or EpisodeOfCare, they pass to all that hangs on it */
+
+    /* By words, a lexicon's. NULL: none are looked for. */
+    const struct sl_words *words;
+    struct sl_classes by_mention[SL_MENTIONS];
 
     /* By an entry of the officer's register of that kind. */
     struct sl_classes registered[SL_REGISTER_KINDS];

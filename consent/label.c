@@ -27,6 +27,7 @@ const char *sl_why_text(enum sl_why why)
         [SL_WHY_REFERENCE] = "reference",
         [SL_WHY_DRAFT] = "draft",
         [SL_WHY_TEXT] = "free-text",
+        [SL_WHY_WORDS] = "words",
         [SL_WHY_UNREAD] = "unread",
         [SL_WHY_UNCLASSIFIED] = "unclassified",
         [SL_WHY_MODIFIER] = "modifier-extension",

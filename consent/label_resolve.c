@@ -788,8 +788,10 @@ static void follow_defining(struct resolving *re, struct labelled *from, const s
 static struct sl_classes lends(const struct resolving *re, const struct edge *e)
 {
     struct sl_classes lent = sl_label_but_not(e->from, &e->to->item.classes);
-    for (unsigned i = 0; i < SL_CLASS_WORDS && e->notes; i++)
-        lent.word[i] &= re->earning->notes.word[i];
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++) {
+        lent.word[i] &= ~re->earning->unread_unknown.word[i]; /* a doubt about the target's source */
+        lent.word[i] &= e->notes ? re->earning->notes.word[i] : ~(uint64_t)0;
+    }
     return lent;
 }
 
@@ -942,6 +944,28 @@ static bool judge_labels(struct resolving *re)
     return earned;
 }
 
+/* What nobody can read, of a source nobody knows, may be a program's. Of what is reached by route alone, the record
+ * that points there has the source. */
+static bool may_hide_program(const struct resolving *re, const struct labelled *item, const struct sl_classes *classes)
+{
+    return !item->known && item->item.source == SL_SOURCE_UNKNOWN &&
+           !(sl_r4_facts(item->item.type) & (SL_R4_BY_ROUTE | SL_R4_DIRECTORY)) &&
+           sl_classes_meet(classes, &re->earning->unread);
+}
+
+static void doubt_unread(struct resolving *re)
+{
+    if (sl_classes_empty(&re->earning->unread_unknown))
+        return;
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
+        struct sl_classes doubt = sl_label_but_not(item, &re->earning->unread_unknown);
+        if (!may_hide_program(re, item, &item->item.classes) || sl_classes_empty(&doubt))
+            continue;
+        sl_classes_join(&item->item.classes, &doubt);
+        sl_reason_push(re->arena, &item->item.reasons, &doubt, SL_WHY_UNKNOWN_ORIGIN, 0, SL_LIT("unread"));
+    }
+}
+
 static void find_classes(struct resolving *re)
 {
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next))
@@ -962,6 +986,7 @@ static void find_classes(struct resolving *re)
         settle(re, &re->defined, pass_defined);
     }
     give_reasons(re);
+    doubt_unread(re);
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next))
         if (item->mark)
             sl_label_explain(re->labeller, item);
@@ -1178,6 +1203,18 @@ static void settle_pieces(struct resolving *re, const struct sl_item *item)
     re->piece_count = kept;
 }
 
+/* The same doubt about what is unread in a part, of its own or lent by what it leads to. */
+static void doubt_pieces(struct resolving *re, const struct labelled *item)
+{
+    struct sl_classes doubt = sl_label_but_not(item, &re->earning->unread_unknown);
+    for (size_t i = 0, count = re->piece_count; i < count && !sl_classes_empty(&doubt); i++) {
+        struct piece p = re->pieces[i];
+        if (may_hide_program(re, item, &p.classes))
+            add_piece(
+                re, (struct piece){p.part, p.span, doubt, SL_WHY_UNKNOWN_ORIGIN, SL_LIT("unread"), NULL, NULL, 0});
+    }
+}
+
 static void make_parts(struct resolving *re, struct sl_item *item)
 {
     if (!re->piece_count)
@@ -1230,6 +1267,7 @@ static void find_parts(struct resolving *re)
                 add_mention(re, item, &item->item.references[i]);
         if (sl_label_is_presence(item->item.type) && item->item.source_uri.len)
             add_registrar(re, item);
+        doubt_pieces(re, item);
         make_parts(re, &item->item);
         if (sl_ccda_settle(re->labeller, &item->item) != SL_OK)
             return; /* the arena has failed, and with it the whole */

@@ -49,7 +49,8 @@ struct nested {
 /* Kept from one resource to the next, so that vectors grow once. */
 struct walk_scratch {
     struct frame stack[STACK_DEPTH];
-    struct vector references, unknown, signatures, counts, texts, patients, named, authors, contents, inlines, nested;
+    struct vector references, unknown, signatures, counts, texts, patients, named, authors, contents, inlines, wordings,
+        nested;
 };
 
 struct walk {
@@ -67,6 +68,9 @@ struct walk {
     bool note;            /* it can be a note kept apart */
     bool unnamed_patient; /* a patient by identifier or display alone */
     bool too_deep;
+    bool words;                         /* are looked for in this resource */
+    bool judged;                        /* the code just read stands in a list: what it means is settled */
+    uint32_t judged_display;            /* of a code of the concept being read that does; 0: none */
     uint32_t modifier;                  /* the span of a modifierExtension */
     uint32_t status, doc_status, rules; /* root members; 0: none */
 };
@@ -177,6 +181,14 @@ static void earn_text(struct walk *w, uint32_t span, uint32_t cut)
 {
     add_span(w, &w->scratch->texts, span);
     earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_TEXT}, &w->earning->text);
+}
+
+/* Words about something sensitive classify what is cut for it. */
+static inline void note_words(struct walk *w, uint32_t span, uint32_t cut, enum sl_content_kind kind, bool whole)
+{
+    struct wording *wording = w->words ? vector_add(w, &w->scratch->wordings, sizeof *wording) : NULL;
+    if (wording)
+        *wording = (struct wording){.span = span, .cut = cut, .kind = kind, .whole = whole || w->whole};
 }
 
 /* Where a value stands: whether it classifies the whole, and what is cut for it. */
@@ -298,14 +310,25 @@ static bool read_code(
             .why = note ? SL_WHY_NOTE_TYPE : SL_WHY_CODE};
         earn(w, &find, hits[i].weak ? &e->weak_by_category[hits[i].category] : &e->by_category[hits[i].category]);
     }
-    return count || apart || sl_terminology_knows(e->terminology, number, code);
+    w->judged = count || apart;
+    return w->judged || sl_terminology_knows(e->terminology, number, code);
+}
+
+/* The words beside a code say what the code says, and a code that is judged has said it. */
+static void note_display(struct walk *w, const struct place *place, uint32_t display, bool judged)
+{
+    if (judged)
+        w->judged_display = display;
+    else if (display)
+        note_words(w, display, place->cut, SL_CONTENT_PLAIN, place->flags & FRAME_DEFINES);
 }
 
 /* Reads a Coding. *plain is cleared if it holds more than a walk by frames would find nothing in. */
 static bool read_coding(struct walk *w, const struct place *place, uint32_t i, bool *plain)
 {
     const struct sl_span *spans = w->spans;
-    uint32_t system = 0, code = 0, number = 0;
+    uint32_t system = 0, code = 0, number = 0, display = 0;
+    bool known = false;
     for (uint32_t c = i + 1; c < spans[i].next; c = spans[c].next) {
         bool string = spans[c].type == SL_SPAN_STRING && !(spans[c].flags & SL_SPAN_SIBLING);
         if (spans[c].name == SL_NAME_system && string)
@@ -314,20 +337,22 @@ static bool read_coding(struct walk *w, const struct place *place, uint32_t i, b
             code = c;
         else if (spans[c].name == SL_NAME_code && spans[c].type == SL_SPAN_NUMBER)
             number = c; /* no FHIR, and cut; but what it says counts */
-        else if (!string || (spans[c].name != SL_NAME_display && spans[c].name != SL_NAME_version))
+        else if (spans[c].name == SL_NAME_display && string)
+            display = c;
+        else if (!string || spans[c].name != SL_NAME_version)
             *plain = false;
     }
     *plain = *plain && !number;
-    if (number && !code)
-        return read_code(w, place, i, text_of(w, system), sl_span_text(w->doc, number));
-    if (code == 0)
-        return false;
+    w->judged = false;
     bool meta = place->element->parent == SL_R4_Meta && place->element->name == SL_NAME_security;
-    if (meta || place->element->name == SL_NAME_securityLabel) {
+    if (code && (meta || place->element->name == SL_NAME_securityLabel)) {
         read_label(w, meta ? LABEL_META : LABEL_ELEMENT, i, w->item->item.span, text_of(w, system), text_of(w, code));
         return true;
     }
-    return read_code(w, place, i, text_of(w, system), text_of(w, code));
+    if (code || number)
+        known = read_code(w, place, i, text_of(w, system), code ? text_of(w, code) : sl_span_text(w->doc, number));
+    note_display(w, place, display, w->judged);
+    return known;
 }
 
 /* Where words alone do not do: what a thing is must be coded. */
@@ -358,11 +383,23 @@ static void earn_unclassified(struct walk *w, uint32_t span)
     earn(w, &(struct find){.whole = true, .span = span, .why = SL_WHY_UNCLASSIFIED}, &w->earning->unclassified);
 }
 
+/* Does one of the two begin with the other, whatever their case? Versions of a display differ by what stands behind:
+ * "Depression screening", "Depression screening (procedure)". */
+static bool is_same_wording(const struct walk *w, uint32_t a, uint32_t b)
+{
+    struct sl_slice x = sl_span_raw(w->doc, a), y = sl_span_raw(w->doc, b);
+    size_t len = x.len < y.len ? x.len : y.len;
+    struct sl_slice rest = sl_slice_from(x.len < y.len ? y : x, len);
+    return len >= 4 && strncasecmp(x.ptr, y.ptr, len) == 0 && (rest.len == 0 || sl_slice_starts(rest, SL_LIT(" (")));
+}
+
 static uint32_t visit_concept(struct walk *w, uint32_t i, const struct place *place)
 {
     const struct sl_span *spans = w->spans;
     const struct sl_r4_element *e = place->element;
     bool plain = true, known = false, coded = false;
+    uint32_t text = 0;
+    w->judged_display = 0;
     for (uint32_t c = i + 1; c < spans[i].next; c = spans[c].next) {
         if (spans[c].name == SL_NAME_coding && spans[c].type == SL_SPAN_ARRAY && !(spans[c].flags & SL_SPAN_SIBLING)) {
             for (uint32_t k = c + 1; k < spans[c].next; k = spans[k].next) {
@@ -372,11 +409,15 @@ static uint32_t visit_concept(struct walk *w, uint32_t i, const struct place *pl
                     plain = false;
                 coded = true;
             }
-        } else if (spans[c].name != SL_NAME_text || spans[c].type != SL_SPAN_STRING ||
-                   spans[c].flags & SL_SPAN_SIBLING) {
+        } else if (spans[c].name == SL_NAME_text && spans[c].type == SL_SPAN_STRING &&
+                   !(spans[c].flags & SL_SPAN_SIBLING)) {
+            text = c;
+        } else {
             plain = false;
         }
     }
+    if (text && !(w->judged_display && is_same_wording(w, text, w->judged_display)))
+        note_words(w, text, place->cut, SL_CONTENT_PLAIN, place->flags & FRAME_DEFINES);
     if (!known && (coded ? must_be_known(w, e) : must_be_coded(w, e)))
         earn_unclassified(w, i);
     if (plain)
@@ -410,13 +451,14 @@ static void add_patient(
         w->unnamed_patient = true;
 }
 
-static void note_reference(struct walk *w, const struct place *place, uint32_t i, struct sl_slice written)
+static const struct sl_reference *note_reference(
+    struct walk *w, const struct place *place, uint32_t i, struct sl_slice written)
 {
     const struct sl_r4_element *e = place->element;
     struct target target = sl_target_read(w->labeller, written, w->item->base);
     struct sl_reference *r = vector_add(w, &w->scratch->references, sizeof *r);
     if (!r)
-        return;
+        return NULL;
     *r = (struct sl_reference){.span = i,
         .element = place->cut,
         .type = target.type,
@@ -430,6 +472,7 @@ static void note_reference(struct walk *w, const struct place *place, uint32_t i
         add_patient(w, e, r, written);
     if (e->flags & SL_R4_AUTHOR && r->target.len)
         add_slice(w, &w->scratch->authors, r->target);
+    return r;
 }
 
 /* A URI that names a record, by its URL or as "#id", is a reference by another name. */
@@ -439,22 +482,33 @@ static void add_uri(struct walk *w, const struct place *place, uint32_t i)
     const char *version = uri.len && place->element->node == SL_R4_canonical ? memchr(uri.ptr, '|', uri.len) : NULL;
     if (version)
         uri.len = (size_t)(version - uri.ptr);
-    note_reference(w, place, i, uri);
+    (void)note_reference(w, place, i, uri);
+}
+
+/* What a reference to a person shows is a name: that of a medicine or a street word is a coincidence. */
+static bool is_person(const struct sl_reference *r)
+{
+    return r->patient || r->type == SL_R4_Patient || r->type == SL_R4_Practitioner || r->type == SL_R4_RelatedPerson ||
+           r->type == SL_R4_Person;
 }
 
 static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *place)
 {
     const struct sl_span *spans = w->spans;
-    uint32_t text = 0;
+    uint32_t text = 0, display = 0;
     bool plain = true;
     for (uint32_t c = i + 1; c < spans[i].next; c = spans[c].next) {
         bool string = spans[c].type == SL_SPAN_STRING && !(spans[c].flags & SL_SPAN_SIBLING);
         if (string && spans[c].name == SL_NAME_reference)
             text = c;
-        else if (!string || (spans[c].name != SL_NAME_display && spans[c].name != SL_NAME_type))
+        else if (string && spans[c].name == SL_NAME_display)
+            display = c;
+        else if (!string || spans[c].name != SL_NAME_type)
             plain = false;
     }
-    note_reference(w, place, i, text_of(w, text));
+    const struct sl_reference *r = note_reference(w, place, i, text_of(w, text));
+    if (display && r && !is_person(r))
+        note_words(w, display, place->cut, SL_CONTENT_PLAIN, r->kind == SL_REF_DEFINING);
     if (plain)
         return spans[i].next;
     push(w, i, SL_R4_Reference, place->element, place->flags, place->cut);
@@ -638,6 +692,34 @@ static uint32_t visit_object(struct walk *w, uint32_t i, const struct sl_r4_elem
     return w->too_deep ? w->spans[i].next : i + 1;
 }
 
+/* Words that stand by themselves. Those of codings, concepts and references are noted where these are read; what a
+ * questionnaire asks is asked of all. */
+static void read_words(struct walk *w, uint32_t i, uint32_t cut, const struct sl_r4_element *e)
+{
+    switch (e->parent) {
+    case SL_R4_Coding:
+    case SL_R4_CodeableConcept:
+    case SL_R4_Reference:
+    case SL_R4_QuestionnaireResponse_item:
+        break;
+    case SL_R4_Narrative:
+        if (e->name == SL_NAME_div)
+            note_words(w, i, w->top->cut, SL_CONTENT_HTML, false);
+        break;
+    case SL_R4_Attachment:
+        note_words(w, i, w->top->cut, SL_CONTENT_PLAIN, false); /* what cannot be read is what its title says */
+        break;
+    case SL_R4_DocumentReference:
+    case SL_R4_DocumentManifest:
+    case SL_R4_Composition:
+        note_words(w, i, cut, SL_CONTENT_PLAIN, true);
+        break;
+    default:
+        note_words(w, i, cut, SL_CONTENT_PLAIN, false);
+        break;
+    }
+}
+
 static void visit_scalar(struct walk *w, uint32_t i, const struct sl_r4_element *e)
 {
     const struct frame *f = w->top;
@@ -646,6 +728,8 @@ static void visit_scalar(struct walk *w, uint32_t i, const struct sl_r4_element 
         return;
     if (e->flags & SL_R4_TEXT && !(f->flags & FRAME_TEXT))
         earn_text(w, i, cut);
+    if (w->words && (e->flags & (SL_R4_TEXT | SL_R4_STRING) || e->node == SL_R4_xhtml))
+        read_words(w, i, cut, e);
     if (e->flags & SL_R4_DATE) {
         mark_date(w, i);
         note_date(&w->item->item.date_from, text_of(w, i));
@@ -712,7 +796,7 @@ static inline bool is_single(const struct sl_span *s, const struct sl_r4_element
     }
 }
 
-#define WATCHED (SL_R4_TEXT | SL_R4_DATE | SL_R4_ATTACHMENT | SL_R4_CODED | SL_R4_COUNTED)
+#define WATCHED (SL_R4_TEXT | SL_R4_STRING | SL_R4_DATE | SL_R4_ATTACHMENT | SL_R4_CODED | SL_R4_COUNTED)
 
 static inline uint32_t visit(struct walk *w, uint32_t i)
 {
@@ -730,7 +814,7 @@ static inline uint32_t visit(struct walk *w, uint32_t i)
         return skip_unknown(w, i);
     if (!(e->flags & SL_R4_PRIMITIVE))
         return visit_object(w, i, e);
-    if (e->flags & WATCHED || e->reference)
+    if (e->flags & WATCHED || e->reference || e->node == SL_R4_xhtml)
         visit_scalar(w, i, e);
     return i + 1;
 }
@@ -929,6 +1013,8 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
         unsigned facts = sl_r4_facts(item->item.type);
         w.whole = facts & SL_R4_WHOLE;
         w.note = sl_note_capable(w.earning, item->item.type);
+        w.words = w.earning->words && !(facts & SL_R4_DIRECTORY);
+        w.scratch->wordings.count = 0;
         walk_members(&w);
         if (w.note)
             sl_label_note(labeller, item);
@@ -937,6 +1023,9 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
         const char *modified = judge_modifiers(&w);
         why = why ? why : modified;
         take_lists(&w);
+        const struct vector *wordings = &w.scratch->wordings;
+        const char *unsearched = w.words ? sl_label_words(labeller, item, wordings->items, wordings->count) : NULL;
+        why = why ? why : unsearched;
     }
     if (!item->scoped && item->item.id.len)
         item->mark = sl_registered_find(labeller->registered, item->item.type, item->item.id);

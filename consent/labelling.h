@@ -78,6 +78,7 @@ struct absent {
 #define STACK_DEPTH 132u  /* containers within containers; deeper resources are not labelled */
 
 struct walk_scratch;
+struct words_cache;
 
 /* Where the terminology keeps the codes of scored instruments. */
 struct sl_instrument_codes {
@@ -109,6 +110,7 @@ struct sl_labeller {
     sl_system system_act, system_level;    /* v3-ActCode, v3-Confidentiality */
     struct walk_scratch *scratch;
     struct sl_instrument_codes instruments;
+    struct words_cache *words; /* made with the first words */
 };
 
 /* ---- label.c ---- */
@@ -223,6 +225,18 @@ static inline bool sl_label_is_presence(sl_r4_node type)
 {
     return type == SL_R4_Patient || type == SL_R4_Person || type == SL_R4_RelatedPerson || type == SL_R4_Coverage;
 }
+/* ---- label_words.c ---- */
+
+/* Words that are to be searched. */
+struct wording {
+    uint32_t span, cut;
+    enum sl_content_kind kind;
+    bool whole; /* they say what the whole resource is */
+};
+/* Searches them and the contents of the item, and gives it the classes that words earn. Why it cannot be labelled, if
+ * they could not be searched; NULL: they were. */
+const char *sl_label_words(
+    struct sl_labeller *labeller, struct labelled *item, const struct wording *wordings, uint32_t count);
 
 /* ---- label_walk.c ---- */
 

@@ -75,8 +75,8 @@ static enum sl_status gather_folder(
     return status;
 }
 
-/* `terminology:` of policy.yaml; NULL where there is none, or the file is unreadable (which is reported later). */
-static const struct sl_yaml *terminology_folder(struct gathering *g)
+/* What a key of policy.yaml says; NULL where there is none, or the file is unreadable (which is reported later). */
+static const struct sl_yaml *named_in_policy(struct gathering *g, const char *key)
 {
     for (size_t i = 0; i < g->count; i++) {
         const struct sl_yaml *root = NULL;
@@ -84,32 +84,54 @@ static const struct sl_yaml *terminology_folder(struct gathering *g)
         if (!sl_slice_eq(g->files[i].path, SL_LIT("policy.yaml")))
             continue;
         if (sl_yaml_parse(&quiet, g->files[i].text, &root) == SL_OK)
-            return sl_yaml_get(root, "terminology");
+            return sl_yaml_get(root, key);
     }
     return NULL;
 }
 
-/* The code lists, from the folder that policy.yaml names, relative to the policy's. */
-static enum sl_status gather_terminology(struct gathering *g, const char *directory)
+/* Lists that policy.yaml names by their folder, seen from its own. */
+struct named_folder {
+    const char *key;
+    struct sl_slice prefix;
+    const char *fix;
+};
+
+static enum sl_status gather_named(
+    struct gathering *g, const char *directory, const struct named_folder *kind, const struct sl_yaml *named)
 {
-    const struct sl_yaml *named = terminology_folder(g);
     struct sl_yaml_source quiet = {.arena = g->arena, .file = SL_LIT("policy.yaml")};
-    struct sl_slice folder = named ? sl_yaml_text(&quiet, named) : SL_LIT("");
+    struct sl_slice folder = sl_yaml_text(&quiet, named);
     if (!folder.len)
         return SL_OK;
     struct sl_slice path = sl_arena_printf(g->arena, "%s/%.*s", directory, SL_FMT(folder));
     if (!path.ptr)
         return SL_NO_MEMORY;
     struct sl_issue *before = g->issues ? g->issues->last : NULL;
-    enum sl_status status = gather_folder(g, path.ptr, SL_LIT("terminology/"), SL_LIT(".csv"), CSV_BYTES, 0);
+    enum sl_status status = gather_folder(g, path.ptr, kind->prefix, SL_LIT(".csv"), CSV_BYTES, 0);
     if (status == SL_MISSING && g->issues && g->issues->last != before) {
         struct sl_issue *issue = g->issues->last;
         issue->file = quiet.file;
         issue->line = named->line;
         issue->column = named->column;
-        issue->fix = SL_LIT("Name the folder of code lists here, seen from this one; or copy it to this place.");
+        issue->fix = sl_slice_of(kind->fix);
     }
     return status;
+}
+
+/* The code lists and the lexicon. A site names a folder of its own beside the shipped one: a list of two. */
+static enum sl_status gather_lists(struct gathering *g, const char *directory)
+{
+    static const struct named_folder kinds[] = {
+        {"terminology", {"terminology/", 12},
+            "Name the folder of code lists here, seen from this one; or copy it to this place."},
+        {"lexicon", {"lexicon/", 8}, "Name the folder of words here, seen from this one; or copy it to this place."}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const struct sl_yaml *named = named_in_policy(g, kinds[k].key);
+        const struct sl_yaml *at = named && named->kind == SL_YAML_LIST ? named->first : named;
+        for (; at; at = at == named ? NULL : at->next)
+            SL_TRY(gather_named(g, directory, &kinds[k], at));
+    }
+    return SL_OK;
 }
 
 enum sl_status sl_policy_load(const char *directory, struct sl_issues *issues, struct sl_policy **out)
@@ -125,7 +147,7 @@ enum sl_status sl_policy_load(const char *directory, struct sl_issues *issues, s
     status = gather_folder(&g, directory, SL_LIT(""), SL_LIT(".yaml"), SL_YAML_BYTES, FOLDER_DEPTH);
     if (status != SL_OK)
         goto out;
-    status = gather_terminology(&g, directory);
+    status = gather_lists(&g, directory);
     if (status != SL_OK)
         goto out;
     status = sl_policy_load_files(g.files, g.count, issues, out);
@@ -218,7 +240,7 @@ static enum sl_layer read_layer(const struct sl_policy_source *source)
 static void read_head(struct sl_policy *policy, const struct sl_policy_source *source)
 {
     static const char *const keys[] = {
-        "title", "version", "terminology", "notice", "denials-in-emergency", "inline-labels", NULL};
+        "title", "version", "terminology", "lexicon", "notice", "denials-in-emergency", "inline-labels", NULL};
     static const char *const notice_keys[] = {"version", "statement", "short", NULL};
     static const struct sl_slice ways[] = {{"give-way", 8}, {"bind", 4}};
     if (!sl_yaml_check_keys(&source->yaml, source->root, keys))
@@ -293,12 +315,24 @@ static enum sl_status load_terminology(struct sl_policy *policy, struct sl_issue
     return SL_OK;
 }
 
+static enum sl_status load_words(struct sl_policy *policy, struct sl_issues *issues)
+{
+    enum sl_status status = sl_words_load(policy->files, policy->file_count, issues, &policy->words);
+    if (status == SL_NO_MEMORY)
+        return status;
+    if (status != SL_OK && !issues->errors)
+        sl_issue_add(issues, SL_GRADE_ERROR, "bad-lexicon", "The lexicon cannot be read.");
+    policy->earning.words = policy->words;
+    return SL_OK;
+}
+
 static enum sl_status compile(
     struct sl_policy *policy, const struct sl_policy_file *files, size_t count, struct sl_issues *issues)
 {
     SL_TRY(copy_files(policy, files, count, issues));
     SL_TRY(make_digest(policy));
     SL_TRY(load_terminology(policy, issues));
+    SL_TRY(load_words(policy, issues));
     SL_TRY(parse_sources(policy, issues));
     SL_TRY(sl_policy_read(policy));
     if (!issues->errors)
@@ -370,6 +404,7 @@ void sl_policy_unref(struct sl_policy *policy)
 {
     if (!policy || atomic_fetch_sub_explicit(&policy->references, 1, memory_order_acq_rel) != 1)
         return;
+    sl_words_free(policy->words);
     sl_terminology_free(policy->terminology);
     sl_arena_free(policy->arena);
     free(policy);

@@ -144,6 +144,7 @@ struct sl_policy {
 
     struct sl_earning earning;
     struct sl_terminology *terminology;
+    struct sl_words *words; /* NULL: it has no lexicon */
 };
 
 /* policy_read.c: the sections of every source, in the order classes, parties, consents, label sets, rules, scenarios.

@@ -292,15 +292,38 @@ static void earn_by_categories(struct reader *r, const struct sl_policy_source *
 static void earn_by_origin(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
-    static const struct sl_slice words[] = {{"program", 7}, {"unknown-with-candidate-code", 27}};
+    static const struct sl_slice words[] = {
+        {"program", 7}, {"unknown-with-candidate-code", 27}, {"unknown-with-unread", 19}};
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
         struct sl_slice word = sl_yaml_text(&source->yaml, item);
         if (sl_slice_eq(word, words[0]))
             sl_classes_add(&r->policy->earning.program, bit);
         else if (sl_slice_eq(word, words[1]))
             sl_classes_add(&r->policy->earning.unknown_candidate, bit);
+        else if (sl_slice_eq(word, words[2]))
+            sl_classes_add(&r->policy->earning.unread_unknown, bit);
         else if (word.len)
-            unknown_word(source, item, "unknown-origin", "origin", words, 2);
+            unknown_word(source, item, "unknown-origin", "origin", words, 3);
+    }
+}
+
+/* Topics of the lexicon; or that a topic is only denied, or the family's. */
+static void earn_by_words(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
+{
+    if (at && !r->policy->words)
+        sl_yaml_issue(&source->yaml, at, false, "missing-lexicon", "There is no lexicon: policy.yaml names none.");
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_slice word = sl_yaml_text(&source->yaml, item), names[SL_MENTIONS];
+        unsigned found = SL_MENTIONS;
+        for (unsigned i = 0; i < SL_MENTIONS; i++) {
+            names[i] = sl_mention_name((enum sl_mention)i);
+            found = sl_slice_eq(word, names[i]) ? i : found;
+        }
+        if (found < SL_MENTIONS)
+            sl_classes_add(&r->policy->earning.by_mention[found], bit);
+        else if (word.len)
+            unknown_word(source, item, "unknown-topic", "topic of the lexicon", names, SL_MENTIONS);
     }
 }
 
@@ -332,7 +355,7 @@ static enum sl_status read_earning(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
     static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "origin",
-        "register", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
+        "register", "words", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
     struct sl_earning *earning = &r->policy->earning;
     if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -341,6 +364,7 @@ static enum sl_status read_earning(
     earn_by_categories(r, source, sl_yaml_get(map, "weak-categories"), earning->weak_by_category, bit);
     earn_by_origin(r, source, sl_yaml_get(map, "origin"), bit);
     earn_by_register(r, source, sl_yaml_get(map, "register"), bit);
+    earn_by_words(r, source, sl_yaml_get(map, "words"), bit);
     earn_if(source, map, "draft", &earning->draft, bit);
     earn_if(source, map, "text", &earning->text, bit);
     earn_if(source, map, "unread", &earning->unread, bit);

@@ -75,6 +75,7 @@ enum sl_why {
     SL_WHY_REFERENCE,      /* by a defining reference, or a mention */
     SL_WHY_DRAFT,          /* unsigned, written by AI */
     SL_WHY_TEXT,           /* free text, by its place alone */
+    SL_WHY_WORDS,          /* a term of the lexicon, in words beside codes or in free text */
     SL_WHY_UNREAD,         /* an attachment nobody here can read */
     SL_WHY_UNCLASSIFIED,   /* a code nobody knows */
     SL_WHY_MODIFIER,       /* an unknown modifierExtension */
