@@ -495,7 +495,7 @@ static void mark_contained(struct segmenter *s, const struct sl_item *item, cons
 static bool points_home(struct segmenter *s, const struct sl_item *item)
 {
     for (uint32_t r = 0; r < item->reference_count; r++)
-        if (item->references[r].item == item->container &&
+        if (item->references[r].item == item->container && sl_slice_eq(item->references[r].target, SL_LIT("#")) &&
             sl_cutting_shows(&s->cutting, item, item->references[r].span))
             return true;
     return false;

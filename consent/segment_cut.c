@@ -105,6 +105,13 @@ static const struct sl_r4_element *element_of(const struct sl_doc *doc, const st
     return parent->node ? sl_r4_element(parent->node, doc->spans[child].name) : NULL;
 }
 
+/* Is it the '_' half of a primitive, or one entry of an array of them? */
+static bool is_half(const struct sl_doc *doc, const struct sl_step *parent, uint32_t child)
+{
+    const struct sl_span *array = &doc->spans[parent->span];
+    return (doc->spans[child].flags | (array->type == SL_SPAN_ARRAY ? array->flags : 0)) & SL_SPAN_SIBLING;
+}
+
 /* The steps from the item's root to the span, both included; 0 if the span does not lie within the item. The way goes
  * up, by parents: down, it would have to be sought among children, of which there may be very many. */
 static unsigned trace(const struct sl_item *item, uint32_t span, struct sl_step *steps)
@@ -123,8 +130,7 @@ static unsigned trace(const struct sl_item *item, uint32_t span, struct sl_step 
     while (depth) {
         uint32_t child = way[--depth];
         const struct sl_r4_element *element = element_of(doc, &steps[n - 1], child);
-        sl_r4_node node =
-            doc->spans[child].flags & SL_SPAN_SIBLING ? SL_R4_Element : node_of_value(doc, child, element);
+        sl_r4_node node = is_half(doc, &steps[n - 1], child) ? SL_R4_Element : node_of_value(doc, child, element);
         steps[n++] = (struct sl_step){.span = child, .node = node, .element = element};
     }
     return n;
