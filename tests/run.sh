@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test of build/test: unit tests and fuzz corpora through ctest, then the scenarios, and counts them.
+# Runs every test of build/test: unit tests and fuzz corpora through ctest, then the scenarios, then the properties over
+# records grown at random (--cases N for more of them, --seed N for others), and counts them.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 [ -d ../shared ] || echo "note: ../shared is not here; tests that use it skip, saying so"
@@ -20,6 +21,12 @@ for scenario in tests/scenario/*.py; do
     echo "FAILED: $scenario"
   fi
 done
+if python3 tests/properties/properties.py --sluice build/test/sluice "$@"; then
+  passed=$((passed + 1))
+else
+  failed=$((failed + 1))
+  echo "FAILED: tests/properties/properties.py"
+fi
 echo "took $(($(date +%s) - started)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -49,15 +49,15 @@ def lines(records):
 # ---- The command ----
 
 class Door:
-    def __init__(self, sluice, folder):
-        self.sluice, self.folder, self.runs = sluice, folder, 0
+    def __init__(self, sluice, policy, folder):
+        self.sluice, self.policy, self.folder, self.runs = sluice, policy, folder, 0
         self.statement = os.path.join(folder, "statement.yaml")
         with open(self.statement, "w", encoding="utf-8") as file:
             file.write(STATEMENT)
 
     def segment(self, records, party, consents=()):
         """The bytes that go out; records is a text or a list."""
-        words = [self.sluice, "segment", "--policy", os.path.join(ROOT, "consent", "policies"), "--as", party[0], "--for", party[1],
+        words = [self.sluice, "segment", "--policy", self.policy, "--as", party[0], "--for", party[1],
                  "--programs", "prog", "--at", "2026-06-01T00:00:00Z"]
         if party[0] == "emergency-clinician":
             words += ["--declare", self.statement]
@@ -332,6 +332,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--types", default="")
     parser.add_argument("--party", default="")
+    parser.add_argument("--policy", default=os.path.join(ROOT, "consent", "policies"))
     asked = parser.parse_args()
     known = collections.Counter()
     failures, shown, released, shape = collections.Counter(), collections.Counter(), collections.Counter(), Shape()
@@ -342,7 +343,7 @@ def main():
         if shown[kind, party] <= 3:
             print(f"FAILED {kind}: as {party}, {what}")
     with tempfile.TemporaryDirectory() as folder:
-        door = Door(asked.sluice, folder)
+        door = Door(asked.sluice, asked.policy, folder)
         rounds = max(1, asked.cases // ROUND)
         for seed in range(asked.seed, asked.seed + rounds):
             one = Round(door, shape, seed, asked.types.split(",") if asked.types else None, say)
