@@ -88,12 +88,13 @@ enum sl_status sl_label_generation_registered(
 static bool is_kept(const struct sl_item *item)
 {
     return item->type && item->id.len && !item->container && !item->unlabelled &&
+           item->type != SL_R4_Coverage && /* who pays is no class of its own: see label_purse.c */
            item->patient_count <= SL_BOOK_PATIENTS && item->named_count == 0;
 }
 
 static bool derives(const struct sl_reference *r)
 {
-    return r->item && r->item->id.len && (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING);
+    return r->item && r->item->id.len && (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || r->pays);
 }
 
 static struct sl_slice name_of(const struct sl_item *item, struct sl_arena *arena)

@@ -45,6 +45,10 @@ struct sl_earning {
     const struct sl_words *words;
     struct sl_classes by_mention[SL_MENTIONS];
 
+    /* Types of a Coverage that is the patient's own purse: what nobody else pays for earns their classes. */
+    const struct sl_security_rule *purses;
+    size_t purse_count;
+
     /* By an entry of the officer's register of that kind. */
     struct sl_classes registered[SL_REGISTER_KINDS];
 

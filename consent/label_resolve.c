@@ -129,7 +129,7 @@ static bool is_needed(const struct resolving *re, const struct labelled *from, c
         if (standing.named && !sl_during_is(standing.open))
             return false; /* a person tells nothing; and of what the table names the record tells no more */
     }
-    if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || r->note == SL_NOTE_SAME)
+    if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || r->note == SL_NOTE_SAME || r->pays)
         return true;
     return r->kind == SL_REF_MENTION && !from->item.context && !is_directory(from->item.type);
 }
@@ -966,10 +966,24 @@ static void doubt_unread(struct resolving *re)
     }
 }
 
+/* What the patient alone pays for. */
+static void earn_by_purse(struct resolving *re, struct labelled *item)
+{
+    const struct sl_reference *by;
+    struct sl_classes classes = sl_purse_lends(item, &by);
+    if (sl_classes_empty(&classes))
+        return;
+    sl_classes_join(&item->item.classes, &classes);
+    sl_reason_push(re->arena, &item->item.reasons, &classes, SL_WHY_REFERENCE, by->span, by->target);
+}
+
 static void find_classes(struct resolving *re)
 {
-    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next))
+    for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
         earn_by_source(re, item);
+        if (item->paid)
+            earn_by_purse(re, item);
+    }
     follow_visits(re);
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
         for (uint32_t i = 0; i < item->item.reference_count; i++)

@@ -468,6 +468,8 @@ static const struct sl_reference *note_reference(
     r->kind = sl_reference_kind(r->kind, r->patient, r->type);
     if (w->note && r->kind == SL_REF_MENTION)
         r->note = sl_note_link(e);
+    if (w->earning->purse_count && sl_purse_pays(w->doc, e, w->top->self))
+        w->item->paid = r->pays = true;
     if (r->patient)
         add_patient(w, e, r, written);
     if (e->flags & SL_R4_AUTHOR && r->target.len)
@@ -1018,6 +1020,8 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
         walk_members(&w);
         if (w.note)
             sl_label_note(labeller, item);
+        if (item->item.type == SL_R4_Coverage && w.earning->purse_count)
+            sl_purse_read(labeller, item);
         judge_draft(&w);
         sl_instrument_judge(labeller, item);
         const char *modified = judge_modifiers(&w);

@@ -44,6 +44,8 @@ struct labelled {
     bool named_only; /* a Patient of whom nothing is here but that a record names him */
     bool scoped;     /* contained: known by "#id" in its container alone */
     bool base_candidate;
+    bool paid;                  /* some reference `pays` */
+    struct sl_classes purse;    /* of a Coverage: what it alone pays for has these */
     const struct sl_mark *mark; /* what the officer's register says of it; NULL: nothing */
     uint8_t date_count;         /* of dates; more than SL_DATES: there are more, and its time is any */
     uint32_t dates[SL_DATES];   /* spans of what says when it was: dates, periods */
@@ -180,6 +182,15 @@ static inline struct sl_classes sl_label_but_not(const struct labelled *item, co
 void sl_label_declare(const struct sl_labeller *labeller, struct labelled *item);
 /* At the end: reasons of a marked item say what the register gave and took. */
 void sl_label_explain(struct sl_labeller *labeller, struct labelled *item);
+
+/* ---- label_purse.c ---- */
+
+/* Is this the reference to the Coverage that a claim is for, or to one of an account's? `object` is what holds it. */
+bool sl_purse_pays(const struct sl_doc *doc, const struct sl_r4_element *element, uint32_t object);
+/* Of a Coverage: notes in item->purse what its type says. */
+void sl_purse_read(struct sl_labeller *labeller, struct labelled *item);
+/* What of `item`, of which some reference pays, is paid for by the patient alone; *by is the reference that says so. */
+struct sl_classes sl_purse_lends(const struct labelled *item, const struct sl_reference **by);
 
 /* ---- label_note.c ---- */
 

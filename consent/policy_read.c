@@ -15,6 +15,8 @@ struct reader {
     struct sl_policy *policy;
     struct sl_classes *by_type; /* sl_earning.by_type, while it is made */
     struct sl_classes others;   /* classes of the types that no class names */
+    struct sl_security_rule *purses;
+    size_t purse_count, purse_capacity;
     struct sl_security_rule *security;
     size_t security_count, security_capacity;
 };
@@ -344,6 +346,21 @@ static void earn_by_register(
     }
 }
 
+/* Types of a Coverage by which the patient pays alone. */
+static enum sl_status earn_by_purse(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
+{
+    at = sl_yaml_list(&source->yaml, at);
+    for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
+        struct sl_coding coding = read_coding(source, item);
+        if (coding.code.len && !coding.system.len)
+            sl_yaml_issue(&source->yaml, item, false, "missing-key", "A type of coverage is a system and a code.");
+        else if (coding.code.len)
+            SL_TRY(add_code(r->policy->arena, &r->purses, &r->purse_count, &r->purse_capacity, &coding, bit));
+    }
+    return SL_OK;
+}
+
 static void earn_if(const struct sl_policy_source *source, const struct sl_yaml *map, const char *key,
     struct sl_classes *earned, unsigned bit)
 {
@@ -355,7 +372,7 @@ static enum sl_status read_earning(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
     static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "origin",
-        "register", "words", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
+        "register", "paid-by", "words", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
     struct sl_earning *earning = &r->policy->earning;
     if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -370,6 +387,7 @@ static enum sl_status read_earning(
     earn_if(source, map, "unread", &earning->unread, bit);
     earn_if(source, map, "unknown-code", &earning->unclassified, bit);
     earn_if(source, map, "through-visit", &earning->by_visit, bit);
+    SL_TRY(earn_by_purse(r, source, sl_yaml_get(map, "paid-by"), bit));
     return earn_by_labels(r, source, sl_yaml_get(map, "security-labels"), bit);
 }
 
@@ -928,5 +946,7 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     policy->earning.by_type = r.by_type;
     policy->earning.security = r.security;
     policy->earning.security_count = r.security_count;
+    policy->earning.purses = r.purses;
+    policy->earning.purse_count = r.purse_count;
     return sl_policy_read_notes(policy);
 }

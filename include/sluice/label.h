@@ -109,6 +109,7 @@ struct sl_reference {
     uint32_t span;    /* the Reference object */
     uint32_t element; /* the span to cut if the target is withheld: the smallest cuttable element or array entry */
     enum sl_r4_reference kind;
+    bool pays;              /* names the Coverage that a claim is for, or one of an account */
     enum sl_note_link note; /* of a mention */
     bool patient;           /* where the target is a Patient, it is whom the item is about */
     bool link;       /* a url, as Attachment.url: span is the string, and what the element holds is in the target. One

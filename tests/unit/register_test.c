@@ -400,6 +400,63 @@ static void marks(void **state)
     }
 }
 
+/* What a record says of who pays, where that is beyond doubt. */
+static void purses(void **state)
+{
+    struct fixture *f = *state;
+#define COVERAGE(id, coding)                                                                                           \
+    "{'resourceType':'Coverage','id':'" id                                                                             \
+    "','status':'active','beneficiary':" REF("Patient/p") ",'type':{'coding':[{" coding "}]}}"
+#define CLAIM(insurance)                                                                                               \
+    "{'resourceType':'Claim','id':'x','status':'active','patient':" REF("Patient/p") ",'insurance':[" insurance "]}"
+#define BY(id, focal) "{'sequence':1,'focal':" focal ",'coverage':" REF("Coverage/" id) "}"
+#define LABELLED                                                                                                       \
+    "'meta':{'security':[{'system':'http://terminology.hl7.org/CodeSystem/v3-ActCode','code':'HIPAASelfPay'}]}"
+    static const char *const world_of_purses[] = {
+        COVERAGE("own", "'system':'http://terminology.hl7.org/CodeSystem/coverage-selfpay','code':'pay'"),
+        COVERAGE("sopt", "'system':'https://nahdo.org/sopt','code':'81'"),
+        COVERAGE("plan", "'system':'http://terminology.hl7.org/CodeSystem/v3-ActCode','code':'EHCPOL'"),
+        "{'resourceType':'Claim','id':'paid','status':'active','patient':" REF("Patient/p") ",'insurance':[" BY(
+            "own", "true") "]}",
+        "{'resourceType':'Encounter','id':'marked','status':'finished'," P "," LABELLED "}",
+        "{'resourceType':'Patient','id':'p'}",
+    };
+    static const struct {
+        const char *name, *json;
+        bool self_pay;
+    } cases[] = {
+        {"a claim for the patient's own purse", CLAIM(BY("own", "true")), true},
+        {"by the payer types of US Core", CLAIM(BY("sopt", "true")), true},
+        {"for a plan", CLAIM(BY("plan", "true")), false},
+        {"for a plan, the rest by the patient", CLAIM(BY("plan", "true") "," BY("own", "false")), false},
+        {"for a coverage that is not there", CLAIM(BY("gone", "true")), false},
+        {"for none", CLAIM(""), false},
+        {"what was answered",
+            "{'resourceType':'ExplanationOfBenefit','id':'x','status':'active','patient':" REF(
+                "Patient/p") ",'claim':" REF("Claim/paid") "}",
+            true},
+        {"an account with no other coverage",
+            "{'resourceType':'Account','id':'x','status':'active','coverage':[{'coverage':" REF("Coverage/own") "}]}",
+            true},
+        {"an account with another",
+            "{'resourceType':'Account','id':'x','status':'active','coverage':[{'coverage':" REF(
+                "Coverage/own") "},{'coverage':" REF("Coverage/plan") "}]}",
+            false},
+        {"the coverage itself", COVERAGE("x", "'system':'https://nahdo.org/sopt','code':'81'"), false},
+        {"a label of the visit",
+            "{'resourceType':'Observation','id':'x'," PULSE "," P ",'encounter':" REF("Encounter/marked") "}", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_labeller *labeller = sl_labeller_new(f->arena, f->policy, f->programs);
+        struct sl_item *item = add(f, labeller, cases[i].json);
+        for (size_t k = 0; k < sizeof world_of_purses / sizeof *world_of_purses; k++)
+            add(f, labeller, world_of_purses[k]);
+        resolve(labeller);
+        if (has(f, &item->classes, "self-pay") != cases[i].self_pay)
+            fail_msg("%s is %sself-pay", cases[i].name, cases[i].self_pay ? "not " : "");
+    }
+}
+
 /* Evidence of an element goes with the classes of its record, and only there. */
 static void parts(void **state)
 {
@@ -451,6 +508,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(in_force_by_dates, begin, end),
         cmocka_unit_test_setup_teardown(generations, begin, end),
         cmocka_unit_test_setup_teardown(marks, begin, end),
+        cmocka_unit_test_setup_teardown(purses, begin, end),
         cmocka_unit_test_setup_teardown(parts, begin, end),
         cmocka_unit_test_setup_teardown(named_and_unknown, begin, end),
     };
