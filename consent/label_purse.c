@@ -9,8 +9,6 @@
 
 bool sl_purse_pays(const struct sl_doc *doc, const struct sl_r4_element *element, uint32_t object)
 {
-    if (element->name != SL_NAME_coverage)
-        return false;
     if (element->parent == SL_R4_Account_coverage)
         return true;
     if (element->parent != SL_R4_Claim_insurance && element->parent != SL_R4_ExplanationOfBenefit_insurance)

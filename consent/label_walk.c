@@ -468,7 +468,7 @@ static const struct sl_reference *note_reference(
     r->kind = sl_reference_kind(r->kind, r->patient, r->type);
     if (w->note && r->kind == SL_REF_MENTION)
         r->note = sl_note_link(e);
-    if (w->earning->purse_count && sl_purse_pays(w->doc, e, w->top->self))
+    if (e->name == SL_NAME_coverage && w->earning->purse_count && sl_purse_pays(w->doc, e, w->top->self))
         w->item->paid = r->pays = true;
     if (r->patient)
         add_patient(w, e, r, written);

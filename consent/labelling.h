@@ -185,7 +185,7 @@ void sl_label_explain(struct sl_labeller *labeller, struct labelled *item);
 
 /* ---- label_purse.c ---- */
 
-/* Is this the reference to the Coverage that a claim is for, or to one of an account's? `object` is what holds it. */
+/* Is this `coverage` the one that a claim is for, or one of an account's? `object` is what holds it. */
 bool sl_purse_pays(const struct sl_doc *doc, const struct sl_r4_element *element, uint32_t object);
 /* Of a Coverage: notes in item->purse what its type says. */
 void sl_purse_read(struct sl_labeller *labeller, struct labelled *item);
