@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "earning.h"
+
 #define MAX_PATIENTS 64u /* whom one item is about; with more it is withheld */
 #define MAX_NAMED 10000u /* whom one item only names; with more it is withheld */
 
@@ -19,6 +21,9 @@ struct sl_pass {
     struct ruled *table; /* open addressing, a power of two, at most half full */
     size_t capacity, count;
     const struct ruled *last;
+    bool decided;
+    struct sl_slice *known; /* persons of whom this recipient gets something else: a hash table, as `table` */
+    size_t known_capacity, known_count;
 };
 
 struct sl_pass *sl_pass_new(struct sl_arena *arena, const struct sl_pass_options *options)
@@ -318,9 +323,170 @@ static enum sl_status rule(struct sl_pass *pass, struct sl_item *item)
     return ruling_of(pass, people.list, people.count, &item->ruling);
 }
 
+/* ---- Who is known here ---- */
+
+static const struct sl_classes *presence_of(const struct sl_pass *pass)
+{
+    return &sl_policy_earning(pass->options.policy)->presence;
+}
+
+static struct sl_slice *known_slot(struct sl_slice *known, size_t capacity, struct sl_slice person)
+{
+    size_t i = hash(person) & (capacity - 1);
+    while (known[i].len && !sl_slice_eq(known[i], person))
+        i = (i + 1) & (capacity - 1);
+    return &known[i];
+}
+
+bool sl_pass_knows(const struct sl_pass *pass, struct sl_slice person)
+{
+    return pass->known_count && known_slot(pass->known, pass->known_capacity, person)->len;
+}
+
+enum sl_status sl_pass_reveal(struct sl_pass *pass, struct sl_slice person)
+{
+    if (!person.len || sl_pass_knows(pass, person))
+        return SL_OK;
+    if (pass->known_count * 2 >= pass->known_capacity) {
+        size_t capacity = pass->known_capacity ? pass->known_capacity * 2 : 16;
+        struct sl_slice *known = sl_arena_array(pass->arena, capacity, sizeof *known);
+        if (!known)
+            return SL_NO_MEMORY;
+        for (size_t i = 0; i < pass->known_capacity; i++)
+            if (pass->known[i].len)
+                *known_slot(known, capacity, pass->known[i]) = pass->known[i];
+        pass->known = known;
+        pass->known_capacity = capacity;
+    }
+    struct sl_slice copy = sl_arena_copy(pass->arena, person);
+    if (!copy.ptr)
+        return SL_NO_MEMORY;
+    *known_slot(pass->known, pass->known_capacity, person) = copy;
+    pass->known_count++;
+    return SL_OK;
+}
+
+static bool is_presence(const struct sl_pass *pass, const struct sl_item *item)
+{
+    return sl_classes_meet(&item->classes, presence_of(pass));
+}
+
+static bool all_known(const struct sl_pass *pass, const struct sl_item *item)
+{
+    size_t count;
+    const struct sl_slice *persons = sl_ruling_persons(item->ruling, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!sl_pass_knows(pass, persons[i]))
+            return false;
+    return count > 0;
+}
+
+static struct sl_classes without_presence(const struct sl_pass *pass, const struct sl_item *item)
+{
+    struct sl_classes rest = item->classes;
+    for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
+        rest.word[i] &= ~presence_of(pass)->word[i];
+    return rest;
+}
+
+/* Would it go, but for that it tells of a person who is not known to be known? */
+static bool is_hidden(const struct sl_pass *pass, const struct sl_item *item)
+{
+    if (item->context || item->unlabelled || !is_presence(pass, item) ||
+        (item->verdict && item->verdict->decision == SL_RELEASED))
+        return false;
+    struct sl_item other = *item;
+    other.classes = without_presence(pass, item);
+    return sl_decide_item(item->ruling, &other).decision == SL_RELEASED;
+}
+
+/* What goes of a person tells that the person is known here. Not what the label book says of a record, which knows its
+ * classes and not what is cut from it. */
+static enum sl_status note_known(struct sl_pass *pass)
+{
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
+        size_t count;
+        if (!item->doc || item->container || !item->verdict || item->verdict->decision != SL_RELEASED ||
+            sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE) || is_presence(pass, item))
+            continue;
+        const struct sl_slice *persons = sl_ruling_persons(item->ruling, &count);
+        for (size_t i = 0; i < count; i++)
+            SL_TRY(sl_pass_reveal(pass, persons[i]));
+    }
+    return SL_OK;
+}
+
+static bool may_be_hidden(const struct sl_pass *pass)
+{
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next)
+        if (is_hidden(pass, item))
+            return true;
+    return false;
+}
+
+enum sl_status sl_pass_hidden(struct sl_pass *pass, struct sl_slice **persons, size_t *count)
+{
+    size_t room = 0, kept = 0;
+    *count = 0;
+    *persons = NULL;
+    if (sl_classes_empty(presence_of(pass)))
+        return SL_OK;
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next)
+        room += is_hidden(pass, item) ? item->patient_count : 0;
+    struct sl_slice *list = room ? sl_arena_array(pass->arena, room, sizeof *list) : NULL;
+    if (!room)
+        return SL_OK;
+    if (!list)
+        return SL_NO_MEMORY;
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
+        size_t all;
+        const struct sl_slice *its = is_hidden(pass, item) ? sl_ruling_persons(item->ruling, &all) : NULL;
+        for (size_t i = 0; its && i < all && kept < room; i++)
+            if (!sl_pass_knows(pass, its[i]))
+                list[kept++] = its[i];
+    }
+    qsort(list, kept, sizeof *list, order_slices);
+    for (size_t i = 0; i < kept; i++)
+        if (*count == 0 || !sl_slice_eq(list[*count - 1], list[i]))
+            list[(*count)++] = list[i];
+    *persons = list;
+    return SL_OK;
+}
+
+/* ---- Deciding ---- */
+
+/* What an earlier decision left on the items is taken back: classes, parts and grounds are worked out anew. */
+static enum sl_status begin_anew(struct sl_pass *pass)
+{
+    struct sl_slice *missing;
+    size_t count;
+    for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
+        item->route = NULL;
+        item->ruling = NULL;
+        item->verdict = NULL;
+    }
+    return sl_labeller_resolve(pass->labeller, &missing, &count);
+}
+
+static enum sl_status decide_once(struct sl_pass *pass, struct sl_segment_report *report)
+{
+    if (pass->decided)
+        SL_TRY(begin_anew(pass));
+    pass->decided = true;
+    for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
+        SL_TRY(rule(pass, item));
+        if (pass->known_count && is_presence(pass, item) && all_known(pass, item))
+            item->classes = without_presence(pass, item);
+    }
+    return sl_segment_decide(pass->labeller, pass->arena, report);
+}
+
 enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segment_report *report)
 {
-    for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next)
-        SL_TRY(rule(pass, item));
-    return sl_segment_decide(pass->labeller, pass->arena, report);
+    SL_TRY(decide_once(pass, report));
+    if (sl_classes_empty(presence_of(pass)) || !may_be_hidden(pass))
+        return SL_OK;
+    size_t before = pass->known_count;
+    SL_TRY(note_known(pass));
+    return pass->known_count > before ? decide_once(pass, report) : SL_OK;
 }

@@ -294,18 +294,20 @@ static void earn_by_categories(struct reader *r, const struct sl_policy_source *
 static void earn_by_origin(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
-    static const struct sl_slice words[] = {
-        {"program", 7}, {"unknown-with-candidate-code", 27}, {"unknown-with-unread", 19}};
+    static const struct sl_slice words[] = {{"program", 7}, {"unknown-with-candidate-code", 27},
+        {"unknown-with-unread", 19}, {"registered-by-program", 21}, {"received-under-tpo", 18}};
+    struct sl_earning *earning = &r->policy->earning;
+    struct sl_classes *const earned[] = {&earning->program, &earning->unknown_candidate, &earning->unread_unknown,
+        &earning->presence, &earning->received};
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
         struct sl_slice word = sl_yaml_text(&source->yaml, item);
-        if (sl_slice_eq(word, words[0]))
-            sl_classes_add(&r->policy->earning.program, bit);
-        else if (sl_slice_eq(word, words[1]))
-            sl_classes_add(&r->policy->earning.unknown_candidate, bit);
-        else if (sl_slice_eq(word, words[2]))
-            sl_classes_add(&r->policy->earning.unread_unknown, bit);
+        size_t i = 0;
+        while (i < 5 && !sl_slice_eq(word, words[i]))
+            i++;
+        if (i < 5)
+            sl_classes_add(earned[i], bit);
         else if (word.len)
-            unknown_word(source, item, "unknown-origin", "origin", words, 3);
+            unknown_word(source, item, "unknown-origin", "origin", words, 5);
     }
 }
 
@@ -327,6 +329,50 @@ static void earn_by_words(
         else if (word.len)
             unknown_word(source, item, "unknown-topic", "topic of the lexicon", names, SL_MENTIONS);
     }
+}
+
+/* Codes of labels that may come with a record, retired ones too. `each`: in every system that has the code. */
+static enum sl_status read_codes_received(const struct sl_policy_source *source, const struct sl_yaml *at, bool each,
+    const struct sl_coding **out, size_t *count)
+{
+    at = sl_yaml_list(&source->yaml, at);
+    if (!at)
+        return SL_OK;
+    struct sl_coding *codes = sl_arena_array(source->yaml.arena, at->count * 8 + 1, sizeof *codes);
+    if (!codes)
+        return SL_NO_MEMORY;
+    *out = codes;
+    for (const struct sl_yaml *item = at->first; item; item = item->next) {
+        struct sl_slice code = sl_yaml_text(&source->yaml, item);
+        size_t found = code.len ? sl_security_label_find(code, false, codes + *count, 8) : 0;
+        if (code.len && !found)
+            suggest(source,
+                sl_yaml_issue(&source->yaml, item, false, "unknown-label", "There is no HL7 security label \"%.*s\".",
+                    SL_FMT(code)),
+                sl_security_label_nearest(code));
+        *count += each || !found ? found : 1;
+    }
+    return SL_OK;
+}
+
+/* The labels by which a record of unknown source tells that it was received under a TPO consent. One class says so. */
+static enum sl_status read_received(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
+{
+    static const char *const keys[] = {"all", "none", NULL};
+    struct sl_earning *earning = &r->policy->earning;
+    const struct sl_yaml *at = sl_yaml_get(map, "received-labels");
+    if (!at || !sl_yaml_check_keys(&source->yaml, at, keys))
+        return SL_OK;
+    if (earning->received_labels || !sl_classes_has(&earning->received, bit)) {
+        sl_yaml_issue(&source->yaml, at, true, "bad-earning",
+            "Labels of received records are said once, in the class that is earned by \"origin: received-under-tpo\".");
+        return SL_OK;
+    }
+    const struct sl_yaml *all = sl_yaml_require(&source->yaml, at, "all");
+    SL_TRY(read_codes_received(source, all, false, &earning->received_labels, &earning->received_label_count));
+    return read_codes_received(
+        source, sl_yaml_get(at, "none"), true, &earning->received_except, &earning->received_except_count);
 }
 
 /* Kinds of the officer's register whose entries earn the class by themselves. */
@@ -372,7 +418,8 @@ static enum sl_status read_earning(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
     static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "origin",
-        "register", "paid-by", "words", "draft", "text", "unread", "unknown-code", "through-visit", NULL};
+        "register", "paid-by", "words", "draft", "text", "unread", "unknown-code", "received-labels", "through-visit",
+        NULL};
     struct sl_earning *earning = &r->policy->earning;
     if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
         return SL_OK;
@@ -388,6 +435,7 @@ static enum sl_status read_earning(
     earn_if(source, map, "unknown-code", &earning->unclassified, bit);
     earn_if(source, map, "through-visit", &earning->by_visit, bit);
     SL_TRY(earn_by_purse(r, source, sl_yaml_get(map, "paid-by"), bit));
+    SL_TRY(read_received(r, source, map, bit));
     return earn_by_labels(r, source, sl_yaml_get(map, "security-labels"), bit);
 }
 

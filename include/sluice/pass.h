@@ -42,8 +42,19 @@ SL_MUST_CHECK enum sl_status sl_pass_add(struct sl_pass *pass, const struct sl_d
 /* Labels as far as what is known reaches; *missing are the references still lacked (see sl_labeller_resolve). */
 SL_MUST_CHECK enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, size_t *count);
 
-/* Compiles a ruling for each set of patients at hand, decides every item, and works out the cuts. */
+/* Compiles a ruling for each set of patients at hand, decides every item, and works out the cuts. Again: anew. */
 SL_MUST_CHECK enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segment_report *report);
+
+/*
+ * That a person is known here (the classes of `presence`) is no secret from whom another record of the person goes to.
+ * sl_pass_decide looks among what the pass holds. Where records may stand elsewhere, the door looks on: for the
+ * persons of whom something would go but for that, each once, it looks whether anything is released; it tells which are
+ * known, and decides again.
+ */
+SL_MUST_CHECK enum sl_status sl_pass_hidden(struct sl_pass *pass, struct sl_slice **persons, size_t *count);
+/* Is something that goes in this pass, and is no presence itself, about the person ("Patient/x")? */
+bool sl_pass_knows(const struct sl_pass *pass, struct sl_slice person);
+SL_MUST_CHECK enum sl_status sl_pass_reveal(struct sl_pass *pass, struct sl_slice person);
 
 /* The patients an item is about, as they are known here ("Patient/x"), joined by a space: for ledger and reports. */
 SL_MUST_CHECK enum sl_status sl_pass_patients(struct sl_pass *pass, const struct sl_item *item, struct sl_slice *out);
