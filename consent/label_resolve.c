@@ -977,12 +977,27 @@ static void earn_by_purse(struct resolving *re, struct labelled *item)
     sl_reason_push(re->arena, &item->item.reasons, &classes, SL_WHY_REFERENCE, by->span, by->target);
 }
 
+/* What AI wrote and nobody has signed. */
+static void earn_draft(struct resolving *re, struct labelled *item)
+{
+    enum sl_draft draft = item->known ? SL_DRAFT_NONE : sl_draft_judge(re->labeller, item);
+    if (draft != SL_DRAFT_LABELLED && draft != SL_DRAFT_SAID)
+        return;
+    struct sl_classes classes = sl_label_but_not(item, &re->earning->draft);
+    if (sl_classes_empty(&classes))
+        return;
+    sl_classes_join(&item->item.classes, &classes);
+    sl_reason_push(re->arena, &item->item.reasons, &classes, SL_WHY_DRAFT, item->ai,
+        draft == SL_DRAFT_SAID ? SL_LIT("Provenance") : SL_LIT("AIAST"));
+}
+
 static void find_classes(struct resolving *re)
 {
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
         earn_by_source(re, item);
         if (item->paid)
             earn_by_purse(re, item);
+        earn_draft(re, item);
     }
     follow_visits(re);
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
@@ -1029,7 +1044,8 @@ static void add_evidence(struct resolving *re, const struct labelled *item)
     struct sl_classes unknown = sl_label_but_not(item, &re->earning->unknown_candidate);
     for (const struct evidence *e = item->evidence; e; e = e->next) {
         struct sl_classes classes = sl_label_but_not(item, &e->classes);
-        if (!sl_classes_empty(&classes))
+        bool lifted = e->why == SL_WHY_DRAFT && sl_draft_judge(re->labeller, item) == SL_DRAFT_SIGNED;
+        if (!sl_classes_empty(&classes) && !lifted)
             add_piece(re, (struct piece){e->part, e->span, classes, e->why, e->detail, NULL, e->label, 0});
         if (e->candidate && item->item.source == SL_SOURCE_UNKNOWN && !is_directory(item->item.type) &&
             !sl_classes_meet(&item->item.classes, &re->earning->received) && !sl_classes_empty(&unknown))
@@ -1088,7 +1104,8 @@ static void add_linked(struct resolving *re, const struct labelled *item, const 
         if (is_directory(to->item.type))
             continue;
         add_own(re, item, r, &to->item.classes, SL_WHY_REFERENCE);
-        if (to->candidate && item->item.source == SL_SOURCE_UNKNOWN)
+        if (to->candidate && item->item.source == SL_SOURCE_UNKNOWN &&
+            !sl_classes_meet(&item->item.classes, &re->earning->received))
             add_own(re, item, r, &re->earning->unknown_candidate, SL_WHY_UNKNOWN_ORIGIN);
     }
 }

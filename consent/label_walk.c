@@ -64,7 +64,6 @@ struct walk {
     struct frame *top;
     bool whole;           /* released whole or not at all: evidence anywhere classifies it */
     bool scoped;          /* this resource is contained: nothing is contained in it */
-    bool ai;              /* AIAST in meta.security */
     bool note;            /* it can be a note kept apart */
     bool unnamed_patient; /* a patient by identifier or display alone */
     bool too_deep;
@@ -211,6 +210,16 @@ static bool is_note(const struct walk *w, const struct sl_r4_element *element)
 /* Where a label was found. */
 enum label_place { LABEL_META, LABEL_ELEMENT, LABEL_INLINE };
 
+/* AI wrote what the label stands on: all of it, or one element. Whether a human has vouched for it is seen later. */
+static void note_ai(struct walk *w, uint32_t span, uint32_t cut)
+{
+    if (cut == w->item->item.span)
+        w->item->ai = span;
+    else
+        earn(w, &(struct find){.cut = cut, .span = span, .why = SL_WHY_DRAFT, .detail = SL_LIT("AIAST")},
+            &w->earning->draft);
+}
+
 /* What a label earns is worked out once all else is known of the record: see judge_labels in label_resolve.c. */
 static void note_label(
     struct walk *w, enum label_place place, uint32_t span, uint32_t cut, const struct sl_security_rule *rule)
@@ -257,7 +266,8 @@ static void read_label(
     const struct sl_labeller *labeller = w->labeller;
     const struct sl_earning *e = w->earning;
     sl_system number = sl_labeller_system(w->labeller, system);
-    w->ai |= is_system(number, labeller->system_value) && sl_slice_eq(code, SL_LIT("AIAST"));
+    if (is_system(number, labeller->system_value) && sl_slice_eq(code, SL_LIT("AIAST")))
+        note_ai(w, span, cut);
     w->item->inlined |=
         place == LABEL_META && is_system(number, labeller->system_act) && sl_slice_eq(code, SL_LIT(SL_INLINED));
     note_level(w, place, number, code);
@@ -928,15 +938,12 @@ static bool is_word(struct walk *w, uint32_t span, const char *const *words)
     return false;
 }
 
-/* AI wrote it: a draft until somebody has signed, which the status of the document says where there is one. */
-static void judge_draft(struct walk *w)
+/* A human has signed: the status of a document says so where there is one. */
+static void judge_signed(struct walk *w)
 {
     static const char *const done[] = {"final", "amended", "corrected", "appended", "completed", NULL};
     uint32_t status = w->doc_status ? w->doc_status : w->status;
-    if (!w->ai || (status && is_word(w, status, done)))
-        return;
-    earn(w, &(struct find){.whole = true, .span = status, .why = SL_WHY_DRAFT, .detail = SL_LIT("AIAST")},
-        &w->earning->draft);
+    w->item->signed_off = (status && is_word(w, status, done)) || sl_draft_is_signed(w->labeller, &w->item->item);
 }
 
 static const char *judge_modifiers(struct walk *w)
@@ -1022,7 +1029,7 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
             sl_label_note(labeller, item);
         if (item->item.type == SL_R4_Coverage && w.earning->purse_count)
             sl_purse_read(labeller, item);
-        judge_draft(&w);
+        judge_signed(&w);
         sl_instrument_judge(labeller, item);
         const char *modified = judge_modifiers(&w);
         why = why ? why : modified;
@@ -1031,6 +1038,8 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
         const char *unsearched = w.words ? sl_label_words(labeller, item, wordings->items, wordings->count) : NULL;
         why = why ? why : unsearched;
     }
+    if (item->item.type == SL_R4_Provenance)
+        SL_TRY(sl_draft_read(labeller, item->item.doc, item->item.span, item->base));
     if (!item->scoped && item->item.id.len)
         item->mark = sl_registered_find(labeller->registered, item->item.type, item->item.id);
     item->base_unlabelled = item->item.unlabelled = why;

@@ -46,6 +46,8 @@ struct labelled {
     bool base_candidate;
     bool paid;                  /* some reference `pays` */
     struct sl_classes purse;    /* of a Coverage: what it alone pays for has these */
+    uint32_t ai;                /* the label by which AI wrote it; 0: none */
+    bool signed_off;            /* the record itself says that a human has vouched for it */
     const struct sl_mark *mark; /* what the officer's register says of it; NULL: nothing */
     uint8_t date_count;         /* of dates; more than SL_DATES: there are more, and its time is any */
     uint32_t dates[SL_DATES];   /* spans of what says when it was: dates, periods */
@@ -113,6 +115,7 @@ struct sl_labeller {
     struct walk_scratch *scratch;
     struct sl_instrument_codes instruments;
     struct words_cache *words; /* made with the first words */
+    struct sl_statements *statements; /* of Provenances, about drafts; NULL: none yet */
 };
 
 /* ---- label.c ---- */
@@ -248,6 +251,21 @@ struct wording {
  * they could not be searched; NULL: they were. */
 const char *sl_label_words(
     struct sl_labeller *labeller, struct labelled *item, const struct wording *wordings, uint32_t count);
+
+/* ---- label_draft.c ---- */
+
+enum sl_draft {
+    SL_DRAFT_NONE,
+    SL_DRAFT_LABELLED, /* by a label of its own, signed by nobody */
+    SL_DRAFT_SAID,     /* by what a Provenance says, signed by nobody */
+    SL_DRAFT_SIGNED    /* whoever wrote it, a human vouches for it */
+};
+enum sl_draft sl_draft_judge(const struct sl_labeller *labeller, const struct labelled *item);
+/* Does the record itself, its status aside, name the practitioner who vouches for it? */
+bool sl_draft_is_signed(struct sl_labeller *labeller, const struct sl_item *item);
+/* Notes what a Provenance says of its targets. */
+SL_MUST_CHECK enum sl_status sl_draft_read(
+    struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root, struct sl_slice base);
 
 /* ---- label_walk.c ---- */
 

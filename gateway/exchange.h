@@ -82,6 +82,8 @@ struct sl_round {
     struct sl_found *first, *last;
     struct sl_ask *contexts; /* what the labels need */
     size_t context_count;
+    struct sl_ask *vouchings; /* who has vouched for the items: see vouching.c */
+    size_t vouching_count;
     unsigned label_rounds;
     int64_t known_since; /* the oldest of what the label book said; 0: it said nothing */
     struct sl_segment_report report;
@@ -173,6 +175,13 @@ SL_MUST_CHECK enum sl_step_result sl_round_segment(struct sl_exchange *x);
 /* Is another pass needed? */
 bool sl_round_more(const struct sl_exchange *x);
 void sl_rounds_drop(struct sl_exchange *x);
+
+/* ---- vouching.c ---- */
+
+/* Asks who has vouched for items of which that is not known. */
+SL_MUST_CHECK enum sl_status sl_vouching_ask(struct sl_exchange *x, struct sl_round *round);
+/* Takes the answers, all of which are there. What has further pages is asked again. */
+SL_MUST_CHECK enum sl_status sl_vouching_take(struct sl_exchange *x, struct sl_round *round);
 
 /* ---- answer.c ---- */
 

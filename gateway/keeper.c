@@ -134,17 +134,22 @@ static const struct sl_derived *copy_derived(struct sl_arena *arena, const struc
 }
 
 /* What the entry borrows is the exchange's; it becomes the batch's own. */
-static void keep(struct batch *batch, const struct sl_item *item)
+static void own(struct batch *batch, struct sl_book_entry *entry)
 {
-    struct sl_book_entry *entry = &batch->entries[batch->count];
-    if (sl_book_entry_of(item, batch->arena, entry) != SL_OK)
-        return;
+    entry->reference = sl_arena_copy(batch->arena, entry->reference);
     entry->version = sl_arena_copy(batch->arena, entry->version);
     entry->program = sl_arena_copy(batch->arena, entry->program);
     entry->custodian = sl_arena_copy(batch->arena, entry->custodian);
     entry->patients = copy_patients(batch->arena, entry);
     entry->derived = copy_derived(batch->arena, entry);
     batch->count += !sl_arena_failed(batch->arena);
+}
+
+static void keep(struct batch *batch, const struct sl_item *item)
+{
+    struct sl_book_entry *entry = &batch->entries[batch->count];
+    if (sl_book_entry_of(item, batch->arena, entry) == SL_OK)
+        own(batch, entry);
 }
 
 static struct batch *new_batch(
@@ -171,24 +176,57 @@ static bool is_noted(const struct sl_item *item)
     return item->context && item->doc; /* without a document it came from the book */
 }
 
+/* NULL: too many are under way, and what was to be noted is dropped. */
+static struct batch *begin_batch(
+    struct sl_keeper *keeper, const struct sl_label_generation *generation, struct sl_slice server, int64_t stored)
+{
+    struct batch *batch = NULL;
+    if (atomic_fetch_add(&keeper->batches, 1) < BATCHES)
+        batch = new_batch(keeper, generation, server, stored);
+    if (!batch)
+        atomic_fetch_sub(&keeper->batches, 1);
+    return batch;
+}
+
+static void end_batch(struct batch *batch)
+{
+    struct sl_keeper *keeper = batch->keeper;
+    if (batch->count) {
+        sl_loop_post(&keeper->loop, &batch->task);
+        return;
+    }
+    sl_arena_free(batch->arena);
+    atomic_fetch_sub(&keeper->batches, 1);
+}
+
+static bool has_room(const struct batch *batch)
+{
+    return batch->count < BATCH_ENTRIES && !sl_arena_failed(batch->arena);
+}
+
 void sl_keeper_note(struct sl_keeper *keeper, const struct sl_label_generation *generation, struct sl_slice server,
     const struct sl_item *items, int64_t stored)
 {
     while (items && !is_noted(items))
         items = items->next;
-    if (!items)
+    struct batch *batch = items ? begin_batch(keeper, generation, server, stored) : NULL;
+    if (!batch)
         return;
-    struct batch *batch = NULL;
-    if (atomic_fetch_add(&keeper->batches, 1) < BATCHES)
-        batch = new_batch(keeper, generation, server, stored);
-    for (; batch && items && batch->count < BATCH_ENTRIES && !sl_arena_failed(batch->arena); items = items->next)
+    for (; items && has_room(batch); items = items->next)
         if (is_noted(items))
             keep(batch, items);
-    if (batch && batch->count) {
-        sl_loop_post(&keeper->loop, &batch->task);
+    end_batch(batch);
+}
+
+void sl_keeper_note_entries(struct sl_keeper *keeper, const struct sl_label_generation *generation,
+    struct sl_slice server, const struct sl_book_entry *entries, size_t count, int64_t stored)
+{
+    struct batch *batch = begin_batch(keeper, generation, server, stored);
+    if (!batch)
         return;
+    for (size_t i = 0; i < count && has_room(batch); i++) {
+        batch->entries[batch->count] = entries[i];
+        own(batch, &batch->entries[batch->count]);
     }
-    if (batch)
-        sl_arena_free(batch->arena);
-    atomic_fetch_sub(&keeper->batches, 1);
+    end_batch(batch);
 }

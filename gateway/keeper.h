@@ -26,4 +26,8 @@ SL_MUST_CHECK enum sl_status sl_keeper_find(struct sl_keeper *keeper, const stru
 void sl_keeper_note(struct sl_keeper *keeper, const struct sl_label_generation *generation, struct sl_slice server,
     const struct sl_item *items, int64_t stored);
 
+/* The same of entries. */
+void sl_keeper_note_entries(struct sl_keeper *keeper, const struct sl_label_generation *generation,
+    struct sl_slice server, const struct sl_book_entry *entries, size_t count, int64_t stored);
+
 #endif

@@ -77,6 +77,8 @@ static void free_round(struct sl_exchange *x, struct sl_round *round)
         cancel(x, &round->questions[i].ask);
     for (size_t i = 0; i < round->context_count; i++)
         cancel(x, &round->contexts[i]);
+    for (size_t i = 0; i < round->vouching_count; i++)
+        cancel(x, &round->vouchings[i]);
     sl_gateway_release(x->state->gateway, round->reserved);
     sl_arena_free(round->arena); /* the round itself lives there */
 }
@@ -520,37 +522,64 @@ static enum sl_status give_up(struct sl_round *round, const struct sl_slice *mis
     return sl_pass_label(round->pass, &rest, &left);
 }
 
+static bool is_asking(const struct sl_round *round)
+{
+    for (size_t i = 0; i < round->context_count; i++)
+        if (!round->contexts[i].finished)
+            return true;
+    for (size_t i = 0; i < round->vouching_count; i++)
+        if (!round->vouchings[i].finished)
+            return true;
+    return false;
+}
+
+static enum sl_status take_answers(struct sl_exchange *x, struct sl_round *round)
+{
+    size_t count = round->context_count;
+    for (size_t i = 0; i < count; i++) {
+        enum sl_status status = take_context(x, round, &round->contexts[i]);
+        if (status != SL_OK)
+            return status;
+    }
+    round->context_count = 0;
+    return sl_vouching_take(x, round);
+}
+
+/* Labels what is there, and asks for what that lacks. *settled: it lacks nothing that is still to be had. */
+static enum sl_status label(struct sl_exchange *x, struct sl_round *round, bool *settled)
+{
+    struct sl_slice *missing = NULL;
+    size_t count = 0;
+    SL_TRY(sl_pass_label(round->pass, &missing, &count));
+    *settled = !count || round->label_rounds == LABEL_ROUNDS;
+    if (!count)
+        return SL_OK;
+    if (round->label_rounds == LABEL_ROUNDS)
+        return give_up(round, missing, count);
+    round->label_rounds++;
+    return ask_for(x, round, missing, count);
+}
+
 enum sl_step_result sl_round_label(struct sl_exchange *x)
 {
     struct sl_round *round = x->round;
-    for (;;) {
-        for (size_t i = 0; i < round->context_count; i++)
-            if (!round->contexts[i].finished)
-                return SL_STEP_WAIT;
-        enum sl_status status = SL_OK;
+    bool settled;
+    do {
+        settled = false;
+        if (is_asking(round))
+            return SL_STEP_WAIT;
         x->why = "label";
-        for (size_t i = 0; status == SL_OK && i < round->context_count; i++)
-            status = take_context(x, round, &round->contexts[i]);
-        round->context_count = 0;
-        struct sl_slice *missing = NULL;
-        size_t count = 0;
-        if (status == SL_OK)
-            status = sl_pass_label(round->pass, &missing, &count);
-        if (status == SL_OK && count && round->label_rounds == LABEL_ROUNDS) {
-            status = give_up(round, missing, count);
-            count = 0;
-        }
-        if (status == SL_OK && count) {
-            round->label_rounds++;
-            status = ask_for(x, round, missing, count);
-        }
+        enum sl_status status = take_answers(x, round);
+        if (status == SL_OK && !round->vouching_count)
+            status = sl_vouching_ask(x, round);
+        /* What was answered at once is taken before labelling, which is the dearer. */
+        if (status == SL_OK && (!round->vouching_count || is_asking(round)))
+            status = label(x, round, &settled);
         if (status != SL_OK)
             return fail(x, status, x->why ? x->why : "label");
-        if (!count) {
-            note_context(x, round);
-            return SL_STEP_DONE;
-        }
-    }
+    } while (!settled || round->context_count || round->vouching_count);
+    note_context(x, round);
+    return SL_STEP_DONE;
 }
 
 /* ---- Decide ---- */

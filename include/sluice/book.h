@@ -61,6 +61,14 @@ SL_MUST_CHECK enum sl_status sl_book_entry_of(
 SL_MUST_CHECK enum sl_status sl_labeller_know(
     struct sl_labeller *labeller, const struct sl_book_entry *entry, struct sl_item **out);
 
+/* What all Provenances about "Type/id" come to (sl_labeller_vouch), to be kept under whatever name the caller gives it:
+ * `classes` has the class of drafts if AI wrote it and nobody has signed since, `candidate` if a human has vouched for
+ * it. And the same, as the book gives it back. */
+SL_MUST_CHECK enum sl_status sl_book_entry_of_vouches(
+    struct sl_labeller *labeller, struct sl_slice name, struct sl_book_entry *out);
+SL_MUST_CHECK enum sl_status sl_labeller_know_vouches(
+    struct sl_labeller *labeller, struct sl_slice name, const struct sl_book_entry *entry);
+
 struct sl_book;
 
 /* Opens (creates, if writable) the book. */

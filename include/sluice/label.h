@@ -231,6 +231,14 @@ SL_MUST_CHECK enum sl_status sl_labeller_resolve(
  * again afterwards. */
 SL_MUST_CHECK enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked);
 
+/* Who has vouched for what AI wrote, Provenances say; they point at what they are about, so that they are looked for
+ * and not followed to. *names: items ("Type/id") of which that is still to be looked for, each given once; none if the
+ * policy has no class of drafts. */
+SL_MUST_CHECK enum sl_status sl_labeller_unvouched(
+    struct sl_labeller *labeller, struct sl_slice **names, size_t *count);
+/* A Provenance that was found, and is none of the items. Resolve again afterwards. */
+SL_MUST_CHECK enum sl_status sl_labeller_vouch(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root);
+
 /* The items in the order they were added (contained ones follow their container). */
 struct sl_item *sl_labeller_items(const struct sl_labeller *labeller);
 /* The item a reference names ("Type/id" or full url); NULL if it is not known here. */

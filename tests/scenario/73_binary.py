@@ -64,7 +64,7 @@ def records(base):
              code={"coding": [{"system": "http://loinc.org", "code": "58410-2"}]},
              presentedForm=[attached("Binary/form"), attached("https://elsewhere.example/TRACE")]),
         binary("form", PDF, "application/pdf"),
-        made("Patient", "r", photo=[attached("Binary/face"), attached("https://elsewhere.example/TRACE.png")]),
+        made("Patient", "r", managingOrganization=ref("Organization/lakeside-primary"), photo=[attached("Binary/face"), attached("https://elsewhere.example/TRACE.png")]),
         binary("face", b"\x89PNG\r\n\x1a\n", "image/png"),
         made("Medication", "aspirin", code={"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "1191"}]},
              ingredient=[{"itemReference": ref("Substance/acid")}]),
@@ -259,4 +259,5 @@ def scenario(sluice, folder):
     return with_store(sluice, folder) + with_server(sluice, folder)
 
 
-house.main(scenario)
+if __name__ == "__main__":
+    house.main(scenario)

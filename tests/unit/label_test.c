@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "earning_fixture.h"
+#include "sluice/book.h"
 #include "sluice/buffer.h"
 #include "sluice/path.h"
 
@@ -307,7 +308,7 @@ static void every_class_has_its_reason(void **state)
         {"{'resourceType':'Binary','contentType':'image/png','data':'aGk='}", UNREAD, SL_WHY_UNREAD, "Binary.data", ""},
         {"{'resourceType':'Composition','meta':{'security':[{'system':'http://terminology.hl7.org/CodeSystem/"
          "v3-ObservationValue','code':'AIAST'}]},'status':'preliminary'}", DRAFT, SL_WHY_DRAFT,
-             "Composition.status", "AIAST"},
+             "Composition.meta.security[0]", "AIAST"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct world w = world_new(false);
@@ -1057,6 +1058,177 @@ static void memory_that_runs_out(void **state)
     assert_true(failed > 10 && done > 10);
 }
 
+/* ---- Links: what is behind a url ---- */
+
+static void links(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what, *json, *binary, *classes, *parts;
+    } cases[] = {
+        {"the only content of a document is the document", "{'resourceType':'DocumentReference','id':'d','content':"
+            "[{'attachment':{'url':'Binary/b'}}]}", "{'resourceType':'Binary','id':'b','contentType':'image/png',"
+            "'data':'iVBORw0KGgo='}", "ou", ""},
+        {"one of two is its own", "{'resourceType':'DocumentReference','id':'d','content':[{'attachment':{'url':"
+            "'Binary/b'}},{'attachment':{'title':'x'}}]}", "{'resourceType':'Binary','id':'b','contentType':"
+            "'text/plain','data':'aGk='}", "o", "DocumentReference.content[0].attachment=ot"},
+        {"a version of it is it", "{'resourceType':'Media','id':'d','content':{'url':'Binary/b/_history/2'}}",
+            "{'resourceType':'Binary','id':'b','meta':{'security':[{'system':'" ACT "','code':'PSY'}]}}", "o!", ""},
+        {"a report is more than its form", "{'resourceType':'DiagnosticReport','id':'d','presentedForm':[{'url':"
+            "'Binary/b'}]}", "{'resourceType':'Binary','id':'b','meta':{'security':[{'system':'" ACT
+            "','code':'PSY'}]}}", "o", "DiagnosticReport.presentedForm[0]=o!"},
+        {"what is not there is unread", "{'resourceType':'DiagnosticReport','id':'d','presentedForm':[{'url':"
+            "'Binary/c'}]}", NULL, "o", "DiagnosticReport.presentedForm[0]=u"},
+        {"what is elsewhere is cut, and says nothing", "{'resourceType':'DiagnosticReport','id':'d','presentedForm':"
+            "[{'url':'https://other.example/Binary/b'},{'url':'data:text/plain,Binary/b'},{'url':'Binary/b?x=1'}]}",
+            NULL, "o", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w = world_new(false);
+        const struct sl_item *item = add(&w, cases[i].json);
+        if (cases[i].binary)
+            add_as(&w, cases[i].binary, NULL, true);
+        resolve(&w);
+        if (strcmp(letters(&item->classes), cases[i].classes) != 0 || strcmp(parts_of(&w, item), cases[i].parts) != 0)
+            fail_msg("%s: %s with %s", cases[i].what, letters(&item->classes), parts_of(&w, item));
+        for (uint32_t r = 0; r < item->reference_count; r++)
+            assert_true(item->references[r].link && item->references[r].span);
+        world_free(&w);
+    }
+}
+
+/* ---- Drafts ---- */
+
+#define VALUE "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+#define AIAST "{'system':'" VALUE "','code':'AIAST'}"
+#define LABELLED_AI "'meta':{'security':[" AIAST "]},"
+#define AGENT(type, who)                                                                                               \
+    "{'type':{'coding':[{'system':'http://terminology.hl7.org/CodeSystem/provenance-participant-type','code':'" type   \
+    "'}]},'who':{'reference':'" who "'}}"
+#define SAYS(when, rest)                                                                                               \
+    "{'resourceType':'Provenance','target':[{'reference':'Condition/c'}],'recorded':'" when "'," rest "}"
+#define AI_REASON "'reason':[{'coding':[" AIAST "]}],'agent':[" AGENT("author", "Device/x")
+#define BY_AI(when) SAYS(when, AI_REASON "]")
+#define VERIFIED(when) SAYS(when, "'agent':[" AGENT("verifier", "Practitioner/p") "]")
+
+static const struct {
+    const char *what, *json, *one, *two;
+    bool draft;
+} drafts[] = {
+    {"nobody says anything", "{'resourceType':'Condition','id':'c'}", NULL, NULL, false},
+    {"AI by a label", "{'resourceType':'Condition','id':'c'," LABELLED_AI "'code':" ICD("I10") "}", NULL, NULL, true},
+    {"AI by a Provenance's reason", "{'resourceType':'Condition','id':'c'}", BY_AI("2026-01-01T00:00:00Z"), NULL, true},
+    {"AI by an agent's kind", "{'resourceType':'Condition','id':'c'}", SAYS("2026-01-01T00:00:00Z",
+        "'agent':[{'role':[{'coding':[{'system':"
+        "'http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIdeviceTypeCS','code':'Generative-AI'}]}]}]"), NULL, true},
+    {"AI by a profile", "{'resourceType':'Condition','id':'c'}", SAYS("2026-01-01T00:00:00Z", "'meta':{'profile':["
+        "'http://hl7.org/fhir/uv/aitransparency/StructureDefinition/AI-Provenance']}"), NULL, true},
+    {"a device without AI's marks", "{'resourceType':'Condition','id':'c'}", SAYS("2026-01-01T00:00:00Z", "'agent':["
+        AGENT("author", "Device/x") "]"), NULL, false},
+    {"about another record", "{'resourceType':'Condition','id':'other'}", BY_AI("2026-01-01T00:00:00Z"), NULL, false},
+    {"verified in the same statement", "{'resourceType':'Condition','id':'c'}", SAYS("2026-01-01T00:00:00Z", AI_REASON
+        "," AGENT("verifier", "https://other.example/fhir/Practitioner/p") "]"), NULL, false},
+    {"verified in another", "{'resourceType':'Condition','id':'c'}", BY_AI("2026-01-01T00:00:00Z"),
+        VERIFIED("2026-01-02T00:00:00Z"), false},
+    {"verified before AI wrote again", "{'resourceType':'Condition','id':'c'}", BY_AI("2026-01-02T00:00:00Z"),
+        VERIFIED("2026-01-01T00:00:00Z"), true},
+    {"the same moment in another zone", "{'resourceType':'Condition','id':'c'}", BY_AI("2026-01-01T06:00:00Z"),
+        VERIFIED("2026-01-01T00:00:00-06:00"), false},
+    {"verified at no time", "{'resourceType':'Condition','id':'c'}", BY_AI("2026-01-01T00:00:00Z"), VERIFIED("once"),
+        true},
+    {"verified by a device", "{'resourceType':'Condition','id':'c'}", SAYS("2026-01-01T00:00:00Z", AI_REASON ","
+        AGENT("verifier", "Device/y") "]"), NULL, true},
+    {"an author is no verifier", "{'resourceType':'Condition','id':'c'}", SAYS("2026-01-01T00:00:00Z", AI_REASON ","
+        AGENT("author", "Practitioner/p") "]"), NULL, true},
+    {"signed", "{'resourceType':'Condition','id':'c'}", BY_AI("2026-01-01T00:00:00Z"), SAYS("2026-01-02T00:00:00Z",
+        "'signature':[{'who':{'reference':'PractitionerRole/r'}}]"), false},
+    {"labelled, and verified", "{'resourceType':'Condition','id':'c'," LABELLED_AI "'code':" ICD("I10") "}",
+        VERIFIED("2026-01-02T00:00:00Z"), NULL, false},
+    {"labelled, verified, and written again", "{'resourceType':'Condition','id':'c'," LABELLED_AI "'code':" ICD("I10")
+        "}", VERIFIED("2026-01-01T00:00:00Z"), BY_AI("2026-01-02T00:00:00Z"), true},
+    {"a document that is final", "{'resourceType':'DocumentReference'," LABELLED_AI "'docStatus':'final'}", NULL, NULL,
+        false},
+    {"one that was authenticated", "{'resourceType':'DocumentReference'," LABELLED_AI
+        "'authenticator':{'reference':'Practitioner/p'}}", NULL, NULL, false},
+    {"by an organization", "{'resourceType':'DocumentReference'," LABELLED_AI
+        "'authenticator':{'reference':'Organization/o'}}", NULL, NULL, true},
+    {"one that was attested", "{'resourceType':'Composition'," LABELLED_AI
+        "'attester':[{'mode':'legal','party':{'reference':'Practitioner/p'}}]}", NULL, NULL, false},
+    {"by the patient", "{'resourceType':'Composition'," LABELLED_AI
+        "'attester':[{'mode':'personal','party':{'reference':'Patient/p'}}]}", NULL, NULL, true},
+};
+
+static void what_is_a_draft(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof drafts / sizeof *drafts; i++) {
+        struct world w = world_new(false);
+        if (drafts[i].two)
+            add_as(&w, drafts[i].two, NULL, true);
+        const struct sl_item *item = add(&w, drafts[i].json);
+        if (drafts[i].one)
+            add(&w, drafts[i].one);
+        resolve(&w);
+        if (sl_classes_has(&item->classes, DRAFT) != drafts[i].draft)
+            fail_msg("%s: %s", drafts[i].what, letters(&item->classes));
+        world_free(&w);
+    }
+}
+
+/* AI wrote one element: it is the draft, until somebody signs. */
+static void a_draft_of_one_element(void **state)
+{
+    (void)state;
+    static const char json[] = "{'resourceType':'Condition','id':'c','code':" ICD("I10") ",'bodySite':[{'text':'a'},"
+        "{'extension':[" DS4P_LABEL(VALUE, "AIAST") "],'text':'b'}]}";
+    struct world w = world_new(false);
+    const struct sl_item *item = add(&w, json);
+    resolve(&w);
+    assert_string_equal(letters(&item->classes), "o");
+    assert_string_equal(parts_of(&w, item), "Condition.bodySite[1]=d");
+    add_as(&w, VERIFIED("2026-01-02T00:00:00Z"), NULL, true);
+    resolve(&w);
+    assert_string_equal(parts_of(&w, item), "");
+    world_free(&w);
+}
+
+/* What is to be looked for, once; what was found counts, and what is remembered of it comes to the same. */
+static void who_has_vouched(void **state)
+{
+    (void)state;
+    for (unsigned verified = 0; verified < 2; verified++) {
+        struct world w = world_new(false), later = world_new(false);
+        struct sl_slice *names;
+        size_t count;
+        const struct sl_item *item = add(&w, "{'resourceType':'Condition','id':'c'}");
+        add(&w, "{'resourceType':'Observation','id':'o','status':'final'}");
+        add(&w, "{'resourceType':'Patient','id':'p'}");
+        assert_int_equal(sl_labeller_unvouched(w.labeller, &names, &count), SL_OK);
+        assert_int_equal(count, 1);
+        assert_true(sl_slice_eq(names[0], SL_LIT("Condition/c")));
+        const char *found[] = {BY_AI("2026-01-01T00:00:00Z"), VERIFIED("2026-01-02T00:00:00Z")};
+        for (unsigned i = 0; i <= verified; i++) {
+            struct sl_doc *doc = sl_arena_alloc(w.arena, sizeof *doc);
+            assert_int_equal(sl_doc_parse(w.arena, quoted(w.arena, found[i]), NULL, doc, NULL), SL_OK);
+            assert_int_equal(sl_labeller_vouch(w.labeller, doc, 0), SL_OK);
+        }
+        assert_int_equal(sl_labeller_unvouched(w.labeller, &names, &count), SL_OK);
+        assert_int_equal(count, 0);
+        resolve(&w);
+        assert_int_equal(sl_classes_has(&item->classes, DRAFT), !verified);
+        struct sl_book_entry kept;
+        assert_int_equal(sl_book_entry_of_vouches(w.labeller, SL_LIT("Condition/c"), &kept), SL_OK);
+        assert_false(sl_classes_empty(&kept.classes));
+        const struct sl_item *again = add(&later, "{'resourceType':'Condition','id':'c'," LABELLED_AI "'code':" ICD(
+                                                      "I10") "}");
+        assert_int_equal(sl_labeller_know_vouches(later.labeller, SL_LIT("Condition/c"), &kept), SL_OK);
+        resolve(&later);
+        assert_int_equal(sl_classes_has(&again->classes, DRAFT), !verified);
+        world_free(&w);
+        world_free(&later);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -1086,6 +1258,8 @@ int main(void)
         cmocka_unit_test(contained_are_items), cmocka_unit_test(ten_thousand_contained),
             cmocka_unit_test(long_chains_are_followed),
             cmocka_unit_test(flags_pass_through_visits),
+        cmocka_unit_test(links), cmocka_unit_test(what_is_a_draft), cmocka_unit_test(a_draft_of_one_element),
+            cmocka_unit_test(who_has_vouched),
         cmocka_unit_test(deep_nesting), cmocka_unit_test(memory_that_runs_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
