@@ -12,11 +12,12 @@
 #include "labelling.h"
 #include "sluice/buffer.h"
 
-#define FORMAT 2u
+#define FORMAT 3u
 #define VALUE_LIMIT ((size_t)256 * 1024)
 #define KEY_LIMIT 4096u
+#define LISTING_LIMIT ((size_t)64 << 20) /* memory for one entry, and what it was derived from */
 #define LABEL_RULES                                                                                                    \
-    "sluice labels 3" /* counted up when the labeller, or the R4 table, judges otherwise than before                   \
+    "sluice labels 4" /* counted up when the labeller, or the R4 table, judges otherwise than before                   \
                        */
 
 static const char *const tables[] = {"book", NULL};
@@ -64,6 +65,7 @@ enum sl_status sl_label_generation_of(
     struct sl_slice digest, const struct sl_programs *programs, struct sl_label_generation *out)
 {
     struct joining joining = {.status = SL_OK};
+    *out = (struct sl_label_generation){.layout = 0};
     char closed = sl_programs_closed(programs) ? '1' : '0';
     sl_programs_each(programs, join_line, &joining);
     SL_TRY(joining.status);
@@ -211,7 +213,9 @@ static void write_value(
 {
     put_number(out, FORMAT);
     sl_buffer_add(out, (struct sl_slice){(const char *)generation->digest, sizeof generation->digest});
+    put_number(out, generation->layout);
     put_number(out, (uint64_t)now);
+    put_text(out, entry->reference); /* a long key is kept as its hash, and the book can be listed all the same */
     put_reach(out, &entry->reach);
     put_number(out, entry->candidate);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
@@ -303,17 +307,23 @@ static void take_lists(struct reading *in, struct sl_arena *arena, struct sl_boo
     out->derived = derived;
 }
 
-/* False: no value of this format and generation. Memory that ran out shows at the arena. */
-static bool read_value(struct sl_slice value, const struct sl_label_generation *generation, struct sl_arena *arena,
-    struct sl_book_entry *out)
+/* How an entry's generation stands to the one asked with. */
+struct made {
+    bool current, comparable;
+};
+
+/* False: no value of this format. Memory that ran out shows at the arena. */
+static bool read_any(struct sl_slice value, const struct sl_label_generation *generation, struct sl_arena *arena,
+    struct sl_book_entry *out, struct made *how)
 {
     struct reading in = {.rest = value};
     if (take_number(&in) != FORMAT)
         return false;
     struct sl_slice made = take(&in, sizeof generation->digest);
-    if (in.failed || memcmp(made.ptr, generation->digest, made.len) != 0)
-        return false;
+    how->current = !in.failed && memcmp(made.ptr, generation->digest, made.len) == 0;
+    how->comparable = take_number(&in) == generation->layout;
     out->stored = (int64_t)take_number(&in);
+    out->reference = take_text(&in, arena);
     out->reach = take_reach(&in);
     uint64_t candidate = take_number(&in);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
@@ -324,6 +334,17 @@ static bool read_value(struct sl_slice value, const struct sl_label_generation *
     take_lists(&in, arena, out);
     out->candidate = candidate != 0;
     return !in.failed && in.rest.len == 0 && candidate <= 1 && !sl_classes_empty(&out->classes);
+}
+
+/* What is of another generation is not read further: it is as if it were not there. */
+static bool read_value(struct sl_slice value, const struct sl_label_generation *generation, struct sl_arena *arena,
+    struct sl_book_entry *out)
+{
+    size_t head = sizeof(uint64_t);
+    bool current = value.len >= head + sizeof generation->digest &&
+                   memcmp(value.ptr + head, generation->digest, sizeof generation->digest) == 0;
+    struct made how;
+    return current && read_any(value, generation, arena, out, &how);
 }
 
 /* ---- The store ---- */
@@ -387,10 +408,11 @@ static enum sl_status look_up(const struct asking *asking, struct sl_slice refer
     return read ? SL_OK : SL_MISSING;
 }
 
-/* What the entry came from is not known in another version, and not in a newer one. */
-static enum sl_status check_derived(const struct asking *asking, const struct sl_book_entry *entry)
+/* What the entry came from is not known in another version, and not in a newer one. *at: the first that is. */
+static enum sl_status check_derived(const struct asking *asking, const struct sl_book_entry *entry, uint32_t *at)
 {
     for (uint32_t i = 0; i < entry->derived_count; i++) {
+        *at = i;
         struct sl_book_entry from;
         enum sl_status status = look_up(asking, entry->derived[i].reference, &from);
         if (status == SL_MISSING)
@@ -402,14 +424,19 @@ static enum sl_status check_derived(const struct asking *asking, const struct sl
     return SL_OK;
 }
 
+/* A clock that went back makes nothing young. */
+static bool is_young(const struct sl_book_entry *entry, int64_t now, int64_t max_age)
+{
+    int64_t age;
+    return !__builtin_sub_overflow(now, entry->stored, &age) && age >= 0 && age < max_age;
+}
+
 static enum sl_status get_within(
     const struct asking *asking, struct sl_slice reference, int64_t now, int64_t max_age, struct sl_book_entry *out)
 {
-    int64_t age;
+    uint32_t at;
     SL_TRY(look_up(asking, reference, out));
-    if (__builtin_sub_overflow(now, out->stored, &age) || age < 0 || age >= max_age)
-        return SL_MISSING; /* a clock that went back makes nothing young */
-    return check_derived(asking, out);
+    return is_young(out, now, max_age) ? check_derived(asking, out, &at) : SL_MISSING;
 }
 
 enum sl_status sl_book_get(struct sl_book *book, const struct sl_label_generation *generation, struct sl_slice server,
@@ -484,4 +511,115 @@ enum sl_status sl_book_forget(struct sl_book *book, struct sl_slice server, stru
         return status == SL_MISSING ? SL_OK : status;
     }
     return sl_txn_commit(txn);
+}
+
+/* ---- Looking at the book as such ---- */
+
+enum sl_source sl_book_source(const struct sl_book_entry *entry)
+{
+    if (sl_during_is(entry->reach.program) || sl_during_is(entry->reach.received))
+        return SL_SOURCE_PROGRAM;
+    return sl_during_is(entry->reach.none) ? SL_SOURCE_NOT : SL_SOURCE_UNKNOWN;
+}
+
+static enum sl_book_standing standing_of(const struct asking *asking, bool current, const struct sl_book_when *when,
+    const struct sl_book_entry *entry, struct sl_slice *other)
+{
+    uint32_t at = 0;
+    if (!current)
+        return SL_BOOK_OTHER_GENERATION;
+    if (!is_young(entry, when->now, when->max_age))
+        return SL_BOOK_TOO_OLD;
+    if (check_derived(asking, entry, &at) == SL_OK)
+        return SL_BOOK_COUNTS;
+    *other = entry->derived[at].reference;
+    return SL_BOOK_OTHER_VERSION;
+}
+
+static enum sl_status visit_value(struct asking *asking, struct sl_slice key, struct sl_slice value,
+    const struct sl_book_when *when, const struct sl_book_visitor *visitor)
+{
+    struct sl_book_found found = {.server = {key.ptr, strnlen(key.ptr, key.len)}};
+    struct made how = {false, false};
+    asking->server = found.server;
+    if (!read_any(value, asking->generation, asking->arena, &found.entry, &how))
+        found.entry = (struct sl_book_entry){0};
+    else
+        found.standing = standing_of(asking, how.current, when, &found.entry, &found.other);
+    found.comparable = how.comparable;
+    if (sl_arena_failed(asking->arena))
+        return SL_NO_MEMORY;
+    return visitor->visit(visitor->context, &found);
+}
+
+enum sl_status sl_book_each(struct sl_book *book, const struct sl_label_generation *generation,
+    const struct sl_book_when *when, const struct sl_book_visitor *visitor)
+{
+    struct sl_arena *arena = sl_arena_new(LISTING_LIMIT);
+    struct asking asking = {.generation = generation, .arena = arena};
+    struct sl_cursor *cursor = NULL;
+    struct sl_slice key, value, none = {NULL, 0};
+    enum sl_status status = arena ? sl_txn_begin(book->store, false, &asking.txn) : SL_NO_MEMORY;
+    if (status == SL_OK)
+        status = sl_cursor_open(asking.txn, 0, none, none, &cursor);
+    while (status == SL_OK && (status = sl_cursor_next(cursor, &key, &value)) == SL_OK) {
+        status = visit_value(&asking, key, value, when, visitor);
+        sl_arena_reset(arena);
+    }
+    if (cursor)
+        sl_cursor_close(cursor);
+    sl_txn_abort(asking.txn);
+    sl_arena_free(arena);
+    return status == SL_MISSING ? SL_OK : status;
+}
+
+struct seeking {
+    struct sl_slice server, reference;
+    struct sl_arena *arena;
+    struct sl_book_found *out;
+};
+
+/* What lives in the arena of the listing is copied out of it. */
+static enum sl_status take_found(void *context, const struct sl_book_found *found)
+{
+    struct seeking *s = context;
+    if (!sl_slice_eq(found->server, s->server) || !sl_slice_eq(found->entry.reference, s->reference))
+        return SL_OK;
+    *s->out = *found;
+    struct sl_book_entry *entry = &s->out->entry;
+    s->out->server = s->server;
+    entry->reference = s->reference;
+    s->out->other = sl_arena_copy(s->arena, found->other);
+    entry->version = sl_arena_copy(s->arena, entry->version);
+    entry->program = sl_arena_copy(s->arena, entry->program);
+    entry->custodian = sl_arena_copy(s->arena, entry->custodian);
+    entry->patient_count = 0; /* whom it is about is nothing to look at */
+    struct sl_derived *derived = sl_arena_array(s->arena, entry->derived_count + 1u, sizeof *derived);
+    for (uint32_t i = 0; derived && i < entry->derived_count; i++)
+        derived[i] = (struct sl_derived){
+            sl_arena_copy(s->arena, entry->derived[i].reference), sl_arena_copy(s->arena, entry->derived[i].version)};
+    entry->derived = derived;
+    return sl_arena_failed(s->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+enum sl_status sl_book_look(struct sl_book *book, const struct sl_label_generation *generation, struct sl_slice server,
+    struct sl_slice reference, const struct sl_book_when *when, struct sl_arena *arena, struct sl_book_found *out)
+{
+    struct seeking seeking = {.server = server, .reference = reference, .arena = arena, .out = out};
+    const struct sl_book_visitor visitor = {take_found, &seeking};
+    char buffer[KEY_LIMIT];
+    struct sl_slice key, value;
+    *out = (struct sl_book_found){0};
+    struct sl_arena *work = sl_arena_new(LISTING_LIMIT);
+    struct asking asking = {.generation = generation, .arena = work};
+    enum sl_status status = work ? sl_txn_begin(book->store, false, &asking.txn) : SL_NO_MEMORY;
+    if (status == SL_OK && !make_key(buffer, server, reference, &key))
+        status = SL_INVALID;
+    if (status == SL_OK)
+        status = sl_txn_get(asking.txn, 0, key, &value);
+    if (status == SL_OK)
+        status = visit_value(&asking, key, value, when, &visitor);
+    sl_txn_abort(asking.txn);
+    sl_arena_free(work);
+    return status;
 }

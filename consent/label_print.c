@@ -18,7 +18,14 @@ struct sl_labeller *sl_labeller_new(
 enum sl_status sl_label_generation(
     const struct sl_policy *policy, const struct sl_programs *programs, struct sl_label_generation *out)
 {
-    return sl_label_generation_of(sl_policy_digest(policy), programs, out);
+    SL_TRY(sl_label_generation_of(sl_policy_digest(policy), programs, out));
+    out->layout = 0xcbf29ce484222325u;
+    for (unsigned bit = 0; bit < sl_policy_class_count(policy); bit++) {
+        struct sl_slice id = sl_policy_class(policy, bit)->id;
+        for (size_t i = 0; i <= id.len; i++)
+            out->layout = (out->layout ^ (i < id.len ? (unsigned char)id.ptr[i] : 0)) * 0x100000001b3u;
+    }
+    return SL_OK;
 }
 
 struct printer {

@@ -413,6 +413,8 @@ static int print_labels(struct sl_offline *offline)
 int sl_cmd_label(int argc, char **argv)
 {
     static const struct sl_option options[] = {SL_OFFLINE_LABEL_OPTIONS};
+    if (argc > 1 && strcmp(argv[1], "book") == 0)
+        return sl_cmd_book(argc, argv);
     return sl_offline_run(argc, argv, "label [--policy DIR] [--programs ID,…] [--context FILE…] < in", options,
         sizeof options / sizeof *options, print_labels);
 }

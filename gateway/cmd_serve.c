@@ -90,8 +90,23 @@ static bool set_options(struct serving *serving)
     return true;
 }
 
-/* SIGHUP takes up certificates; SIGTERM and SIGINT drain and end. */
-static void wait_for_signals(struct sl_server *server, struct sl_issues *issues, const sigset_t *signals)
+/* What files say anew. A file with a mistake changes nothing, and is told. */
+static void reload(struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    struct sl_issues found = {.arena = sl_arena_new((size_t)16 * 1024 * 1024)};
+    enum sl_status status = sl_server_reload(server, issues);
+    fprintf(stderr, "sluice: certificates %s\n",
+        status == SL_OK ? "taken up again" : "could not be read; the old ones stay");
+    status = found.arena ? sl_gateway_reload(gateway, &found) : SL_NO_MEMORY;
+    sl_cli_issues(stderr, &found, SL_GRADE_WARNING);
+    fprintf(
+        stderr, "sluice: programs %s\n", status == SL_OK ? "taken up again" : "could not be read; the old ones stay");
+    sl_arena_free(found.arena);
+}
+
+/* SIGHUP takes up certificates and programs; SIGTERM and SIGINT drain and end. */
+static void wait_for_signals(
+    struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues, const sigset_t *signals)
 {
     for (;;) {
         int signal = 0;
@@ -99,9 +114,7 @@ static void wait_for_signals(struct sl_server *server, struct sl_issues *issues,
             continue;
         if (signal != SIGHUP)
             break;
-        enum sl_status status = sl_server_reload(server, issues);
-        fprintf(stderr, "sluice: certificates %s\n",
-            status == SL_OK ? "taken up again" : "could not be read; the old ones stay");
+        reload(server, gateway, issues);
     }
     if (!sl_server_drain(server, DRAIN_MS))
         fprintf(stderr, "sluice: some connections were still open after %u ms\n", DRAIN_MS);
@@ -116,7 +129,7 @@ static int serve(struct serving *serving, struct sl_issues *issues, const sigset
     if (status == SL_OK) {
         fprintf(stderr, "sluice: serving %.*s on %s port %u with %u workers\n", SL_FMT(serving->config->url),
             serving->host, sl_server_port(server, 0), serving->options.workers);
-        wait_for_signals(server, issues, signals);
+        wait_for_signals(server, serving->gateway, issues, signals);
     }
     sl_server_free(server);
     return status == SL_OK ? 0 : sl_cli_failed("cannot serve", status, issues);

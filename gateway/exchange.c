@@ -33,6 +33,9 @@ static enum sl_step_result step_accept(struct sl_exchange *x)
     x->policy = sl_policy_ref(x->state->policy);
     sl_registered_unref(x->registered);
     x->registered = sl_registered_ref(x->state->registered);
+    sl_programs_unref(x->programs);
+    x->programs = sl_programs_ref(x->state->programs);
+    x->programs_version = x->state->programs_version;
     x->generation = x->state->generation;
     x->store_version = x->state->store_version;
     x->label_generation = x->state->label_generation;
@@ -187,7 +190,8 @@ static enum sl_step_result step_account(struct sl_exchange *x)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger");
     }
     if (x->status == SL_OK && x->interaction.kind != SL_METADATA &&
-        sl_store_version(x->state->gateway->store) != x->store_version)
+        (sl_store_version(x->state->gateway->store) != x->store_version ||
+            atomic_load(&x->state->gateway->programs_version) != x->programs_version))
         return sl_exchange_again(x);
     if (sl_account_write(x) != SL_OK)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger-record");
@@ -318,6 +322,7 @@ static void destroy(struct sl_exchange *x)
     sl_buffer_fini(&x->record);
     sl_policy_unref(x->policy);
     sl_registered_unref(x->registered);
+    sl_programs_unref(x->programs);
     sl_gateway_release(x->state->gateway, x->reserved);
     struct sl_arena *arena = x->arena;
     x->magic = 0;

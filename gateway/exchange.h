@@ -123,7 +123,9 @@ struct sl_exchange {
     struct sl_interaction interaction;
     struct sl_policy *policy; /* a reference; kept until account */
     uint64_t generation, store_version;
-    struct sl_registered *registered;            /* its own references, both taken up in `accept` */
+    struct sl_registered *registered; /* its own references, both taken up in `accept` */
+    struct sl_programs *programs;
+    uint64_t programs_version;
     struct sl_label_generation label_generation; /* of labels made under them */
     bool bookless;                               /* the label book does not say enough for this one's decisions */
     unsigned attempts; /* times it has been decided, policy or directives changing meanwhile */

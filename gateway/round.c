@@ -88,7 +88,7 @@ static struct sl_round *new_round(struct sl_exchange *x)
     struct sl_arena *arena = sl_arena_new_in(x->state->arenas, x->state->gateway->config->exchange_memory);
     struct sl_round *round = arena ? sl_arena_alloc(arena, sizeof *round) : NULL;
     const struct sl_pass_options options = {.policy = x->policy,
-        .programs = x->state->gateway->programs,
+        .programs = x->programs,
         .registered = x->registered,
         .recipient = &x->caller.recipient,
         .now = x->now,

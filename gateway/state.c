@@ -37,17 +37,18 @@ static enum sl_status open_metadata(struct sl_gateway *gateway)
     return gateway->metadata.ptr ? SL_OK : SL_NO_MEMORY;
 }
 
-/* The first line of the file; it must be there and not be empty if it was configured. */
-static enum sl_status read_token(struct sl_gateway *gateway)
+/* It must be there and not be empty if it was configured. */
+enum sl_status sl_upstream_token_read(const struct sl_config *config, struct sl_slice *out)
 {
-    struct sl_slice path = gateway->config->upstream_token, text;
+    struct sl_slice path = config->upstream_token, text;
+    *out = (struct sl_slice){NULL, 0};
     if (!path.len)
         return SL_OK;
-    SL_TRY(sl_file_read(gateway->config->arena, path.ptr, TOKEN_LIMIT, &text));
+    SL_TRY(sl_file_read(config->arena, path.ptr, TOKEN_LIMIT, &text));
     size_t len = 0;
     while (len < text.len && text.ptr[len] > 0x20 && text.ptr[len] < 0x7f)
         len++;
-    gateway->upstream_token = (struct sl_slice){text.ptr, len};
+    *out = (struct sl_slice){text.ptr, len};
     return len ? SL_OK : SL_INVALID;
 }
 
@@ -58,7 +59,8 @@ static enum sl_status open_upstream(struct sl_gateway *gateway, struct sl_issues
         return complain(
             issues, sl_records_open(c->records.ptr, false, issues, &gateway->records), "The records store", c->records);
     sl_upstream_http_init();
-    return complain(issues, read_token(gateway), "The upstream's token", c->upstream_token);
+    return complain(
+        issues, sl_upstream_token_read(c, &gateway->upstream_token), "The upstream's token", c->upstream_token);
 }
 
 /* Is there a generation in force that compiles? Asked before anything listens. */
@@ -104,6 +106,7 @@ enum sl_status sl_gateway_open(const struct sl_config *config, struct sl_issues 
     if (!gateway)
         return SL_NO_MEMORY;
     gateway->config = config;
+    pthread_mutex_init(&gateway->programs_lock, NULL);
     enum sl_status status = open_all(gateway, issues);
     if (status != SL_OK) {
         sl_gateway_close(gateway);
@@ -125,9 +128,24 @@ void sl_gateway_close(struct sl_gateway *gateway)
         sl_records_close(gateway->records);
     sl_sealer_free(gateway->sealer);
     sl_programs_unref(gateway->programs);
+    pthread_mutex_destroy(&gateway->programs_lock);
     if (gateway->store)
         sl_store_close(gateway->store);
     free(gateway);
+}
+
+enum sl_status sl_gateway_reload(struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    struct sl_programs *programs = NULL;
+    SL_TRY(complain(issues, sl_programs_load(gateway->config->programs.ptr, issues, &programs), "The programs file",
+        gateway->config->programs));
+    pthread_mutex_lock(&gateway->programs_lock);
+    struct sl_programs *old = gateway->programs;
+    gateway->programs = programs;
+    atomic_fetch_add(&gateway->programs_version, 1);
+    pthread_mutex_unlock(&gateway->programs_lock);
+    sl_programs_unref(old);
+    return SL_OK;
 }
 
 bool sl_gateway_reserve(struct sl_gateway *gateway, size_t bytes)
@@ -179,6 +197,7 @@ void sl_worker_state_free(struct sl_worker_state *state)
     sl_identifier_free(state->identifier);
     sl_policy_unref(state->policy);
     sl_registered_unref(state->registered);
+    sl_programs_unref(state->programs);
     sl_arena_pool_free(state->arenas);
     free(state);
 }
@@ -201,10 +220,10 @@ static enum sl_status number_in_force(struct sl_store *store, struct sl_arena *a
 static enum sl_status generation_of(const struct sl_worker_state *state, const struct sl_policy *policy,
     const struct sl_registered *registered, struct sl_label_generation *out)
 {
-    *out = (struct sl_label_generation){{0}};
+    *out = (struct sl_label_generation){.layout = 0};
     if (!state->gateway->keeper)
         return SL_OK;
-    SL_TRY(sl_label_generation(policy, state->gateway->programs, out));
+    SL_TRY(sl_label_generation(policy, state->programs, out));
     return sl_label_generation_registered(registered, out);
 }
 
@@ -240,14 +259,29 @@ static bool is_due(const struct sl_worker_state *state)
     return (int64_t)time(NULL) >= sl_registered_until(state->registered);
 }
 
-static enum sl_status take_up(struct sl_worker_state *state, struct sl_issues *issues)
+/* True: they are others than before. */
+static bool take_programs(struct sl_worker_state *state)
+{
+    struct sl_gateway *gateway = state->gateway;
+    if (state->programs && atomic_load(&gateway->programs_version) == state->programs_version)
+        return false;
+    pthread_mutex_lock(&gateway->programs_lock);
+    struct sl_programs *programs = sl_programs_ref(gateway->programs);
+    state->programs_version = atomic_load(&gateway->programs_version);
+    pthread_mutex_unlock(&gateway->programs_lock);
+    sl_programs_unref(state->programs);
+    state->programs = programs;
+    return true;
+}
+
+static enum sl_status take_up(struct sl_worker_state *state, bool other_programs, struct sl_issues *issues)
 {
     struct sl_policy *policy = NULL;
     uint64_t number = 0, length = 0;
     SL_TRY(number_in_force(state->gateway->store, issues->arena, &number));
     SL_TRY(sl_register_length(state->gateway->store, &length));
     bool same = state->policy && number == state->generation;
-    if (same && length == state->register_length && !is_due(state))
+    if (same && !other_programs && length == state->register_length && !is_due(state))
         return SL_OK;
     if (same)
         policy = sl_policy_ref(state->policy);
@@ -260,10 +294,11 @@ enum sl_status sl_worker_state_refresh(struct sl_worker_state *state)
 {
     /* The version is read first: what changes while the policy is being read is then seen as a change once more. */
     uint64_t version = sl_store_version(state->gateway->store);
-    if (state->policy && version == state->store_version && !is_due(state))
+    bool other_programs = take_programs(state);
+    if (state->policy && version == state->store_version && !other_programs && !is_due(state))
         return SL_OK;
     struct sl_issues issues = {.arena = sl_arena_new(POLICY_ARENA)};
-    enum sl_status status = issues.arena ? take_up(state, &issues) : SL_NO_MEMORY;
+    enum sl_status status = issues.arena ? take_up(state, other_programs, &issues) : SL_NO_MEMORY;
     for (const struct sl_issue *i = issues.first; status == SL_OK && i; i = i->next)
         if (sl_slice_eq(i->code, SL_LIT("register-unknown-class")))
             fprintf(stderr, "sluice: %.*s\n", SL_FMT(i->text));

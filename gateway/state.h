@@ -6,6 +6,7 @@
 #ifndef SLUICE_GATEWAY_STATE_H
 #define SLUICE_GATEWAY_STATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "config.h"
@@ -26,7 +27,9 @@ struct sl_upstream;
 struct sl_gateway {
     const struct sl_config *config;
     struct sl_store *store; /* the `policy` store: generations and directives */
-    struct sl_programs *programs;
+    pthread_mutex_t programs_lock;
+    struct sl_programs *programs;          /* under the lock; a worker holds a reference of its own */
+    atomic_uint_fast64_t programs_version; /* counts up when the table is taken up anew */
     struct sl_ledger *ledger;
     struct sl_keeper *keeper;   /* the label book; NULL: none */
     struct sl_records *records; /* NULL: the upstream is a server */
@@ -45,11 +48,20 @@ SL_MUST_CHECK enum sl_status sl_gateway_open(
 /* Waits for the ledger's queue. After the workers have stopped. */
 void sl_gateway_close(struct sl_gateway *gateway);
 
+/* The first line of the file of upstream.token-file; empty if none is configured. */
+SL_MUST_CHECK enum sl_status sl_upstream_token_read(const struct sl_config *config, struct sl_slice *out);
+
+/* Reads the programs file again. Every request that begins after SL_OK is answered under it, and what the label book
+ * knows under the old one counts no more. SL_INVALID and the like with issues: the old one stays. Any thread. */
+SL_MUST_CHECK enum sl_status sl_gateway_reload(struct sl_gateway *gateway, struct sl_issues *issues);
+
 /* Takes bytes from the process's budget; false: none left, and nothing taken. */
 SL_MUST_CHECK bool sl_gateway_reserve(struct sl_gateway *gateway, size_t bytes);
 void sl_gateway_release(struct sl_gateway *gateway, size_t bytes);
 
 struct sl_worker_state {
+    struct sl_programs *programs;
+    uint64_t programs_version;
     struct sl_gateway *gateway;
     struct sl_arena_pool *arenas; /* of exchanges and their passes */
     struct sl_identifier *identifier;

@@ -21,6 +21,7 @@
 
 struct sl_label_generation {
     unsigned char digest[32];
+    uint64_t layout; /* of the policy's list of classes: bits of two generations of one layout compare */
 };
 /* The generation of labels made under this policy and program table. SL_CRYPTO if SHA-256 is not to be had. */
 SL_MUST_CHECK enum sl_status sl_label_generation(
@@ -83,6 +84,42 @@ SL_MUST_CHECK enum sl_status sl_book_get(struct sl_book *book, const struct sl_l
 /* Writes entries, at most SL_STORE_PUTS a transaction. Waits for the disk: never on a worker's loop. */
 SL_MUST_CHECK enum sl_status sl_book_put(struct sl_book *book, const struct sl_label_generation *generation,
     struct sl_slice server, const struct sl_book_entry *entries, size_t count, int64_t now);
+/* ---- The book as such, for whoever looks after it ---- */
+
+/* Does an entry count, and if not, why not? */
+enum sl_book_standing {
+    SL_BOOK_UNREADABLE, /* of another format: it is as if it were not there */
+    SL_BOOK_COUNTS,
+    SL_BOOK_OTHER_GENERATION, /* made under another policy, list of programs, or register */
+    SL_BOOK_TOO_OLD,
+    SL_BOOK_OTHER_VERSION /* what it was derived from is known in another version */
+};
+
+struct sl_book_found {
+    struct sl_slice server;
+    struct sl_book_entry entry; /* zeroed where unreadable */
+    enum sl_book_standing standing;
+    struct sl_slice other; /* OTHER_VERSION: what that is */
+    bool comparable;       /* its classes are bits of the generation asked with, whatever its own is */
+};
+/* What is known of where it comes from, time aside. */
+enum sl_source sl_book_source(const struct sl_book_entry *entry);
+struct sl_book_when {
+    int64_t now, max_age; /* seconds */
+};
+struct sl_book_visitor {
+    enum sl_status (*visit)(void *context, const struct sl_book_found *found); /* what is found lives for the call */
+    void *context;
+};
+/* Every entry, in the order of servers and references, within one read transaction; ends with the first status that is
+ * not SL_OK, which it gives. */
+SL_MUST_CHECK enum sl_status sl_book_each(struct sl_book *book, const struct sl_label_generation *generation,
+    const struct sl_book_when *when, const struct sl_book_visitor *visitor);
+/* One of them; SL_MISSING: there is none. */
+SL_MUST_CHECK enum sl_status sl_book_look(struct sl_book *book, const struct sl_label_generation *generation,
+    struct sl_slice server, struct sl_slice reference, const struct sl_book_when *when, struct sl_arena *arena,
+    struct sl_book_found *out);
+
 /* The resource was written through Sluice: its entry counts no more. None is SL_OK. */
 SL_MUST_CHECK enum sl_status sl_book_forget(struct sl_book *book, struct sl_slice server, struct sl_slice reference);
 
