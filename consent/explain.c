@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Why: each rule that is about what an item holds, where it stands, whether it spoke, and which condition was in the
- * way; and the matrix of who may see what. Text for operators and privacy officers: ids and rules, no content.
+ * way. Text for operators and privacy officers: ids and rules, no content.
  */
 #include "ruling.h"
 
@@ -186,63 +186,4 @@ void sl_explain(const struct sl_ruling *ruling, const struct sl_item *item, stru
     for (size_t i = 0; i < ruling->policy->rule_count; i++)
         if (sl_classes_meet(&ruling->policy->rules[i].data, &classes))
             explain_rule(ruling, &ruling->policy->rules[i], &state, &classes, out);
-}
-
-/* ---- The matrix ---- */
-
-/* The first purpose that a rule meant for this party releases for. */
-static struct sl_slice usual_purpose(const struct sl_policy *policy, unsigned party)
-{
-    static const struct sl_slice order[] = {{"BTG", 3}, {"TREAT", 5}, {"HPAYMT", 6}, {"HOPERAT", 7}, {"PATADMIN", 8},
-        {"PATRQT", 6}, {"HRESCH", 6}, {"PUBHLTH", 7}};
-    for (size_t p = policy->parties[party].emergency ? 0 : 1; p < sizeof order / sizeof *order; p++)
-        for (size_t i = 0; i < policy->rule_count; i++) {
-            const struct sl_rule *rule = &policy->rules[i];
-            if (rule->verdict == SL_RULE_RELEASE && (rule->parties >> party & 1) &&
-                (rule->purposes & sl_purpose_bit(order[p])))
-                return order[p];
-        }
-    return SL_LIT("TREAT");
-}
-
-/* The best that could be: a policy in which every kind of consent but those that restrict were given. */
-static const char *cell(const struct sl_ruling *worst, const struct masks *best, unsigned bit)
-{
-    if (!sl_classes_has(&worst->may.lacks, bit) && !sl_classes_has(&worst->may.no, bit))
-        return "yes";
-    return sl_classes_has(&best->lacks, bit) || sl_classes_has(&best->no, bit) ? "no" : "consent";
-}
-
-static enum sl_status write_matrix(const struct sl_policy *policy, struct sl_arena *arena, struct sl_buffer *out)
-{
-    static const struct sl_emergency emergency = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, true};
-    struct sl_ruling *rulings[SL_PARTY_LIMIT];
-    struct masks best[SL_PARTY_LIMIT];
-    sl_buffer_printf(out, "%-32s", "class");
-    for (unsigned p = 0; p < policy->party_count; p++) {
-        struct sl_recipient r = {.party = policy->parties[p].id, .purpose = usual_purpose(policy, p)};
-        if (policy->parties[p].emergency)
-            r.emergency = &emergency;
-        SL_TRY(sl_ruling_new(arena, policy, &r, NULL, 0, NULL, 0, &rulings[p]));
-        sl_masks_at_best(rulings[p], &best[p]);
-        sl_buffer_printf(out, " %.*s:%.*s", SL_FMT(r.party), SL_FMT(r.purpose));
-    }
-    sl_buffer_add(out, SL_LIT("\n"));
-    for (unsigned bit = 0; bit < policy->class_count; bit++) {
-        sl_buffer_printf(out, "%-32.*s", SL_FMT(policy->classes[bit].id));
-        for (unsigned p = 0; p < policy->party_count; p++)
-            sl_buffer_printf(out, " %-8s", cell(rulings[p], &best[p], bit));
-        sl_buffer_add(out, SL_LIT("\n"));
-    }
-    return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
-}
-
-enum sl_status sl_policy_matrix(const struct sl_policy *policy, struct sl_buffer *out)
-{
-    struct sl_arena *arena = sl_arena_new((size_t)16 << 20);
-    if (!arena)
-        return SL_NO_MEMORY;
-    enum sl_status status = write_matrix(policy, arena, out);
-    sl_arena_free(arena);
-    return status;
 }

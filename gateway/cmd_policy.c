@@ -75,11 +75,18 @@ static int test(struct policy_run *run)
 
 static int matrix(struct policy_run *run)
 {
+    static const char *const forms[] = {
+        [SL_MATRIX_TEXT] = "text", [SL_MATRIX_PAGE] = "html", [SL_MATRIX_JSON] = "json"};
+    const char *word = sl_cli_value(run->cli, "form");
+    enum sl_matrix_form form = SL_MATRIX_TEXT;
     struct sl_buffer text;
+    while (word && strcmp(word, forms[form]) != 0)
+        if (++form > SL_MATRIX_JSON)
+            return sl_cli_failed("--form is text, html or json", SL_INVALID, &run->issues);
     if (load(run))
         return 1;
-    sl_buffer_init(&text, (size_t)16 << 20);
-    enum sl_status status = sl_policy_matrix(run->policy, &text);
+    sl_buffer_init(&text, (size_t)64 << 20);
+    enum sl_status status = sl_policy_matrix(run->policy, form, sl_cli_given(run->cli, "every-purpose"), &text);
     int result = status == SL_OK ? print_text(&text) : sl_cli_failed("matrix", status, &run->issues);
     sl_buffer_fini(&text);
     return result;
@@ -225,6 +232,9 @@ int sl_cmd_policy(int argc, char **argv)
         {"store", SL_OPTION_ONE, "DIR", "the policy store (activate, list, rollback)", false},
         {"author", SL_OPTION_ONE, "NAME", "who does it (activate, rollback); otherwise $USER", false},
         {"note", SL_OPTION_ONE, "TEXT", "why (activate)", false},
+        {"form", SL_OPTION_ONE, "FORM", "text, html (to print) or json (matrix)", false},
+        {"every-purpose", SL_OPTION_FLAG, NULL, "a column for each purpose, not the usual one of a party (matrix)",
+            false},
     };
     static const char usage[] =
         "policy check|test|matrix|activate DIR  |  policy diff DIR NEW  |  policy list  |  policy rollback GENERATION"

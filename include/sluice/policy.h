@@ -44,9 +44,11 @@ struct sl_buffer;
  * ("FAIL file:line title: …"), then the rules that no scenario relied on or was withheld by, then the counts. */
 SL_MUST_CHECK enum sl_status sl_policy_test(
     const struct sl_policy *policy, struct sl_buffer *out, size_t *passed, size_t *failed);
-/* Who may see what: a line for each class, a column for each party, for its usual purpose, as text: "yes", "consent"
- * (only with one), "no". */
-SL_MUST_CHECK enum sl_status sl_policy_matrix(const struct sl_policy *policy, struct sl_buffer *out);
+/* Who may see what: a line for each class, a column for each party and its usual purpose (or each purpose for which it
+ * may have anything): "yes", "consent" (only with one, or another fact that a rule asks for), "no". */
+enum sl_matrix_form { SL_MATRIX_TEXT, SL_MATRIX_PAGE, SL_MATRIX_JSON };
+SL_MUST_CHECK enum sl_status sl_policy_matrix(
+    const struct sl_policy *policy, enum sl_matrix_form form, bool every_purpose, struct sl_buffer *out);
 
 /* What two policies do differently. */
 struct sl_policy_diff {

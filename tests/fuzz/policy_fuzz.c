@@ -55,7 +55,7 @@ static void try_tools(const struct sl_policy *policy)
     sl_buffer_init(&out, (size_t)8 << 20);
     (void)!sl_policy_test(policy, &out, &passed, &failed);
     sl_buffer_clear(&out);
-    (void)!sl_policy_matrix(policy, &out);
+    (void)!sl_policy_matrix(policy, SL_MATRIX_JSON, true, &out);
     sl_buffer_fini(&out);
 }
 

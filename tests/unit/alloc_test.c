@@ -175,45 +175,101 @@ static struct {
 #define REFERENCE(to) "{\"reference\":\"" to "\"}"
 #define ICD "http://hl7.org/fhir/sid/icd-10-cm"
 
-static const char
-    *const records[] =
-        {
-            "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}",
-            "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}",
-            "{\"resourceType\":\"Patient\",\"id\":\"p\",\"text\":{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</"
-            "div>\"},"
-            "\"name\":[{\"family\":\"Odd\\u00e9\",\"given\":[\"A\"],\"_given\":[{\"id\":\"g\"}]}],\"birthDate\":\"1980-"
-            "01-02\"}",
-            "{\"resourceType\":\"Encounter\",\"id\":\"e2\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"
-            "\"subject\":" REFERENCE("Patient/p") ",\"serviceProvider\":" REFERENCE("Organization/prog") "}",
-            "{\"resourceType\":\"Condition\",\"id\":\"oud\",\"subject\":" REFERENCE(
-                "Patient/p") ",\"encounter\":" REFERENCE("Encounter/e2") ",\"code\":" CODE(ICD, "F11.20") "}",
-            "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"
-            "\"subject\":" REFERENCE("Patient/p") ",\"serviceProvider\":" REFERENCE(
-                "Organization/pcp") ",\"diagnosis\":[{\"condition\":" REFERENCE("Condition/oud") "},"
-            "{\"condition\":" REFERENCE("Condition/dm") "}]}",
-            "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":1,\"subject\":" REFERENCE(
-                "Patient/p") ",\"encounter\":" REFERENCE("Encounter/e1") ",\"code\":" CODE(ICD, "E11\\u002e9") "}",
-            "{\"resourceType\":\"MedicationRequest\",\"id\":\"mr\",\"status\":\"active\",\"intent\":\"order\","
-            "\"subject\":" REFERENCE("Patient/p") ",\"requester\":" REFERENCE(
-                "Organization/pcp") ",\"contained\":[{\"resourceType\":"
-            "\"Medication\",\"id\":\"m\",\"code\":" CODE("http://www.nlm.nih.gov/research/umls/rxnorm", "6813") "}],"
-            "\"medicationReference\":" REFERENCE("#m") "}",
+static const char *const records[] = {
+    "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}",
+    "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}",
+    "{\"resourceType\":\"Patient\",\"id\":\"p\",\"text\":{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</"
+    "div>\"},"
+    "\"name\":[{\"family\":\"Odd\\u00e9\",\"given\":[\"A\"],\"_given\":[{\"id\":\"g\"}]}],\"birthDate\":\"1980-"
+    "01-02\"}",
+    "{\"resourceType\":\"Encounter\",\"id\":\"e2\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"
+    "\"subject\":" REFERENCE("Patient/p") ",\"serviceProvider\":" REFERENCE("Organization/prog") "}",
+    "{\"resourceType\":\"Condition\",\"id\":\"oud\",\"subject\":" REFERENCE("Patient/p") ",\"encounter\":" REFERENCE(
+        "Encounter/e2") ",\"code\":" CODE(ICD, "F11.20") "}",
+    "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"},"
+    "\"subject\":" REFERENCE("Patient/p") ",\"serviceProvider\":" REFERENCE(
+        "Organization/pcp") ",\"diagnosis\":[{\"condition\":" REFERENCE("Condition/oud") "},"
+                                                                                         "{\"condition\":" REFERENCE(
+                                                                                             "Condition/dm") "}]}",
+    "{\"resourceType\":\"Condition\",\"id\":\"dm\",\"vendor\":1,\"subject\":" REFERENCE(
+        "Patient/p") ",\"encounter\":" REFERENCE("Encounter/e1") ",\"code\":" CODE(ICD, "E11\\u002e9") "}",
+    "{\"resourceType\":\"MedicationRequest\",\"id\":\"mr\",\"status\":\"active\",\"intent\":\"order\","
+    "\"subject\":" REFERENCE("Patient/p") ",\"requester\":" REFERENCE(
+        "Organization/pcp") ",\"contained\":[{\"resourceType\":"
+                            "\"Medication\",\"id\":\"m\",\"code\":" CODE("http://www.nlm.nih.gov/research/umls/rxnorm",
+                                "6813") "}],"
+                                        "\"medicationReference\":" REFERENCE("#m") "}",
 };
 #define RECORDS (sizeof records / sizeof *records)
 
-#define CONSENT(id, status, day) \
-    "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"" status \
-    "\",\"scope\":" CODE("http://terminology.hl7.org/CodeSystem/consentscope", \
-        "patient-privacy") ",\"category\":[" CODE("http://terminology.hl7.org/CodeSystem/v3-ActCode", \
-        "42CFRPart2CD") "],\"patient\":" REFERENCE("Patient/p") ",\"dateTime\":\"" day \
-    "\",\"performer\":[" REFERENCE("Patient/p") "]," \
-    "\"organization\":[" REFERENCE("Organization/prog") "],\"sourceReference\":{\"display\":\"form\"}," \
-    "\"policy\":[{\"uri\":" \
-    "\"urn:sluice:form:part2-tpo-2024\"}],\"provision\":{\"type\":\"permit\",\"period\":{\"start\":\"2026-01-01\"}," \
-    "\"purpose\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"TREAT\"},{\"system\":" \
-    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":" \
-    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HOPERAT\"}]}}"
+#define CONSENT(id, status, day)                                                                                       \
+    "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"" status                                             \
+    "\",\"scope\":" CODE("http://terminology.hl7.org/CodeSystem/consentscope",                                         \
+        "patient-privacy") ",\"category\":[" CODE("http://terminology.hl7.org/CodeSystem/v3-ActCode",                  \
+        "42CFRPart2CD") "],\"patient\":" REFERENCE("Patient/p") ",\"dateTime\":\"" day                                 \
+                                                                "\",\"performer\":[" REFERENCE(                        \
+                                                                    "Patient/p") "],"                                  \
+                                                                                 "\"organization\":[" REFERENCE(       \
+                                                                                     "Organization/prog") "],"         \
+                                                                                                          "\"sourceRe" \
+                                                                                                          "ference\":" \
+                                                                                                          "{\"display" \
+                                                                                                          "\":"        \
+                                                                                                          "\"form\"}," \
+                                                                                                          "\"policy\"" \
+                                                                                                          ":[{"        \
+                                                                                                          "\"uri\":"   \
+                                                                                                          "\"urn:"     \
+                                                                                                          "sluice:"    \
+                                                                                                          "form:"      \
+                                                                                                          "part2-tpo-" \
+                                                                                                          "2024\"}],"  \
+                                                                                                          "\"provisio" \
+                                                                                                          "n\":{"      \
+                                                                                                          "\"type\":"  \
+                                                                                                          "\"permit\"" \
+                                                                                                          ",\"period"  \
+                                                                                                          "\":{"       \
+                                                                                                          "\"start\":" \
+                                                                                                          "\"2026-01-" \
+                                                                                                          "01\"},"     \
+                                                                                                          "\"purpose"  \
+                                                                                                          "\":[{"      \
+                                                                                                          "\"system\"" \
+                                                                                                          ":\"http://" \
+                                                                                                          "terminolog" \
+                                                                                                          "y.hl7.org/" \
+                                                                                                          "CodeSystem" \
+                                                                                                          "/v3-"       \
+                                                                                                          "ActReason"  \
+                                                                                                          "\","        \
+                                                                                                          "\"code\":"  \
+                                                                                                          "\"TREAT\"}" \
+                                                                                                          ",{"         \
+                                                                                                          "\"system\"" \
+                                                                                                          ":"          \
+                                                                                                          "\"http://"  \
+                                                                                                          "terminolog" \
+                                                                                                          "y.hl7.org/" \
+                                                                                                          "CodeSystem" \
+                                                                                                          "/v3-"       \
+                                                                                                          "ActReason"  \
+                                                                                                          "\","        \
+                                                                                                          "\"code\":"  \
+                                                                                                          "\"HPAYMT\"" \
+                                                                                                          "},{"        \
+                                                                                                          "\"system\"" \
+                                                                                                          ":"          \
+                                                                                                          "\"http://"  \
+                                                                                                          "terminolog" \
+                                                                                                          "y.hl7.org/" \
+                                                                                                          "CodeSystem" \
+                                                                                                          "/v3-"       \
+                                                                                                          "ActReason"  \
+                                                                                                          "\","        \
+                                                                                                          "\"code\":"  \
+                                                                                                          "\"HOPERAT"  \
+                                                                                                          "\"}]}}"
 static const char consent[] = CONSENT("c", "active", "2026-01-01");
 static const char revocation[] = CONSENT("r", "inactive", "2026-02-01");
 
@@ -285,7 +341,7 @@ static enum sl_status load_policy(struct sl_arena *arena)
         return status;
     struct sl_buffer report;
     sl_buffer_init(&report, 65536);
-    status = sl_policy_matrix(policy, &report);
+    status = sl_policy_matrix(policy, SL_MATRIX_TEXT, false, &report);
     if (status == SL_OK)
         status = sl_policy_test(policy, &report, &passed, &failed);
     if (status == SL_OK && sl_buffer_failed(&report))
@@ -746,7 +802,7 @@ static void make_keys(void)
     sl_buffer_clear(&text);
     assert_int_equal(sl_jws_sign(signer,
                          SL_LIT("{\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\","
-    "\"exp\":4000000000,\"client_id\":\"ward\",\"scope\":\"system/*.rs\"}"),
+                                "\"exp\":4000000000,\"client_id\":\"ward\",\"scope\":\"system/*.rs\"}"),
                          &text),
         SL_OK);
     house.token = sl_arena_printf(world.arena, "Bearer %.*s", SL_FMT(sl_buffer_slice(&text)));
