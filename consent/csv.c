@@ -2,6 +2,8 @@
 /* Strict CSV: see csv.h. */
 #include "csv.h"
 
+#include <strings.h>
+
 void sl_csv_complain(struct sl_csv *csv, const char *code, const char *what, struct sl_slice value)
 {
     struct sl_issue *issue = value.len > 80
@@ -97,11 +99,19 @@ static unsigned read_row(struct sl_csv *csv, struct sl_slice *fields)
     return count;
 }
 
+/* Is it the column of this name? "?name" may be missing. */
+static bool is_column(struct sl_slice name, const char *column, bool loose)
+{
+    struct sl_slice wanted = sl_slice_of(column + (column[0] == '?'));
+    return loose ? name.len == wanted.len && strncasecmp(name.ptr, wanted.ptr, name.len) == 0
+                 : sl_slice_eq(name, wanted);
+}
+
 static bool place_column(
     struct sl_csv *csv, const char *const *columns, struct sl_slice name, unsigned column, bool *seen)
 {
     for (unsigned i = 0; columns[i]; i++) {
-        if (!sl_slice_eq(name, sl_slice_of(columns[i])))
+        if (!is_column(name, columns[i], csv->loose))
             continue;
         if (seen[i])
             sl_csv_complain(csv, "csv-column", "the column stands twice", name);
@@ -109,14 +119,26 @@ static bool place_column(
         seen[i] = true;
         return true;
     }
-    sl_csv_complain(csv, "csv-column", "no such column is known here", name);
-    return false;
+    if (!csv->loose)
+        sl_csv_complain(csv, "csv-column", "no such column is known here", name);
+    return csv->loose;
+}
+
+static bool is_loose(const char *const *columns)
+{
+    const char *last = NULL;
+    while (*columns)
+        last = *columns++;
+    return last && strcmp(last, "*") == 0;
 }
 
 bool sl_csv_open(struct sl_csv *csv, struct sl_slice file, struct sl_slice text, const char *const *columns,
     struct sl_arena *arena, struct sl_issues *issues)
 {
     *csv = (struct sl_csv){.file = file, .text = text, .issues = issues, .arena = arena, .line = 1, .next_line = 1};
+    csv->loose = is_loose(columns);
+    if (csv->loose && sl_slice_starts(csv->text, SL_LIT("\xef\xbb\xbf")))
+        csv->at = 3; /* the byte order mark that spreadsheets write */
     if (text.len == 0) {
         sl_csv_complain(csv, "csv-empty", "the file has no header line", file);
         return false;
@@ -127,11 +149,15 @@ bool sl_csv_open(struct sl_csv *csv, struct sl_slice file, struct sl_slice text,
     for (unsigned i = 0; i < csv->width; i++)
         fine &= place_column(csv, columns, header[i], i, seen);
     for (unsigned i = 0; columns[i]; i++) {
-        if (seen[i])
+        csv->missing[i] = !seen[i];
+        if (seen[i] || columns[i][0] == '?' || columns[i][0] == '*')
             continue;
         sl_csv_complain(csv, "csv-column", "the column is missing", sl_slice_of(columns[i]));
         fine = false;
     }
+    csv->wanted = 0;
+    while (columns[csv->wanted])
+        csv->wanted++;
     return fine && csv->width > 0;
 }
 
@@ -146,8 +172,8 @@ bool sl_csv_next(struct sl_csv *csv)
             sl_csv_complain(csv, "csv-width", "the line has more or fewer fields than the header", fields[0]);
             continue;
         }
-        for (unsigned i = 0; i < csv->width; i++)
-            csv->field[i] = fields[csv->place[i]];
+        for (unsigned i = 0; i < csv->wanted; i++)
+            csv->field[i] = csv->missing[i] ? (struct sl_slice){NULL, 0} : fields[csv->place[i]];
         return true;
     }
     return false;

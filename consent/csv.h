@@ -20,12 +20,16 @@ struct sl_csv {
     struct sl_arena *arena;
     size_t at;
     uint32_t line, next_line;              /* of the row last read, from 1; of the byte at `at` */
-    unsigned width;                        /* columns of the file */
+    bool loose;                            /* somebody else's file: see sl_csv_open */
+    unsigned width, wanted;                /* columns of the file; of those asked for */
+    bool missing[SL_CSV_COLUMNS];          /* a wanted column that the file has not */
     unsigned place[SL_CSV_COLUMNS];        /* wanted column -> column of the file */
     struct sl_slice field[SL_CSV_COLUMNS]; /* of the row last read, in the order wanted */
 };
 
-/* Reads the header. `columns` is NULL-ended, at most SL_CSV_COLUMNS; all must be there, and nothing else. */
+/* Reads the header. `columns` is NULL-ended, at most SL_CSV_COLUMNS; all must be there, and nothing else. In a file of
+ * somebody else's (one whose `columns` end in "*") those that begin with '?' may be missing, their fields empty; names
+ * are told in any case; other columns are passed over. */
 bool sl_csv_open(struct sl_csv *csv, struct sl_slice file, struct sl_slice text, const char *const *columns,
     struct sl_arena *arena, struct sl_issues *issues);
 /* The next row into csv->field; false at the end. Rows that are wrong give an issue and are passed over. */

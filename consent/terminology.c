@@ -139,18 +139,19 @@ bool sl_terminology_knows_system(const struct sl_terminology *t, struct sl_slice
 
 /* ---- Codes ---- */
 
-static uint64_t hash_code(sl_system system, bool prefix, struct sl_slice code)
+static uint64_t hash_code(sl_system system, enum row_kind kind, struct sl_slice code)
 {
-    return sl_hash(code, (uint64_t)system << 8 | (prefix ? PREFIX_SEED : EXACT_SEED));
+    static const uint8_t seeds[] = {[ROW_EXACT] = EXACT_SEED, [ROW_PREFIX] = PREFIX_SEED, [ROW_NONE] = NONE_SEED};
+    return sl_hash(code, (uint64_t)system << 8 | seeds[kind]);
 }
 
 /* The slot of a code: of its first row, or the empty one where it would stand. */
-size_t sl_terminology_slot(const struct sl_terminology *t, sl_system system, bool prefix, struct sl_slice code)
+size_t sl_terminology_slot(const struct sl_terminology *t, sl_system system, enum row_kind kind, struct sl_slice code)
 {
-    size_t i = hash_code(system, prefix, code) & t->slot_mask;
+    size_t i = hash_code(system, kind, code) & t->slot_mask;
     for (; t->slots[i] != NONE; i = (i + 1) & t->slot_mask) {
         const struct row *row = &t->rows[t->slots[i]];
-        if (row->system == system && row->prefix == prefix && row->len == code.len &&
+        if (row->system == system && row->kind == kind && row->len == code.len &&
             memcmp(row->text, code.ptr, code.len) == 0)
             break;
     }
@@ -166,7 +167,7 @@ static size_t add_hits(
         while (same < count && hits[same].category != row->category)
             same++;
         if (same == count)
-            hits[count++] = (struct sl_code_hit){row->category, row->weak, row->prefix, row->line};
+            hits[count++] = (struct sl_code_hit){row->category, row->weak, row->kind == ROW_PREFIX, r};
     }
     return count;
 }
@@ -182,13 +183,13 @@ static size_t find_here(
     struct sl_slice normal = {buffer, sl_terminology_normal_code(s->form, code, buffer)};
     if (normal.len == 0)
         return 0;
-    size_t count = add_hits(t, t->slots[sl_terminology_slot(t, system, false, normal)], hits, 0, max);
+    size_t count = add_hits(t, t->slots[sl_terminology_slot(t, system, ROW_EXACT, normal)], hits, 0, max);
     for (uint32_t lengths = s->prefix_lengths; lengths; lengths &= lengths - 1) {
         size_t len = (size_t)__builtin_ctz(lengths);
         if (len > normal.len)
             break;
         count = add_hits(
-            t, t->slots[sl_terminology_slot(t, system, true, (struct sl_slice){buffer, len})], hits, count, max);
+            t, t->slots[sl_terminology_slot(t, system, ROW_PREFIX, (struct sl_slice){buffer, len})], hits, count, max);
     }
     return count;
 }
@@ -343,17 +344,31 @@ bool sl_terminology_fits(enum form form, struct sl_slice code, bool check)
         return is_digits(code) || padded_digits(code);
     case FORM_ICD:
         return is_icd_like(code);
+    case FORM_LISTED:
+        return !check; /* known by its row alone */
     case FORM_ANY:
         return true;
     }
     return false;
 }
 
+/* The row by which a code is judged not to be sensitive; NONE: there is none. */
+static uint32_t find_none(const struct sl_terminology *t, sl_system system, struct sl_slice code)
+{
+    char buffer[CODE_LENGTH];
+    struct sl_slice normal = {buffer, sl_terminology_normal_code(t->systems[system].form, code, buffer)};
+    return t->systems[system].has_codes && normal.len ? t->slots[sl_terminology_slot(t, system, ROW_NONE, normal)]
+                                                      : NONE;
+}
+
 bool sl_terminology_knows(const struct sl_terminology *t, sl_system system, struct sl_slice code)
 {
     SL_ASSERT(system < t->system_count);
     code = trim(code);
-    return system > SL_SYSTEM_UNKNOWN && code.len && sl_terminology_fits(t->systems[system].form, code, true);
+    if (system <= SL_SYSTEM_UNKNOWN || code.len == 0)
+        return false;
+    enum form form = t->systems[system].form;
+    return sl_terminology_fits(form, code, true) || (form == FORM_LISTED && find_none(t, system, code) != NONE);
 }
 
 /* ---- Categories ---- */
@@ -374,4 +389,43 @@ unsigned sl_terminology_category_find(const struct sl_terminology *t, struct sl_
         if (sl_slice_eq(t->categories[i].id, id))
             return i;
     return SL_CATEGORY_LIMIT;
+}
+
+/* ---- Rows, for those who explain ---- */
+
+void sl_terminology_row(const struct sl_terminology *t, uint32_t number, struct sl_code_row *out)
+{
+    SL_ASSERT(number < t->row_count);
+    const struct row *row = &t->rows[number];
+    *out = (struct sl_code_row){.system = t->systems[row->system].name,
+        .code = {row->text, row->len},
+        .file = t->files[row->file],
+        .source = t->sources[row->source],
+        .line = row->line};
+}
+
+bool sl_terminology_judged(
+    const struct sl_terminology *t, sl_system system, struct sl_slice code, struct sl_code_row *out)
+{
+    SL_ASSERT(system < t->system_count);
+    uint32_t row = system > SL_SYSTEM_UNKNOWN ? find_none(t, system, code) : NONE;
+    if (row != NONE)
+        sl_terminology_row(t, row, out);
+    return row != NONE;
+}
+
+unsigned sl_terminology_system_count(const struct sl_terminology *t)
+{
+    return t->system_count;
+}
+
+struct sl_slice sl_terminology_system_name(const struct sl_terminology *t, sl_system system)
+{
+    return system < t->system_count ? t->systems[system].name : (struct sl_slice){NULL, 0};
+}
+
+bool sl_terminology_fits_system(const struct sl_terminology *t, sl_system system, struct sl_slice code)
+{
+    return system > SL_SYSTEM_UNKNOWN && system < t->system_count && trim(code).len &&
+           sl_terminology_fits(t->systems[system].form, trim(code), false);
 }

@@ -31,7 +31,13 @@ struct sl_code_hit {
     uint8_t category;
     bool weak; /* weak evidence: not enough alone */
     bool by_prefix;
-    uint32_t row; /* line in its file, for explain */
+    uint32_t row; /* for sl_terminology_row */
+};
+
+/* Where a list says so. */
+struct sl_code_row {
+    struct sl_slice system, code, file, source; /* code: as kept, of a prefix the prefix */
+    size_t line;
 };
 
 struct sl_terminology;
@@ -80,5 +86,16 @@ bool sl_terminology_knows_system(const struct sl_terminology *terminology, struc
 /* Is the system known, and has the code a form that codes of it can have (LOINC, SNOMED CT: the check digit; RxNorm:
  * digits)? What is not, nobody knows. */
 bool sl_terminology_knows(const struct sl_terminology *terminology, sl_system system, struct sl_slice code);
+
+/* Could a list name such a code of the system? As sl_terminology_knows, but for check digits. */
+bool sl_terminology_fits_system(const struct sl_terminology *terminology, sl_system system, struct sl_slice code);
+
+/* What a hit rests on. Everything borrowed. */
+void sl_terminology_row(const struct sl_terminology *terminology, uint32_t row, struct sl_code_row *out);
+/* Is the code judged not to be sensitive, and by which row? */
+bool sl_terminology_judged(
+    const struct sl_terminology *terminology, sl_system system, struct sl_slice code, struct sl_code_row *out);
+unsigned sl_terminology_system_count(const struct sl_terminology *terminology); /* numbers run below it */
+struct sl_slice sl_terminology_system_name(const struct sl_terminology *terminology, sl_system system);
 
 #endif

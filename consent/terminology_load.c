@@ -11,6 +11,7 @@ struct loading {
     struct sl_terminology *t;
     struct sl_csv csv;
     struct sl_issues *issues;
+    uint16_t file; /* being read */
 };
 
 /* The place of a word in a NULL-ended list; -1: it is none of them. */
@@ -117,7 +118,7 @@ static sl_system find_name(const struct sl_terminology *t, struct sl_slice name)
 static void take_system(struct loading *l)
 {
     static const char *const kinds[] = {"code", "group", "label", NULL};
-    static const char *const forms[] = {"any", "icd", "digits", "sctid", "loinc", "padded", NULL};
+    static const char *const forms[] = {"any", "icd", "digits", "sctid", "loinc", "padded", "listed", NULL};
     static const char *const families[] = {"", "claims", NULL};
     const struct sl_slice *f = l->csv.field;
     struct sl_terminology *t = l->t;
@@ -140,61 +141,110 @@ static void take_system(struct loading *l)
     }
 }
 
-/* Puts the row at the end of its code's chain. False: the code stands in this category already, or in too many. */
-static bool put_row(struct sl_terminology *t, const struct row *row)
+/* The number of a text of origin: there are few, and rows of one follow one another. */
+static uint8_t keep_source(struct sl_terminology *t, struct sl_slice text)
 {
-    size_t slot = sl_terminology_slot(t, row->system, row->prefix, (struct sl_slice){row->text, row->len});
+    for (unsigned i = t->source_count; i-- > 0;)
+        if (sl_slice_eq(t->sources[i], text))
+            return (uint8_t)i;
+    if (t->source_count == SOURCE_LIMIT) {
+        t->sources[SOURCE_LIMIT] = SL_LIT("see the file");
+        return SOURCE_LIMIT;
+    }
+    t->sources[t->source_count] = sl_arena_copy(t->arena, text);
+    return (uint8_t)t->source_count++;
+}
+
+/* Puts the row at the end of its code's chain. A site's row takes the place of another in its category. False: the code
+ * stands in this category already, or in too many. */
+static bool put_row(struct sl_terminology *t, const struct row *row, bool site)
+{
+    size_t slot = sl_terminology_slot(t, row->system, row->kind, (struct sl_slice){row->text, row->len});
     uint32_t *end = &t->slots[slot];
-    for (unsigned categories = 0; *end != NONE; end = &t->rows[*end].next)
-        if (t->rows[*end].category == row->category || ++categories == SL_CODE_HITS)
-            return false;
+    unsigned categories = 0;
+    for (; *end != NONE && t->rows[*end].category != row->category; end = &t->rows[*end].next)
+        categories++;
+    if (*end != NONE && !site)
+        return false;
+    if (*end != NONE) {
+        uint32_t next = t->rows[*end].next;
+        t->rows[*end] = *row;
+        t->rows[*end].next = next;
+        return true;
+    }
+    if (categories == SL_CODE_HITS)
+        return false;
     t->systems[row->system].has_codes = true;
     t->rows[t->row_count] = *row;
     *end = t->row_count++;
     return true;
 }
 
-static void take_row(struct loading *l, bool prefix)
+/* What is wrong with a row's fields, other than its place; NULL: nothing. *wrong is the field. */
+static const char *row_mistake(
+    const struct loading *l, const struct row *row, bool none, int weak, struct sl_slice *wrong)
+{
+    const struct sl_slice *f = l->csv.field;
+    const struct {
+        bool mistake;
+        unsigned field;
+        const char *text;
+    } checks[] = {{row->system <= SL_SYSTEM_UNKNOWN, 0, "systems.csv has no such system"},
+        {row->len == 0 || row->len == CODE_LENGTH, 1, "the code is empty or too long"},
+        {row->kind != ROW_PREFIX && !sl_terminology_fits(l->t->systems[row->system].form, trim(f[1]), false), 1,
+            "no code of this system has this form"},
+        {!none && row->category == SL_CATEGORY_LIMIT, 2, "categories.csv has no such category"},
+        {weak < 0, 3, "evidence must be strong or weak"}, {f[4].len == 0, 4, "a row needs a source"}};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (checks[i].mistake) {
+            *wrong = f[checks[i].field];
+            return checks[i].text;
+        }
+    return NULL;
+}
+
+static void take_row(struct loading *l, enum row_kind kind, bool site)
 {
     static const char *const evidence[] = {"strong", "weak", NULL};
     const struct sl_slice *f = l->csv.field;
     struct sl_terminology *t = l->t;
-    struct row row = {.prefix = prefix, .line = l->csv.line, .next = NONE};
+    struct row row = {.kind = kind, .line = l->csv.line, .next = NONE, .file = l->file};
     row.system = find_name(t, f[0]);
     if (!row.system)
         row.system = sl_terminology_system(t, f[0]);
-    bool none = sl_slice_eq(f[2], SL_LIT("none")); /* judged, and not sensitive: in the file for the record */
-    unsigned category = sl_terminology_category_find(t, f[2]);
+    bool none = sl_slice_eq(f[2], SL_LIT("none")); /* judged, and not sensitive */
     int weak = none ? 0 : word_of(f[3], evidence);
-    row.category = (uint8_t)category;
+    row.category = (uint8_t)sl_terminology_category_find(t, f[2]);
     row.weak = weak == 1;
     row.len = (uint8_t)sl_terminology_normal_code(t->systems[row.system].form, f[1], row.text);
-    if (row.system <= SL_SYSTEM_UNKNOWN)
-        sl_csv_complain(&l->csv, "system", "systems.csv has no such system", f[0]);
-    else if (row.len == 0 || row.len == CODE_LENGTH)
-        sl_csv_complain(&l->csv, "code", "the code is empty or too long", f[1]);
-    else if (!prefix && !sl_terminology_fits(t->systems[row.system].form, trim(f[1]), false))
-        sl_csv_complain(&l->csv, "code", "no code of this system has this form", f[1]);
-    else if (!none && category == SL_CATEGORY_LIMIT)
-        sl_csv_complain(&l->csv, "category", "categories.csv has no such category", f[2]);
-    else if (weak < 0)
-        sl_csv_complain(&l->csv, "evidence", "evidence must be strong or weak", f[3]);
-    else if (f[4].len == 0)
-        sl_csv_complain(&l->csv, "source", "a row needs a source", f[1]);
-    else if (!none && !put_row(t, &row))
+    struct sl_slice wrong = {NULL, 0};
+    const char *mistake = row_mistake(l, &row, none, weak, &wrong);
+    if (mistake) {
+        sl_csv_complain(&l->csv, "code", mistake, wrong);
+        return;
+    }
+    row.source = keep_source(t, f[4]);
+    if (none)
+        row.kind = ROW_NONE;
+    if (!put_row(t, &row, site))
         sl_csv_complain(&l->csv, "code", "the code stands in this category already, or in too many", f[1]);
-    else if (!none && prefix)
+    else if (row.kind == ROW_PREFIX)
         t->systems[row.system].prefix_lengths |= (uint32_t)1 << row.len;
 }
 
 static void take_code(struct loading *l)
 {
-    take_row(l, false);
+    take_row(l, ROW_EXACT, false);
+}
+
+static void take_site_code(struct loading *l)
+{
+    take_row(l, ROW_EXACT, true);
 }
 
 static void take_prefix(struct loading *l)
 {
-    take_row(l, true);
+    take_row(l, ROW_PREFIX, false);
 }
 
 /* The kinds of file, in the order they are read: later ones name what earlier ones define. */
@@ -208,6 +258,7 @@ static const struct kind {
     {"systems", (const char *const[]){"name", "uri", "kind", "form", "family", "aliases", NULL}, take_system},
     {"prefixes", (const char *const[]){"system", "prefix", "category", "evidence", "source", NULL}, take_prefix},
     {"codes", (const char *const[]){"system", "code", "category", "evidence", "source", NULL}, take_code},
+    {"codes-site", (const char *const[]){"system", "code", "category", "evidence", "source", NULL}, take_site_code},
 };
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
 
@@ -225,9 +276,10 @@ static struct sl_slice base_name(struct sl_slice path)
     return sl_slice_from(name, at);
 }
 
+/* The kind whose name the file's begins with; the longest, which comes later. */
 static const struct kind *kind_of(struct sl_slice name)
 {
-    for (size_t i = 0; i < KIND_COUNT; i++) {
+    for (size_t i = KIND_COUNT; i-- > 0;) {
         struct sl_slice start = sl_slice_of(kinds[i].start);
         if (sl_slice_starts(name, start) && (name.len == start.len || name.ptr[start.len] == '-'))
             return &kinds[i];
@@ -242,6 +294,8 @@ static void load_kind(struct loading *l, const struct kind *kind, const struct s
             continue;
         if (!sl_csv_open(&l->csv, files[i].path, files[i].text, kind->columns, l->t->arena, l->issues))
             continue;
+        l->file = (uint16_t)l->t->file_count;
+        l->t->files[l->t->file_count++] = sl_arena_copy(l->t->arena, files[i].path);
         while (sl_csv_next(&l->csv))
             kind->take(l);
     }
@@ -295,6 +349,8 @@ static void complain_about_files(struct loading *l, const struct sl_policy_file 
 static enum sl_status load_all(struct loading *l, const struct sl_policy_file *files, size_t count)
 {
     struct sl_terminology *t = l->t;
+    if (count > FILE_LIMIT)
+        return SL_LIMIT;
     if (!make_room(t, files, count))
         return SL_NO_MEMORY;
     size_t before = l->issues->errors;

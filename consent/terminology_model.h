@@ -20,10 +20,13 @@
 #define PADDED_LENGTH 36u
 #define OTHER_LIMIT 2u
 #define NONE UINT32_MAX
+#define FILE_LIMIT 512u
 #define EXACT_SEED 0x51u
 #define PREFIX_SEED 0xa3u
+#define NONE_SEED 0x6du
+#define SOURCE_LIMIT 255u
 
-enum form { FORM_ANY, FORM_ICD, FORM_DIGITS, FORM_SCTID, FORM_LOINC, FORM_PADDED };
+enum form { FORM_ANY, FORM_ICD, FORM_DIGITS, FORM_SCTID, FORM_LOINC, FORM_PADDED, FORM_LISTED };
 
 struct system {
     struct sl_slice name;
@@ -40,10 +43,18 @@ struct spelling { /* of a system: as written in systems.csv, or in normal form *
     sl_system system;
 };
 
+enum row_kind {
+    ROW_EXACT,
+    ROW_PREFIX,
+    ROW_NONE /* judged, and found not to be sensitive: of no category, and searched for only where nothing else is */
+};
+
 struct row {
     char text[CODE_LENGTH];
     uint8_t len, category;
-    bool weak, prefix;
+    bool weak;
+    uint8_t kind, source; /* source: of SOURCE_LIMIT texts; the last stands for those that found no place */
+    uint16_t file;
     sl_system system;
     uint32_t line, next; /* next: another category of the same code */
 };
@@ -60,6 +71,10 @@ struct sl_terminology {
     unsigned wild_count;
     struct row *rows;
     uint32_t row_count, row_limit;
+    struct sl_slice files[FILE_LIMIT]; /* paths, by number */
+    unsigned file_count;
+    struct sl_slice sources[SOURCE_LIMIT + 1];
+    unsigned source_count;
     uint32_t *slots; /* hash -> first row */
     size_t slot_mask;
     sl_system icd10, icd10cm, icd9cm, icd10pcs, hcpcs, cpt, loinc,
@@ -85,7 +100,7 @@ size_t sl_terminology_normal_code(enum form form, struct sl_slice code, char out
 /* A spelling as it stands in the table; NULL: none. */
 const struct spelling *sl_terminology_spelling(const struct sl_terminology *t, struct sl_slice text);
 /* The slot of a code in its normal form: of its first row, or the empty one where it would stand. */
-size_t sl_terminology_slot(const struct sl_terminology *t, sl_system system, bool prefix, struct sl_slice code);
+size_t sl_terminology_slot(const struct sl_terminology *t, sl_system system, enum row_kind kind, struct sl_slice code);
 /* Can codes of this form be written so? check: with the check digit, which lists are not sure to have right. */
 bool sl_terminology_fits(enum form form, struct sl_slice code, bool check);
 
