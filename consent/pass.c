@@ -402,7 +402,7 @@ static bool is_hidden(const struct sl_pass *pass, const struct sl_item *item)
 
 /* What goes of a person tells that the person is known here. Not what the label book says of a record, which knows its
  * classes and not what is cut from it. */
-static enum sl_status note_known(struct sl_pass *pass)
+enum sl_status sl_pass_note_known(struct sl_pass *pass)
 {
     for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
         size_t count;
@@ -487,6 +487,6 @@ enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segment_report *re
     if (sl_classes_empty(presence_of(pass)) || !may_be_hidden(pass))
         return SL_OK;
     size_t before = pass->known_count;
-    SL_TRY(note_known(pass));
+    SL_TRY(sl_pass_note_known(pass));
     return pass->known_count > before ? decide_once(pass, report) : SL_OK;
 }

@@ -141,6 +141,7 @@ struct sl_exchange {
     uint64_t rows; /* fetched so far */
     bool first_page, exhausted;
     struct sl_round *rounds, *last_round, *round; /* kept ones; the one under way */
+    struct sl_probe *probe;                       /* presence.c: while it looks, the one under way is its own */
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
     struct sl_position following; /* of that one more */
 
@@ -184,6 +185,21 @@ void sl_rounds_drop(struct sl_exchange *x);
 SL_MUST_CHECK enum sl_status sl_vouching_ask(struct sl_exchange *x, struct sl_round *round);
 /* Takes the answers, all of which are there. What has further pages is asked again. */
 SL_MUST_CHECK enum sl_status sl_vouching_take(struct sl_exchange *x, struct sl_round *round);
+/* For presence.c, which makes passes of its own. */
+struct sl_round *sl_round_new(struct sl_exchange *x); /* NULL: no memory */
+void sl_round_free(struct sl_exchange *x, struct sl_round *round);
+void sl_round_ask(struct sl_exchange *x, struct sl_round *round, struct sl_position at);
+SL_MUST_CHECK enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, struct sl_question *question);
+SL_MUST_CHECK enum sl_status sl_round_add_pages(struct sl_exchange *x, struct sl_round *round);
+
+/* ---- presence.c: is anything else of a person released? ---- */
+
+/* Once a pass is decided. begun: something is looked for, and the pass is held meanwhile. */
+SL_MUST_CHECK enum sl_step_result sl_presence_begin(struct sl_exchange *x, bool *begun);
+SL_MUST_CHECK enum sl_step_result sl_presence_fetch(struct sl_exchange *x);
+/* Of a decided pass of its own. */
+SL_MUST_CHECK enum sl_step_result sl_presence_decide(struct sl_exchange *x);
+void sl_presence_drop(struct sl_exchange *x);
 
 /* ---- answer.c ---- */
 

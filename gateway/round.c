@@ -71,7 +71,7 @@ static void cancel(struct sl_exchange *x, struct sl_ask *ask)
     x->outstanding--;
 }
 
-static void free_round(struct sl_exchange *x, struct sl_round *round)
+void sl_round_free(struct sl_exchange *x, struct sl_round *round)
 {
     for (size_t i = 0; i < round->question_count; i++)
         cancel(x, &round->questions[i].ask);
@@ -83,7 +83,7 @@ static void free_round(struct sl_exchange *x, struct sl_round *round)
     sl_arena_free(round->arena); /* the round itself lives there */
 }
 
-static struct sl_round *new_round(struct sl_exchange *x)
+struct sl_round *sl_round_new(struct sl_exchange *x)
 {
     struct sl_arena *arena = sl_arena_new_in(x->state->arenas, x->state->gateway->config->exchange_memory);
     struct sl_round *round = arena ? sl_arena_alloc(arena, sizeof *round) : NULL;
@@ -107,11 +107,12 @@ static struct sl_round *new_round(struct sl_exchange *x)
 
 void sl_rounds_drop(struct sl_exchange *x)
 {
+    sl_presence_drop(x);
     if (x->round)
-        free_round(x, x->round);
+        sl_round_free(x, x->round);
     while (x->rounds) {
         struct sl_round *next = x->rounds->next;
-        free_round(x, x->rounds);
+        sl_round_free(x, x->rounds);
         x->rounds = next;
     }
     x->round = x->last_round = NULL;
@@ -123,12 +124,12 @@ void sl_rounds_drop(struct sl_exchange *x)
 /* How many rows to ask for: a page and the one more that tells whether there is a next; then in bulk. */
 static size_t rows_wanted(const struct sl_exchange *x)
 {
-    if (x->interaction.kind == SL_EVERYTHING)
+    if (x->interaction.kind == SL_EVERYTHING || x->probe)
         return BULK_COUNT;
     return x->rows == 0 || x->wanted >= REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
 }
 
-static void put_question(struct sl_exchange *x, struct sl_round *round, struct sl_position at)
+void sl_round_ask(struct sl_exchange *x, struct sl_round *round, struct sl_position at)
 {
     const struct sl_errand *errand = &x->errands[at.errand];
     struct sl_question *question = &round->questions[round->question_count++];
@@ -149,10 +150,10 @@ static bool put_ways(struct sl_exchange *x, struct sl_round *round)
 {
     size_t most = x->target ? SL_QUESTIONS : 2;
     for (size_t i = 0; i < x->going_count; i++)
-        put_question(x, round, x->going[i]);
+        sl_round_ask(x, round, x->going[i]);
     x->going_count = 0;
     for (; round->question_count < most && x->at.errand < x->errand_count; x->at.errand++)
-        put_question(x, round, (struct sl_position){.errand = x->at.errand});
+        sl_round_ask(x, round, (struct sl_position){.errand = x->at.errand});
     return round->question_count > 0;
 }
 
@@ -166,7 +167,7 @@ static bool put_questions(struct sl_exchange *x, struct sl_round *round)
         return put_ways(x, round);
     if (x->interaction.kind != SL_EVERYTHING) {
         if (!x->exhausted)
-            put_question(x, round, x->at);
+            sl_round_ask(x, round, x->at);
         return !x->exhausted;
     }
     for (size_t i = 0; i < round->question_count; i++)
@@ -174,9 +175,9 @@ static bool put_questions(struct sl_exchange *x, struct sl_round *round)
             going_on[count++] = round->questions[i].at;
     round->question_count = 0;
     for (size_t i = 0; i < count; i++)
-        put_question(x, round, going_on[i]);
+        sl_round_ask(x, round, going_on[i]);
     for (; round->question_count < SL_QUESTIONS && x->at.errand < x->errand_count; x->at.errand++)
-        put_question(x, round, (struct sl_position){.errand = x->at.errand});
+        sl_round_ask(x, round, (struct sl_position){.errand = x->at.errand});
     return round->question_count > 0;
 }
 
@@ -190,7 +191,7 @@ static enum sl_status advance(struct sl_exchange *x, struct sl_position *at, con
         return SL_NO_MEMORY;
     if (x->routed && at->upstream.len)
         x->going[x->going_count++] = *at;
-    if (x->routed || x->interaction.kind == SL_EVERYTHING)
+    if (x->routed || x->probe || x->interaction.kind == SL_EVERYTHING)
         return SL_OK;
     x->at = page->next.len ? *at : (struct sl_position){.errand = at->errand + 1};
     x->exhausted = x->at.errand >= x->errand_count;
@@ -253,7 +254,7 @@ static enum sl_status add_entry(const struct sl_exchange *x, struct sl_round *ro
  * a second time where it is a match on the same page, and where its pages end depends on what is withheld. */
 static bool may_include(const struct sl_exchange *x)
 {
-    return x->interaction.kind == SL_SEARCH && x->interaction.search.include_count;
+    return !x->probe && x->interaction.kind == SL_SEARCH && x->interaction.search.include_count;
 }
 
 static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *round, const struct sl_page *page)
@@ -276,7 +277,7 @@ static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *rou
 
 /* Pages become items in the order of errands, however they came in: the order of an answer must not depend on how many
  * pages something hidden filled. */
-static enum sl_status add_pages(struct sl_exchange *x, struct sl_round *round)
+enum sl_status sl_round_add_pages(struct sl_exchange *x, struct sl_round *round)
 {
     if (x->routed && x->target && x->target != round->pages) /* from an earlier pass */
         SL_TRY(add_page(x, round, x->target));
@@ -304,10 +305,10 @@ static enum sl_status keep_page(struct sl_round *round, struct sl_fetched *fetch
 /* May it be that nobody is there? A way to what is read; what a released record points at. */
 static bool may_lack(const struct sl_exchange *x, const struct sl_round *round, const struct sl_question *question)
 {
-    return round->includes_only || (x->routed && question->at.errand > 0);
+    return round->includes_only || x->probe || (x->routed && question->at.errand > 0);
 }
 
-static enum sl_status take_answer(struct sl_exchange *x, struct sl_round *round, struct sl_question *question)
+enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, struct sl_question *question)
 {
     struct sl_ask *ask = &question->ask;
     struct sl_fetched *fetched;
@@ -330,7 +331,7 @@ static enum sl_status take_answer(struct sl_exchange *x, struct sl_round *round,
 
 static bool begin_round(struct sl_exchange *x)
 {
-    x->round = new_round(x);
+    x->round = sl_round_new(x);
     if (x->round)
         x->round->includes_only = x->interaction.kind == SL_EVERYTHING && x->rounds;
     return x->round != NULL;
@@ -342,7 +343,7 @@ static enum sl_step_result end_fetch(struct sl_exchange *x, struct sl_round *rou
     x->exhausted = x->exhausted || x->interaction.kind == SL_EVERYTHING;
     if (x->routed && !x->target)
         x->target = round->pages;
-    enum sl_status status = add_pages(x, round);
+    enum sl_status status = sl_round_add_pages(x, round);
     return status == SL_OK ? SL_STEP_DONE : fail(x, status, "fetch");
 }
 
@@ -353,6 +354,8 @@ static bool is_fetched(const struct sl_exchange *x, const struct sl_round *round
 
 enum sl_step_result sl_round_fetch(struct sl_exchange *x)
 {
+    if (x->probe)
+        return sl_presence_fetch(x);
     if (!x->round && !begin_round(x))
         return fail(x, SL_NO_MEMORY, "memory");
     struct sl_round *round = x->round;
@@ -361,7 +364,7 @@ enum sl_step_result sl_round_fetch(struct sl_exchange *x)
             if (!round->questions[i].ask.finished)
                 return SL_STEP_WAIT;
         for (size_t i = 0; i < round->question_count; i++) {
-            enum sl_status status = take_answer(x, round, &round->questions[i]);
+            enum sl_status status = sl_round_take(x, round, &round->questions[i]);
             if (status != SL_OK)
                 return fail(x, status, x->why ? x->why : "fetch");
         }
@@ -602,8 +605,15 @@ enum sl_step_result sl_round_decide(struct sl_exchange *x)
         x->bookless = true;
         return sl_exchange_again(x);
     }
-    x->round->at = x->round->first;
-    return status == SL_OK ? SL_STEP_DONE : fail(x, status, "decide");
+    if (status != SL_OK)
+        return fail(x, status, "decide");
+    if (x->probe)
+        return sl_presence_decide(x);
+    bool begun;
+    enum sl_step_result result = sl_presence_begin(x, &begun);
+    if (result == SL_STEP_DONE && !begun)
+        x->round->at = x->round->first;
+    return result;
 }
 
 /* ---- Segment ---- */
@@ -710,7 +720,7 @@ static void end_round(struct sl_exchange *x, struct sl_round *round)
     x->round = NULL;
     bool kept = x->routed ? !x->rounds || x->gathered : any || x->interaction.kind != SL_SEARCH;
     if (!kept) {
-        free_round(x, round);
+        sl_round_free(x, round);
         return;
     }
     if (x->last_round)

@@ -52,6 +52,8 @@ SL_MUST_CHECK enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segm
  * known, and decides again.
  */
 SL_MUST_CHECK enum sl_status sl_pass_hidden(struct sl_pass *pass, struct sl_slice **persons, size_t *count);
+/* Notes whom this pass, once decided, knows by what goes in it. */
+SL_MUST_CHECK enum sl_status sl_pass_note_known(struct sl_pass *pass);
 /* Is something that goes in this pass, and is no presence itself, about the person ("Patient/x")? */
 bool sl_pass_knows(const struct sl_pass *pass, struct sl_slice person);
 SL_MUST_CHECK enum sl_status sl_pass_reveal(struct sl_pass *pass, struct sl_slice person);
