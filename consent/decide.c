@@ -468,6 +468,18 @@ static struct sl_ruling *ruling_of(
     return ruling;
 }
 
+/* Every class that a code or words can earn, and that words can repeat. */
+static bool may_text(const struct sl_ruling *ruling)
+{
+    const struct sl_earning *earning = &ruling->policy->earning;
+    struct sl_classes wanted = ruling->policy->in_text;
+    sl_classes_join(&wanted, &earning->text);
+    for (size_t i = 0; earning->words && i < SL_MENTIONS; i++)
+        sl_classes_join(&wanted, &earning->by_mention[i]);
+    return !sl_classes_empty(&wanted) && !sl_classes_meet(&ruling->may.lacks, &wanted) &&
+           !sl_classes_meet(&ruling->may.no, &wanted);
+}
+
 enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *policy,
     const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
     const struct sl_directives *directives, int64_t now, struct sl_ruling **out)
@@ -487,6 +499,7 @@ enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *pol
     SL_TRY(find_candidates(ruling, directives, arena));
     settle_consents(ruling);
     SL_TRY(make_all_masks(ruling, arena));
+    ruling->may_text = may_text(ruling);
     *out = ruling;
     return SL_OK;
 }
@@ -516,10 +529,12 @@ bool sl_ruling_may(const struct sl_ruling *ruling, unsigned class_bit)
 
 bool sl_ruling_may_text(const struct sl_ruling *ruling)
 {
-    struct sl_classes wanted = ruling->policy->in_text;
-    sl_classes_join(&wanted, &ruling->policy->earning.text);
-    return !sl_classes_empty(&wanted) && !sl_classes_meet(&ruling->may.lacks, &wanted) &&
-           !sl_classes_meet(&ruling->may.no, &wanted);
+    return ruling->may_text;
+}
+
+bool sl_ruling_regenerates(const struct sl_ruling *ruling)
+{
+    return ruling->policy->regenerate && !ruling->may_text;
 }
 
 /* ---- Admission ---- */

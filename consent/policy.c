@@ -239,8 +239,8 @@ static enum sl_layer read_layer(const struct sl_policy_source *source)
 /* The file policy.yaml: what the policy is called, and the texts that go out with a release. */
 static void read_head(struct sl_policy *policy, const struct sl_policy_source *source)
 {
-    static const char *const keys[] = {
-        "title", "version", "terminology", "lexicon", "notice", "denials-in-emergency", "inline-labels", NULL};
+    static const char *const keys[] = {"title", "version", "terminology", "lexicon", "notice", "denials-in-emergency",
+        "inline-labels", "narrative", NULL};
     static const char *const notice_keys[] = {"version", "statement", "short", NULL};
     static const struct sl_slice ways[] = {{"give-way", 8}, {"bind", 4}};
     if (!sl_yaml_check_keys(&source->yaml, source->root, keys))
@@ -254,6 +254,12 @@ static void read_head(struct sl_policy *policy, const struct sl_policy_source *s
         policy->short_notice = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, notice, "short"));
     }
     policy->inline_labels = sl_yaml_flag(&source->yaml, sl_yaml_get(source->root, "inline-labels"), false);
+    const struct sl_yaml *narrative = sl_yaml_get(source->root, "narrative");
+    struct sl_slice word = sl_yaml_text(&source->yaml, narrative);
+    policy->regenerate = sl_slice_eq(word, SL_LIT("regenerate"));
+    if (word.len && !policy->regenerate && !sl_slice_eq(word, SL_LIT("drop")))
+        sl_yaml_issue(
+            &source->yaml, narrative, false, "unknown-word", "Narrative is either \"drop\" or \"regenerate\".");
     const struct sl_yaml *at = sl_yaml_get(source->root, "denials-in-emergency");
     struct sl_slice way = sl_yaml_text(&source->yaml, at);
     policy->denials_give_way = sl_slice_eq(way, ways[0]);

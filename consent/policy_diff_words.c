@@ -216,6 +216,9 @@ static void compare_settings(
     if (before->denials_give_way != after->denials_give_way)
         sl_diff_say(report, after->denials_give_way ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER,
             "denials-in-emergency: a patient's denial now %s", after->denials_give_way ? "gives way" : "binds");
+    if (before->regenerate != after->regenerate)
+        sl_diff_say(report, SL_DIFF_EITHER, "narrative: what was left out is now %s",
+            after->regenerate ? "a constant sentence" : "left out");
     if (!sl_slice_eq(before->notice, after->notice) || !sl_slice_eq(before->short_notice, after->short_notice))
         sl_diff_say(
             report, SL_DIFF_EITHER, "notice: the statement that goes out with Part 2 records reads differently");

@@ -116,6 +116,7 @@ struct sl_policy {
 
     struct sl_slice title, version, notice, short_notice, notice_version;
     bool inline_labels;    /* elements carry labels of their own; else the whole is labelled for them */
+    bool regenerate;       /* a constant narrative for who may not have the one there was; else none */
     bool denials_give_way; /* a patient's denial gives way to a complete declaration of an emergency */
 
     struct sl_class classes[SL_CLASS_LIMIT];

@@ -59,6 +59,7 @@ struct sl_ruling {
     struct masks *masks;       /* by sl_state_index; [0] is `plain` */
     struct masks may;          /* whatever consents say */
     struct sl_classes varying; /* classes whose masks differ with the kinds of consent that hold */
+    bool may_text;             /* may have every class that words can earn: see sl_ruling_may_text */
     bool may_deny;             /* some candidate that depends on the item could deny one */
 };
 

@@ -665,6 +665,22 @@ static void edit_cuts(const struct sl_item *item, struct sl_edits *edits)
         sl_edit_cut(edits, c->span);
 }
 
+/* The same for every record of a type, whatever it holds and whether something was cut; and at its end, whether there
+ * was a narrative or not. */
+static enum sl_status add_narrative(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena)
+{
+    if (!sl_r4_element(item->type, SL_NAME_text) || item->container)
+        return SL_OK;
+    struct sl_slice text = sl_arena_printf(arena,
+        "\"text\":{\"status\":\"generated\",\"div\":\"<div xmlns=\\\"http://www.w3.org/1999/xhtml\\\">%.*s: what this "
+        "record says stands in its elements.</div>\"}",
+        SL_FMT(sl_r4_node_name(item->type)));
+    if (!text.ptr)
+        return SL_NO_MEMORY;
+    sl_edit_add_member(edits, item->span, text);
+    return SL_OK;
+}
+
 enum sl_status sl_segment_edit(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena)
 {
     if (!is_released(item)) {
@@ -682,5 +698,6 @@ enum sl_status sl_segment_edit(const struct sl_item *item, struct sl_edits *edit
     for (const struct sl_item *within = item->next; within && within->container; within = within->next)
         if (is_released(within))
             SL_TRY(sl_inline_edit(within, edits, arena));
-    return sl_segment_edit_meta(item, edits, arena);
+    SL_TRY(sl_segment_edit_meta(item, edits, arena));
+    return sl_ruling_regenerates(item->ruling) ? add_narrative(item, edits, arena) : SL_OK;
 }

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "notice.h"
-#include "offline.h"
+#include "offline_bundle.h"
 #include "sluice/label.h"
 #include "sluice/path.h"
 
@@ -69,25 +69,6 @@ static enum sl_status join_blocks(struct sl_offline *offline, const struct sl_bl
 
 /* ---- A Bundle: its own members, and its entries ---- */
 
-/* Members of a Bundle that never go out: a total counts what is withheld, a signature covers it. */
-static bool never_goes(const struct sl_doc *doc, uint32_t member)
-{
-    sl_name name = doc->spans[member].name;
-    return name == SL_NAME_total || name == SL_NAME_signature || !sl_r4_element(SL_R4_Bundle, name);
-}
-
-static struct sl_item *item_of(
-    struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t span, struct sl_item **from)
-{
-    struct sl_item *item = *from ? *from : sl_labeller_items(labeller);
-    for (; item; item = item->next)
-        if (item->doc == doc && item->span == span && !item->context) {
-            *from = item;
-            return item;
-        }
-    return NULL;
-}
-
 /* The notice of an earlier release says what that one rested on. */
 static bool is_notice(const struct sl_doc *doc, uint32_t entry)
 {
@@ -96,18 +77,18 @@ static bool is_notice(const struct sl_doc *doc, uint32_t entry)
 }
 
 static enum sl_status edit_entry(struct sl_offline *offline, struct sl_edits *edits, const struct sl_doc *doc,
-    uint32_t entry, struct sl_item **from, struct notice *notice)
+    uint32_t entry, struct sl_item **from, struct notice *notice, bool whole)
 {
     uint32_t resource = doc->spans[entry].type == SL_SPAN_OBJECT ? sl_span_member(doc, entry, SL_NAME_resource) : 0;
-    struct sl_item *item = resource ? item_of(sl_pass_labeller(offline->pass), doc, resource, from) : NULL;
+    struct sl_item *item = resource ? sl_bundle_item(offline, doc, resource, from) : NULL;
     if (!goes(item) || is_notice(doc, entry)) {
         sl_edit_cut(edits, entry);
         return SL_OK;
     }
-    for (uint32_t m = entry + 1; m < doc->spans[entry].next; m = doc->spans[m].next)
-        if (!sl_r4_element(SL_R4_Bundle_entry, doc->spans[m].name) || doc->spans[m].name == SL_NAME_response)
-            sl_edit_cut(edits, m);
     SL_TRY(raise_notice(offline, notice, item));
+    if (whole)
+        return SL_OK;
+    sl_bundle_cut_entry(edits, doc, entry, item, offline->arena);
     return sl_segment_edit(item, edits, offline->arena);
 }
 
@@ -176,17 +157,17 @@ static enum sl_status edit_bundle_meta(struct sl_offline *offline, struct sl_edi
     return SL_OK;
 }
 
-static enum sl_status edit_bundle(struct sl_offline *offline, struct sl_edits *edits, const struct sl_doc *doc)
+static enum sl_status edit_bundle(
+    struct sl_offline *offline, struct sl_edits *edits, const struct sl_doc *doc, bool whole)
 {
     struct notice notice = {0};
     struct sl_item *from = NULL;
     bool search, entry = takes_entry(doc, &search);
-    for (uint32_t m = 1; m < doc->spans[0].next; m = doc->spans[m].next)
-        if (never_goes(doc, m))
-            sl_edit_cut(edits, m);
+    if (!whole)
+        sl_bundle_cut_members(edits, doc);
     uint32_t entries = sl_span_member(doc, 0, SL_NAME_entry);
     for (uint32_t e = entries + 1; entries && e < doc->spans[entries].next; e = doc->spans[e].next)
-        SL_TRY(edit_entry(offline, edits, doc, e, &from, &notice));
+        SL_TRY(edit_entry(offline, edits, doc, e, &from, &notice, whole));
     if (notice.due && entry)
         SL_TRY(add_notice_entry(offline, edits, doc, search, &notice));
     return edit_bundle_meta(offline, edits, doc, &notice, notice.due && !entry);
@@ -206,13 +187,13 @@ static enum sl_status gather_xml(
 
 static enum sl_status gather_text(struct sl_offline *offline, struct sl_offline_text *text, struct sl_blocks *out)
 {
-    if (!text->bundle && !goes(text->item))
+    if (text->bundle ? text->fate == SL_BUNDLE_STAYS : !goes(text->item))
         return SL_OK;
     struct sl_edits *edits = sl_edits_new(offline->arena, text->doc);
     if (!edits)
         return SL_NO_MEMORY;
     if (text->bundle)
-        SL_TRY(edit_bundle(offline, edits, text->doc));
+        SL_TRY(edit_bundle(offline, edits, text->doc, text->fate == SL_BUNDLE_WHOLE));
     else
         SL_TRY(sl_segment_edit(text->item, edits, offline->arena));
     if (text->xml)
@@ -369,8 +350,11 @@ static int segment_input(struct sl_offline *offline)
     struct sl_segment_report report;
     struct sl_blocks out = {.arena = offline->arena};
     enum sl_status status = sl_pass_decide(offline->pass, &report);
-    for (struct sl_offline_text *t = offline->first; t && status == SL_OK; t = t->next)
+    for (struct sl_offline_text *t = offline->first; t && status == SL_OK; t = t->next) {
+        if (t->bundle)
+            t->fate = sl_bundle_judge(offline, t->doc, &report);
         status = gather_text(offline, t, &out);
+    }
     if (status != SL_OK)
         return sl_cli_failed("nothing is released", status, &offline->issues);
     say_report(offline, &report);

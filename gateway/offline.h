@@ -14,6 +14,7 @@
 struct sl_offline_text {
     const struct sl_doc *doc;
     bool bundle;
+    int fate;             /* of a Bundle, once decided: enum sl_bundle_fate */
     bool xml;             /* a document of its own, here as the attachment of a DocumentReference */
     struct sl_item *item; /* of a single resource; a Bundle's items carry their doc */
     struct sl_offline_text *next;

@@ -90,6 +90,9 @@ bool sl_ruling_may(const struct sl_ruling *ruling, unsigned class_bit);
  * and policy alone. Narrative (Resource.text) repeats what elements hold, so it goes always or never by this; notes and
  * other free text go by the class `free-text` and its rules. */
 bool sl_ruling_may_text(const struct sl_ruling *ruling);
+/* Does a constant narrative stand in the place of the one that it may not have (`narrative: regenerate`)? By party,
+ * purpose and policy alone. */
+bool sl_ruling_regenerates(const struct sl_ruling *ruling);
 
 /* May this recipient use the interaction at all? By party and policy alone, before anything is fetched. */
 SL_MUST_CHECK enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipient *recipient);
