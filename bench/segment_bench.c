@@ -2,19 +2,21 @@
 /*
  * segment_bench POLICY-DIR FILE…: the whole pass in memory (parse, label, decide, segment, gather) over JSON Bundles,
  * against Jansson's parse-and-print of the same bytes, in one run and in turn; the best round of each counts, by
- * processor time. Prints MB/s and the ratio for three parties. Lines that begin with '=' are figures for run.sh.
+ * processor time. Prints MB/s and the ratio for three parties, and what searching for words takes of it. Lines that
+ * begin with '=' are figures for run.sh.
  */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "earning.h" /* of the consent room: the words are taken out of one policy */
 #include "sluice/pass.h"
 #include "sluice/yaml.h"
 
 #define ROUNDS 10
 #define JANSSON_ROUNDS 4 /* each takes as long as twenty of ours */
-#define PARTIES 3u
+#define PARTIES 4u       /* the last without words */
 
 struct file {
     struct sl_slice text;
@@ -159,6 +161,22 @@ static void report(const struct contender *c, double megabytes, double jansson)
     printf("= segment as %s, against Jansson\t%.1f\tx\t>=\t20\n", c->party, jansson / c->best);
 }
 
+/* The last contender is the one before it, under a policy that looks for no words. */
+static void report_words(const struct contender *with, const struct contender *without)
+{
+    double share = 100 * (with->best - without->best) / with->best;
+    printf("words take %.1f %% of it as %s\n", share, with->party);
+    printf("= words, share of the segment as %s\t%.1f\t%%\t-\t-\n", with->party, share);
+}
+
+static enum sl_status load_wordless(const char *directory, struct sl_issues *issues, struct sl_policy **out)
+{
+    SL_TRY(sl_policy_load(directory, issues, out));
+    struct sl_earning *earning = (struct sl_earning *)(uintptr_t)sl_policy_earning(*out);
+    earning->words = NULL;
+    return SL_OK;
+}
+
 static size_t read_files(struct sl_arena *arena, char **paths, size_t count, struct file *files)
 {
     size_t bytes = 0;
@@ -176,15 +194,16 @@ int main(int argc, char **argv)
 {
     static struct contender all[] = {{.party = "treating-provider", .purpose = "TREAT", .best = 1e9},
         {.party = "hie-partner", .purpose = "TREAT", .best = 1e9},
+        {.party = "health-plan", .purpose = "HPAYMT", .best = 1e9},
         {.party = "health-plan", .purpose = "HPAYMT", .best = 1e9}};
     struct sl_arena *arena = sl_arena_new((size_t)4 << 30), *work = sl_arena_new((size_t)4 << 30);
     struct sl_issues issues = {.arena = arena};
-    struct sl_policy *policy = NULL;
+    struct sl_policy *policy = NULL, *wordless = NULL;
     if (argc < 3) {
         fprintf(stderr, "usage: segment_bench POLICY-DIR FILE…\n");
         return 2;
     }
-    if (sl_policy_load(argv[1], &issues, &policy) != SL_OK) {
+    if (sl_policy_load(argv[1], &issues, &policy) != SL_OK || load_wordless(argv[1], &issues, &wordless) != SL_OK) {
         fprintf(stderr, "segment_bench: %s is no policy: sluice policy check says why\n", argv[1]);
         return 1;
     }
@@ -195,7 +214,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < PARTIES; i++) {
         all[i].recipient = (struct sl_recipient){
             .party = sl_slice_of(all[i].party), .purpose = sl_purpose_find(sl_slice_of(all[i].purpose))};
-        all[i].options = (struct sl_pass_options){.policy = policy,
+        all[i].options = (struct sl_pass_options){.policy = i + 1 < PARTIES ? policy : wordless,
             .programs = programs,
             .recipient = &all[i].recipient,
             .now = 1790000000,
@@ -210,8 +229,10 @@ int main(int argc, char **argv)
             measure_party(&all[i], work, files, count);
     }
     printf("jansson parse and print    %5.0f MB/s over %zu files, %.1f MB\n", megabytes / jansson, count, megabytes);
-    for (size_t i = 0; i < PARTIES; i++)
+    for (size_t i = 0; i + 1 < PARTIES; i++)
         report(&all[i], megabytes, jansson);
+    report_words(&all[PARTIES - 2], &all[PARTIES - 1]);
+    sl_policy_unref(wordless);
     sl_programs_unref(programs);
     sl_policy_unref(policy);
     sl_arena_free(work);

@@ -70,6 +70,7 @@ struct walk {
     bool words;                         /* are looked for in this resource */
     bool judged;                        /* the code just read stands in a list: what it means is settled */
     uint32_t judged_display;            /* of a code of the concept being read that does; 0: none */
+    uint32_t noted_display;             /* of one that does not, and is searched */
     uint32_t modifier;                  /* the span of a modifierExtension */
     uint32_t status, doc_status, rules; /* root members; 0: none */
 };
@@ -327,10 +328,12 @@ static bool read_code(
 /* The words beside a code say what the code says, and a code that is judged has said it. */
 static void note_display(struct walk *w, const struct place *place, uint32_t display, bool judged)
 {
-    if (judged)
+    if (judged) {
         w->judged_display = display;
-    else if (display)
+    } else if (display) {
+        w->noted_display = display;
         note_words(w, display, place->cut, SL_CONTENT_PLAIN, place->flags & FRAME_DEFINES);
+    }
 }
 
 /* Reads a Coding. *plain is cleared if it holds more than a walk by frames would find nothing in. */
@@ -409,7 +412,7 @@ static uint32_t visit_concept(struct walk *w, uint32_t i, const struct place *pl
     const struct sl_r4_element *e = place->element;
     bool plain = true, known = false, coded = false;
     uint32_t text = 0;
-    w->judged_display = 0;
+    w->judged_display = w->noted_display = 0;
     for (uint32_t c = i + 1; c < spans[i].next; c = spans[c].next) {
         if (spans[c].name == SL_NAME_coding && spans[c].type == SL_SPAN_ARRAY && !(spans[c].flags & SL_SPAN_SIBLING)) {
             for (uint32_t k = c + 1; k < spans[c].next; k = spans[k].next) {
@@ -426,7 +429,9 @@ static uint32_t visit_concept(struct walk *w, uint32_t i, const struct place *pl
             plain = false;
         }
     }
-    if (text && !(w->judged_display && is_same_wording(w, text, w->judged_display)))
+    bool said =
+        text && w->noted_display && sl_slice_eq(sl_span_raw(w->doc, text), sl_span_raw(w->doc, w->noted_display));
+    if (text && !said && !(w->judged_display && is_same_wording(w, text, w->judged_display)))
         note_words(w, text, place->cut, SL_CONTENT_PLAIN, place->flags & FRAME_DEFINES);
     if (!known && (coded ? must_be_known(w, e) : must_be_coded(w, e)))
         earn_unclassified(w, i);

@@ -102,8 +102,9 @@ static void search_short(struct wordings *w, const struct wording *wording, stru
     struct sl_arena *arena = w->labeller->arena;
     struct remembered *kept = &w->labeller->words->kept[place_of(raw)];
     if (!kept->raw.ptr || !sl_slice_eq(kept->raw, raw)) {
-        struct sl_mentions found, *copy = NULL;
-        if (!search(w, wording->kind, value_of(w, wording->span), &found))
+        struct sl_mentions found = {0}, *copy = NULL;
+        if (sl_words_may_hold(w->labeller->earning->words, raw) && /* an escape makes it unsure */
+            !search(w, wording->kind, value_of(w, wording->span), &found))
             return;
         if (found.bits) {
             copy = sl_arena_raw(arena, 1, sizeof *copy);

@@ -23,6 +23,7 @@
 #define NEAR 100u              /* how far from a term the words it needs may stand */
 #define NEAR_WORDS 48u         /* that a term may name */
 #define NO_TOPIC SL_MENTIONS
+#define FILTER_BITS 18u
 
 struct term {
     struct sl_slice text, literal; /* as in its file; as it is searched for */
@@ -50,7 +51,9 @@ struct sl_words {
     size_t count, capacity;
     hs_database_t *database;
     hs_scratch_t *prototype;
-    bool failed; /* no memory while loading */
+    bool failed;                               /* no memory while loading */
+    bool open;                                 /* some term may begin within a word: nothing can be told by words */
+    uint64_t filter[(1u << FILTER_BITS) / 64]; /* words that are a term, and pairs of words that one begins with */
     _Atomic(struct memory *) pool[POOL];
 };
 
@@ -298,6 +301,106 @@ bool sl_words_search(
     return good;
 }
 
+/* ---- What holds no term for sure ---- */
+
+/*
+ * Most strings beside codes are short, plain, and hold no term: that is told without a scan, by their words. A word is
+ * its first eight letters and its length.
+ */
+struct token {
+    uint64_t letters;
+    unsigned len;
+};
+
+enum { TOKEN_PARTS = 0, TOKEN_UNSURE = 0xff };
+
+/* What a byte is in a plain string: a letter or digit in lower case, something between words, or the beginning of what
+ * only words_text.c can tell. */
+static inline unsigned char token_char(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c;
+    unsigned char low = c | 0x20;
+    if (low >= 'a' && low <= 'z')
+        return low;
+    return c < 0x20 || c >= 0x7f || c == '<' || c == '&' || c == '\\' || c == '*' || c == '`' || c == '~' ? TOKEN_UNSURE
+                                                                                                          : TOKEN_PARTS;
+}
+
+static inline uint32_t token_place(struct token a, struct token b)
+{
+    uint64_t hash = (a.letters ^ (uint64_t)a.len << 59) * 0x9e3779b97f4a7c15u;
+    hash = (hash ^ hash >> 29 ^ b.letters ^ (uint64_t)b.len << 57) * 0xbf58476d1ce4e5b9u;
+    return (uint32_t)(hash >> (64 - FILTER_BITS));
+}
+
+static inline bool is_marked(const struct sl_words *words, uint32_t place)
+{
+    return words->filter[place / 64] >> (place % 64) & 1;
+}
+
+static void mark(struct sl_words *words, struct token a, struct token b)
+{
+    uint32_t place = token_place(a, b);
+    words->filter[place / 64] |= (uint64_t)1 << (place % 64);
+}
+
+static struct token longer(struct token token, const char *more)
+{
+    for (; *more; more++, token.len++)
+        token.letters = token.len < 8 ? token.letters << 8 | (unsigned char)*more : token.letters;
+    return token;
+}
+
+/* The words that a term begins with, the last of them in its plurals too. */
+static void mark_term(struct sl_words *words, const struct term *term)
+{
+    struct token tokens[2] = {{0, 0}, {0, 0}};
+    unsigned count = 0;
+    bool within = false;
+    for (size_t i = 0; i < term->literal.len; i++) {
+        unsigned char c = token_char((unsigned char)term->literal.ptr[i]);
+        bool letter = c != TOKEN_PARTS && c != TOKEN_UNSURE;
+        count += letter && !within;
+        within = letter;
+        if (letter && count <= 2)
+            tokens[count - 1] = longer(tokens[count - 1], (const char[]){(char)c, '\0'});
+    }
+    words->open |= !term->begins || count == 0;
+    static const char *const plurals[] = {"", "s", "es"};
+    for (size_t i = 0; i < 3; i++) {
+        bool last = count <= 2;
+        struct token a = count == 1 ? longer(tokens[0], plurals[i]) : tokens[0];
+        struct token b = count == 2 ? longer(tokens[1], plurals[i]) : tokens[1];
+        mark(words, a, b);
+        if (!last)
+            break;
+    }
+}
+
+bool sl_words_may_hold(const struct sl_words *words, struct sl_slice text)
+{
+    const struct token none = {0, 0};
+    struct token before = none, token = none;
+    for (size_t i = 0; i <= text.len; i++) {
+        unsigned char c = i < text.len ? token_char((unsigned char)text.ptr[i]) : TOKEN_PARTS;
+        if (c == TOKEN_UNSURE)
+            return true;
+        if (c != TOKEN_PARTS) {
+            token.letters = token.len < 8 ? token.letters << 8 | c : token.letters;
+            token.len++;
+            continue;
+        }
+        if (!token.len)
+            continue;
+        if (is_marked(words, token_place(token, none)) || (before.len && is_marked(words, token_place(before, token))))
+            return true;
+        before = token;
+        token = none;
+    }
+    return words->open;
+}
+
 /* ---- Loading ---- */
 
 enum { COLUMN_TOPIC, COLUMN_TERM, COLUMN_FLAGS, COLUMN_NEAR };
@@ -387,6 +490,7 @@ static void read_row(struct sl_words *words, struct sl_csv *csv)
         words->terms = terms;
         words->capacity = capacity;
     }
+    mark_term(words, &term);
     words->terms[words->count++] = term;
 }
 

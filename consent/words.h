@@ -54,6 +54,9 @@ size_t sl_words_count(const struct sl_words *words);
 /* The term as it stands in its file. */
 struct sl_slice sl_words_term(const struct sl_words *words, uint16_t term);
 
+/* May a short string of FHIR hold a term? Quick, for most: false is sure, true is not. */
+bool sl_words_may_hold(const struct sl_words *words, struct sl_slice text);
+
 /* Searches a text in UTF-8: of an attachment by its kind; a string of FHIR is SL_CONTENT_PLAIN, a narrative's div
  * SL_CONTENT_HTML. False: no memory, or the library failed; then what the text mentions is unknown, which is no
  * permission. */

@@ -217,8 +217,8 @@ static const char *const household[] = {"husband", "husband's", "wife", "wife's"
 static const char *const histories[] = {"family history", "family hx", "fam hx", "family h o", "fhx", "fh", "famhx",
     "family psychiatric history", "family medical history", "familial history", "runs in the family", "runs in family",
     "family hist", NULL};
-static const char *const of_the_patient[] = {
-    "patient", "pt", "she", "he", "they", "i", "patient's", "denies", "reports", "himself", "herself", "lives", NULL};
+static const char *const of_the_patient[] = {"patient", "pt", "she", "he", "they", "i", "patient's", "denies",
+    "reports", "her", "his", "about", "worried", "concerned", "that", "himself", "herself", "lives", NULL};
 /* "lives with mother", "abused by father": the sentence is about somebody else. */
 static const char *const beside[] = {"with", "by", "from", "to", "for", "toward", "towards", "against", "and", NULL};
 static const char *const of_them[] = {"his", "her", "the", "their", "patient's", "a", "both", "one", "biological",
