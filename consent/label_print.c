@@ -33,6 +33,7 @@ struct printer {
     const struct sl_policy *policy;
     const struct sl_item *item;
     struct sl_arena *paths;
+    struct sl_path_places evidence; /* where the last reason's was found */
 };
 
 static void print_text(struct sl_buffer *out, const char *key, struct sl_slice text)
@@ -54,21 +55,41 @@ static void print_classes(const struct printer *p, const struct sl_classes *clas
     sl_buffer_add(p->out, SL_LIT("]"));
 }
 
-static void print_path(const struct printer *p, const char *key, uint32_t span)
+static struct sl_slice path_of(const struct printer *p, uint32_t span, struct sl_path_places *places)
 {
     uint32_t root = p->item->span;
-    print_text(p->out, key, sl_span_path(p->item->doc, root, span ? span : root, p->paths));
+    return sl_span_path_next(p->item->doc, root, span ? span : root, places, p->paths);
 }
 
-static void print_reasons(const struct printer *p, const struct sl_reason *reasons)
+/* Where each stands, newest first as they are. Sought from the oldest on, which is nearly the order of the document: a
+ * record with a hundred thousand of them would take hours otherwise. */
+static const struct sl_slice *find_places(struct printer *p, const struct sl_reason *reasons)
+{
+    size_t count = 0;
+    for (const struct sl_reason *r = reasons; r; r = r->next)
+        count++;
+    const struct sl_reason **list = sl_arena_array(p->paths, count + 1, sizeof *list);
+    struct sl_slice *paths = sl_arena_array(p->paths, count + 1, sizeof *paths);
+    if (!list || !paths)
+        return NULL;
+    count = 0;
+    for (const struct sl_reason *r = reasons; r; r = r->next)
+        list[count++] = r;
+    while (count--)
+        paths[count] = path_of(p, list[count]->span, &p->evidence);
+    return paths;
+}
+
+static void print_reasons(struct printer *p, const struct sl_reason *reasons)
 {
     const char *separator = "";
+    const struct sl_slice *paths = find_places(p, reasons);
     sl_buffer_add(p->out, SL_LIT("\"reasons\":["));
-    for (const struct sl_reason *r = reasons; r; r = r->next, separator = ",") {
+    for (const struct sl_reason *r = reasons; r && paths; r = r->next, paths++, separator = ",") {
         sl_buffer_printf(p->out, "%s{", separator);
         print_classes(p, &r->classes);
         sl_buffer_printf(p->out, ",\"why\":\"%s\",", sl_why_text(r->why));
-        print_path(p, "at", r->span);
+        print_text(p->out, "at", *paths);
         if (r->detail.len) {
             sl_buffer_add(p->out, SL_LIT(","));
             print_text(p->out, "detail", r->detail);
@@ -97,24 +118,25 @@ static void print_resource(const struct printer *p)
         sl_buffer_printf(p->out, ",\"unlabelled\":\"%s\"", item->unlabelled);
 }
 
-static void print_part_path(const struct printer *p, const struct sl_part *part)
+static void print_part_path(const struct printer *p, const struct sl_part *part, struct sl_path_places *places)
 {
     if (!part->inner) {
-        print_path(p, "path", part->span);
+        print_text(p->out, "path", path_of(p, part->span, places));
         return;
     }
-    struct sl_slice at = sl_span_path(p->item->doc, p->item->span, part->span, p->paths);
+    struct sl_slice at = path_of(p, part->span, places);
     struct sl_slice within = sl_ccda_path(part->inner->ccda, part->node, p->paths);
     print_text(p->out, "path", sl_arena_printf(p->paths, "%.*s%.*s", SL_FMT(at), SL_FMT(within)));
 }
 
-static void print_elements(const struct printer *p)
+static void print_elements(struct printer *p)
 {
+    struct sl_path_places places = {0};
     sl_buffer_add(p->out, SL_LIT(",\"elements\":["));
     for (uint32_t i = 0; i < p->item->part_count; i++) {
         const struct sl_part *part = &p->item->parts[i];
         sl_buffer_printf(p->out, "%s{", i ? "," : "");
-        print_part_path(p, part);
+        print_part_path(p, part, &places);
         sl_buffer_add(p->out, SL_LIT(","));
         print_classes(p, &part->classes);
         sl_buffer_add(p->out, SL_LIT(","));

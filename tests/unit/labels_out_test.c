@@ -142,7 +142,7 @@ static char *segmented(const char *records, const char *consents, const struct a
     PATIENT "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}\n"                               \
             "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}\n"
 #define VISIT(id, place, more)                                                                                         \
-    "{\"resourceType\":\"Encounter\",\"id\":\"" id "\",\"status\":\"finished\",\"class\":{\"code\":\"AMB\"}," ABOUT    \
+    "{\"resourceType\":\"Encounter\",\"id\":\"" id "\",\"status\":\"finished\",\"class\":" ACT "AMB\"}," ABOUT    \
     ",\"serviceProvider\":{\"reference\":\"Organization/" place "\"}" more "}\n"
 #define CONDITION(id, visit, code, more)                                                                               \
     "{\"resourceType\":\"Condition\",\"id\":\"" id "\"" more "," ABOUT                                                 \
