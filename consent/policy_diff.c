@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What two policies release differently, exhaustively. The vocabulary is finite: for each party, purpose and class, and
- * for every combination of the facts that a rule about them asks for (consents, emergency, program, relationships,
- * other parties), both policies are asked with the functions that enforcement uses (ruling.h), and the answers
- * compared. A recipient who is several parties may have what each may have, and is refused what any is refused; so yes
- * and no are compared apart, and nothing can hide in a combination of parties.
+ * for every combination of the facts that a rule about them asks for, both policies are asked (policy_cells.h), and the
+ * answers compared.
  *
  * Equal changes are told together: one line for all classes, purposes and parties that change in the same way.
  */
@@ -14,38 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ruling.h"
+#include "policy_cells.h"
 
-#define FACT_LIMIT 14u /* that rules about one party, purpose and class ask for: 16,384 combinations */
 #define SCRATCH ((size_t)64 << 20)
 
-enum fact_type { FACT_CONSENT, FACT_RELATIONSHIP, FACT_PARTY, FACT_EMERGENCY, FACT_PROGRAM };
-
-struct fact {
-    enum fact_type type;
-    struct sl_slice word; /* which consent, relationship, party */
-};
-
-struct facts {
-    struct fact fact[FACT_LIMIT];
-    unsigned count;
-    bool too_many;
-};
-
-/* What a policy says to one combination. */
-enum answer { ANSWER_YES = 1, ANSWER_NO = 2 };
-
-struct side {
-    const struct sl_policy *policy;
-    unsigned party; /* SL_PARTY_LIMIT: it has none of this name */
-    unsigned class; /* SL_CLASS_LIMIT: likewise */
-};
-
 struct cell {
-    struct side before, after;
+    struct sl_side before, after;
     size_t purpose; /* index */
-    struct facts facts;
-    uint32_t excluded; /* combinations that cannot be: see possible() */
+    struct sl_facts facts;
 };
 
 /* A change, told once for all that share it. */
@@ -81,189 +55,6 @@ void sl_diff_say(struct sl_diff_report *report, enum sl_diff_way way, const char
     sl_buffer_printf(report->out, "%s%s%s\n", marks[way], line, length >= (int)sizeof line ? "…" : "");
 }
 
-/* ---- What the rules about a cell ask for ---- */
-
-static void add_fact(struct facts *facts, enum fact_type type, struct sl_slice word)
-{
-    for (unsigned i = 0; i < facts->count; i++)
-        if (facts->fact[i].type == type && sl_slice_eq(facts->fact[i].word, word))
-            return;
-    if (facts->count == FACT_LIMIT)
-        facts->too_many = true;
-    else
-        facts->fact[facts->count++] = (struct fact){type, word};
-}
-
-static void add_line(struct facts *facts, const struct sl_policy *policy, const struct sl_condition *line)
-{
-    for (unsigned k = 0; k < policy->kind_id_count; k++)
-        if (line->kinds >> k & 1)
-            add_fact(facts, FACT_CONSENT, policy->kind_ids[k]);
-    for (size_t i = 0; i < line->relationships.count; i++)
-        add_fact(facts, FACT_RELATIONSHIP, line->relationships.word[i]);
-    for (unsigned p = 0; p < policy->party_count; p++)
-        if (line->parties >> p & 1)
-            add_fact(facts, FACT_PARTY, policy->party_ids[p]);
-    if (line->emergency)
-        add_fact(facts, FACT_EMERGENCY, (struct sl_slice){NULL, 0});
-    if (line->same_program)
-        add_fact(facts, FACT_PROGRAM, (struct sl_slice){NULL, 0});
-}
-
-static bool is_about(const struct sl_rule *rule, const struct side *side, uint64_t purpose)
-{
-    return side->class < SL_CLASS_LIMIT && sl_classes_has(&rule->data, side->class) && rule->purposes & purpose;
-}
-
-static void add_rule(struct facts *facts, const struct sl_policy *policy, const struct sl_rule *rule)
-{
-    for (size_t i = 0; i < rule->only_if_count; i++)
-        add_line(facts, policy, &rule->only_if[i]);
-    for (size_t i = 0; i < rule->unless_count; i++)
-        add_line(facts, policy, &rule->unless[i]);
-}
-
-static void find_facts(struct facts *facts, const struct side *side, uint64_t purpose)
-{
-    const struct sl_policy *policy = side->policy;
-    for (size_t i = 0; i < policy->rule_count; i++) {
-        const struct sl_rule *rule = &policy->rules[i];
-        bool reaches = rule->everyone || (side->party < SL_PARTY_LIMIT && rule->parties >> side->party & 1);
-        if (reaches && is_about(rule, side, purpose))
-            add_rule(facts, policy, rule);
-        for (size_t k = 0; reaches && is_about(rule, side, purpose) && k < rule->lifted_by_count; k++)
-            add_rule(facts, policy, &policy->rules[rule->lifted_by[k]]);
-    }
-}
-
-/* ---- One combination of facts, asked as enforcement asks ---- */
-
-struct asked {
-    struct sl_ruling ruling;
-    struct sl_relationship relationships[FACT_LIMIT + 8];
-    const struct sl_rule *rules[SL_RULE_LIMIT];
-};
-
-static void take_fact(struct asked *a, const struct fact *fact)
-{
-    struct sl_ruling *r = &a->ruling;
-    switch (fact->type) {
-    case FACT_CONSENT: {
-        unsigned kind = sl_policy_kind(r->policy, fact->word);
-        r->plain.kinds |= kind < SL_KIND_LIMIT ? (uint32_t)1 << kind : 0;
-        break;
-    }
-    case FACT_RELATIONSHIP:
-        a->relationships[r->recipient.relationship_count++] =
-            (struct sl_relationship){.kind = fact->word, .patient = SL_LIT("*"), .voucher = SL_BY_REGISTER};
-        break;
-    case FACT_PARTY: {
-        unsigned party = sl_policy_party(r->policy, fact->word);
-        r->parties |= party < SL_PARTY_LIMIT ? (uint64_t)1 << party : 0;
-        break;
-    }
-    case FACT_EMERGENCY:
-        r->emergency = true;
-        break;
-    case FACT_PROGRAM:
-        r->plain.same_program = true;
-        break;
-    }
-}
-
-/* A ruling for a recipient of whom exactly this is true. */
-static void ask(struct asked *a, const struct side *side, size_t purpose, const struct facts *facts, uint32_t truth)
-{
-    struct sl_ruling *r = &a->ruling;
-    *r = (struct sl_ruling){.policy = side->policy,
-        .known = side->party < SL_PARTY_LIMIT,
-        .parties = side->party < SL_PARTY_LIMIT ? (uint64_t)1 << side->party : 0,
-        .purpose = sl_purpose_bit(sl_purpose_code(purpose)),
-        .recipient = {.relationships = a->relationships, .purpose = sl_purpose_code(purpose)},
-        .rules = a->rules};
-    r->emergency = r->parties & side->policy->emergency_parties;
-    for (unsigned i = 0; i < facts->count; i++)
-        if (truth >> i & 1)
-            take_fact(a, &facts->fact[i]);
-    for (size_t i = 0; i < side->policy->rule_count; i++)
-        if (sl_rule_reaches(r, &side->policy->rules[i]) && is_about(&side->policy->rules[i], side, r->purpose))
-            a->rules[r->rule_count++] = &side->policy->rules[i];
-}
-
-/* A class that a policy does not know takes nothing away; a party it does not know has nothing. */
-static unsigned answer(const struct asked *a, const struct side *side)
-{
-    const struct sl_ruling *r = &a->ruling;
-    unsigned said = 0;
-    if (side->party == SL_PARTY_LIMIT)
-        return 0;
-    if (side->class == SL_CLASS_LIMIT || !sl_classes_has(&side->policy->needs_yes, side->class))
-        said = ANSWER_YES;
-    for (size_t i = 0; i < r->rule_count; i++) {
-        const struct sl_rule *rule = r->rules[i];
-        if (!sl_rule_speaks(r, rule, &r->plain))
-            continue;
-        if (rule->verdict == SL_RULE_RELEASE) {
-            said |= ANSWER_YES;
-        } else {
-            struct sl_classes reach = sl_rule_reach(r, rule, &r->plain);
-            said |= sl_classes_has(&reach, side->class) ? ANSWER_NO : 0;
-        }
-    }
-    return said;
-}
-
-/* Whoever is a party by a relationship has one of those that make it; whoever is one by an emergency has declared it.
- */
-static bool is_possible(const struct cell *cell, uint32_t truth)
-{
-    const struct side *sides[] = {&cell->before, &cell->after};
-    for (unsigned s = 0; s < 2; s++) {
-        if (sides[s]->party == SL_PARTY_LIMIT)
-            continue;
-        const struct sl_party *party = &sides[s]->policy->parties[sides[s]->party];
-        bool others = party->relationships.count == 0, held = false;
-        for (size_t w = 0; w < party->relationships.count; w++) {
-            bool asked = false;
-            for (unsigned i = 0; i < cell->facts.count; i++) {
-                bool same = cell->facts.fact[i].type == FACT_RELATIONSHIP &&
-                            sl_slice_eq(cell->facts.fact[i].word, party->relationships.word[w]);
-                asked |= same;
-                held |= same && truth >> i & 1;
-            }
-            others |= !asked;
-        }
-        if (!others && !held)
-            return false;
-        for (unsigned i = 0; i < cell->facts.count; i++)
-            if (party->emergency && cell->facts.fact[i].type == FACT_EMERGENCY && !(truth >> i & 1))
-                return false;
-    }
-    return true;
-}
-
-/* ---- What goes out with a release ---- */
-
-static struct sl_slice duties_of(struct diff *d, struct asked *a, const struct side *side)
-{
-    struct sl_item item = {.type = SL_R4_Observation, .source = SL_SOURCE_PROGRAM};
-    struct sl_release release;
-    if (side->class == SL_CLASS_LIMIT)
-        return (struct sl_slice){NULL, 0};
-    sl_classes_add(&item.classes, side->class);
-    if (sl_ruling_release(&a->ruling, &item, d->scratch, &release) != SL_OK)
-        return SL_LIT("?");
-    struct sl_buffer text;
-    sl_buffer_init(&text, 64 * 1024);
-    sl_buffer_printf(&text, "%c%s%s%s", release.confidentiality, release.notice ? " notice" : "",
-        release.account ? " accounting" : "", release.emergency_record ? " emergency-record" : "");
-    for (size_t i = 0; i < release.label_count; i++)
-        sl_buffer_printf(&text, " %.*s", SL_FMT(release.labels[i].code));
-    struct sl_slice copy = sl_arena_copy(d->scratch, sl_buffer_slice(&text));
-    sl_buffer_fini(&text);
-    return copy;
-}
-
 /* ---- Telling which combinations changed ---- */
 
 struct table {
@@ -275,39 +66,19 @@ enum turn { TURN_NONE, TURN_RELEASED, TURN_WITHHELD, TURN_DUTIES, TURN_LIFTED, T
 
 static enum turn turn_of(unsigned before, unsigned after)
 {
-    bool was = before == ANSWER_YES, is = after == ANSWER_YES;
+    bool was = before == SL_ANSWER_YES, is = after == SL_ANSWER_YES;
     if (was != is)
         return is ? TURN_RELEASED : TURN_WITHHELD;
     /* Another party of the same recipient could have the yes that is lacking here; never one that undoes a no. */
-    if (before == ANSWER_NO && after == 0)
+    if (before == SL_ANSWER_NO && after == 0)
         return TURN_LIFTED;
-    if (before == 0 && after == ANSWER_NO)
+    if (before == 0 && after == SL_ANSWER_NO)
         return TURN_BARRED;
     return TURN_NONE;
 }
 
-static const char *fact_words(const struct fact *fact)
-{
-    static const char *const words[] = {[FACT_CONSENT] = "consent ",
-        [FACT_RELATIONSHIP] = "relationship ",
-        [FACT_PARTY] = "being also ",
-        [FACT_EMERGENCY] = "a declared emergency",
-        [FACT_PROGRAM] = "the program being its own"};
-    return words[fact->type];
-}
-
-static void write_facts(struct sl_buffer *out, const struct facts *facts, uint32_t which, const char *lead)
-{
-    const char *between = lead;
-    for (unsigned i = 0; i < facts->count; i++)
-        if (which >> i & 1) {
-            sl_buffer_printf(out, "%s%s%.*s", between, fact_words(&facts->fact[i]), SL_FMT(facts->fact[i].word));
-            between = " and ";
-        }
-}
-
 /* Facts that, added to a combination in which it changed, undo the change. */
-static uint32_t undoing(const struct table *table, const struct facts *facts, uint32_t truth)
+static uint32_t undoing(const struct table *table, const struct sl_facts *facts, uint32_t truth)
 {
     uint32_t undo = 0;
     for (unsigned i = 0; i < facts->count; i++) {
@@ -379,8 +150,8 @@ static struct sl_slice condition_of(struct diff *d, const struct cell *cell, con
 {
     struct sl_buffer text;
     sl_buffer_init(&text, 64 * 1024);
-    write_facts(&text, &cell->facts, truth, "with ");
-    write_facts(&text, &cell->facts, undoing(table, &cell->facts, truth), truth ? ", without " : "without ");
+    sl_facts_write(&text, &cell->facts, truth, "with ");
+    sl_facts_write(&text, &cell->facts, undoing(table, &cell->facts, truth), truth ? ", without " : "without ");
     struct sl_slice copy = text.len ? sl_arena_copy(d->report.arena, sl_buffer_slice(&text)) : SL_LIT("");
     sl_buffer_fini(&text);
     return copy;
@@ -441,23 +212,24 @@ static enum sl_diff_way way_of_turn(enum turn turn)
     return turn == TURN_RELEASED || turn == TURN_LIFTED ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER;
 }
 
-static void fill_table(struct diff *d, struct cell *cell, struct asked *asked, struct table *table)
+static void fill_table(struct diff *d, struct cell *cell, struct sl_asked *asked, struct table *table)
 {
     uint32_t all = (uint32_t)1 << cell->facts.count;
+    sl_cell_begin(&asked[0], &cell->before, cell->purpose);
+    sl_cell_begin(&asked[1], &cell->after, cell->purpose);
     for (uint32_t truth = 0; truth < all; truth++) {
         table->turn[truth] = TURN_IMPOSSIBLE;
-        if (!is_possible(cell, truth))
+        if (!sl_facts_can_be(&cell->facts, &cell->before, truth) || !sl_facts_can_be(&cell->facts, &cell->after, truth))
             continue;
         d->report.result->cells++;
-        ask(&asked[0], &cell->before, cell->purpose, &cell->facts, truth);
-        ask(&asked[1], &cell->after, cell->purpose, &cell->facts, truth);
-        unsigned before = answer(&asked[0], &cell->before), after = answer(&asked[1], &cell->after);
+        unsigned before = sl_cell_ask(&asked[0], &cell->before, &cell->facts, truth);
+        unsigned after = sl_cell_ask(&asked[1], &cell->after, &cell->facts, truth);
         table->turn[truth] = (uint8_t)turn_of(before, after);
-        if (before != ANSWER_YES || after != ANSWER_YES || cell->before.class == SL_CLASS_LIMIT ||
+        if (before != SL_ANSWER_YES || after != SL_ANSWER_YES || cell->before.class == SL_CLASS_LIMIT ||
             cell->after.class == SL_CLASS_LIMIT)
             continue;
-        table->before[truth] = duties_of(d, &asked[0], &cell->before);
-        table->after[truth] = duties_of(d, &asked[1], &cell->after);
+        table->before[truth] = sl_cell_duties(&asked[0], &cell->before, d->scratch);
+        table->after[truth] = sl_cell_duties(&asked[1], &cell->after, d->scratch);
         if (!sl_slice_eq(table->before[truth], table->after[truth]))
             table->turn[truth] = TURN_DUTIES;
     }
@@ -511,12 +283,13 @@ static void tell_table(struct diff *d, const struct cell *cell, const struct tab
     }
 }
 
-static enum sl_status compare_cell(struct diff *d, struct cell *cell, struct asked *asked, const struct change *where)
+static enum sl_status compare_cell(
+    struct diff *d, struct cell *cell, struct sl_asked *asked, const struct change *where)
 {
-    uint64_t purpose = sl_purpose_bit(sl_purpose_code(cell->purpose));
-    cell->facts = (struct facts){.count = 0};
-    find_facts(&cell->facts, &cell->before, purpose);
-    find_facts(&cell->facts, &cell->after, purpose);
+    cell->facts = (struct sl_facts){.count = 0};
+    sl_facts_find(&cell->facts, &cell->before, cell->purpose);
+    sl_facts_find(&cell->facts, &cell->after, cell->purpose);
+    sl_facts_settle(&cell->facts, NULL);
     if (cell->facts.too_many) {
         struct change change = *where;
         change.way = SL_DIFF_EITHER;
@@ -543,7 +316,7 @@ static unsigned class_of(const struct sl_policy *policy, struct sl_slice id)
 
 static enum sl_status compare_cells(struct diff *d)
 {
-    struct asked *asked = sl_arena_array(d->report.arena, 2, sizeof *asked);
+    struct sl_asked *asked = sl_arena_array(d->report.arena, 2, sizeof *asked);
     if (!asked)
         return SL_NO_MEMORY;
     for (unsigned p = 0; p < d->party_count; p++)
