@@ -17,7 +17,7 @@ def scenario(sluice, folder):
     """A site imports value sets: what changes is shown first, nothing broken is written, what is written counts."""
     at = lambda *words: os.path.join(folder, *words)
     os.mkdir(at("my"))
-    for name in ("policies", "terminology"):
+    for name in ("policies", "terminology", "lexicon"):
         shutil.copytree(os.path.join(house.ROOT, "consent", name), at("my", name))
     lists, policy = at("my", "terminology"), at("my", "policies")
 

@@ -39,6 +39,7 @@ def scenario(sluice, folder):
     terminology = os.path.join(house.ROOT, "consent", "terminology")
     shutil.copytree(policies, h.at("edit", "policies"))
     shutil.copytree(terminology, h.at("edit", "terminology"))
+    shutil.copytree(os.path.join(house.ROOT, "consent", "lexicon"), h.at("edit", "lexicon"))
     rules = h.at("edit", "policies", "house", "rules.yaml")
     text = open(rules).read()
     open(rules, "w").write(text.replace("to: [treating-provider]", "to: [front-desk]", 1))
