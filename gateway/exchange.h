@@ -84,6 +84,8 @@ struct sl_round {
     size_t context_count;
     struct sl_ask *vouchings; /* who has vouched for the items: see vouching.c */
     size_t vouching_count;
+    unsigned apart; /* Binaries among the contexts: see apart.c */
+    bool deferred;  /* there are more of these than are asked for at a time */
     unsigned label_rounds;
     int64_t known_since; /* the oldest of what the label book said; 0: it said nothing */
     struct sl_segment_report report;
@@ -200,6 +202,16 @@ SL_MUST_CHECK enum sl_step_result sl_presence_fetch(struct sl_exchange *x);
 /* Of a decided pass of its own. */
 SL_MUST_CHECK enum sl_step_result sl_presence_decide(struct sl_exchange *x);
 void sl_presence_drop(struct sl_exchange *x);
+
+/* ---- apart.c ---- */
+
+#define SL_APART 8u /* Binaries read at a time */
+/* Makes the question for a Binary that labels need; its id is to be put into `ids`. */
+SL_MUST_CHECK bool sl_apart_begin(struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask);
+/* Takes the answer, and keeps what it contributes. SL_MISSING: that needs the record, which is now the round's. */
+SL_MUST_CHECK enum sl_status sl_apart_take(struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask);
+/* Gives the memory of such a question back; any other is left as it is. */
+void sl_apart_end(const struct sl_round *round, struct sl_ask *ask);
 
 /* ---- answer.c ---- */
 

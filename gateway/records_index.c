@@ -2,7 +2,7 @@
 /*
  * The search indexes of the embedded store. One table serves all: a key is a kind, eight bytes of hash, and the id.
  *
- * 'v' hash(type, parameter's paths, value) id     tokens and references: equal values stand together, ids in order
+ * 'v' hash(type, parameter's paths, value) id     tokens, references, urls: equal values stand together, ids in order
  * 's' hash(type, parameter's paths) text 0 id     strings: the first bytes of the folded text, so that a prefix is a
  * range
  *
@@ -62,7 +62,8 @@ static uint64_t hash_param(sl_r4_node type, const struct sl_r4_param *param)
 
 static bool is_indexed(const struct sl_r4_param *param)
 {
-    if (param->type != SL_PARAM_TOKEN && param->type != SL_PARAM_REFERENCE && param->type != SL_PARAM_STRING)
+    if (param->type != SL_PARAM_TOKEN && param->type != SL_PARAM_REFERENCE && param->type != SL_PARAM_STRING &&
+        param->type != SL_PARAM_URI)
         return false;
     if (!param->paths || !param->paths[0])
         return false;
@@ -251,6 +252,7 @@ bool sl_index_plan(sl_r4_node type, const struct sl_search_param *param, struct 
     for (size_t i = 0; i < param->value_count; i++) {
         const struct sl_search_value *value = &param->values[i];
         bool known = param->param->type == SL_PARAM_STRING  ? plan_string(out, hash, value->text)
+                     : param->param->type == SL_PARAM_URI   ? plan_value(out, hash, value->text)
                      : param->param->type == SL_PARAM_TOKEN ? plan_token(out, hash, value)
                                                             : plan_reference(out, hash, param->param, value);
         if (!known || out->count > MAX_PLAN)

@@ -75,8 +75,10 @@ void sl_round_free(struct sl_exchange *x, struct sl_round *round)
 {
     for (size_t i = 0; i < round->question_count; i++)
         cancel(x, &round->questions[i].ask);
-    for (size_t i = 0; i < round->context_count; i++)
+    for (size_t i = 0; i < round->context_count; i++) {
         cancel(x, &round->contexts[i]);
+        sl_apart_end(round, &round->contexts[i]);
+    }
     for (size_t i = 0; i < round->vouching_count; i++)
         cancel(x, &round->vouchings[i]);
     sl_gateway_release(x->state->gateway, round->reserved);
@@ -390,19 +392,18 @@ static bool split_reference(struct sl_slice reference, struct sl_slice *type, st
     return sl_r4_resource(*type) && sl_is_id(*id);
 }
 
-/* A Binary is no search's to find (R4, binary.html): each is read. */
-static struct sl_ask *add_read(struct sl_round *round, struct sl_slice type)
+static bool is_binary(struct sl_slice type)
 {
-    struct sl_ask *ask = &round->contexts[round->context_count++];
-    *ask = (struct sl_ask){.kind = SL_ASK_READ, .type = type, .ids = &ask->id, .arena = round->arena};
-    return ask;
+    return sl_slice_eq(type, SL_LIT("Binary"));
 }
 
 /* The question that this reference joins: one of its type with room, or a new one. */
-static struct sl_ask *question_for(struct sl_round *round, struct sl_slice type)
+static struct sl_ask *question_for(struct sl_exchange *x, struct sl_round *round, struct sl_slice type)
 {
-    if (sl_slice_eq(type, SL_LIT("Binary")))
-        return add_read(round, type);
+    if (is_binary(type)) /* no search's to find (R4, binary.html): each is read */
+        return sl_apart_begin(x, round, &round->contexts[round->context_count])
+                   ? &round->contexts[round->context_count++]
+                   : NULL;
     for (size_t i = 0; i < round->context_count; i++) {
         struct sl_ask *ask = &round->contexts[i];
         if (sl_slice_eq(ask->type, type) && ask->id_count < SL_ASK_IDS_LIMIT)
@@ -456,7 +457,11 @@ static enum sl_status make_questions(
         }
         if (is_known(x, round, missing[i]))
             continue;
-        struct sl_ask *ask = question_for(round, type);
+        if (is_binary(type) && round->apart == SL_APART) {
+            round->deferred = true; /* it is still lacked when these have been answered */
+            continue;
+        }
+        struct sl_ask *ask = question_for(x, round, type);
         if (!ask)
             return SL_NO_MEMORY;
         ask->ids[ask->id_count++] = id;
@@ -469,9 +474,13 @@ static enum sl_status ask_for(
     struct sl_exchange *x, struct sl_round *round, const struct sl_slice *missing, size_t count)
 {
     round->context_count = 0;
+    round->apart = 0;
+    round->deferred = false;
     round->contexts = sl_arena_array(round->arena, count, sizeof *round->contexts);
     enum sl_status status = round->contexts ? make_questions(x, round, missing, count) : SL_NO_MEMORY;
     if (status != SL_OK) {
+        for (size_t i = 0; i < round->context_count; i++)
+            sl_apart_end(round, &round->contexts[i]);
         round->context_count = 0; /* none has been asked, so none is to be withdrawn */
         return status;
     }
@@ -488,10 +497,13 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     struct sl_fetched *page;
     struct sl_item *item;
     x->why = ask->why;
-    if (ask->kind == SL_ASK_READ && ask->status == SL_NOT_FOUND)
-        return sl_labeller_absent(labeller, join(round->arena, ask->type, ask->id), true);
+    if (ask->kind == SL_ASK_READ && (ask->status == SL_NOT_FOUND || ask->status == SL_LIMIT))
+        return sl_labeller_absent(labeller, join(round->arena, ask->type, ask->id), true); /* nobody can read it */
     if (ask->status != SL_OK)
         return SL_UPSTREAM;
+    enum sl_status apart = ask->kind == SL_ASK_READ ? sl_apart_take(x, round, ask) : SL_MISSING;
+    if (apart != SL_MISSING)
+        return apart;
     if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
         return SL_UNAVAILABLE;
     enum sl_status status = sl_fetch_read(ask, &page);
@@ -543,6 +555,7 @@ static enum sl_status take_answers(struct sl_exchange *x, struct sl_round *round
         enum sl_status status = take_context(x, round, &round->contexts[i]);
         if (status != SL_OK)
             return status;
+        sl_apart_end(round, &round->contexts[i]);
     }
     round->context_count = 0;
     return sl_vouching_take(x, round);
@@ -559,8 +572,9 @@ static enum sl_status label(struct sl_exchange *x, struct sl_round *round, bool 
         return SL_OK;
     if (round->label_rounds == LABEL_ROUNDS)
         return give_up(round, missing, count);
-    round->label_rounds++;
-    return ask_for(x, round, missing, count);
+    SL_TRY(ask_for(x, round, missing, count));
+    round->label_rounds += !round->deferred;
+    return SL_OK;
 }
 
 enum sl_step_result sl_round_label(struct sl_exchange *x)
@@ -591,8 +605,8 @@ enum sl_step_result sl_round_label(struct sl_exchange *x)
 static bool needs_records(const struct sl_round *round)
 {
     for (const struct sl_item *item = sl_labeller_items(sl_pass_labeller(round->pass)); item; item = item->next)
-        if (!item->doc && item->ruling && sl_ruling_by_item(item->ruling))
-            return true;
+        if (!item->doc && item->type != SL_R4_Binary && item->ruling && sl_ruling_by_item(item->ruling))
+            return true; /* a Binary has none of these */
     return false;
 }
 

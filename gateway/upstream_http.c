@@ -192,8 +192,10 @@ static const char *judge(struct transfer *transfer, CURLcode result, enum sl_sta
     char *type = NULL;
     struct sl_ask *ask = transfer->ask;
     *status = SL_UPSTREAM;
-    if (sl_buffer_failed(&transfer->body))
+    if (sl_buffer_failed(&transfer->body)) {
+        *status = SL_LIMIT;
         return "upstream-too-large";
+    }
     if (result == CURLE_OPERATION_TIMEDOUT)
         return "upstream-timeout";
     if (result != CURLE_OK)
