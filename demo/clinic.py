@@ -33,6 +33,7 @@ HL7 = "http://terminology.hl7.org/CodeSystem/"
 
 # ---- Places: who makes records ----
 
+NPI, HARBOR_NPI = "http://hl7.org/fhir/sid/us-npi", "1234567893"
 HARBOR, DETOX, PRIMARY, HOSPITAL = "harbor-recovery", "brigid-detox", "lakeside-primary", "brigid-hospital"
 PROGRAMS = (HARBOR, DETOX)
 PLACES = {
@@ -135,7 +136,7 @@ class Patient:
         return value if self.seed is None else value + draw(self.seed, f"{self.key}/{event}", 2 * spread + 1) - spread
 
 
-def registration(p):
+def registration(p, registrar=HOSPITAL):
     yield {"resourceType": "Patient", "id": p.key, "active": True,
            "text": narrative(f"{p.given} {p.family}, born {p.birth}"),
            "identifier": [{"use": "usual", "type": hl7("v2-0203", "MR"), "system": "urn:oid:2.16.840.1.113883.19.5",
@@ -144,7 +145,7 @@ def registration(p):
            "telecom": [{"system": "phone", "value": "555-0142", "use": "home"}],
            "address": [{"line": ["12 Sample Street"], "city": "Lakeside", "state": "IL", "postalCode": "60602"}],
            "generalPractitioner": [ref("PractitionerRole", f"{PLACES[PRIMARY][2]}-role", PLACES[PRIMARY][3])],
-           "managingOrganization": ref("Organization", HOSPITAL)}
+           "managingOrganization": ref("Organization", registrar)}
     yield {"resourceType": "Coverage", "id": p.ident("coverage"), "status": "active", "beneficiary": p.me(),
            "subscriberId": f"NW-{p.key}", "payor": [ref("Organization", "northway-health-plan")],
            "period": {"start": p.day(-400)}}
@@ -388,6 +389,8 @@ def mentions_of_program(p):
     words = "Diabetes plan."
     if p.program:
         team.append({"member": ref("PractitionerRole", f"{PLACES[HARBOR][2]}-role", PLACES[HARBOR][3])})
+        team.append({"member": {"display": f"{PLACES[HARBOR][0]}, intake desk"}})
+        team.append({"member": {"type": "Organization", "identifier": {"system": NPI, "value": HARBOR_NPI}}})
         addresses.append(ref("Condition", p.ident("otp-oud"), "Opioid use disorder"))
         activity.append({"reference": ref("MedicationRequest", p.ident("otp-methadone"), "Methadone")})
         problems.insert(1, {"item": ref("Condition", p.ident("otp-oud"), "Opioid use disorder")})
@@ -423,6 +426,32 @@ def detox_stay(p):
     yield encounter(p, "detox-stay", DETOX, 70, reason=ALCOHOL, kind="IMP", diagnosis="detox-alcohol")
     yield condition(p, "detox-alcohol", "detox-stay", DETOX, 70, ALCOHOL)
     yield prescription(p, "detox-naltrexone", "detox-stay", DETOX, 74, NALTREXONE, "detox-alcohol")
+
+
+def unit_for_some_days(p):
+    """A stay of the hospital, part of which was spent in the unit: the stay as such tells of it."""
+    stay = encounter(p, "detox-transfer", HOSPITAL, 80, kind="IMP")
+    stay["period"]["end"] = p.at(90)
+    stay["location"].append({"location": ref("Location", f"{DETOX}-site"), "period": {"start": p.at(82), "end": p.at(85)}})
+    yield stay
+    yield observation(p, "detox-transfer-pulse", "detox-transfer", HOSPITAL, 83, code(LOINC, "8867-4", "Heart rate"), 96, "/min",
+                      "vital-signs")
+
+
+def program_only(p):
+    """Registered by the program, and nobody else's patient: that she is known here is all there would be to tell."""
+    yield from registration(p, HARBOR)
+    yield encounter(p, "otp-intake", HARBOR, 30)
+    yield blood_pressure(p, "otp-bp", "otp-intake", HARBOR, 30, 118, 74)
+
+
+def received(p):
+    """From another's program, which sent it on a consent for treatment, payment and operations: its labels tell."""
+    bp = blood_pressure(p, "received-bp", "pc-visit", PRIMARY, 18, 133, 84)
+    del bp["encounter"], bp["performer"]
+    bp["meta"] = {"security": [{"system": HL7 + "v3-Confidentiality", "code": "R"}] + [
+        {"system": HL7 + "v3-ActCode", "code": c} for c in ("42CFRPart2", "CPLYJPP", "RedisclosureProhibitionMark")]}
+    yield bp
 
 
 def alcohol_in_primary_care(p):
@@ -634,19 +663,20 @@ STORIES = (
     ("gita", "Gita", "Rao", "1968-12-24", "female", (depression, ai_draft), no_consents),
     ("hugo", "Hugo", "Martins", "1982-07-08", "male", (hiv,), no_consents),
     ("ines", "Ines", "Costa", "1993-10-11", "female", (genetics, violence), no_consents),
-    ("jonas", "Jonas", "Weber", "2009-02-14", "male", (low_mood, detox_stay), no_consents),
+    ("jonas", "Jonas", "Weber", "2009-02-14", "male", (low_mood, detox_stay, unit_for_some_days), no_consents),
     ("kei", "Kei", "Tanaka", "1975-04-19", "other", (sore_throat,), no_consents),
-    ("lena", "Lena", "Novak", "1986-08-28", "female", (alcohol_in_primary_care, loose_ends, ai_draft), no_consents),
+    ("lena", "Lena", "Novak", "1986-08-28", "female", (alcohol_in_primary_care, loose_ends, received, ai_draft), no_consents),
     ("mateo", "Mateo", "Silva", "1991-12-05", "male", (buprenorphine_treatment,), tpo_and_counseling_notes),
     ("nora", "Nora", "Lind", "1980-02-02", "female", (paid_visit, problem_list, therapy), no_consents),
+    ("petra", "Petra", "Vogel", "1977-09-09", "female", (program_only,), no_consents),
 )
-OF_PROGRAM = (opioid_treatment, buprenorphine_treatment, detox_stay)
+OF_PROGRAM = (opioid_treatment, buprenorphine_treatment, detox_stay, unit_for_some_days, program_only)
 
 
 def live(story, p):
     """What is in the record, and what the patient signed: in force whether or not the EHR keeps a copy, which the program's
     consents are only where there is a program."""
-    for event in (registration, primary_care) + story[5]:
+    for event in (() if program_only in story[5] else (registration, primary_care)) + story[5]:
         if (p.program or event not in OF_PROGRAM) and (p.paid or event is not paid_visit):
             yield from event(p)
     for made in story[6](p):
@@ -718,6 +748,10 @@ programs:
   - source: Organization/harbor-recovery
     is: program
     title: Harbor Recovery Center, an opioid treatment program
+    identifiers:
+      - npi: "1234567893"
+    known-as: [Harbor Recovery Center]
+    from: 2019-07-01
   - source: Organization/brigid-detox
     is: program
     title: St. Brigid Withdrawal Unit, a unit that holds itself out as giving such care

@@ -194,6 +194,11 @@ def asks():
               "physician", "DocumentReference?patient=nora",
               ids("nora", "DocumentReference", ["pc-note", "paid-note", "talk-plan", "talk-progress"]), never=["divorce"])
     yield Ask("The transcript of her session is kept apart as well.", "physician", "Communication?patient=nora")
+    yield Ask("Petra is registered by the program, and nobody else's patient: that she is known here is told to nobody outside.",
+              "exchange", "Patient/petra", status=404)
+    yield Ask("Bruno is seen elsewhere too, so the exchange knows him already.", "exchange", "Patient/bruno", {"Patient/bruno"})
+    yield Ask("Lena's blood pressure came from another's program on a TPO consent: it goes on as HIPAA permits, with the statement.",
+              "physician", "Observation/lena-received-bp", {"Observation/lena-received-bp"}, notice=True)
 
 
 # ---- The world of the demonstration ----

@@ -44,6 +44,8 @@ def check_worlds(with_programs, without):
             assert is_less(json.loads(text), json.loads(with_programs[name])), f"{name} differs in more than mentions"
         if name.split("/")[0] not in DIRECTORY:
             for trace in TRACES:
+                if "-received" in name and trace == "42CFRPart2":
+                    continue  # of another's program, which sent it here
                 assert trace not in text, f"{name} knows of a program: {trace}"
     assert len(with_programs) > len(without) + 50
 
