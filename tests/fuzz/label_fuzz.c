@@ -31,7 +31,7 @@ static void check_item(const struct sl_item *item)
         if (part->span <= item->span || part->span >= spans[item->span].next || sl_classes_empty(&part->classes) ||
             !part->reasons)
             abort();
-        if (i && part[-1].span >= part->span)
+        if (i && !part->inner && part[-1].span >= part->span)
             abort();
     }
     for (uint32_t i = 0; i < item->unknown_count; i++)
