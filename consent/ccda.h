@@ -55,7 +55,11 @@ struct cda_node {
 enum {
     CDA_NARRATIVE = 1, /* within the text of a section, or that text itself */
     CDA_UNIT = 2,      /* goes with the entries that refer to it, or into it */
-    CDA_CODED = 4      /* a section with entries: its text repeats them */
+    CDA_CODED = 4,     /* a section with entries: its text repeats them */
+    CDA_JUDGED = 8,    /* a code that our lists have judged: the words beside it say the same */
+    CDA_ENCODED = 16,  /* holds base64 */
+    CDA_SHARED = 32,   /* a part of a table of which rows share cells; */
+    CDA_UNSHARED = 64  /* one that has been looked at */
 };
 
 struct cda_doc {
@@ -103,7 +107,7 @@ struct sl_ccda {
     uint32_t id_mask;
     uint64_t seed;
     /* By segmentation. */
-    const struct cda_cut *cuts;
+    const struct cda_cut *cuts; /* the last one first */
     size_t cut_count;
     uint8_t *state;    /* of each node: CDA_CUT … */
     const char *whole; /* nothing of it may go, and why */
@@ -117,6 +121,7 @@ enum {
     CDA_KEPT = 4,   /* narrative that stays in a text that is pruned, with all that is in it */
     CDA_AROUND = 8, /* holds some: its tags stay */
     CDA_TOLD = 16,  /* an entry of which the narrative tells */
+    CDA_LOOSE = 64, /* a text of which what is linked to nothing may not go */
     CDA_EMPTY = 32  /* a section that is required and says that there is no information */
 };
 
@@ -155,14 +160,30 @@ void sl_ccda_prune(struct sl_ccda *ccda);
 
 /* ---- ccda_write.c ---- */
 
-/* What stands at a node: ".../ClinicalDocument/component/structuredBody/component[2]/section". */
-struct sl_slice sl_ccda_path(const struct sl_ccda *ccda, uint32_t node, struct sl_arena *arena);
+/* Where the one before stood at this depth, so that neighbours are not counted anew. Zeroed at first. */
+struct cda_place {
+    uint32_t node, place;
+};
+/* What stands at a node: "/ClinicalDocument/component/structuredBody/component[2]/section". */
+struct sl_slice sl_ccda_path(
+    const struct sl_ccda *ccda, uint32_t node, struct cda_place places[SL_CDA_DEPTH + 1], struct sl_arena *arena);
 /* The document as it goes out; ptr NULL: no memory. */
 struct sl_slice sl_ccda_gather(struct sl_ccda *ccda, const struct sl_item *item, struct sl_arena *arena);
 /* Puts it, for each document of a released item, in the place of the data. */
 SL_MUST_CHECK enum sl_status sl_ccda_edit(const struct sl_item *item, struct sl_edits *edits, struct sl_arena *arena);
 
+/* Does of this text of a section only go what is linked to entries? */
+static inline bool sl_ccda_is_pruned(const struct sl_ccda *ccda, uint32_t text)
+{
+    return ccda->pruned || ccda->state[text] & CDA_LOOSE;
+}
+
 /* ---- Looking around ---- */
+
+static inline bool sl_cda_is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 static inline bool sl_cda_is_statement(uint16_t name)
 {

@@ -35,7 +35,7 @@ bool sl_cda_has_words(const struct cda_doc *doc, uint32_t node)
             at = doc->nodes[next].name == CDA_COMMENT ? doc->nodes[next].end : doc->nodes[next].inner;
         else if (sl_slice_starts(sl_slice_from(doc->bytes, at), SL_LIT("</")))
             at = (uint32_t)((const char *)memchr(doc->bytes.ptr + at, '>', doc->bytes.len - at) - doc->bytes.ptr) + 1;
-        else if (!strchr(" \t\r\n", c))
+        else if (!sl_cda_is_space(c))
             return true;
         else
             at++;
@@ -101,12 +101,19 @@ enum sl_status sl_ccda_begin(struct sl_labeller *labeller, struct sl_item *item,
     return SL_OK;
 }
 
+/* The text of a section with entries: what stands in it and is linked to one goes by itself. */
+static bool is_coded_text(const struct cda_doc *doc, uint32_t node)
+{
+    const struct cda_node *section = &doc->nodes[doc->nodes[node].parent];
+    return doc->nodes[node].name == CDA_text && section->name == CDA_section && section->flags & CDA_CODED;
+}
+
 enum sl_status sl_ccda_withhold(const struct sl_part *part, struct sl_cause cause, struct sl_arena *arena)
 {
     struct sl_ccda *ccda = part->inner->ccda;
-    if (part->narrative || ccda->state[part->node] & CDA_CUT)
+    if (part->narrative || ccda->state[part->node] & (CDA_CUT | CDA_LOOSE))
         return SL_OK;
-    ccda->state[part->node] |= CDA_CUT;
+    ccda->state[part->node] |= is_coded_text(&ccda->doc, part->node) ? CDA_LOOSE : CDA_CUT;
     report(ccda, part->node, cause, arena);
     return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
 }
@@ -402,6 +409,8 @@ static void mark_parts(struct sl_item *item, const struct sl_content *content)
     const struct sl_ccda *ccda = content->ccda;
     for (uint32_t i = 0; i < item->part_count; i++) {
         struct sl_part *part = &item->parts[i];
+        if (part->inner == content && is_coded_text(&ccda->doc, part->node))
+            part->cut |= sl_ccda_is_pruned(ccda, part->node);
         if (part->inner == content && !part->narrative)
             part->cut |= is_gone(ccda, part->node) || ccda->state[part->node] & CDA_EMPTY || ccda->whole;
     }
@@ -427,8 +436,7 @@ enum sl_status sl_ccda_cut(struct sl_item *item, struct sl_content *content, str
     cut_sections(&c);
     if (!ccda->whole && !has_body(&c))
         ccda->whole = "nothing-left";
-    if (ccda->pruned)
-        sl_ccda_prune(ccda);
+    sl_ccda_prune(ccda);
     mark_parts(item, content);
     return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
 }

@@ -9,21 +9,12 @@
  */
 #include <strings.h>
 
-#include "ccda.h"
+#include "ccda_reading.h"
+#include "content.h"
 #include "hash.h"
 
 /* Templates of DS4P for CDA. */
 #define TEMPLATE_MARKINGS "2.16.840.1.113883.3.3251.1.5"
-
-struct reading {
-    struct sl_labeller *labeller;
-    struct sl_arena *arena;
-    const struct sl_earning *earning;
-    struct labelled *item;
-    struct sl_ccda *ccda;
-    struct cda_doc *doc;
-    uint32_t evidence; /* the span that reasons name: the data */
-};
 
 /* ---- Parts ---- */
 
@@ -57,7 +48,7 @@ static struct cda_part *part_of(struct reading *r, uint32_t node)
     return &parts[n->part - 1];
 }
 
-static void earn(
+void sl_cda_earn(
     struct reading *r, uint32_t node, const struct sl_classes *classes, enum sl_why why, struct sl_slice detail)
 {
     if (sl_classes_empty(classes))
@@ -97,6 +88,12 @@ static bool has_template(const struct reading *r, uint32_t node, struct sl_slice
     return sl_cda_has_template(r->doc, node, root);
 }
 
+static struct sl_slice raw_inner(const struct reading *r, uint32_t node)
+{
+    const struct cda_node *n = &r->doc->nodes[node];
+    return (struct sl_slice){r->doc->bytes.ptr + n->inner, n->inner_end - n->inner};
+}
+
 /* ---- Codes ---- */
 
 static bool look_up(struct reading *r, uint32_t node, uint32_t holder, struct sl_slice system, struct sl_slice code)
@@ -107,8 +104,9 @@ static bool look_up(struct reading *r, uint32_t node, uint32_t holder, struct sl
     size_t count = sl_terminology_find_in(e->terminology, number, code, hits, SL_CODE_HITS);
     for (size_t i = 0; i < count; i++) {
         const struct sl_category *category = sl_terminology_category(e->terminology, hits[i].category);
-        earn(r, holder, hits[i].weak ? &e->weak_by_category[hits[i].category] : &e->by_category[hits[i].category],
-            SL_WHY_CODE, category->id);
+        sl_cda_earn(r, holder,
+            hits[i].weak ? &e->weak_by_category[hits[i].category] : &e->by_category[hits[i].category], SL_WHY_CODE,
+            category->id);
         if (hits[i].weak || category->part2 != SL_CANDIDATE_YES)
             continue;
         struct cda_part *part = part_of(r, holder);
@@ -117,7 +115,8 @@ static bool look_up(struct reading *r, uint32_t node, uint32_t holder, struct sl
             part->candidate_detail = category->id;
         }
     }
-    (void)node;
+    if (count)
+        r->doc->nodes[node].flags |= CDA_JUDGED;
     return count || sl_terminology_knows(e->terminology, number, code);
 }
 
@@ -128,7 +127,7 @@ static bool read_note_type(struct reading *r, uint32_t holder, struct sl_slice s
     bool known = false;
     for (size_t from = 0; (rule = sl_note_find(r->labeller, SL_NOTE_BY_TYPE, system, code, from)) != NULL;
          from = (size_t)(rule - rules) + 1) {
-        earn(r, holder, &rule->classes, SL_WHY_NOTE_TYPE, rule->code);
+        sl_cda_earn(r, holder, &rule->classes, SL_WHY_NOTE_TYPE, rule->code);
         known = true;
     }
     return known;
@@ -144,7 +143,7 @@ static void read_note_id(struct reading *r, uint32_t holder, struct sl_slice roo
         if (sl_slice_starts(uri, oid))
             uri = sl_slice_from(uri, oid.len);
         if (rule->by == SL_NOTE_BY_IDENTIFIER && root.len && sl_slice_eq(root, uri))
-            earn(r, holder, &rule->classes, SL_WHY_NOTE_TYPE, rule->uri);
+            sl_cda_earn(r, holder, &rule->classes, SL_WHY_NOTE_TYPE, rule->uri);
     }
 }
 
@@ -155,7 +154,7 @@ static void read_label(struct reading *r, uint32_t holder, struct sl_slice code)
     for (size_t i = 0; i < e->security_count; i++) {
         const struct sl_security_rule *rule = &e->security[i];
         if (code.len == rule->code.len && strncasecmp(code.ptr, rule->code.ptr, code.len) == 0)
-            earn(r, holder, &rule->classes, SL_WHY_SECURITY, rule->code);
+            sl_cda_earn(r, holder, &rule->classes, SL_WHY_SECURITY, rule->code);
     }
 }
 
@@ -191,7 +190,7 @@ static void judge_unknown(struct reading *r, uint32_t node, uint32_t holder, boo
         worded |= name_at(r, c) == CDA_originalText;
     }
     if (coded || worded)
-        earn(r, holder, &r->earning->unclassified, SL_WHY_UNCLASSIFIED, (struct sl_slice){NULL, 0});
+        sl_cda_earn(r, holder, &r->earning->unclassified, SL_WHY_UNCLASSIFIED, (struct sl_slice){NULL, 0});
 }
 
 /* The observation of a label (DS4P's privacy annotation) is about the statement it is attached to, alone or by way of
@@ -241,8 +240,9 @@ static void visit_coded(struct reading *r, uint32_t node, uint32_t holder)
         read_label(r, annotated(r, parent_of(r, node)), code);
         return;
     }
-    if (code.len && system.len) {
+    if (code.len && (system.len || must_be_known(r, node))) {
         known = is_note_code(r, node) && read_note_type(r, holder, system, code);
+        r->doc->nodes[node].flags |= known ? CDA_JUDGED : 0u;
         known |= look_up(r, node, holder, system, code);
     }
     if (!known && must_be_known(r, node))
@@ -267,7 +267,7 @@ static void visit_template(struct reading *r, uint32_t node, uint32_t holder)
             continue;
         unsigned category = sl_terminology_category_find(r->earning->terminology, sl_slice_of(known[i].category));
         if (category < SL_CATEGORY_LIMIT)
-            earn(r, holder, &r->earning->by_category[category], SL_WHY_CODE,
+            sl_cda_earn(r, holder, &r->earning->by_category[category], SL_WHY_CODE,
                 sl_terminology_category(r->earning->terminology, category)->id);
     }
 }
@@ -382,7 +382,7 @@ static void note_source(struct reading *r, uint32_t holder, enum sl_source sourc
         return;
     part->lender = stand_in(r, name);
     if (holder) /* the document's own is the item's, which earns by its source */
-        earn(r, holder, &r->earning->program, SL_WHY_ORIGIN, name);
+        sl_cda_earn(r, holder, &r->earning->program, SL_WHY_ORIGIN, name);
 }
 
 /* The document, a section, a statement: what identifiers of people and places say is another matter. */
@@ -423,9 +423,19 @@ static struct sl_slice attribute(const struct reading *r, uint32_t node, enum cd
 }
 
 /* Something that is not XML: words in another form, or nobody knows what. */
-static void visit_embedded(struct reading *r, uint32_t node, uint32_t holder)
+static void visit_embedded(struct reading *r, uint32_t node, uint32_t cut)
 {
-    earn(r, holder, &r->earning->unread, SL_WHY_UNREAD, attribute(r, node, CDA_AT_mediaType));
+    struct sl_slice bytes, words, none = {NULL, 0};
+    bool packed = attribute(r, node, CDA_AT_compression).len > 0;
+    enum sl_content_kind kind = SL_CONTENT_UNREAD;
+    r->doc->nodes[node].flags |= CDA_ENCODED;
+    if (!packed && sl_content_decode(raw_inner(r, node), r->arena, &bytes))
+        kind = sl_content_judge(attribute(r, node, CDA_AT_mediaType), bytes, r->arena, &words);
+    /* A document within a document is not taken apart. */
+    if (!sl_content_is_text(kind) || kind == SL_CONTENT_CCDA || !sl_cda_words_of(r, cut, kind, words))
+        sl_cda_earn(r, cut, &r->earning->unread, SL_WHY_UNREAD, attribute(r, node, CDA_AT_mediaType));
+    else
+        sl_cda_earn(r, cut, &r->earning->text, SL_WHY_TEXT, none);
 }
 
 /* Is the text what the statement is there for? */
@@ -445,7 +455,8 @@ static void visit_section_text(struct reading *r, uint32_t node, uint32_t sectio
         return;
     }
     if (sl_cda_has_words(r->doc, node))
-        earn(r, sections ? node : nodes[section].holder, &r->earning->text, SL_WHY_TEXT, (struct sl_slice){NULL, 0});
+        sl_cda_earn(
+            r, sections ? node : nodes[section].holder, &r->earning->text, SL_WHY_TEXT, (struct sl_slice){NULL, 0});
 }
 
 static void visit_text(struct reading *r, uint32_t node, uint32_t holder)
@@ -461,7 +472,7 @@ static void visit_text(struct reading *r, uint32_t node, uint32_t holder)
     if (encoded)
         visit_embedded(r, node, cut);
     else if (sl_cda_has_words(r->doc, node))
-        earn(r, cut, &r->earning->text, SL_WHY_TEXT, (struct sl_slice){NULL, 0});
+        sl_cda_earn(r, cut, &r->earning->text, SL_WHY_TEXT, (struct sl_slice){NULL, 0});
 }
 
 /* ---- Links into the narrative ---- */
@@ -494,12 +505,17 @@ static bool index_ids(struct reading *r)
     return true;
 }
 
+/* Do rows of this part of a table share cells? Looked at once for each part. */
 static bool has_rowspan(const struct reading *r, uint32_t body)
 {
-    for (uint32_t c = body + 1; c < r->doc->nodes[body].next; c++)
-        if (attribute(r, c, CDA_AT_rowspan).len)
-            return true;
-    return false;
+    uint32_t *flags = &r->doc->nodes[body].flags;
+    if (!(*flags & (CDA_SHARED | CDA_UNSHARED))) {
+        *flags |= CDA_UNSHARED;
+        for (uint32_t c = body + 1; c < r->doc->nodes[body].next; c++)
+            if (r->doc->nodes[c].attribute_count && attribute(r, c, CDA_AT_rowspan).len)
+                *flags |= CDA_SHARED;
+    }
+    return *flags & CDA_SHARED;
 }
 
 /*
@@ -668,6 +684,7 @@ static enum sl_status label(struct reading *r)
     walk(r);
     link_all(r);
     earn_narrative(r);
+    r->unsearched = !sl_cda_words(r);
     if (sl_arena_failed(r->arena))
         return SL_NO_MEMORY;
     give_to_item(r);
@@ -693,7 +710,10 @@ enum sl_status sl_ccda_label(struct sl_labeller *labeller, struct labelled *item
         .doc = &ccda->doc,
         .evidence = content->data};
     SL_TRY(label(&r));
-    content->ccda = ccda;
+    if (r.unsearched)
+        content->kind = SL_CONTENT_UNREAD; /* what it says is unknown */
+    else
+        content->ccda = ccda;
     return SL_OK;
 }
 
@@ -717,31 +737,44 @@ static enum sl_source source_of(const struct sl_ccda *ccda, uint32_t node, enum 
     return whole;
 }
 
-static void make_part(struct sl_content *content, uint32_t index, struct sl_part *to)
+/* False: it has nothing that the officer's register has not taken from it. */
+static bool make_part(const struct labelled *item, struct sl_content *content, uint32_t index, struct sl_part *to)
 {
     const struct cda_part *from = &content->ccda->parts[index];
     *to = (struct sl_part){.span = content->data,
-        .classes = from->classes,
+        .classes = sl_label_but_not(item, &from->classes),
         .reasons = from->reasons,
         .lender = from->lender,
         .inner = content,
         .node = from->node,
         .narrative = from->narrative};
+    return !sl_classes_empty(&to->classes);
+}
+
+static void earn_late(
+    struct sl_labeller *labeller, struct sl_part *part, const struct sl_classes *classes, struct sl_slice detail)
+{
+    if (sl_classes_within(classes, &part->classes))
+        return;
+    sl_classes_join(&part->classes, classes);
+    sl_reason_push(labeller->arena, &part->reasons, classes, SL_WHY_UNKNOWN_ORIGIN, part->inner->data, detail);
 }
 
 void sl_ccda_earn_unknown(struct sl_labeller *labeller, struct sl_item *item)
 {
-    const struct sl_classes *unknown = &labeller->earning->unknown_candidate;
-    for (uint32_t i = 0; i < item->part_count && !sl_classes_empty(unknown); i++) {
+    const struct sl_earning *earning = labeller->earning;
+    struct sl_classes candidate = sl_label_but_not((struct labelled *)item, &earning->unknown_candidate);
+    struct sl_classes doubt = sl_label_but_not((struct labelled *)item, &earning->unread_unknown);
+    for (uint32_t i = 0; i < item->part_count; i++) {
         struct sl_part *part = &item->parts[i];
         const struct sl_ccda *ccda = part->inner && !part->narrative ? part->inner->ccda : NULL;
         const struct cda_part *from = ccda ? &ccda->parts[ccda->doc.nodes[part->node].part - 1] : NULL;
-        if (!from || !from->candidate || source_of(ccda, part->node, item->source) != SL_SOURCE_UNKNOWN ||
-            sl_classes_within(unknown, &part->classes))
+        if (!from || source_of(ccda, part->node, item->source) != SL_SOURCE_UNKNOWN)
             continue;
-        sl_classes_join(&part->classes, unknown);
-        sl_reason_push(
-            labeller->arena, &part->reasons, unknown, SL_WHY_UNKNOWN_ORIGIN, part->inner->data, from->candidate_detail);
+        if (from->candidate)
+            earn_late(labeller, part, &candidate, from->candidate_detail);
+        if (sl_classes_meet(&from->classes, &earning->unread))
+            earn_late(labeller, part, &doubt, SL_LIT("unread"));
     }
 }
 
@@ -761,8 +794,7 @@ enum sl_status sl_ccda_settle(struct sl_labeller *labeller, struct sl_item *item
     for (uint32_t i = 0; i < item->content_count; i++) {
         struct sl_content *content = &item->contents[i];
         for (uint32_t k = 1; content->ccda && k < content->ccda->part_count; k++)
-            if (!sl_classes_empty(&content->ccda->parts[k].classes))
-                make_part(content, k, &parts[item->part_count++]);
+            item->part_count += make_part((struct labelled *)item, content, k, &parts[item->part_count]);
     }
     if (!(sl_r4_facts(item->type) & SL_R4_BY_ROUTE))
         sl_ccda_earn_unknown(labeller, item);

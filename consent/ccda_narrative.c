@@ -126,7 +126,7 @@ void sl_ccda_prune(struct sl_ccda *ccda)
     for (uint32_t i = 1; i < ccda->doc.count; i++)
         if (nodes[i].name == CDA_section && nodes[i].flags & CDA_CODED && !is_gone(ccda, i)) {
             uint32_t text = sl_cda_child(&ccda->doc, i, CDA_text);
-            if (text)
+            if (text && sl_ccda_is_pruned(ccda, text))
                 prune_text(ccda, text);
         }
 }

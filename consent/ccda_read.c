@@ -95,7 +95,9 @@ static void refuse(struct reader *r, const char *why)
 static size_t end_of(struct reader *r, size_t from, struct sl_slice end)
 {
     struct sl_slice bytes = r->doc->bytes;
-    const char *found = from < bytes.len ? memmem(bytes.ptr + from, bytes.len - from, end.ptr, end.len) : NULL;
+    const char *found = from >= bytes.len ? NULL
+                        : end.len == 1    ? memchr(bytes.ptr + from, end.ptr[0], bytes.len - from)
+                                          : memmem(bytes.ptr + from, bytes.len - from, end.ptr, end.len);
     if (!found) {
         refuse(r, "not-well-formed");
         return bytes.len;
@@ -109,8 +111,8 @@ static size_t next_markup(struct reader *r)
     return end_of(r, r->at, SL_LIT("<")) - 1;
 }
 
-/* The end of a start tag: the first '>' outside of quotes. */
-static size_t end_of_tag(struct reader *r, size_t from)
+/* The first '>' outside of quotes. */
+static size_t end_of_quoted(struct reader *r, size_t from)
 {
     struct sl_slice bytes = r->doc->bytes;
     for (size_t i = from; i < bytes.len; i++) {
@@ -124,6 +126,17 @@ static size_t end_of_tag(struct reader *r, size_t from)
     }
     refuse(r, "not-well-formed");
     return bytes.len;
+}
+
+/* The end of a start tag: nearly always its first '>', since nearly no value has one. */
+static size_t end_of_tag(struct reader *r, size_t from, const xmlChar **attributes, int count, int spaces)
+{
+    bool plain = spaces == 0;
+    for (int i = 0; i < count && plain; i++) {
+        const xmlChar *value = attributes[(size_t)i * 5 + 3], *end = attributes[(size_t)i * 5 + 4];
+        plain = !memchr(value, '>', (size_t)(end - value));
+    }
+    return plain ? end_of(r, from, SL_LIT(">")) : end_of_quoted(r, from);
 }
 
 /* ---- Nodes ---- */
@@ -193,8 +206,8 @@ static void start_element(void *user, const xmlChar *name, const xmlChar *prefix
     const xmlChar **spaces, int attribute_count, int defaulted, const xmlChar **attributes)
 {
     struct reader *r = ((xmlParserCtxtPtr)user)->_private;
-    (void)prefix, (void)space_count, (void)spaces, (void)defaulted;
-    size_t begin = next_markup(r), end = end_of_tag(r, begin + 1);
+    (void)prefix, (void)spaces, (void)defaulted;
+    size_t begin = next_markup(r), end = end_of_tag(r, begin + 1, attributes, attribute_count, space_count);
     if (r->depth == SL_CDA_DEPTH) {
         refuse(r, "too-deep");
         return;

@@ -4,6 +4,7 @@
  * that tells of them, and with sections that have no information. A cut takes the white space in front of it, so that
  * what is left reads as if the rest had never been there.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "ccda.h"
@@ -50,29 +51,43 @@ static struct sl_slice step_of(const struct cda_doc *doc, uint32_t node)
     return colon ? sl_slice_from(name, (size_t)(colon + 1 - name.ptr)) : name;
 }
 
-/* Its number among those of its name, counted from 1. *many: there are others. */
-static uint32_t place_of(const struct cda_doc *doc, uint32_t node, bool *many)
+/* Its number among those of its name, counted from 1; 0: it is the only one. Goes on from the place found before. */
+static uint32_t place_of(const struct cda_doc *doc, uint32_t node, struct cda_place *found)
 {
-    uint32_t place = 0, count = 0, parent = doc->nodes[node].parent;
-    for (uint32_t c = parent + 1; c < doc->nodes[parent].next && count < 10000; c = doc->nodes[c].next) {
-        count += doc->nodes[c].name == doc->nodes[node].name;
-        place = c == node ? count : place;
+    const struct cda_node *nodes = doc->nodes;
+    uint32_t parent = nodes[node].parent, at = parent + 1, place = 1;
+    if (found->node && found->node <= node && nodes[found->node].parent == parent &&
+        nodes[found->node].name == nodes[node].name) {
+        at = found->node;
+        place = found->place;
     }
-    *many = count > 1;
-    return place;
+    for (; at < node; at = nodes[at].next)
+        place += nodes[at].name == nodes[node].name;
+    *found = (struct cda_place){node, place};
+    for (at = nodes[node].next; place == 1 && at < nodes[parent].next; at = nodes[at].next)
+        if (nodes[at].name == nodes[node].name)
+            return 1;
+    return place > 1 ? place : 0;
 }
 
-struct sl_slice sl_ccda_path(const struct sl_ccda *ccda, uint32_t node, struct sl_arena *arena)
+struct sl_slice sl_ccda_path(
+    const struct sl_ccda *ccda, uint32_t node, struct cda_place places[SL_CDA_DEPTH + 1], struct sl_arena *arena)
 {
-    struct sl_slice path = {NULL, 0};
-    for (uint32_t at = node; at; at = ccda->doc.nodes[at].parent) {
-        bool many;
+    char text[SL_CDA_DEPTH * 48];
+    uint32_t way[SL_CDA_DEPTH + 1];
+    size_t depth = 0, len = 0;
+    for (; node && depth <= SL_CDA_DEPTH; node = ccda->doc.nodes[node].parent)
+        way[depth++] = node;
+    for (size_t i = 0; i < depth && len + 64 < sizeof text; i++) {
+        uint32_t at = way[depth - 1 - i], place = place_of(&ccda->doc, at, &places[i]);
         struct sl_slice step = step_of(&ccda->doc, at);
-        uint32_t place = place_of(&ccda->doc, at, &many);
-        path = many ? sl_arena_printf(arena, "/%.*s[%u]%.*s", SL_FMT(step), place, SL_FMT(path))
-                    : sl_arena_printf(arena, "/%.*s%.*s", SL_FMT(step), SL_FMT(path));
+        text[len++] = '/';
+        memcpy(text + len, step.ptr, step.len);
+        len += step.len;
+        if (place)
+            len += (size_t)snprintf(text + len, 16, "[%u]", place);
     }
-    return path;
+    return sl_arena_copy(arena, (struct sl_slice){text, len});
 }
 
 /* ---- Edits ---- */
@@ -95,14 +110,9 @@ static void add_edit(struct writing *w, uint32_t begin, uint32_t end, struct sl_
     w->count++;
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static uint32_t before_space(const struct writing *w, uint32_t at)
 {
-    while (at && is_space(w->doc->bytes.ptr[at - 1]))
+    while (at && sl_cda_is_space(w->doc->bytes.ptr[at - 1]))
         at--;
     return at;
 }
@@ -384,7 +394,8 @@ static void edit_section(struct writing *w, struct sl_buffer *out, uint32_t sect
         return;
     }
     uint32_t text = sl_cda_child(w->doc, section, CDA_text);
-    if (w->ccda->pruned && text && nodes[section].flags & CDA_CODED && !is_gone(w->ccda, section))
+    bool pruned = text && nodes[section].flags & CDA_CODED && sl_ccda_is_pruned(w->ccda, text);
+    if (pruned && !is_gone(w->ccda, section))
         write_section_text(w, out, section, text);
 }
 
@@ -410,31 +421,38 @@ static enum sl_status collect(struct writing *w)
 
 /* ---- Base64 ---- */
 
-static size_t encode_group(const unsigned char *from, size_t len, char *to)
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void encode_rest(const unsigned char *from, size_t len, char *to)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = (uint32_t)from[0] << 16 | (len > 1 ? (uint32_t)from[1] << 8 : 0) | (len > 2 ? from[2] : 0u);
+    uint32_t bits = (uint32_t)from[0] << 16 | (len > 1 ? (uint32_t)from[1] << 8 : 0);
     to[0] = digits[bits >> 18];
     to[1] = digits[bits >> 12 & 63];
-    to[2] = digits[bits >> 6 & 63];
-    to[3] = digits[bits & 63];
-    for (size_t i = len + 1; i < 4; i++)
-        to[i] = '=';
-    return 4;
+    to[2] = len > 1 ? digits[bits >> 6 & 63] : '=';
+    to[3] = '=';
 }
 
 /* With quotes around it, as JSON has it. */
 static struct sl_slice encode(struct sl_slice bytes, struct sl_arena *arena)
 {
-    char *text = sl_arena_raw(arena, bytes.len / 3 + 2, 4);
-    size_t at = 1;
+    char *text = sl_arena_raw(arena, bytes.len / 3 + 2, 4), *to = text;
+    const unsigned char *from = (const unsigned char *)bytes.ptr, *end = from + bytes.len - bytes.len % 3;
     if (!text)
         return (struct sl_slice){NULL, 0};
-    text[0] = '"';
-    for (size_t i = 0; i < bytes.len; i += 3)
-        at += encode_group((const unsigned char *)bytes.ptr + i, bytes.len - i < 3 ? bytes.len - i : 3, text + at);
-    text[at++] = '"';
-    return (struct sl_slice){text, at};
+    *to++ = '"';
+    for (; from < end; from += 3, to += 4) {
+        uint32_t bits = (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2];
+        to[0] = digits[bits >> 18];
+        to[1] = digits[bits >> 12 & 63];
+        to[2] = digits[bits >> 6 & 63];
+        to[3] = digits[bits & 63];
+    }
+    if (bytes.len % 3) {
+        encode_rest(from, bytes.len % 3, to);
+        to += 4;
+    }
+    *to++ = '"';
+    return (struct sl_slice){text, (size_t)(to - text)};
 }
 
 /* ---- Out ---- */

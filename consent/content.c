@@ -315,9 +315,20 @@ static bool is_utf8(struct sl_slice text)
  * control characters is something else. */
 static bool is_legible(struct sl_slice text)
 {
-    size_t odd = 0;
+    size_t odd = 0, i = 0;
     bool stop = false;
-    for (size_t i = 0; i < text.len; i++) {
+    /* Blocks of fixed size, which the compiler makes vectors of. */
+    for (; i + 64 <= text.len; i += 64) {
+        uint8_t odd_here = 0, stop_here = 0;
+        for (size_t k = 0; k < 64; k++) {
+            uint8_t c = (uint8_t)text.ptr[i + k];
+            odd_here = (uint8_t)(odd_here + ((c < 0x20) & ((uint8_t)(c - '\t') > '\r' - '\t')));
+            stop_here |= (uint8_t)((c == 0) | (c == 0x1b));
+        }
+        odd += odd_here;
+        stop |= stop_here;
+    }
+    for (; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         odd += c < 0x20 && (unsigned char)(c - '\t') > '\r' - '\t';
         stop |= c == 0 || c == 0x1b;

@@ -34,6 +34,7 @@ struct printer {
     const struct sl_item *item;
     struct sl_arena *paths;
     struct sl_path_places evidence; /* where the last reason's was found */
+    struct cda_place *places;       /* of parts of a document within */
 };
 
 static void print_text(struct sl_buffer *out, const char *key, struct sl_slice text)
@@ -125,7 +126,7 @@ static void print_part_path(const struct printer *p, const struct sl_part *part,
         return;
     }
     struct sl_slice at = path_of(p, part->span, places);
-    struct sl_slice within = sl_ccda_path(part->inner->ccda, part->node, p->paths);
+    struct sl_slice within = sl_ccda_path(part->inner->ccda, part->node, p->places, p->paths);
     print_text(p->out, "path", sl_arena_printf(p->paths, "%.*s%.*s", SL_FMT(at), SL_FMT(within)));
 }
 
@@ -150,7 +151,9 @@ void sl_label_print(const struct sl_item *item, const struct sl_policy *policy, 
 {
     static const char *const sources[] = {
         [SL_SOURCE_UNKNOWN] = "unknown", [SL_SOURCE_NOT] = "not", [SL_SOURCE_PROGRAM] = "program"};
-    struct printer p = {.out = out, .policy = policy, .item = item, .paths = sl_arena_new(PATH_ARENA)};
+    struct cda_place places[SL_CDA_DEPTH + 1] = {{0}};
+    struct printer p = {
+        .out = out, .policy = policy, .item = item, .paths = sl_arena_new(PATH_ARENA), .places = places};
     if (!p.paths) {
         out->failed = true;
         return;

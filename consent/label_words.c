@@ -131,6 +131,8 @@ static void search_content(struct wordings *w, const struct sl_content *content)
     struct sl_mentions found;
     struct wording wording = {.span = content->data, .cut = content->cut};
     const struct sl_classes *unread = &w->labeller->earning->unread;
+    if (content->ccda) /* what it says, it says part by part */
+        return;
     if (!sl_content_is_text(content->kind) || !search(w, content->kind, content->text, &found))
         return;
     earn_mentions(w, &wording, &found);

@@ -579,18 +579,30 @@ static void settle_parts(struct segmenter *s, struct sl_item *item)
 
 /* ---- The two doors of this module ---- */
 
+/* In the order of cutting. */
+static void report_document(
+    struct segmenter *s, const struct sl_item *root, const struct sl_item *item, const struct sl_content *content)
+{
+    const struct sl_ccda *ccda = content->ccda;
+    struct cda_place places[SL_CDA_DEPTH + 1] = {{0}};
+    struct sl_slice data = sl_span_path(item->doc, root->span, content->data, s->arena);
+    const struct cda_cut **cuts = sl_arena_raw(s->arena, ccda->cut_count, sizeof *cuts);
+    size_t at = ccda->cut_count;
+    for (const struct cda_cut *c = cuts ? ccda->cuts : NULL; c; c = c->next)
+        cuts[--at] = c;
+    for (at = 0; cuts && at < ccda->cut_count; at++) {
+        const struct sl_slice parts[] = {data, sl_ccda_path(ccda, cuts[at]->node, places, s->arena)};
+        report_withheld(s, root, sl_arena_join(s->arena, parts, 2), cuts[at]->cause);
+    }
+    s->report->elements_cut += ccda->cut_count;
+}
+
 static void report_inner(struct segmenter *s, const struct sl_item *root, const struct sl_item *item)
 {
     for (uint32_t i = 0; i < item->content_count; i++) {
         const struct sl_ccda *ccda = item->contents[i].ccda;
-        if (!ccda || ccda->whole || !ccda->cuts)
-            continue;
-        struct sl_slice data = sl_span_path(item->doc, root->span, item->contents[i].data, s->arena);
-        for (const struct cda_cut *c = ccda->cuts; c; c = c->next) {
-            struct sl_slice inner = sl_ccda_path(ccda, c->node, s->arena);
-            report_withheld(s, root, sl_arena_printf(s->arena, "%.*s%.*s", SL_FMT(data), SL_FMT(inner)), c->cause);
-        }
-        s->report->elements_cut += ccda->cut_count;
+        if (ccda && !ccda->whole && ccda->cuts)
+            report_document(s, root, item, &item->contents[i]);
     }
 }
 
