@@ -46,6 +46,10 @@ span() {
   [ -z "$ratio" ] || figure "the same against simdjson's DOM" "$ratio" x '>=' 0.5
 }
 
+ccda() {
+  part ccda "$build/bench/ccda_bench" consent/policies
+}
+
 segment() {
   sample
   part segment "$build/bench/segment_bench" consent/policies "$work"/files/*
@@ -85,10 +89,10 @@ table() {
     END { print ""; print missed ? missed " goals missed" : "every goal met" }' "$work/figures"
 }
 
-[ $# -gt 0 ] || set -- span segment gateway ledger
+[ $# -gt 0 ] || set -- span segment ccda gateway ledger
 for name in "$@"; do
   case $name in
-  span | segment | gateway | ledger) "$name" ;;
+  span | segment | ccda | gateway | ledger) "$name" ;;
   *) echo "bench/run.sh: no such part: $name" >&2; exit 2 ;;
   esac
 done

@@ -415,6 +415,23 @@ static void visit_id(struct reading *r, uint32_t node)
         note_source(r, at, source, name);
 }
 
+/* An organization that has no identifier the table knows may have a name that it does. */
+static void visit_name(struct reading *r, uint32_t node)
+{
+    const struct sl_programs *programs = r->labeller->programs;
+    enum cda_name parent = name_at(r, parent_of(r, node));
+    struct sl_standing standing = sl_standing_none();
+    bool origin = false, named = is_organization(parent) || parent == CDA_location || parent == CDA_wholeOrganization ||
+                                 parent == CDA_providerOrganization || parent == CDA_scopingOrganization ||
+                                 parent == CDA_playingEntity;
+    uint32_t at = named && programs && sl_programs_has_words(programs) ? participation(r, node, &origin) : 0;
+    if (!at)
+        return;
+    sl_programs_by_words(programs, raw_inner(r, node), r->arena, &standing);
+    if (sl_during_is(standing.reach.program) || sl_during_is(standing.reach.received))
+        note_source(r, origin ? r->doc->nodes[at].holder : at, SL_SOURCE_PROGRAM, standing.program);
+}
+
 /* ---- Words ---- */
 
 static struct sl_slice attribute(const struct reading *r, uint32_t node, enum cda_attribute_name name)
@@ -602,6 +619,9 @@ static void visit(struct reading *r, uint32_t i)
         return;
     case CDA_id:
         visit_id(r, i);
+        return;
+    case CDA_name:
+        visit_name(r, i);
         return;
     case CDA_text:
         visit_text(r, i, holder);

@@ -298,6 +298,20 @@ static const struct {
                      "codeSystem=\"2.16.840.1.113883.6.1\"/><text>"
                      "Opium</text></act></entry>"),
         &partner, "n-I10", "Opium|22.4.202"},
+    {"words of an entry that no code says",
+        SECTION(PROBLEMS, "",
+            ORDINARY ENTRY("<value xsi:type=\"CD\" code=\"I10\" "
+                           "codeSystem=\"2.16.840.1.113883.6.90\" displayName=\"n-I10\"><originalText>since heroin "
+                           "use</originalText></value>"
+                           "<text>heroin</text>")),
+        &partner, "n-I10", "heroin|originalText"},
+    {"and in base64",
+        SECTION(PROBLEMS, "",
+            ORDINARY "<entry><act classCode=\"ACT\" moodCode=\"EVN\"><templateId root=\""
+                     "2.16.840.1.113883.10.20.22.4.202\"/><code code=\"34109-9\" "
+                     "codeSystem=\"2.16.840.1.113883.6.1\"/><text mediaType="
+                     "\"text/plain\" representation=\"B64\">dXNlcyBoZXJvaW4=</text></act></entry>"),
+        &treating, "n-I10|dXNlcyBoZXJvaW4=", "nullFlavor"},
     {"with consent a program's entry goes, with the notice",
         SECTION(PROBLEMS, "", ORDINARY ENTRY(CODED("E11.9") AUTHOR)), &consented,
         "n-I10|n-E11.9|1777777777|Confidentiality notice|42 CFR", "nullFlavor"},
@@ -348,6 +362,87 @@ static void test_cases(void **state)
         check_words(cases[i].name, out, cases[i].has, true);
         check_words(cases[i].name, out, cases[i].lacks, false);
         check_again(arena, cases[i].name, out, cases[i].asked);
+        sl_arena_free(arena);
+    }
+}
+
+/* ---- Words ---- */
+
+static struct sl_slice labels(struct sl_arena *arena, struct sl_slice json)
+{
+    struct sl_recipient recipient = {.party = SL_LIT("patient"), .purpose = sl_purpose_find(SL_LIT("PATRQT"))};
+    struct sl_pass_options options = {.policy = policy, .programs = programs, .recipient = &recipient};
+    struct sl_pass *pass = sl_pass_new(arena, &options);
+    struct sl_item *item;
+    struct sl_buffer out;
+    assert_int_equal(sl_pass_add(pass, parse(arena, json), 0, (struct sl_slice){NULL, 0}, false, &item), SL_OK);
+    settle(pass);
+    sl_buffer_init(&out, DOCUMENT_LIMIT);
+    sl_label_print(item, policy, &out);
+    struct sl_slice text = sl_arena_copy(arena, sl_buffer_slice(&out));
+    sl_buffer_fini(&out);
+    return text;
+}
+
+#define AT "DocumentReference.content[0].attachment.data/ClinicalDocument/component/structuredBody/component"
+
+static const struct {
+    const char *name, *body, *element; /* what alone mentions something: its path, or empty for nothing */
+} wordings[] = {
+    {"a row",
+        SECTION(PROBLEMS,
+            "<table><tbody><tr ID=\"a\"><td>Sugar</td></tr><tr ID=\"b\"><td>takes heroin</td></tr></tbody>"
+            "</table>",
+            ENTRY(NAMED("a") CODED("E11.9")) ENTRY(NAMED("b") CODED("I10"))),
+        AT "/section/text/table/tbody/tr[2]"},
+    {"what is linked to nothing",
+        SECTION(PROBLEMS, "<paragraph ID=\"a\">Sugar</paragraph>takes her<content>oin</content>",
+            ENTRY(NAMED("a") CODED("E11.9"))),
+        AT "/section/text"},
+    {"the heading of a table",
+        SECTION(PROBLEMS,
+            "<table><caption>heroin</caption><tbody><tr ID=\"a\"><td>1</td></tr></tbody>"
+            "</table>",
+            ENTRY(NAMED("a") CODED("E11.9"))),
+        AT "/section/text/table/caption"},
+    {"a note", SECTION(PROBLEMS, "", ORDINARY) SECTION("51848-0", "takes <![CDATA[heroin]]>", ""), AT "[2]"},
+    {"the diagnosis of a visit, not the visit",
+        SECTION("46240-8", "",
+            "<entry><encounter classCode=\"ENC\" moodCode=\"EVN\">"
+            "<entryRelationship typeCode=\"COMP\">" OBSERVATION(
+                "<value xsi:type=\"CD\" nullFlavor=\"OTH\"><originalText>heroin"
+                "</originalText></value>") "</entryRelationship></encounter></entry>"),
+        AT "/section/entry/encounter/entryRelationship"},
+    {"a comment says nothing, for it goes nowhere", SECTION(PROBLEMS, "<!-- heroin -->", ORDINARY), ""},
+    {"nor do words beside a code that is judged",
+        SECTION(PROBLEMS, "",
+            ENTRY("<value xsi:type=\"CD\" code=\"F11.20\" "
+                  "codeSystem=\"2.16.840.1.113883.6.90\" displayName=\"heroin\"/>")),
+        ""},
+};
+
+static void test_words(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wordings / sizeof *wordings; i++) {
+        struct sl_arena *arena = sl_arena_new((size_t)256 << 20);
+        struct sl_slice out = labels(arena, wrap(arena, with_body(arena, wordings[i].body, NULL)));
+        struct sl_slice rest = out, mention = SL_LIT("\"mentions-substance-use\""), path = SL_LIT("\"path\":\"");
+        size_t found = 0;
+        for (const char *at; (at = memmem(rest.ptr, rest.len, path.ptr, path.len)) != NULL;) {
+            rest = sl_slice_from(rest, (size_t)(at - rest.ptr) + path.len);
+            const char *end = memchr(rest.ptr, '"', rest.len);
+            const char *next = memmem(rest.ptr, rest.len, path.ptr, path.len);
+            struct sl_slice one = {rest.ptr, next ? (size_t)(next - rest.ptr) : rest.len};
+            struct sl_slice where = {rest.ptr, (size_t)(end - rest.ptr)};
+            if (!memmem(one.ptr, one.len, mention.ptr, mention.len))
+                continue;
+            found++;
+            if (!sl_slice_eq(where, sl_slice_of(wordings[i].element)))
+                fail_msg("%s: %.*s mentions it", wordings[i].name, SL_FMT(where));
+        }
+        if (found != (wordings[i].element[0] ? 1 : 0))
+            fail_msg("%s: %d mention it: %.*s", wordings[i].name, (int)found, SL_FMT(out));
         sl_arena_free(arena);
     }
 }
@@ -513,7 +608,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_unread), cmocka_unit_test(test_properties)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_whole), cmocka_unit_test(test_unread), cmocka_unit_test(test_properties)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
