@@ -172,18 +172,19 @@ static size_t add_hits(
     return count;
 }
 
-/* Exact rows first: what a list says of a code goes before what a prefix says of its neighbourhood. */
-static size_t find_here(
-    const struct sl_terminology *t, sl_system system, struct sl_slice code, struct sl_code_hit *hits, size_t max)
+/* Adds to `count` hits what a system's lists say. Exact rows first: what a list says of a code goes before what a
+ * prefix says of its neighbourhood. */
+static size_t find_here(const struct sl_terminology *t, sl_system system, struct sl_slice code,
+    struct sl_code_hit *hits, size_t count, size_t max)
 {
     char buffer[CODE_LENGTH];
     const struct system *s = &t->systems[system];
     if (!s->has_codes)
-        return 0;
+        return count;
     struct sl_slice normal = {buffer, sl_terminology_normal_code(s->form, code, buffer)};
     if (normal.len == 0)
-        return 0;
-    size_t count = add_hits(t, t->slots[sl_terminology_slot(t, system, ROW_EXACT, normal)], hits, 0, max);
+        return count;
+    count = add_hits(t, t->slots[sl_terminology_slot(t, system, ROW_EXACT, normal)], hits, count, max);
     for (uint32_t lengths = s->prefix_lengths; lengths; lengths &= lengths - 1) {
         size_t len = (size_t)__builtin_ctz(lengths);
         if (len > normal.len)
@@ -272,24 +273,31 @@ static bool may_be_another(const struct sl_terminology *t, sl_system system, str
                !sl_terminology_knows(t, system, code));
 }
 
+/* Adds what the systems say whose form the code has; the first that says anything is enough. */
+static size_t find_elsewhere(const struct sl_terminology *t, sl_system system, struct sl_slice code,
+    struct sl_code_hit *hits, size_t count, size_t max)
+{
+    sl_system other[OTHER_LIMIT];
+    size_t before = count, others = other_systems(t, system, code, other);
+    for (size_t i = 0; i < others && count == before; i++)
+        if (other[i] && other[i] != system)
+            count = find_here(t, other[i], code, hits, count, max);
+    return count;
+}
+
 size_t sl_terminology_find_in(
     const struct sl_terminology *t, sl_system system, struct sl_slice code, struct sl_code_hit *hits, size_t max)
 {
     SL_ASSERT(system < t->system_count);
-    size_t count = system > SL_SYSTEM_UNKNOWN ? find_here(t, system, code, hits, max) : 0;
-    if (count)
+    size_t count = system > SL_SYSTEM_UNKNOWN ? find_here(t, system, code, hits, 0, max) : 0;
+    /* A prefix may fit what is another system's code: G1028 is no code of ICD-10-CM's G10. */
+    bool certain = count && !(hits[0].by_prefix && t->systems[system].claims);
+    if (certain)
         return count;
     code = trim(code);
     if (padded_digits(code))
-        return t->ciel && t->ciel != system ? find_here(t, t->ciel, code, hits, max) : 0;
-    if (!may_be_another(t, system, code))
-        return 0;
-    sl_system other[OTHER_LIMIT];
-    size_t others = other_systems(t, system, code, other);
-    for (size_t i = 0; i < others && !count; i++)
-        if (other[i] && other[i] != system)
-            count = find_here(t, other[i], code, hits, max);
-    return count;
+        return t->ciel && t->ciel != system ? find_here(t, t->ciel, code, hits, count, max) : count;
+    return may_be_another(t, system, code) ? find_elsewhere(t, system, code, hits, count, max) : count;
 }
 
 size_t sl_terminology_find(

@@ -187,7 +187,12 @@ static void each_category_once(void **state)
     found = sl_terminology_find(f->terminology, SL_LIT(ICD10), SL_LIT("F11.20"), hits, SL_CODE_HITS);
     assert_int_equal(found, 1); /* by its row and by its prefix */
     assert_false(hits[0].by_prefix);
-    assert_true(hits[0].row > 1);
+    struct sl_code_row row;
+    sl_terminology_row(f->terminology, hits[0].row, &row);
+    assert_true(sl_slice_eq(row.file, SL_LIT("terminology/codes-icd10cm.csv")) && row.line > 1 && row.source.len);
+    assert_true(sl_slice_eq(row.code, SL_LIT("F1120")));
+    found = sl_terminology_find(f->terminology, SL_LIT(ICD10), SL_LIT("Q9991"), hits, SL_CODE_HITS);
+    assert_int_equal(found, 2); /* what the prefix Q99 says, and what the code is to HCPCS */
     found = sl_terminology_find(f->terminology, SL_LIT(ICD10), SL_LIT("F11.9999"), hits, SL_CODE_HITS);
     assert_int_equal(found, 1); /* a code of a year to come */
     assert_true(hits[0].by_prefix);
@@ -304,6 +309,37 @@ static void mistakes_are_named(void **state)
     }
 }
 
+/* A site's rows hold in the place of others; of a system that is listed, what is listed is known. */
+static void a_site_has_the_last_word(void **state)
+{
+    struct fixture *f = *state;
+    struct sl_policy_file files[] = {
+        {SL_LIT("terminology/codes-site-a.csv"), SL_LIT(CODES "icd,F11,A,weak,site\n"
+                                                              "http://mine,1,A,strong,site\n"
+                                                              "http://mine,2,none,,site\n")},
+        {SL_LIT("terminology/codes-zebra.csv"), SL_LIT(CODES "icd,F11,A,strong,shipped\nicd,F12,A,strong,shipped\n")},
+        {SL_LIT("terminology/categories.csv"), SL_LIT(CATEGORIES)},
+        {SL_LIT("terminology/systems-site-a.csv"),
+            SL_LIT("name,uri,kind,form,family,aliases\nmine,http://mine,code,listed,,\n")},
+        {SL_LIT("terminology/systems.csv"), SL_LIT(SYSTEMS)}};
+    struct sl_issues issues = {.arena = f->arena};
+    struct sl_terminology *t = NULL;
+    struct sl_code_hit hits[SL_CODE_HITS];
+    struct sl_code_row row;
+    assert_int_equal(sl_terminology_load(files, 5, &issues, &t), SL_OK);
+    assert_int_equal(sl_terminology_find(t, SL_LIT("http://icd"), SL_LIT("F11"), hits, SL_CODE_HITS), 1);
+    sl_terminology_row(t, hits[0].row, &row);
+    assert_true(hits[0].weak && sl_slice_eq(row.source, SL_LIT("site")));
+    assert_int_equal(sl_terminology_find(t, SL_LIT("http://icd"), SL_LIT("F12"), hits, SL_CODE_HITS), 1);
+    assert_false(hits[0].weak);
+    sl_system mine = sl_terminology_system(t, SL_LIT("http://mine"));
+    assert_true(sl_terminology_knows(t, mine, SL_LIT("2")) && sl_terminology_judged(t, mine, SL_LIT(" 2 "), &row));
+    assert_int_equal(row.line, 4);
+    assert_false(sl_terminology_knows(t, mine, SL_LIT("3")) || sl_terminology_judged(t, mine, SL_LIT("3"), &row));
+    assert_int_equal(sl_terminology_find_in(t, mine, SL_LIT("2"), hits, SL_CODE_HITS), 0);
+    sl_terminology_free(t);
+}
+
 static void files_must_be_ours(void **state)
 {
     (void)state;
@@ -329,6 +365,7 @@ int main(void)
         cmocka_unit_test(systems_are_known),
         cmocka_unit_test(categories_are_read),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(a_site_has_the_last_word),
         cmocka_unit_test(files_must_be_ours),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
