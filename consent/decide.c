@@ -121,6 +121,8 @@ static void find_parties(struct sl_ruling *ruling)
         const struct sl_party *party = &policy->parties[i];
         if (!fits(party, &ruling->recipient, ruling->emergency))
             continue;
+        if (party->agreement_until && ruling->now >= party->agreement_until)
+            continue;
         ruling->known = true;
         bool named = ruling->recipient.party.len > 0;
         bool close = named || !party->relationships.count || related(ruling, &party->relationships, party->vouchers);

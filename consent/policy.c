@@ -3,6 +3,7 @@
  * A policy from files to a compiled, immutable snapshot, and what can be asked of it: see sluice/policy.h. The files
  * come from a directory or from memory (a generation in the store); from there on there is one way.
  */
+#include "language.h"
 #include "policy_model.h"
 
 #include <dirent.h>
@@ -219,52 +220,31 @@ static enum sl_status make_digest(struct sl_policy *policy)
 
 static enum sl_layer read_layer(const struct sl_policy_source *source)
 {
-    static const struct sl_slice words[] = {{"federal", 7}, {"state", 5}, {"organization", 12}, {"program", 7}};
-    const struct sl_yaml *at = sl_yaml_require(&source->yaml, source->root, "layer");
-    struct sl_slice word = sl_yaml_text(&source->yaml, at);
-    for (unsigned i = 0; i < 4; i++)
-        if (sl_slice_eq(word, words[i]))
-            return (enum sl_layer)(SL_LAYER_FEDERAL + i);
-    if (word.len) {
-        struct sl_issue *issue =
-            sl_yaml_issue(&source->yaml, at, false, "unknown-layer", "No layer is called \"%.*s\".", SL_FMT(word));
-        struct sl_slice near = sl_nearest_word(word, words, 4);
-        if (issue)
-            issue->fix = near.len ? sl_arena_printf(source->yaml.arena, "Did you mean \"%.*s\"?", SL_FMT(near))
-                                  : SL_LIT("Layers are federal, state, organization and program.");
-    }
-    return SL_LAYER_NONE;
+    const struct sl_yaml *at = sl_yaml_get(source->root, "layer");
+    unsigned word = sl_language_word(&source->yaml, at, SL_WORDS_LAYER, "unknown-layer", "layer");
+    return word == SL_NO_WORD ? SL_LAYER_NONE : (enum sl_layer)(SL_LAYER_FEDERAL + word);
 }
 
 /* The file policy.yaml: what the policy is called, and the texts that go out with a release. */
 static void read_head(struct sl_policy *policy, const struct sl_policy_source *source)
 {
-    static const char *const keys[] = {"title", "version", "terminology", "lexicon", "notice", "denials-in-emergency",
-        "inline-labels", "narrative", NULL};
-    static const char *const notice_keys[] = {"version", "statement", "short", NULL};
-    static const struct sl_slice ways[] = {{"give-way", 8}, {"bind", 4}};
-    if (!sl_yaml_check_keys(&source->yaml, source->root, keys))
+    const struct sl_yaml_source *yaml = &source->yaml;
+    const struct sl_yaml *root = source->root;
+    if (!sl_language_check(yaml, root, SL_MAP_HEAD))
         return;
-    policy->title = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, source->root, "title"));
-    policy->version = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, source->root, "version"));
-    const struct sl_yaml *notice = sl_yaml_require(&source->yaml, source->root, "notice");
-    if (notice && sl_yaml_check_keys(&source->yaml, notice, notice_keys)) {
-        policy->notice_version = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, notice, "version"));
-        policy->notice = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, notice, "statement"));
-        policy->short_notice = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, notice, "short"));
+    policy->title = sl_yaml_text(yaml, sl_yaml_get(root, "title"));
+    policy->version = sl_yaml_text(yaml, sl_yaml_get(root, "version"));
+    const struct sl_yaml *notice = sl_yaml_get(root, "notice");
+    if (notice && sl_language_check(yaml, notice, SL_MAP_NOTICE)) {
+        policy->notice_version = sl_yaml_text(yaml, sl_yaml_get(notice, "version"));
+        policy->notice = sl_yaml_text(yaml, sl_yaml_get(notice, "statement"));
+        policy->short_notice = sl_yaml_text(yaml, sl_yaml_get(notice, "short"));
     }
-    policy->inline_labels = sl_yaml_flag(&source->yaml, sl_yaml_get(source->root, "inline-labels"), false);
-    const struct sl_yaml *narrative = sl_yaml_get(source->root, "narrative");
-    struct sl_slice word = sl_yaml_text(&source->yaml, narrative);
-    policy->regenerate = sl_slice_eq(word, SL_LIT("regenerate"));
-    if (word.len && !policy->regenerate && !sl_slice_eq(word, SL_LIT("drop")))
-        sl_yaml_issue(
-            &source->yaml, narrative, false, "unknown-word", "Narrative is either \"drop\" or \"regenerate\".");
-    const struct sl_yaml *at = sl_yaml_get(source->root, "denials-in-emergency");
-    struct sl_slice way = sl_yaml_text(&source->yaml, at);
-    policy->denials_give_way = sl_slice_eq(way, ways[0]);
-    if (way.len && !policy->denials_give_way && !sl_slice_eq(way, ways[1]))
-        sl_yaml_issue(&source->yaml, at, false, "unknown-word", "Denials either \"give-way\" or \"bind\".");
+    policy->inline_labels = sl_yaml_flag(yaml, sl_yaml_get(root, "inline-labels"), false);
+    policy->regenerate = sl_language_word(yaml, sl_yaml_get(root, "narrative"), SL_WORDS_NARRATIVE, "unknown-word",
+                             "way with narratives") == 1;
+    policy->denials_give_way = sl_language_word(yaml, sl_yaml_get(root, "denials-in-emergency"), SL_WORDS_DENIALS,
+                                   "unknown-word", "way with denials") == 0;
 }
 
 /* A block text ends in a line break that is no part of the statement. */
@@ -277,8 +257,6 @@ static struct sl_slice trimmed(struct sl_slice text)
 
 static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *issues)
 {
-    static const char *const keys[] = {"layer", "title", "version", "parties", "classes", "notes", "consents",
-        "label-sets", "rules", "scenarios", NULL};
     bool head = false;
     policy->sources = sl_arena_array(policy->arena, policy->file_count + 1, sizeof *policy->sources);
     if (!policy->sources)
@@ -298,7 +276,7 @@ static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *
             read_head(policy, &source);
             continue;
         }
-        if (!sl_yaml_check_keys(&source.yaml, source.root, keys))
+        if (!sl_language_check(&source.yaml, source.root, SL_MAP_FILE))
             continue;
         source.layer = read_layer(&source);
         policy->sources[policy->source_count++] = source;
@@ -343,6 +321,8 @@ static enum sl_status compile(
     SL_TRY(sl_policy_read(policy));
     if (!issues->errors)
         sl_policy_check(policy);
+    if (!issues->errors)
+        SL_TRY(sl_policy_check_invariants(policy));
     return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
 }
 

@@ -23,6 +23,7 @@ static const struct key_way ways[] = {
     {"parties", "organizations", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
     {"parties", "clients", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
     {"parties", "agreements", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
+    {"parties", "agreement-until", SL_DIFF_EITHER, SL_DIFF_TIGHTER},
     {"parties", "relationship", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
     {"parties", "vouched-by", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
     {"parties", "emergency", SL_DIFF_EITHER, SL_DIFF_TIGHTER},

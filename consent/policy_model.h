@@ -41,8 +41,9 @@ struct sl_party {
     struct sl_slice id, title;
     struct sl_words roles, kinds, except_kinds, organizations, clients, agreements;
     struct sl_words relationships;
-    unsigned vouchers; /* 1 << enum sl_voucher: whose word counts for the relationship */
-    bool emergency;    /* only with a complete declaration */
+    unsigned vouchers;       /* 1 << enum sl_voucher: whose word counts for the relationship */
+    bool emergency;          /* only with a complete declaration */
+    int64_t agreement_until; /* from then on nobody is this party; 0: no end is said */
     const struct sl_policy_source *source;
     const struct sl_yaml *at;
 };
@@ -88,6 +89,21 @@ struct sl_rule {
     const uint16_t *lifted_by; /* rules that name this one in `lifts` */
     size_t lifted_by_count;
     bool lift_never, unverified;
+    int64_t review_by; /* somebody must look at it again by then; 0: not said */
+    const struct sl_policy_source *source;
+    const struct sl_yaml *at;
+};
+
+/* What no rule may ever do: release these classes to these parties for these purposes, in a case in which one line of
+ * only_if holds (or there is none) and none of unless. Decided exhaustively at each load (policy_invariants.c). */
+struct sl_invariant {
+    struct sl_rule_view view;
+    struct sl_classes data;
+    uint64_t parties;
+    bool nobody; /* a recipient who fits no party */
+    uint64_t purposes;
+    const struct sl_condition *only_if, *unless;
+    size_t only_if_count, unless_count;
     const struct sl_policy_source *source;
     const struct sl_yaml *at;
 };
@@ -140,6 +156,8 @@ struct sl_policy {
 
     struct sl_rule *rules; /* by layer, then file, then line */
     size_t rule_count;
+    struct sl_invariant *invariants; /* by layer, then file, then line */
+    size_t invariant_count;
     struct sl_scenario *scenarios;
     size_t scenario_count;
 
@@ -153,6 +171,8 @@ struct sl_policy {
 SL_MUST_CHECK enum sl_status sl_policy_read(struct sl_policy *policy);
 /* policy_check.c: what can only be judged over all files. */
 void sl_policy_check(struct sl_policy *policy);
+/* policy_invariants.c: an issue "invariant-broken", with the case that breaks it, for each that does not hold. */
+SL_MUST_CHECK enum sl_status sl_policy_check_invariants(const struct sl_policy *policy);
 
 /* Index of a consent kind by id; SL_KIND_LIMIT: none. */
 unsigned sl_policy_kind(const struct sl_policy *policy, struct sl_slice id);
@@ -177,6 +197,8 @@ enum sl_label_standing { SL_LABEL_UNKNOWN, SL_LABEL_KNOWN, SL_LABEL_RETIRED };
 enum sl_label_standing sl_security_label_now(const struct sl_coding *came, struct sl_coding *now);
 size_t sl_security_label_find(struct sl_slice code, bool emit_only, struct sl_coding *out, size_t max);
 struct sl_slice sl_security_label_nearest(struct sl_slice code);
+/* The codes, each once. */
+size_t sl_security_label_codes(bool emit_only, struct sl_slice *out, size_t max);
 
 static inline bool sl_words_have(const struct sl_words *words, struct sl_slice word)
 {

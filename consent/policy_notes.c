@@ -3,6 +3,7 @@
  * The `notes:` sections of a policy: how sources mark notes that are kept apart. Federal files say what the classes are
  * and which types of document never belong to them; a house maps its own types and folders onto the classes.
  */
+#include "language.h"
 #include "policy_model.h"
 
 static const struct sl_slice folder_words[] = {{"source", 6}, {"identifiers", 11}, {"questionnaire", 13}};
@@ -26,12 +27,11 @@ static void add_rule(struct notes *n, struct sl_note_rule rule)
 static void read_coding(
     struct notes *n, const struct sl_policy_source *source, const struct sl_yaml *at, enum sl_note_by by)
 {
-    static const char *const keys[] = {"system", "code", NULL};
-    if (!sl_yaml_check_keys(&source->yaml, at, keys))
+    if (!sl_language_check(&source->yaml, at, SL_MAP_PAIR))
         return;
     struct sl_note_rule rule = {.by = by,
-        .system = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, at, "system")),
-        .code = sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, at, "code"))};
+        .system = sl_yaml_text(&source->yaml, sl_yaml_get(at, "system")),
+        .code = sl_yaml_text(&source->yaml, sl_yaml_get(at, "code"))};
     if (n->policy->terminology)
         rule.number = sl_terminology_system(n->policy->terminology, rule.system);
     if (rule.system.len && rule.code.len)
@@ -41,8 +41,7 @@ static void read_coding(
 /* {source: URI}, {identifiers: SYSTEM} or {questionnaire: CANONICAL}. */
 static void read_folder(struct notes *n, const struct sl_policy_source *source, const struct sl_yaml *at)
 {
-    static const char *const keys[] = {"source", "identifiers", "questionnaire", NULL};
-    if (!sl_yaml_check_keys(&source->yaml, at, keys))
+    if (!sl_language_check(&source->yaml, at, SL_MAP_FOLDER))
         return;
     if (at->count != 1)
         sl_yaml_issue(&source->yaml, at, false, "bad-folder", "A folder is one of source, identifiers, questionnaire.");
@@ -65,23 +64,18 @@ static void check_not(const struct notes *n, const struct sl_policy_source *sour
 
 static void read_notes(struct notes *n, const struct sl_policy_source *source, const struct sl_yaml *at)
 {
-    static const char *const keys[] = {"class", "types", "folders", "not", NULL};
     struct sl_policy *policy = n->policy;
     struct sl_slice ids[SL_CLASS_LIMIT];
-    if (!sl_yaml_check_keys(&source->yaml, at, keys))
+    if (!sl_language_check(&source->yaml, at, SL_MAP_NOTE))
         return;
-    const struct sl_yaml *name = sl_yaml_require(&source->yaml, at, "class");
+    const struct sl_yaml *name = sl_yaml_get(at, "class");
     struct sl_slice id = sl_yaml_text(&source->yaml, name);
     unsigned bit = id.len ? sl_policy_class_find(policy, id) : SL_CLASS_LIMIT;
     if (bit >= SL_CLASS_LIMIT) {
         for (unsigned i = 0; i < policy->class_count; i++)
             ids[i] = policy->classes[i].id;
-        struct sl_slice near = sl_nearest_word(id, ids, policy->class_count);
-        struct sl_issue *issue = id.len ? sl_yaml_issue(&source->yaml, name, false, "unknown-class",
-                                              "No class is called \"%.*s\".", SL_FMT(id))
-                                        : NULL;
-        if (issue && near.len)
-            issue->fix = sl_arena_printf(source->yaml.arena, "Did you mean \"%.*s\"?", SL_FMT(near));
+        if (id.len)
+            sl_language_unknown(&source->yaml, name, "unknown-class", "class", ids, policy->class_count);
         return;
     }
     n->class = (struct sl_classes){{0}};

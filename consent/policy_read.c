@@ -4,12 +4,11 @@
  * what is wrong becomes an issue with file, line and column, and reading goes on, so that one run shows every mistake.
  * A policy with any mistake is never used, so what a mistake leaves behind does not matter.
  */
+#include "language.h"
 #include "policy_model.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
-
-#define TYPES_LIMIT 512u /* resource types, for the nearest word */
 
 struct reader {
     struct sl_policy *policy;
@@ -27,15 +26,6 @@ static void suggest(const struct sl_policy_source *source, struct sl_issue *issu
 {
     if (issue && near.len)
         issue->fix = sl_arena_printf(source->yaml.arena, "Did you mean \"%.*s\"?", SL_FMT(near));
-}
-
-/* "No <what> is called "x"." with the nearest of the words. */
-static void unknown_word(const struct sl_policy_source *source, const struct sl_yaml *at, const char *code,
-    const char *what, const struct sl_slice *words, size_t count)
-{
-    struct sl_issue *issue =
-        sl_yaml_issue(&source->yaml, at, false, code, "No %s is called \"%.*s\".", what, SL_FMT(at->text));
-    suggest(source, issue, sl_nearest_word(at->text, words, count));
 }
 
 /* A list of texts, or one text that stands for a list of one. */
@@ -84,7 +74,7 @@ static bool plain(struct sl_slice id)
 /* The id of an entry: lower case letters, digits and hyphens. */
 static struct sl_slice read_id(const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    const struct sl_yaml *at = sl_yaml_require(&source->yaml, entry, "id");
+    const struct sl_yaml *at = sl_yaml_get(entry, "id");
     struct sl_slice id = sl_yaml_text(&source->yaml, at);
     if (id.len && !plain(id)) {
         struct sl_issue *issue =
@@ -103,10 +93,9 @@ static void duplicate(
         &source->yaml, at ? at : entry, false, "duplicate-id", "There are two %s called \"%.*s\".", what, SL_FMT(id));
 }
 
-static struct sl_slice required_text(
-    const struct sl_policy_source *source, const struct sl_yaml *entry, const char *key)
+static struct sl_slice text_of(const struct sl_policy_source *source, const struct sl_yaml *entry, const char *key)
 {
-    return sl_yaml_text(&source->yaml, sl_yaml_require(&source->yaml, entry, key));
+    return sl_yaml_text(&source->yaml, sl_yaml_get(entry, key));
 }
 
 /* ---- Labels and codes ---- */
@@ -146,25 +135,20 @@ static enum sl_status read_labels(
 
 static char read_confidentiality(const struct sl_policy_source *source, const struct sl_yaml *at, char fallback)
 {
-    struct sl_slice text = sl_yaml_text(&source->yaml, at);
-    if (text.len == 1 && strchr("VRNMLU", text.ptr[0]))
-        return text.ptr[0];
-    if (text.len)
-        sl_yaml_issue(
-            &source->yaml, at, false, "bad-confidentiality", "\"%.*s\" is none of V, R, N, M, L and U.", SL_FMT(text));
-    return fallback;
+    unsigned word =
+        sl_language_word(&source->yaml, at, SL_WORDS_LEVEL, "bad-confidentiality", "level of confidentiality");
+    return word == SL_NO_WORD ? fallback : at->text.ptr[0];
 }
 
 /* {system: …, code: …}; a text alone is a code without a system, or a URI. */
 static struct sl_coding read_coding(const struct sl_policy_source *source, const struct sl_yaml *at)
 {
-    static const char *const keys[] = {"system", "code", "display", NULL};
     if (at->kind == SL_YAML_SCALAR)
         return (struct sl_coding){.code = sl_yaml_text(&source->yaml, at)};
-    if (!sl_yaml_check_keys(&source->yaml, at, keys))
+    if (!sl_language_check(&source->yaml, at, SL_MAP_CODING))
         return (struct sl_coding){0};
-    return (struct sl_coding){.system = required_text(source, at, "system"),
-        .code = required_text(source, at, "code"),
+    return (struct sl_coding){.system = text_of(source, at, "system"),
+        .code = text_of(source, at, "code"),
         .display = sl_yaml_text(&source->yaml, sl_yaml_get(at, "display"))};
 }
 
@@ -241,16 +225,6 @@ static enum sl_status earn_by_labels(
     return SL_OK;
 }
 
-static void unknown_type(const struct sl_policy_source *source, const struct sl_yaml *at)
-{
-    struct sl_slice names[TYPES_LIMIT];
-    size_t count = 0;
-    for (unsigned node = 1; node < SL_R4_NODES && count < TYPES_LIMIT; node++)
-        if (sl_r4_is_resource((sl_r4_node)node))
-            names[count++] = sl_r4_node_name((sl_r4_node)node);
-    unknown_word(source, at, "unknown-type", "FHIR R4 resource type", names, count);
-}
-
 static void earn_by_types(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
@@ -265,7 +239,7 @@ static void earn_by_types(
         if (node)
             sl_classes_add(&r->by_type[node], bit);
         else if (name.len)
-            unknown_type(source, item);
+            (void)sl_language_word(&source->yaml, item, SL_WORDS_TYPE, "unknown-type", "FHIR R4 resource type");
     }
 }
 
@@ -287,27 +261,20 @@ static void earn_by_categories(struct reader *r, const struct sl_policy_source *
         for (size_t i = 0; i < count && i < SL_CATEGORY_LIMIT; i++)
             names[i] = sl_terminology_category(terminology, (unsigned)i)->id;
         if (name.len && terminology)
-            unknown_word(source, item, "unknown-category", "category of the terminology", names, count);
+            sl_language_unknown(&source->yaml, item, "unknown-category", "category of the terminology", names, count);
     }
 }
 
 static void earn_by_origin(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
-    static const struct sl_slice words[] = {{"program", 7}, {"unknown-with-candidate-code", 27},
-        {"unknown-with-unread", 19}, {"registered-by-program", 21}, {"received-under-tpo", 18}};
     struct sl_earning *earning = &r->policy->earning;
     struct sl_classes *const earned[] = {&earning->program, &earning->unknown_candidate, &earning->unread_unknown,
-        &earning->presence, &earning->received};
+        &earning->presence, &earning->received}; /* in the order of the vocabulary */
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
-        struct sl_slice word = sl_yaml_text(&source->yaml, item);
-        size_t i = 0;
-        while (i < 5 && !sl_slice_eq(word, words[i]))
-            i++;
-        if (i < 5)
-            sl_classes_add(earned[i], bit);
-        else if (word.len)
-            unknown_word(source, item, "unknown-origin", "origin", words, 5);
+        unsigned word = sl_language_word(&source->yaml, item, SL_WORDS_ORIGIN, "unknown-origin", "origin");
+        if (word < sizeof earned / sizeof *earned)
+            sl_classes_add(earned[word], bit);
     }
 }
 
@@ -318,16 +285,9 @@ static void earn_by_words(
     if (at && !r->policy->words)
         sl_yaml_issue(&source->yaml, at, false, "missing-lexicon", "There is no lexicon: policy.yaml names none.");
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
-        struct sl_slice word = sl_yaml_text(&source->yaml, item), names[SL_MENTIONS];
-        unsigned found = SL_MENTIONS;
-        for (unsigned i = 0; i < SL_MENTIONS; i++) {
-            names[i] = sl_mention_name((enum sl_mention)i);
-            found = sl_slice_eq(word, names[i]) ? i : found;
-        }
-        if (found < SL_MENTIONS)
-            sl_classes_add(&r->policy->earning.by_mention[found], bit);
-        else if (word.len)
-            unknown_word(source, item, "unknown-topic", "topic of the lexicon", names, SL_MENTIONS);
+        unsigned word = sl_language_word(&source->yaml, item, SL_WORDS_TOPIC, "unknown-topic", "topic of the lexicon");
+        if (word != SL_NO_WORD)
+            sl_classes_add(&r->policy->earning.by_mention[word], bit);
     }
 }
 
@@ -359,17 +319,16 @@ static enum sl_status read_codes_received(const struct sl_policy_source *source,
 static enum sl_status read_received(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
-    static const char *const keys[] = {"all", "none", NULL};
     struct sl_earning *earning = &r->policy->earning;
     const struct sl_yaml *at = sl_yaml_get(map, "received-labels");
-    if (!at || !sl_yaml_check_keys(&source->yaml, at, keys))
+    if (!at || !sl_language_check(&source->yaml, at, SL_MAP_RECEIVED))
         return SL_OK;
     if (earning->received_labels || !sl_classes_has(&earning->received, bit)) {
         sl_yaml_issue(&source->yaml, at, true, "bad-earning",
             "Labels of received records are said once, in the class that is earned by \"origin: received-under-tpo\".");
         return SL_OK;
     }
-    const struct sl_yaml *all = sl_yaml_require(&source->yaml, at, "all");
+    const struct sl_yaml *all = sl_yaml_get(at, "all");
     SL_TRY(read_codes_received(source, all, false, &earning->received_labels, &earning->received_label_count));
     return read_codes_received(
         source, sl_yaml_get(at, "none"), true, &earning->received_except, &earning->received_except_count);
@@ -380,15 +339,10 @@ static void earn_by_register(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *at, unsigned bit)
 {
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
-        struct sl_slice word = sl_yaml_text(&source->yaml, item), words[SL_REGISTER_KINDS];
-        enum sl_register_kind kind = sl_register_kind_find(word);
-        for (unsigned i = 1; i < SL_REGISTER_KINDS; i++)
-            words[i - 1] = sl_register_kind_word((enum sl_register_kind)i);
-        if (kind != SL_REGISTER_NO_KIND)
-            sl_classes_add(&r->policy->earning.registered[kind], bit);
-        else if (word.len)
-            unknown_word(
-                source, item, "unknown-register", "kind of entry in the register", words, SL_REGISTER_KINDS - 1);
+        unsigned word = sl_language_word(
+            &source->yaml, item, SL_WORDS_REGISTER, "unknown-register", "kind of entry in the register");
+        if (word != SL_NO_WORD) /* the first kind is none */
+            sl_classes_add(&r->policy->earning.registered[word + 1], bit);
     }
 }
 
@@ -417,11 +371,8 @@ static void earn_if(const struct sl_policy_source *source, const struct sl_yaml 
 static enum sl_status read_earning(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
-    static const char *const keys[] = {"types", "categories", "weak-categories", "security-labels", "origin",
-        "register", "paid-by", "words", "draft", "text", "unread", "unknown-code", "received-labels", "through-visit",
-        NULL};
     struct sl_earning *earning = &r->policy->earning;
-    if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
+    if (!map || !sl_language_check(&source->yaml, map, SL_MAP_EARNED))
         return SL_OK;
     earn_by_types(r, source, sl_yaml_get(map, "types"), bit);
     earn_by_categories(r, source, sl_yaml_get(map, "categories"), earning->by_category, bit);
@@ -441,20 +392,14 @@ static enum sl_status read_earning(
 
 static bool read_needs_yes(const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const struct sl_slice words[] = {{"needs-yes", 9}, {"only-restricts", 14}};
-    const struct sl_yaml *at = sl_yaml_require(&source->yaml, entry, "kind");
-    struct sl_slice kind = sl_yaml_text(&source->yaml, at);
-    if (kind.len && !sl_slice_eq(kind, words[0]) && !sl_slice_eq(kind, words[1]))
-        unknown_word(source, at, "unknown-kind", "kind of class", words, 2);
-    return !sl_slice_eq(kind, words[1]);
+    const struct sl_yaml *at = sl_yaml_get(entry, "kind");
+    return sl_language_word(&source->yaml, at, SL_WORDS_CLASS_KIND, "unknown-kind", "kind of class") != 1;
 }
 
 static enum sl_status read_class(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {
-        "id", "title", "kind", "in-text", "confidentiality", "labels", "earned-by", NULL};
     struct sl_policy *policy = r->policy;
-    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_CLASS))
         return SL_OK;
     struct sl_slice id = read_id(source, entry);
     if (id.len && sl_policy_class_find(policy, id) < SL_CLASS_LIMIT) {
@@ -467,7 +412,7 @@ static enum sl_status read_class(struct reader *r, const struct sl_policy_source
     }
     unsigned bit = policy->class_count++;
     struct sl_class *class = &policy->classes[bit];
-    *class = (struct sl_class){.id = id, .title = required_text(source, entry, "title")};
+    *class = (struct sl_class){.id = id, .title = text_of(source, entry, "title")};
     class->needs_yes = read_needs_yes(source, entry);
     class->confidentiality = read_confidentiality(source, sl_yaml_get(entry, "confidentiality"), 'N');
     policy->class_sources[bit] = (struct sl_class_source){.source = source, .at = entry};
@@ -492,28 +437,21 @@ static void give_others(struct reader *r)
 
 static unsigned read_vouchers(const struct sl_policy_source *source, const struct sl_yaml *at)
 {
-    static const struct sl_slice words[] = {{"record", 6}, {"registry", 8}, {"register", 8}, {"token", 5}};
-    static const unsigned bits[] = {1u << SL_BY_RECORD, 1u << SL_BY_REGISTRY, 1u << SL_BY_REGISTER, 1u << SL_BY_TOKEN};
-    unsigned vouchers = 0;
+    static const enum sl_voucher vouchers[] = {SL_BY_RECORD, SL_BY_REGISTRY, SL_BY_REGISTER, SL_BY_TOKEN};
+    unsigned bits = 0;
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
-        struct sl_slice word = sl_yaml_text(&source->yaml, item);
-        size_t i = 0;
-        while (i < 4 && !sl_slice_eq(word, words[i]))
-            i++;
-        if (i < 4)
-            vouchers |= bits[i];
-        else if (word.len)
-            unknown_word(source, item, "unknown-voucher", "voucher (a declaration proves no relationship)", words, 4);
+        unsigned word = sl_language_word(
+            &source->yaml, item, SL_WORDS_VOUCHER, "unknown-voucher", "voucher (a declaration proves no relationship)");
+        if (word < sizeof vouchers / sizeof *vouchers)
+            bits |= 1u << vouchers[word];
     }
-    return vouchers;
+    return bits;
 }
 
 /* `emergency: declared`, the one thing that may be said. */
 static bool read_emergency(const struct sl_policy_source *source, const struct sl_yaml *at)
 {
-    struct sl_slice word = sl_yaml_text(&source->yaml, at);
-    if (word.len && !sl_slice_eq(word, SL_LIT("declared")))
-        unknown_word(source, at, "unknown-emergency", "state of an emergency", &SL_LIT("declared"), 1);
+    (void)sl_language_word(&source->yaml, at, SL_WORDS_EMERGENCY, "unknown-emergency", "state of an emergency");
     return at != NULL;
 }
 
@@ -531,10 +469,8 @@ static enum sl_status read_party_words(
 
 static enum sl_status read_party(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {"id", "title", "roles", "kinds", "except-kinds", "organizations", "clients",
-        "agreements", "relationship", "vouched-by", "emergency", NULL};
     struct sl_policy *policy = r->policy;
-    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_PARTY))
         return SL_OK;
     struct sl_slice id = read_id(source, entry);
     if (id.len && sl_policy_party(policy, id) < SL_PARTY_LIMIT) {
@@ -547,9 +483,10 @@ static enum sl_status read_party(struct reader *r, const struct sl_policy_source
     }
     unsigned index = policy->party_count++;
     struct sl_party *party = &policy->parties[index];
-    *party = (struct sl_party){.id = id, .title = required_text(source, entry, "title"), .source = source, .at = entry};
+    *party = (struct sl_party){.id = id, .title = text_of(source, entry, "title"), .source = source, .at = entry};
     policy->party_ids[index] = id;
     SL_TRY(read_party_words(source, entry, party));
+    party->agreement_until = sl_language_date(&source->yaml, sl_yaml_get(entry, "agreement-until"));
     party->emergency = read_emergency(source, sl_yaml_get(entry, "emergency"));
     if (party->emergency)
         policy->emergency_parties |= (uint64_t)1 << index;
@@ -568,19 +505,6 @@ static enum sl_status read_party(struct reader *r, const struct sl_policy_source
 
 /* ---- Purposes ---- */
 
-static void unknown_purpose(const struct sl_policy_source *source, const struct sl_yaml *at)
-{
-    struct sl_slice words[2 * 64 + 2];
-    size_t count = 0;
-    for (size_t i = 0; i < sl_purpose_count(); i++) {
-        words[count++] = sl_purpose_code(i);
-        words[count++] = sl_purpose_name(i);
-    }
-    words[count++] = SL_LIT("tpo");
-    words[count++] = SL_LIT("any");
-    unknown_word(source, at, "unknown-purpose", "purpose", words, count);
-}
-
 /* `any`, `tpo`, or purposes by code or name. whole: with all that stands below, as a rule that withholds wants it. */
 static uint64_t read_purposes(const struct sl_policy_source *source, const struct sl_yaml *at, bool whole)
 {
@@ -595,7 +519,7 @@ static uint64_t read_purposes(const struct sl_policy_source *source, const struc
         else if (code.len)
             bits |= sl_purpose_bits(code, whole);
         else if (word.len)
-            unknown_purpose(source, item);
+            (void)sl_language_word(&source->yaml, item, SL_WORDS_PURPOSES, "unknown-purpose", "purpose");
     }
     return bits;
 }
@@ -617,7 +541,7 @@ static enum sl_status read_kind_purposes(
         if (code.len)
             codes[kind->purpose_count++] = code;
         else if (item->text.len)
-            unknown_purpose(source, item);
+            (void)sl_language_word(&source->yaml, item, SL_WORDS_PURPOSE, "unknown-purpose", "purpose");
     }
     return SL_OK;
 }
@@ -625,8 +549,7 @@ static enum sl_status read_kind_purposes(
 static enum sl_status read_form(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *form,
     const struct sl_consent_kind *common)
 {
-    static const char *const keys[] = {"categories", "policy-rules", NULL};
-    if (!sl_yaml_check_keys(&source->yaml, form, keys))
+    if (!sl_language_check(&source->yaml, form, SL_MAP_FORM))
         return SL_OK;
     struct sl_consent_kind *row = &r->policy->kinds[r->policy->kind_count++];
     *row = *common;
@@ -640,10 +563,8 @@ static enum sl_status read_form(struct reader *r, const struct sl_policy_source 
 
 static enum sl_status read_kind(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {
-        "id", "title", "law", "purposes", "needs-expiry", "needs-purpose", "except-categories", "forms", NULL};
     struct sl_policy *policy = r->policy;
-    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_CONSENT))
         return SL_OK;
     struct sl_consent_kind common = {.id = read_id(source, entry)};
     if (common.id.len && sl_policy_kind(policy, common.id) < SL_KIND_LIMIT) {
@@ -656,14 +577,14 @@ static enum sl_status read_kind(struct reader *r, const struct sl_policy_source 
         return SL_OK;
     }
     policy->kind_ids[policy->kind_id_count++] = common.id;
-    (void)required_text(source, entry, "title");
+    (void)text_of(source, entry, "title");
     (void)sl_yaml_text(&source->yaml, sl_yaml_get(entry, "law"));
     common.needs_expiry = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-expiry"), false);
     common.needs_purpose = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-purpose"), false);
     SL_TRY(read_kind_purposes(source, sl_yaml_get(entry, "purposes"), &common));
     SL_TRY(read_codings(
         source, sl_yaml_get(entry, "except-categories"), &common.except_categories, &common.except_category_count));
-    const struct sl_yaml *forms = sl_yaml_list(&source->yaml, sl_yaml_require(&source->yaml, entry, "forms"));
+    const struct sl_yaml *forms = sl_yaml_list(&source->yaml, sl_yaml_get(entry, "forms"));
     if (forms && !forms->count)
         sl_yaml_issue(&source->yaml, forms, false, "expected-list", "At least one form is expected here.");
     for (const struct sl_yaml *form = forms ? forms->first : NULL; form; form = form->next)
@@ -684,9 +605,8 @@ static const struct sl_label_set *find_label_set(const struct sl_policy *policy,
 static enum sl_status read_label_set(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {"id", "title", "law", "labels", "confidentiality", "purpose", NULL};
     struct sl_policy *policy = r->policy;
-    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_LABEL_SET))
         return SL_OK;
     struct sl_slice id = read_id(source, entry);
     if (id.len && find_label_set(policy, id)) {
@@ -695,7 +615,7 @@ static enum sl_status read_label_set(
     }
     struct sl_label_set *set = &policy->label_sets[policy->label_set_count++];
     *set = (struct sl_label_set){.id = id, .at = entry};
-    (void)required_text(source, entry, "title");
+    (void)text_of(source, entry, "title");
     (void)sl_yaml_text(&source->yaml, sl_yaml_get(entry, "law"));
     set->confidentiality = read_confidentiality(source, sl_yaml_get(entry, "confidentiality"), 0);
     set->purpose = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "purpose"), false);
@@ -709,14 +629,13 @@ static void unknown_label_set(
     size_t count = policy->label_set_count < 64 ? policy->label_set_count : 64;
     for (size_t i = 0; i < count; i++)
         ids[i] = policy->label_sets[i].id;
-    unknown_word(source, at, "unknown-label-set", "label set", ids, count);
+    sl_language_unknown(&source->yaml, at, "unknown-label-set", "label set", ids, count);
 }
 
 static void read_duties(const struct sl_policy *policy, const struct sl_policy_source *source,
     const struct sl_yaml *map, struct sl_duties *out)
 {
-    static const char *const keys[] = {"notice", "scope", "label-set", "account", "emergency-record", NULL};
-    if (!map || !sl_yaml_check_keys(&source->yaml, map, keys))
+    if (!map || !sl_language_check(&source->yaml, map, SL_MAP_DUTIES))
         return;
     out->notice = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "notice"), false);
     out->scope = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "scope"), false);
@@ -747,7 +666,7 @@ static void read_class_list(const struct sl_policy *policy, const struct sl_poli
         for (unsigned i = 0; i < policy->class_count; i++)
             ids[i] = policy->classes[i].id;
         if (id.len)
-            unknown_word(source, item, "unknown-class", "class", ids, policy->class_count);
+            sl_language_unknown(&source->yaml, item, "unknown-class", "class", ids, policy->class_count);
     }
 }
 
@@ -755,7 +674,6 @@ static void read_class_list(const struct sl_policy *policy, const struct sl_poli
 static struct sl_classes read_data(
     const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
 {
-    static const char *const keys[] = {"all-except", NULL};
     struct sl_classes all = {0}, named = {0};
     for (unsigned i = 0; i < policy->class_count; i++)
         sl_classes_add(&all, i);
@@ -765,8 +683,8 @@ static struct sl_classes read_data(
         read_class_list(policy, source, at, &named);
         return named;
     }
-    if (sl_yaml_check_keys(&source->yaml, at, keys)) {
-        read_class_list(policy, source, sl_yaml_require(&source->yaml, at, "all-except"), &named);
+    if (sl_language_check(&source->yaml, at, SL_MAP_EXCEPT)) {
+        read_class_list(policy, source, sl_yaml_get(at, "all-except"), &named);
         sl_classes_cut(&all, &named);
     }
     return all;
@@ -782,7 +700,7 @@ static uint64_t read_parties(
         if (party < SL_PARTY_LIMIT)
             bits |= (uint64_t)1 << party;
         else if (id.len)
-            unknown_word(source, item, "unknown-party", "party", policy->party_ids, policy->party_count);
+            sl_language_unknown(&source->yaml, item, "unknown-party", "party", policy->party_ids, policy->party_count);
     }
     return bits;
 }
@@ -797,18 +715,17 @@ static uint32_t read_kinds(
         if (kind < SL_KIND_LIMIT)
             bits |= (uint32_t)1 << kind;
         else if (id.len)
-            unknown_word(source, item, "unknown-consent", "kind of consent", policy->kind_ids, policy->kind_id_count);
+            sl_language_unknown(
+                &source->yaml, item, "unknown-consent", "kind of consent", policy->kind_ids, policy->kind_id_count);
     }
     return bits;
 }
 
 static enum sl_status read_condition(const struct sl_policy *policy, const struct sl_policy_source *source,
-    const struct sl_yaml *map, struct sl_condition *out)
+    enum sl_map words, const struct sl_yaml *map, struct sl_condition *out)
 {
-    static const char *const keys[] = {"consent", "emergency", "purpose", "party", "relationship", "same-program",
-        "kinds", "except-kinds", "then", NULL};
     *out = (struct sl_condition){.at = map};
-    if (!sl_yaml_check_keys(&source->yaml, map, keys))
+    if (!sl_language_check(&source->yaml, map, words))
         return SL_OK;
     const struct sl_yaml *same = sl_yaml_get(map, "same-program");
     out->kinds = read_kinds(policy, source, sl_yaml_get(map, "consent"));
@@ -831,7 +748,7 @@ static enum sl_status read_condition(const struct sl_policy *policy, const struc
 
 /* A list of conditions, of which one is enough; or one condition. */
 static enum sl_status read_conditions(const struct sl_policy *policy, const struct sl_policy_source *source,
-    const struct sl_yaml *at, const struct sl_condition **out, size_t *count)
+    enum sl_map words, const struct sl_yaml *at, const struct sl_condition **out, size_t *count)
 {
     if (!at)
         return SL_OK;
@@ -843,28 +760,22 @@ static enum sl_status read_conditions(const struct sl_policy *policy, const stru
         return SL_NO_MEMORY;
     *out = conditions;
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item))
-        SL_TRY(read_condition(policy, source, item, &conditions[(*count)++]));
+        SL_TRY(read_condition(policy, source, words, item, &conditions[(*count)++]));
     return SL_OK;
 }
 
 static enum sl_rule_verdict read_verdict(const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const struct sl_slice words[] = {{"release", 7}, {"withhold", 8}, {"hold", 4}};
     static const enum sl_rule_verdict verdicts[] = {SL_RULE_RELEASE, SL_RULE_WITHHOLD, SL_RULE_HOLD};
-    const struct sl_yaml *at = sl_yaml_require(&source->yaml, entry, "verdict");
-    struct sl_slice word = sl_yaml_text(&source->yaml, at);
-    for (size_t i = 0; i < 3; i++)
-        if (sl_slice_eq(word, words[i]))
-            return verdicts[i];
-    if (word.len)
-        unknown_word(source, at, "unknown-verdict", "verdict", words, 3);
-    return SL_RULE_WITHHOLD;
+    const struct sl_yaml *at = sl_yaml_get(entry, "verdict");
+    unsigned word = sl_language_word(&source->yaml, at, SL_WORDS_VERDICT, "unknown-verdict", "verdict");
+    return word < sizeof verdicts / sizeof *verdicts ? verdicts[word] : SL_RULE_WITHHOLD;
 }
 
 static void read_to(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *entry,
     struct sl_rule *rule)
 {
-    const struct sl_yaml *to = sl_yaml_require(&source->yaml, entry, "to");
+    const struct sl_yaml *to = sl_yaml_get(entry, "to");
     rule->everyone = to && to->kind == SL_YAML_SCALAR && sl_slice_eq(to->text, SL_LIT("everyone"));
     if (to && !rule->everyone)
         rule->parties = read_parties(policy, source, to);
@@ -873,40 +784,89 @@ static void read_to(const struct sl_policy *policy, const struct sl_policy_sourc
 static struct sl_rule_view read_view(const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
     struct sl_rule_view view = {.id = read_id(source, entry), .file = source->yaml.file, .line = entry->line};
-    view.title = required_text(source, entry, "title");
+    view.title = text_of(source, entry, "title");
     /* A ceiling stands on law and says which; the house may do without. */
     bool ceiling = source->layer == SL_LAYER_FEDERAL || source->layer == SL_LAYER_STATE;
-    view.law = ceiling ? required_text(source, entry, "law") : sl_yaml_text(&source->yaml, sl_yaml_get(entry, "law"));
+    view.law = text_of(source, entry, "law");
+    if (ceiling)
+        (void)sl_yaml_require(&source->yaml, entry, "law");
     return view;
-}
-
-static void read_lift(const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_rule *rule)
-{
-    struct sl_slice word = sl_yaml_text(&source->yaml, at);
-    rule->lift_never = sl_slice_eq(word, SL_LIT("never"));
-    if (word.len && !rule->lift_never)
-        unknown_word(source, at, "unknown-lift", "way of lifting", &SL_LIT("never"), 1);
 }
 
 static enum sl_status read_rule(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
-    static const char *const keys[] = {"id", "title", "law", "verdict", "data", "to", "for", "only-if", "unless",
-        "then", "lift", "lifts", "unverified", NULL};
     struct sl_policy *policy = r->policy;
-    if (!sl_yaml_check_keys(&source->yaml, entry, keys))
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_RULE))
         return SL_OK;
     struct sl_rule *rule = &policy->rules[policy->rule_count++];
     *rule = (struct sl_rule){.view = read_view(source, entry), .layer = source->layer, .source = source, .at = entry};
     rule->verdict = read_verdict(source, entry);
-    rule->data = read_data(policy, source, sl_yaml_require(&source->yaml, entry, "data"));
+    rule->data = read_data(policy, source, sl_yaml_get(entry, "data"));
     read_to(policy, source, entry, rule);
-    rule->purposes =
-        read_purposes(source, sl_yaml_require(&source->yaml, entry, "for"), rule->verdict != SL_RULE_RELEASE);
+    rule->purposes = read_purposes(source, sl_yaml_get(entry, "for"), rule->verdict != SL_RULE_RELEASE);
     rule->unverified = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "unverified"), false);
-    read_lift(source, sl_yaml_get(entry, "lift"), rule);
+    rule->lift_never = sl_language_word(&source->yaml, sl_yaml_get(entry, "lift"), SL_WORDS_LIFT, "unknown-lift",
+                           "way of lifting") == 0;
+    rule->review_by = sl_language_date(&source->yaml, sl_yaml_get(entry, "review-by"));
     read_duties(policy, source, sl_yaml_get(entry, "then"), &rule->then);
-    SL_TRY(read_conditions(policy, source, sl_yaml_get(entry, "only-if"), &rule->only_if, &rule->only_if_count));
-    return read_conditions(policy, source, sl_yaml_get(entry, "unless"), &rule->unless, &rule->unless_count);
+    SL_TRY(read_conditions(
+        policy, source, SL_MAP_LINE, sl_yaml_get(entry, "only-if"), &rule->only_if, &rule->only_if_count));
+    return read_conditions(
+        policy, source, SL_MAP_LINE, sl_yaml_get(entry, "unless"), &rule->unless, &rule->unless_count);
+}
+
+/* ---- Invariants ---- */
+
+/* Parties, `everyone`, or `nobody`: a recipient who fits no party. */
+static void read_whom(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *to,
+    struct sl_invariant *out)
+{
+    bool word = to && to->kind == SL_YAML_SCALAR;
+    out->nobody = word && sl_slice_eq(to->text, SL_LIT("nobody"));
+    if (word && sl_slice_eq(to->text, SL_LIT("everyone")))
+        out->parties = ~(uint64_t)0;
+    else if (to && !out->nobody)
+        out->parties = read_parties(policy, source, to);
+    if (to && !out->nobody && !out->parties)
+        sl_yaml_issue(&source->yaml, to, false, "empty-invariant", "This invariant speaks of no party.");
+}
+
+/* Of `all` and `all-except`, what needs a yes: what only restricts is no record by itself. */
+static struct sl_classes read_what(
+    const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    struct sl_classes data = read_data(policy, source, at);
+    if (at && at->kind != SL_YAML_LIST)
+        sl_classes_keep(&data, &policy->needs_yes);
+    if (at && sl_classes_empty(&data))
+        sl_yaml_issue(&source->yaml, at, false, "empty-invariant", "This invariant speaks of no class.");
+    return data;
+}
+
+static enum sl_status read_invariant(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    struct sl_policy *policy = r->policy;
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_INVARIANT))
+        return SL_OK;
+    struct sl_invariant *out = &policy->invariants[policy->invariant_count];
+    *out = (struct sl_invariant){.view = read_view(source, entry), .source = source, .at = entry};
+    for (size_t i = 0; i < policy->invariant_count; i++)
+        if (sl_slice_eq(policy->invariants[i].view.id, out->view.id))
+            duplicate(source, entry, "invariants", out->view.id);
+    policy->invariant_count++;
+    (void)sl_language_word(
+        &source->yaml, sl_yaml_get(entry, "never"), SL_WORDS_NEVER, "unknown-verdict", "thing that no rule may do");
+    out->data = read_what(policy, source, sl_yaml_get(entry, "data"));
+    read_whom(policy, source, sl_yaml_get(entry, "to"), out);
+    const struct sl_yaml *purposes = sl_yaml_get(entry, "for");
+    out->purposes = read_purposes(source, purposes, true);
+    if (purposes && !out->purposes)
+        sl_yaml_issue(&source->yaml, purposes, false, "empty-invariant", "This invariant speaks of no purpose.");
+    SL_TRY(read_conditions(
+        policy, source, SL_MAP_FACTS, sl_yaml_get(entry, "only-if"), &out->only_if, &out->only_if_count));
+    return read_conditions(
+        policy, source, SL_MAP_FACTS, sl_yaml_get(entry, "unless"), &out->unless, &out->unless_count);
 }
 
 static enum sl_status read_scenario(
@@ -956,6 +916,8 @@ static enum sl_status make_room(struct reader *r)
     policy->label_sets =
         sl_arena_array(policy->arena, count_entries(policy, "label-sets", NULL) + 1, sizeof *policy->label_sets);
     policy->rules = sl_arena_array(policy->arena, count_entries(policy, "rules", NULL) + 1, sizeof *policy->rules);
+    policy->invariants =
+        sl_arena_array(policy->arena, count_entries(policy, "invariants", NULL) + 1, sizeof *policy->invariants);
     policy->scenarios =
         sl_arena_array(policy->arena, count_entries(policy, "scenarios", NULL) + 1, sizeof *policy->scenarios);
     return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
@@ -989,6 +951,7 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     SL_TRY(each_entry(&r, "consents", read_kind));
     SL_TRY(each_entry(&r, "label-sets", read_label_set));
     SL_TRY(each_entry(&r, "rules", read_rule));
+    SL_TRY(each_entry(&r, "invariants", read_invariant));
     SL_TRY(each_entry(&r, "scenarios", read_scenario));
     policy->earning.terminology = policy->terminology;
     policy->earning.by_type = r.by_type;

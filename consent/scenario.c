@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "language.h"
 #include "ruling.h"
 
 #define CASE_ARENA ((size_t)4 << 20)
@@ -50,15 +51,6 @@ static void read_list(const struct sl_yaml_source *yaml, const struct sl_yaml *a
     }
 }
 
-static void unknown(const struct sl_yaml_source *yaml, const struct sl_yaml *at, const char *code, const char *what,
-    const struct sl_slice *words, size_t count)
-{
-    struct sl_issue *issue = sl_yaml_issue(yaml, at, false, code, "No %s is called \"%.*s\".", what, SL_FMT(at->text));
-    struct sl_slice near = sl_nearest_word(at->text, words, count);
-    if (issue && near.len)
-        issue->fix = sl_arena_printf(yaml->arena, "Did you mean \"%.*s\"?", SL_FMT(near));
-}
-
 static void read_classes(
     const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_classes *out)
 {
@@ -72,7 +64,7 @@ static void read_classes(
         if (bit < SL_CLASS_LIMIT)
             sl_classes_add(out, bit);
         else if (id.len)
-            unknown(yaml, item, "unknown-class", "class", ids, policy->class_count);
+            sl_language_unknown(yaml, item, "unknown-class", "class", ids, policy->class_count);
     }
 }
 
@@ -83,36 +75,31 @@ static void read_consents(
     for (const struct sl_yaml *item = w->consent_list ? w->consent_list->first : NULL; item; item = item->next) {
         struct sl_slice id = sl_yaml_text(yaml, item);
         if (id.len && sl_policy_kind(policy, id) == SL_KIND_LIMIT)
-            unknown(yaml, item, "unknown-consent", "kind of consent", policy->kind_ids, policy->kind_id_count);
+            sl_language_unknown(
+                yaml, item, "unknown-consent", "kind of consent", policy->kind_ids, policy->kind_id_count);
     }
 }
 
 /* `declared`, or `incomplete`: a declaration that lacks what 2.51 wants. */
 static void read_emergency(const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct worked *w)
 {
-    static const struct sl_slice words[] = {{"declared", 8}, {"incomplete", 10}};
-    struct sl_slice word = sl_yaml_text(yaml, at);
-    w->emergency = sl_slice_eq(word, words[0]);
-    w->incomplete = sl_slice_eq(word, words[1]);
-    if (word.len && !w->emergency && !w->incomplete)
-        unknown(yaml, at, "unknown-emergency", "state of an emergency", words, 2);
+    unsigned word = sl_language_word(yaml, at, SL_WORDS_EMERGENCY_CASE, "unknown-emergency", "state of an emergency");
+    w->emergency = word == 0;
+    w->incomplete = word == 1;
 }
 
 static void read_given(
     const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct worked *w)
 {
-    static const char *const keys[] = {"party", "purpose", "roles", "kinds", "agreements", "organization",
-        "relationship", "consents", "denied", "emergency", "item", "part", "program", "same-program", "about-nobody",
-        NULL};
-    if (!map || !sl_yaml_check_keys(yaml, map, keys))
+    if (!map || !sl_language_check(yaml, map, SL_MAP_GIVEN))
         return;
-    const struct sl_yaml *party = sl_yaml_get(map, "party"), *purpose = sl_yaml_require(yaml, map, "purpose");
+    const struct sl_yaml *party = sl_yaml_get(map, "party"), *purpose = sl_yaml_get(map, "purpose");
     w->party = sl_yaml_text(yaml, party);
     if (w->party.len && !sl_policy_has_party(policy, w->party))
-        unknown(yaml, party, "unknown-party", "party", policy->party_ids, policy->party_count);
+        sl_language_unknown(yaml, party, "unknown-party", "party", policy->party_ids, policy->party_count);
     w->purpose = sl_purpose_find(sl_yaml_text(yaml, purpose));
     if (purpose && !w->purpose.len)
-        sl_yaml_issue(yaml, purpose, false, "unknown-purpose", "No purpose is called \"%.*s\".", SL_FMT(purpose->text));
+        (void)sl_language_word(yaml, purpose, SL_WORDS_PURPOSE, "unknown-purpose", "purpose");
     w->organization = sl_yaml_text(yaml, sl_yaml_get(map, "organization"));
     read_list(yaml, sl_yaml_get(map, "roles"), w->roles, &w->role_count);
     read_list(yaml, sl_yaml_get(map, "kinds"), w->kinds, &w->kind_count);
@@ -124,34 +111,26 @@ static void read_given(
     w->same_program = sl_yaml_flag(yaml, sl_yaml_get(map, "same-program"), false);
     w->program = sl_yaml_flag(yaml, sl_yaml_get(map, "program"), false) || w->same_program;
     w->nobody = sl_yaml_flag(yaml, sl_yaml_get(map, "about-nobody"), false);
-    read_classes(policy, yaml, sl_yaml_require(yaml, map, "item"), &w->item);
+    read_classes(policy, yaml, sl_yaml_get(map, "item"), &w->item);
     w->has_part = sl_yaml_get(map, "part") != NULL;
     read_classes(policy, yaml, sl_yaml_get(map, "part"), &w->part);
 }
 
 static enum expectation read_expectation(const struct sl_yaml_source *yaml, const struct sl_yaml *at)
 {
-    static const struct sl_slice words[] = {{"released", 8}, {"withheld", 8}, {"refused", 7}};
-    struct sl_slice word = sl_yaml_text(yaml, at);
-    for (unsigned i = 0; i < 3; i++)
-        if (sl_slice_eq(word, words[i]))
-            return (enum expectation)(EXPECT_RELEASED + i);
-    if (word.len)
-        unknown(yaml, at, "unknown-expectation", "outcome", words, 3);
-    return EXPECT_NONE;
+    unsigned word = sl_language_word(yaml, at, SL_WORDS_OUTCOME, "unknown-expectation", "outcome");
+    return word == SL_NO_WORD ? EXPECT_NONE : (enum expectation)(EXPECT_RELEASED + word);
 }
 
 static void read_scenario(
     const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct worked *w)
 {
-    static const char *const keys[] = {
-        "title", "given", "expect", "by", "labels", "without-labels", "confidentiality", "notice", NULL};
     *w = (struct worked){0};
-    if (!sl_yaml_check_keys(yaml, at, keys))
+    if (!sl_language_check(yaml, at, SL_MAP_SCENARIO))
         return;
-    w->title = sl_yaml_text(yaml, sl_yaml_require(yaml, at, "title"));
-    read_given(policy, yaml, sl_yaml_map(yaml, sl_yaml_require(yaml, at, "given")), w);
-    w->expect = read_expectation(yaml, sl_yaml_require(yaml, at, "expect"));
+    w->title = sl_yaml_text(yaml, sl_yaml_get(at, "title"));
+    read_given(policy, yaml, sl_yaml_map(yaml, sl_yaml_get(at, "given")), w);
+    w->expect = read_expectation(yaml, sl_yaml_get(at, "expect"));
     w->by = sl_yaml_text(yaml, sl_yaml_get(at, "by"));
     w->labels = sl_yaml_list(yaml, sl_yaml_get(at, "labels"));
     w->without = sl_yaml_list(yaml, sl_yaml_get(at, "without-labels"));

@@ -37,6 +37,20 @@ size_t sl_security_label_find(struct sl_slice code, bool emit_only, struct sl_co
     return emit_only ? count : collect(code, ACCEPT, out, count, max);
 }
 
+size_t sl_security_label_codes(bool emit_only, struct sl_slice *out, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT && count < max; i++) {
+        struct sl_slice code = rows[i].coding.code;
+        bool told = emit_only && rows[i].use != EMIT;
+        for (size_t k = 0; k < count && !told; k++)
+            told = sl_slice_eq(out[k], code);
+        if (!told)
+            out[count++] = code;
+    }
+    return count;
+}
+
 struct sl_slice sl_security_label_nearest(struct sl_slice code)
 {
     struct sl_slice words[COUNT];
