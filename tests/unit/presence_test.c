@@ -91,16 +91,19 @@ static const char *shown(struct sl_arena *arena, const struct sl_item *item)
 static const struct case_ cases[] = {
     {"alone he is not known", TREATING, {PATIENT}, NULL},
     {"nor by what the program wrote", TREATING, {PATIENT, BP("a", "Patient/p", "Organization/harbor")}, NULL},
-    {"by another record he is, but not to whom", TREATING, {PATIENT, BP("a", "Patient/p", "Organization/clinic")}, SEEN},
+    {"by another record he is, but not to whom", TREATING, {PATIENT, BP("a", "Patient/p", "Organization/clinic")},
+        SEEN},
     {"by a feed the same", TREATING, {FEED, BP("a", "Patient/p", "Organization/clinic")}, SEEN},
     {"not by another's record", TREATING, {PATIENT, BP("a", "Patient/q", "Organization/clinic")}, NULL},
     {"not by what tells no more than that he is known", TREATING, {PATIENT, COVERAGE}, NULL},
     {"his coverage is as he is", TREATING, {COVERAGE, PATIENT}, NULL},
     {"and goes where he goes", TREATING, {COVERAGE, PATIENT, BP("a", "Patient/p", "Organization/clinic")},
-        "{'resourceType':'Coverage','id':'c','status':'active','beneficiary':" REF("Patient/p") ",'meta':{" NORMAL "}}"},
+        "{'resourceType':'Coverage','id':'c','status':'active','beneficiary':" REF("Patient/p")
+            ",'meta':{" NORMAL "}}"},
     {"who registered with nobody's program is no secret", TREATING,
         {"{'resourceType':'Patient','id':'p','managingOrganization':" REF("Organization/clinic") "}"},
-        "{'resourceType':'Patient','id':'p','managingOrganization':" REF("Organization/clinic") ",'meta':{" NORMAL "}}"},
+        "{'resourceType':'Patient','id':'p','managingOrganization':" REF("Organization/clinic")
+            ",'meta':{" NORMAL "}}"},
     {"a record that this recipient does not get tells him nothing", "front-desk", "HOPERAT",
         {PATIENT, BP("a", "Patient/p", "Organization/clinic")}, NULL},
     {"one that he gets does", "front-desk", "HOPERAT",
