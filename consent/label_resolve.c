@@ -346,7 +346,8 @@ static void follow_lead(struct resolving *re, struct labelled *from, const struc
     }
     if (r->item && sl_during_is(standing.open))
         add_edges(&re->lead, from, r);
-    else if (!r->item && !standing.named)
+    else if (!r->item && !standing.named &&
+             !is_person(r->type)) /* who fills a role tells nothing, unless the table says so */
         from->reach.unknown = true;
     if (r->type == SL_R4_Organization && !from->item.custodian.len)
         from->item.custodian = r->target;

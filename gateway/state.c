@@ -85,6 +85,9 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
     SL_TRY(check_policy(gateway, issues));
     SL_TRY(complain(
         issues, sl_programs_load(c->programs.ptr, issues, &gateway->programs), "The programs file", c->programs));
+    if (c->upstream_url.len) /* what an EHR calls by its own address is its own */
+        SL_TRY(complain(
+            issues, sl_programs_add_server(gateway->programs, c->upstream_url), "upstream.url", c->upstream_url));
     SL_TRY(complain(
         issues, sl_sealer_new(c->cursor_key.ptr, &gateway->sealer), "The key file of page links", c->cursor_key));
     SL_TRY(open_upstream(gateway, issues));

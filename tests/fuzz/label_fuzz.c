@@ -76,13 +76,31 @@ static void label(struct sl_arena *arena, const struct sl_doc *doc, const struct
         check_item(item);
 }
 
+/* A table with every way of naming a source in it. */
+static bool fill(struct sl_programs *programs)
+{
+    static const struct sl_slice later[] = {{"Location/l", 10}, {"urn:feed", 8}}, words[] = {{"Harbor Recovery", 15}};
+    static const struct sl_identifier numbers[] = {{{"npi", 3}, {"1234567893", 10}}};
+    const struct sl_program_entry entries[] = {
+        {.sources = later, .source_count = 2, .source = SL_SOURCE_PROGRAM, .when = {1577836800, INT64_MAX}},
+        {.identifiers = numbers, .identifier_count = 1, .person = true, .source = SL_SOURCE_PROGRAM, .when = SL_ALWAYS},
+        {.identifiers = numbers, .identifier_count = 1, .words = words, .word_count = 1, .source = SL_SOURCE_PROGRAM,
+            .holding = SL_HOLDS_UNDER_TPO, .when = SL_ALWAYS}};
+    struct sl_slice culprit;
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+        if (sl_programs_put(programs, &entries[i], &culprit) != SL_OK)
+            return false;
+    return sl_programs_add(programs, SL_LIT("Organization/o"), SL_SOURCE_PROGRAM) == SL_OK &&
+           sl_programs_add_server(programs, SL_LIT("http://e.example/fhir")) == SL_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     prepare();
     struct sl_arena *arena = sl_arena_new((size_t)64 << 20);
     struct sl_programs *programs = sl_programs_new(true);
     struct sl_doc doc;
-    if (!arena || !programs || sl_programs_add(programs, SL_LIT("Organization/o"), SL_SOURCE_PROGRAM) != SL_OK)
+    if (!arena || !programs || !fill(programs))
         abort();
     if (sl_doc_parse(arena, (struct sl_slice){(const char *)data, size}, NULL, &doc, NULL) == SL_OK)
         label(arena, &doc, programs);

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
+import json
 import os
 import re
 import subprocess
+import time
 
 import house
 
@@ -56,15 +58,34 @@ def scenario(sluice, folder):
     h.expect("once they are in the table, they are gone", not [s for s in sources(out) if s in unknown and not s.startswith("(")], out)
 
     # Without an embedded store: what the label book of a gateway has come to know.
-    upstream = house.Upstream(lambda path, handler: None)
-    other = house.House(sluice, upstream=upstream.url)
-    status, _, said = subprocess.run([h.sluice, "programs", "unknown", "--config", other.at("sluice.yaml")], capture_output=True,
-                                     text=True).returncode, None, None
-    h.expect("where there is nothing to look into, it says so", status == 1)
+    def answer(path, handler):
+        kind, ids = path.split("?")[0].rsplit("/", 1)[1], re.findall(r"_id=([^&]*)", path)
+        there = {"Encounter": [{"resourceType": "Encounter", "id": "odd", "status": "finished", "class": {"code": "AMB"},
+                                "subject": {"reference": "Patient/p"}, "serviceProvider": {"reference": "Organization/odd-place"}}],
+                 "Organization": [{"resourceType": "Organization", "id": "odd-place"}],
+                 "Observation": [] if ids else [{"resourceType": "Observation", "id": "a", "status": "final",
+                                                 "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+                                                 "subject": {"reference": "Patient/p"}, "encounter": {"reference": "Encounter/odd"}}]}
+        house.send(handler, json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": [
+            {"resource": r, "search": {"mode": "match"}} for r in there.get(kind, [])]}))
+
+    upstream = house.Upstream(answer)
+    other = house.House(sluice, upstream=upstream.url, extra="labels:\n  book: book\n")
+    other.start()
+    h.expect("an ordinary record of unknown source goes", b'"a"' in other.ask("Observation?patient=p")[2])
+    for _ in range(100):
+        status, out, said = run("unknown", "--config", other.at("sluice.yaml"))
+        if "odd-place" in out:
+            break
+        time.sleep(0.1)
+    h.expect("and the book knows which", sources(out) == {"Organization/odd-place": 1}, out + said)
+    other.close()
+    bookless = house.House(sluice, upstream=upstream.url)
+    h.expect("where there is nothing to look into, it says so", run("unknown", "--config", bookless.at("sluice.yaml"))[0] == 1)
+    bookless.close()
     for words in ([], ["nonsense"], ["check"], ["check", "--programs"]):
         h.expect(f"usage: {' '.join(words) or 'nothing'}", run(*words)[0] == 2)
-    failures = h.failures
-    other.close()
+    failures = h.failures + other.failures
     h.close()
     return failures
 

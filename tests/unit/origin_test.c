@@ -76,6 +76,9 @@ static const char *const directory[] = {
     "{'resourceType':'HealthcareService','id':'flu','providedBy':" REF("Organization/stranger") "}",
     "{'resourceType':'PractitionerRole','id':'there','organization':" REF("Organization/harbor") "}",
     "{'resourceType':'PractitionerRole','id':'here','organization':" REF("Organization/stranger") "}",
+    "{'resourceType':'PractitionerRole','id':'of-listed','practitioner':" REF("Practitioner/listed") ",'organization':"
+    REF("Organization/stranger") "}",
+    "{'resourceType':'PractitionerRole','id':'of-anybody','practitioner':" REF("Practitioner/anybody") "}",
     "{'resourceType':'Practitioner','id':'listed','identifier':[{'system':'" NPI "','value':'1245319599'}]}",
     "{'resourceType':'Practitioner','id':'anybody','identifier':[{'system':'" NPI "','value':'1234567893'}]}",
     "{'resourceType':'Endpoint','id':'of-unit','managingOrganization':" REF("Organization/unit") "}",
@@ -259,6 +262,13 @@ static const struct origin_case by_names[] = {
     {"a role elsewhere", OBSERVATION "'performer':[" REF("PractitionerRole/here") "]}", UNSAID},
     {"who works only there", OBSERVATION "'performer':[" REF("Practitioner/only-there") "]}", PROGRAMS},
     {"the same by his number", OBSERVATION "'performer':[" REF("Practitioner/listed") "]}", PROGRAMS},
+    {"a role of his", OBSERVATION "'performer':[" REF("PractitionerRole/of-listed") "]}", PROGRAMS},
+    {"a role of another", OBSERVATION "'performer':[" REF("PractitionerRole/of-anybody") "]}", UNSAID},
+    {"pictures kept at an endpoint of the program", "{'resourceType':'ImagingStudy','endpoint':["
+        REF("Endpoint/harbor-fhir") "]}", PROGRAMS},
+    {"at one of its unit's", "{'resourceType':'ImagingStudy','series':[{'uid':'1','modality':{'code':'CT'},'endpoint':["
+        REF("Endpoint/of-unit") "]}]}", PROGRAMS},
+    {"at one nobody knows", "{'resourceType':'ImagingStudy','endpoint':[" REF("Endpoint/x") "]}", UNSAID},
     {"who works anywhere; a program's number is no person's", OBSERVATION "'performer':[" REF("Practitioner/anybody")
         "]}", UNSAID},
     {"meta.source", OBSERVATION "'meta':{'source':'https://harbor.example.org/ehr#42'}}", PROGRAMS},
@@ -402,6 +412,7 @@ static const struct origin_case by_dates[] = {
 static const struct origin_case closed_table[] = {
     {"one nobody named", OBSERVATION "'performer':[" REF("Organization/stranger") "]}", NONE},
     {"one that is not here", OBSERVATION "'performer':[" REF("Organization/nowhere") "]}", UNSAID},
+    {"a role whose person tells nothing", OBSERVATION "'performer':[" REF("PractitionerRole/of-anybody") "]}", NONE},
     {"before it became one it was none", OBSERVATION "'performer':[" REF("Organization/later")
         "],'effectiveDateTime':'2019-05-05'}", NONE},
     {"of which the table says that it does not know", OBSERVATION "'performer':[" REF("Organization/undecided") "]}",
