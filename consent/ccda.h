@@ -69,6 +69,7 @@ struct cda_doc {
     struct cda_attribute *attributes;
     uint32_t attribute_count, attribute_capacity;
     const char *why; /* set: it cannot be read, and why */
+    bool ascii;      /* said to be in another encoding than UTF-8: nothing else may stand in it */
 };
 
 /* What a node has earned, before it becomes a part of the item. */

@@ -328,6 +328,7 @@ static void skip_declaration(struct reader *r)
     bool utf8 = !encoding.len || (encoding.len == 5 && starts_any_case(encoding, "utf-8"));
     bool alike = starts_any_case(encoding, "us-ascii") || starts_any_case(encoding, "iso-8859-") ||
                  starts_any_case(encoding, "windows-125");
+    r->doc->ascii = !utf8;
     if (!utf8 && !(alike && is_ascii(bytes)))
         refuse(r, "encoding");
     r->at = end;

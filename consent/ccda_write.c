@@ -27,6 +27,7 @@ struct writing {
     struct sl_arena *arena;
     struct edit *edits;
     uint32_t count, capacity;
+    struct sl_buffer out; /* of what is put in, while it is written */
 };
 
 /* ---- Paths ---- */
@@ -144,7 +145,19 @@ static struct sl_slice prefix_at(const struct writing *w, uint32_t node)
     return colon ? (struct sl_slice){name.ptr, (size_t)(colon + 1 - name.ptr)} : (struct sl_slice){NULL, 0};
 }
 
-static void add_escaped(struct sl_buffer *out, struct sl_slice text)
+/* The character at the front of valid UTF-8 that is no ASCII, by its number. */
+static size_t add_number(struct sl_buffer *out, struct sl_slice text)
+{
+    unsigned char first = (unsigned char)text.ptr[0];
+    size_t len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    uint32_t code = first & (0xffu >> (len + 1));
+    for (size_t i = 1; i < len && i < text.len; i++)
+        code = code << 6 | ((unsigned char)text.ptr[i] & 0x3fu);
+    sl_buffer_printf(out, "&#%u;", code);
+    return len;
+}
+
+static void add_escaped(struct writing *w, struct sl_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
@@ -154,41 +167,44 @@ static void add_escaped(struct sl_buffer *out, struct sl_slice text)
                              : c == '"'               ? SL_LIT("&quot;")
                              : (unsigned char)c < ' ' ? SL_LIT(" ")
                                                       : (struct sl_slice){&text.ptr[i], 1};
-        sl_buffer_add(out, as);
+        if ((unsigned char)c >= 0x80 && w->doc->ascii)
+            i += add_number(&w->out, sl_slice_from(text, i)) - 1;
+        else
+            sl_buffer_add(&w->out, as);
     }
 }
 
-static void open_tag(struct sl_buffer *out, struct sl_slice prefix, const char *tag)
+static void open_tag(struct writing *w, struct sl_slice prefix, const char *tag)
 {
-    sl_buffer_printf(out, "<%.*s%s", SL_FMT(prefix), tag);
+    sl_buffer_printf(&w->out, "<%.*s%s", SL_FMT(prefix), tag);
 }
 
-static void close_tag(struct sl_buffer *out, struct sl_slice prefix, const char *tag)
+static void close_tag(struct writing *w, struct sl_slice prefix, const char *tag)
 {
-    sl_buffer_printf(out, "</%.*s%s>", SL_FMT(prefix), tag);
+    sl_buffer_printf(&w->out, "</%.*s%s>", SL_FMT(prefix), tag);
 }
 
-static void add_element(struct sl_buffer *out, struct sl_slice prefix, const char *tag, struct sl_slice text)
+static void add_element(struct writing *w, struct sl_slice prefix, const char *tag, struct sl_slice text)
 {
-    open_tag(out, prefix, tag);
-    sl_buffer_add(out, SL_LIT(">"));
-    add_escaped(out, text);
-    close_tag(out, prefix, tag);
+    open_tag(w, prefix, tag);
+    sl_buffer_add(&w->out, SL_LIT(">"));
+    add_escaped(w, text);
+    close_tag(w, prefix, tag);
 }
 
 /* Takes what was written as the text of an edit. */
-static struct sl_slice take(struct writing *w, struct sl_buffer *out)
+static struct sl_slice take(struct writing *w)
 {
-    struct sl_slice text = sl_arena_copy(w->arena, sl_buffer_slice(out));
-    if (sl_buffer_failed(out))
+    struct sl_slice text = sl_arena_copy(w->arena, sl_buffer_slice(&w->out));
+    if (sl_buffer_failed(&w->out))
         (void)sl_arena_alloc(w->arena, SIZE_MAX / 2); /* the arena has failed, and with it the whole */
-    sl_buffer_clear(out);
+    sl_buffer_clear(&w->out);
     return text;
 }
 
 /* ---- A section without information ---- */
 
-static void add_templates(struct writing *w, struct sl_buffer *out, struct sl_slice prefix, uint32_t section)
+static void add_templates(struct writing *w, struct sl_slice prefix, uint32_t section)
 {
     const struct cda_node *nodes = w->doc->nodes;
     for (uint32_t c = section + 1; c < nodes[section].next; c = nodes[c].next) {
@@ -198,42 +214,42 @@ static void add_templates(struct writing *w, struct sl_buffer *out, struct sl_sl
                      sl_slice_starts(root, SL_LIT("1.3.6.1.4.1.19376.1.5.3.1."));
         if (nodes[c].name != CDA_templateId || !known)
             continue;
-        open_tag(out, prefix, "templateId root=\"");
-        add_escaped(out, root);
+        open_tag(w, prefix, "templateId root=\"");
+        add_escaped(w, root);
         if (version.len) {
-            sl_buffer_add(out, SL_LIT("\" extension=\""));
-            add_escaped(out, version);
+            sl_buffer_add(&w->out, SL_LIT("\" extension=\""));
+            add_escaped(w, version);
         }
-        sl_buffer_add(out, SL_LIT("\"/>"));
+        sl_buffer_add(&w->out, SL_LIT("\"/>"));
     }
 }
 
-static void empty_section(struct writing *w, struct sl_buffer *out, uint32_t section)
+static void empty_section(struct writing *w, uint32_t section)
 {
     struct sl_slice prefix = prefix_at(w, section);
     const struct sl_cda_section *kind = sl_cda_required_section(w->doc, section);
     const struct cda_node *n = &w->doc->nodes[section];
-    open_tag(out, prefix, "section nullFlavor=\"NI\">");
-    add_templates(w, out, prefix, section);
-    open_tag(out, prefix, "code code=\"");
-    sl_buffer_printf(out, "%s\" codeSystem=\"2.16.840.1.113883.6.1\"/>", kind->code);
-    add_element(out, prefix, "title", sl_slice_of(kind->title));
-    add_element(out, prefix, "text", SL_LIT(SL_CDA_NO_INFORMATION));
-    close_tag(out, prefix, "section");
+    open_tag(w, prefix, "section nullFlavor=\"NI\">");
+    add_templates(w, prefix, section);
+    open_tag(w, prefix, "code code=\"");
+    sl_buffer_printf(&w->out, "%s\" codeSystem=\"2.16.840.1.113883.6.1\"/>", kind->code);
+    add_element(w, prefix, "title", sl_slice_of(kind->title));
+    add_element(w, prefix, "text", SL_LIT(SL_CDA_NO_INFORMATION));
+    close_tag(w, prefix, "section");
     uint32_t holder = n->parent;
     /* Whatever else stands in the component goes too. */
-    add_edit(w, w->doc->nodes[holder].inner, w->doc->nodes[holder].inner_end, take(w, out));
+    add_edit(w, w->doc->nodes[holder].inner, w->doc->nodes[holder].inner_end, take(w));
 }
 
 /* ---- What entries say ---- */
 
-static void add_phrase(struct sl_buffer *out, struct sl_slice text, unsigned *count)
+static void add_phrase(struct writing *w, struct sl_slice text, unsigned *count)
 {
     if (!text.len || *count >= PHRASES)
         return;
     if (*count)
-        sl_buffer_add(out, SL_LIT("; "));
-    add_escaped(out, text);
+        sl_buffer_add(&w->out, SL_LIT("; "));
+    add_escaped(w, text);
     ++*count;
 }
 
@@ -253,17 +269,17 @@ static struct sl_slice display_of(const struct writing *w, uint32_t node)
 }
 
 /* "Glucose 5.4 mmol/L" of an observation of a quantity. */
-static void add_quantity(struct writing *w, struct sl_buffer *out, uint32_t value, unsigned *count)
+static void add_quantity(struct writing *w, uint32_t value, unsigned *count)
 {
     struct sl_slice number = sl_cda_attribute(w->doc, value, CDA_AT_value);
     struct sl_slice unit = sl_cda_attribute(w->doc, value, CDA_AT_unit);
     if (!number.len || !*count)
         return;
-    sl_buffer_add(out, SL_LIT(" "));
-    add_escaped(out, number);
+    sl_buffer_add(&w->out, SL_LIT(" "));
+    add_escaped(w, number);
     if (unit.len && !sl_slice_eq(unit, SL_LIT("1"))) {
-        sl_buffer_add(out, SL_LIT(" "));
-        add_escaped(out, unit);
+        sl_buffer_add(&w->out, SL_LIT(" "));
+        add_escaped(w, unit);
     }
 }
 
@@ -274,49 +290,49 @@ static bool is_structural(const struct writing *w, uint32_t code)
     return sl_slice_eq(system, SL_LIT("2.16.840.1.113883.5.6")) || sl_slice_eq(system, SL_LIT("2.16.840.1.113883.5.4"));
 }
 
-static void tell_node(struct writing *w, struct sl_buffer *out, uint32_t i, unsigned *count)
+static void tell_node(struct writing *w, uint32_t i, unsigned *count)
 {
     const struct cda_node *nodes = w->doc->nodes;
     uint16_t parent = nodes[nodes[i].parent].name;
     if (nodes[i].name == CDA_value && parent == CDA_observation) {
-        add_phrase(out, display_of(w, i), count);
-        add_quantity(w, out, i, count);
+        add_phrase(w, display_of(w, i), count);
+        add_quantity(w, i, count);
     } else if (nodes[i].name == CDA_code && !is_structural(w, i)) {
         if (sl_cda_is_statement(parent) || parent == CDA_manufacturedMaterial || parent == CDA_playingEntity)
-            add_phrase(out, display_of(w, i), count);
+            add_phrase(w, display_of(w, i), count);
     }
 }
 
-static void tell_entry(struct writing *w, struct sl_buffer *out, struct sl_slice prefix, uint32_t entry)
+static void tell_entry(struct writing *w, struct sl_slice prefix, uint32_t entry)
 {
     const struct cda_node *nodes = w->doc->nodes;
     unsigned count = 0;
-    size_t before = out->len;
-    open_tag(out, prefix, "item>");
+    size_t before = w->out.len;
+    open_tag(w, prefix, "item>");
     for (uint32_t i = entry + 1; i < nodes[entry].next; i++)
         if (!is_gone(w->ccda, i))
-            tell_node(w, out, i, &count);
-    close_tag(out, prefix, "item");
+            tell_node(w, i, &count);
+    close_tag(w, prefix, "item");
     if (!count)
-        out->len = before;
+        w->out.len = before;
 }
 
 /* What goes into the text of a section that is pruned: a list of the entries that no narrative tells of. */
-static struct sl_slice tell_section(struct writing *w, struct sl_buffer *out, uint32_t section, uint32_t text)
+static struct sl_slice tell_section(struct writing *w, uint32_t section, uint32_t text)
 {
     const struct cda_node *nodes = w->doc->nodes;
     struct sl_slice prefix = prefix_at(w, text);
-    open_tag(out, prefix, "list>");
-    size_t empty = out->len;
+    open_tag(w, prefix, "list>");
+    size_t empty = w->out.len;
     for (uint32_t c = section + 1; c < nodes[section].next; c = nodes[c].next)
         if (nodes[c].name == CDA_entry && !is_gone(w->ccda, c) && !(w->ccda->state[c] & CDA_TOLD))
-            tell_entry(w, out, prefix, c);
-    if (out->len == empty) {
-        sl_buffer_clear(out);
+            tell_entry(w, prefix, c);
+    if (w->out.len == empty) {
+        sl_buffer_clear(&w->out);
         return (struct sl_slice){NULL, 0};
     }
-    close_tag(out, prefix, "list");
-    return take(w, out);
+    close_tag(w, prefix, "list");
+    return take(w);
 }
 
 /* Text between the tags that stay. */
@@ -343,10 +359,10 @@ static void prune_text(struct writing *w, uint32_t text)
     }
 }
 
-static void write_section_text(struct writing *w, struct sl_buffer *out, uint32_t section, uint32_t text)
+static void write_section_text(struct writing *w, uint32_t section, uint32_t text)
 {
     const struct cda_node *n = &w->doc->nodes[text];
-    struct sl_slice told = tell_section(w, out, section, text);
+    struct sl_slice told = tell_section(w, section, text);
     prune_text(w, text);
     if (!told.len)
         return;
@@ -355,63 +371,82 @@ static void write_section_text(struct writing *w, struct sl_buffer *out, uint32_
         return;
     }
     /* <text/> is opened. */
-    sl_buffer_add(out, (struct sl_slice){w->doc->bytes.ptr + n->begin, n->end - n->begin - 2});
-    sl_buffer_add(out, SL_LIT(">"));
-    sl_buffer_add(out, told);
-    sl_buffer_printf(out, "</%.*s>", SL_FMT(name_of(w->doc, text)));
-    add_edit(w, n->begin, n->end, take(w, out));
+    sl_buffer_add(&w->out, (struct sl_slice){w->doc->bytes.ptr + n->begin, n->end - n->begin - 2});
+    sl_buffer_add(&w->out, SL_LIT(">"));
+    sl_buffer_add(&w->out, told);
+    sl_buffer_printf(&w->out, "</%.*s>", SL_FMT(name_of(w->doc, text)));
+    add_edit(w, n->begin, n->end, take(w));
 }
 
 /* ---- The notice ---- */
 
-static void add_notice(struct writing *w, struct sl_buffer *out)
+static void add_notice(struct writing *w)
 {
     uint32_t component = sl_cda_child(w->doc, w->doc->root, CDA_component);
     uint32_t body = component ? sl_cda_child(w->doc, component, CDA_structuredBody) : 0;
     if (!body || !w->item->statement.len)
         return;
     struct sl_slice prefix = prefix_at(w, body);
-    open_tag(out, prefix, "component>");
-    open_tag(out, prefix, "section>");
-    open_tag(out, prefix, "templateId root=\"2.16.840.1.113883.3.3251.1.5\"/>");
-    open_tag(out, prefix, "id root=\"" SL_CDA_NOTICE_ID "\"/>");
-    open_tag(out, prefix, "code code=\"57017-8\" codeSystem=\"2.16.840.1.113883.6.1\"/>");
-    add_element(out, prefix, "title", SL_LIT("Confidentiality notice"));
-    add_element(out, prefix, "text", w->item->statement);
-    close_tag(out, prefix, "section");
-    close_tag(out, prefix, "component");
+    open_tag(w, prefix, "component>");
+    open_tag(w, prefix, "section>");
+    open_tag(w, prefix, "templateId root=\"2.16.840.1.113883.3.3251.1.5\"/>");
+    open_tag(w, prefix, "id root=\"" SL_CDA_NOTICE_ID "\"/>");
+    open_tag(w, prefix, "code code=\"57017-8\" codeSystem=\"2.16.840.1.113883.6.1\"/>");
+    add_element(w, prefix, "title", SL_LIT("Confidentiality notice"));
+    add_element(w, prefix, "text", w->item->statement);
+    close_tag(w, prefix, "section");
+    close_tag(w, prefix, "component");
     uint32_t at = before_space(w, w->doc->nodes[body].inner_end);
-    add_edit(w, at, at, take(w, out));
+    add_edit(w, at, at, take(w));
 }
 
 /* ---- All edits ---- */
 
-static void edit_section(struct writing *w, struct sl_buffer *out, uint32_t section)
+static void edit_section(struct writing *w, uint32_t section)
 {
     const struct cda_node *nodes = w->doc->nodes;
     if (w->ccda->state[section] & CDA_EMPTY) {
-        empty_section(w, out, section);
+        empty_section(w, section);
         return;
     }
     uint32_t text = sl_cda_child(w->doc, section, CDA_text);
     bool pruned = text && nodes[section].flags & CDA_CODED && sl_ccda_is_pruned(w->ccda, text);
     if (pruned && !is_gone(w->ccda, section))
-        write_section_text(w, out, section, text);
+        write_section_text(w, section, text);
+}
+
+static unsigned rank(char level)
+{
+    static const char order[] = "ULMNRV";
+    const char *at = level ? strchr(order, level) : NULL;
+    return at ? (unsigned)(at - order) : 0;
+}
+
+/* The document's level is that of what is in it, or the one it came with where that is higher. */
+static void edit_level(struct writing *w)
+{
+    uint32_t node = sl_cda_child(w->doc, w->doc->root, CDA_confidentialityCode);
+    struct sl_slice had = node ? sl_cda_attribute(w->doc, node, CDA_AT_code) : (struct sl_slice){NULL, 0};
+    if (!node || !w->item->confidentiality || (had.len == 1 && rank(had.ptr[0]) >= rank(w->item->confidentiality)))
+        return;
+    open_tag(w, prefix_at(w, node), "confidentialityCode code=\"");
+    sl_buffer_printf(&w->out, "%c\" codeSystem=\"2.16.840.1.113883.5.25\"/>", w->item->confidentiality);
+    add_edit(w, w->doc->nodes[node].begin, w->doc->nodes[node].end, take(w));
 }
 
 static enum sl_status collect(struct writing *w)
 {
     const struct cda_node *nodes = w->doc->nodes;
-    struct sl_buffer out;
-    sl_buffer_init(&out, (size_t)16 << 20);
+    sl_buffer_init(&w->out, (size_t)16 << 20);
     for (uint32_t i = 1; i < w->doc->count; i++) {
         if (w->ccda->state[i] & CDA_CUT)
             add_cut(w, i);
         else if (nodes[i].name == CDA_section)
-            edit_section(w, &out, i);
+            edit_section(w, i);
     }
-    add_notice(w, &out);
-    sl_buffer_fini(&out);
+    edit_level(w);
+    add_notice(w);
+    sl_buffer_fini(&w->out);
     if (sl_arena_failed(w->arena))
         return SL_NO_MEMORY;
     if (w->count)
@@ -459,6 +494,8 @@ static struct sl_slice encode(struct sl_slice bytes, struct sl_arena *arena)
 
 struct sl_slice sl_ccda_gather(struct sl_ccda *ccda, const struct sl_item *item, struct sl_arena *arena)
 {
+    while (item->container) /* what is due is due for the whole record */
+        item = item->container;
     struct writing w = {.ccda = ccda, .doc = &ccda->doc, .item = item, .arena = arena};
     struct sl_slice bytes = w.doc->bytes, none = {NULL, 0};
     if (collect(&w) != SL_OK)

@@ -460,6 +460,22 @@ static void test_whole(void **state)
     assert_true(has(segment(arena, programs_own, &patient), "n-I10"));
     /* Nothing is left of a document, so its attachment goes, and with it the record that requires one. */
     assert_false(has(run(arena, wrap(arena, with_body(arena, sensitive, NULL)), &treating), "resourceType"));
+    /* The level is that of what goes, or a higher one it came with. */
+    assert_true(has(segment(arena, with_body(arena, SECTION(PROBLEMS, "", ENTRY(CODED("F20.9"))), NULL), &treating),
+        "<confidentialityCode code=\"R\" codeSystem=\"2.16.840.1.113883.5.25\"/>"));
+    assert_true(has(segment(arena, with_body(arena, body, NULL), &treating), "<confidentialityCode code=\"N\""));
+    /* What we put in speaks the encoding that the document says it has. */
+    struct sl_slice other = with_body(arena,
+        SECTION(PROBLEMS, "",
+            ENTRY("<value xsi:type=\"CD\" code=\"I10\" codeSystem="
+                  "\"2.16.840.1.113883.6.90\" displayName=\"caf&#233; &#8364;\"/>")),
+        NULL);
+    const char *at = memmem(other.ptr, other.len, "UTF-8", 5);
+    const struct sl_slice pieces[] = {{other.ptr, (size_t)(at - other.ptr)}, SL_LIT("ISO-8859-1"),
+        sl_slice_from(other, (size_t)(at - other.ptr) + 5)};
+    other = segment(arena, sl_arena_join(arena, pieces, 3), &treating);
+    assert_true(has(other, "<item>caf&#233; &#8364;</item>"));
+    check_again(arena, "ISO-8859-1", other, &treating);
     /* Hash and size of what can be segmented never go. */
     struct sl_slice out = run(arena, wrap(arena, with_body(arena, body, NULL)), &treating);
     assert_true(has(out, "\"data\""));
