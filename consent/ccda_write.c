@@ -467,7 +467,7 @@ static void encode_rest(const unsigned char *from, size_t len, char *to)
     to[3] = '=';
 }
 
-/* With quotes around it, as JSON has it. */
+/* Quotes stand before and behind it, as JSON has it. */
 static struct sl_slice encode(struct sl_slice bytes, struct sl_arena *arena)
 {
     char *text = sl_arena_raw(arena, bytes.len / 3 + 2, 4), *to = text;
@@ -486,8 +486,8 @@ static struct sl_slice encode(struct sl_slice bytes, struct sl_arena *arena)
         encode_rest(from, bytes.len % 3, to);
         to += 4;
     }
-    *to++ = '"';
-    return (struct sl_slice){text, (size_t)(to - text)};
+    *to = '"';
+    return (struct sl_slice){text + 1, (size_t)(to - text) - 1};
 }
 
 /* ---- Out ---- */
@@ -539,7 +539,8 @@ static enum sl_status edit_content(
 {
     SL_TRY(write_content(item, content, arena));
     if (content->replacement.len)
-        sl_edit_replace(edits, content->data, content->replacement);
+        sl_edit_replace(
+            edits, content->data, (struct sl_slice){content->replacement.ptr - 1, content->replacement.len + 2});
     return SL_OK;
 }
 

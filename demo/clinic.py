@@ -484,6 +484,51 @@ def sore_throat(p):
     yield out
 
 
+V3 = "2.16.840.1.113883"  # HL7's arc, under which C-CDA names templates and code systems
+
+
+def cda_entry(number, icd, name, author=""):
+    """A concern with its problem, and the row of the narrative that tells of it."""
+    return f"""<entry><act classCode="ACT" moodCode="EVN"><templateId root="{V3}.10.20.22.4.3" extension="2015-08-01"/>
+<id root="1.3.6.1.4.1.99999.1" extension="{number}"/><code code="CONC" codeSystem="{V3}.5.6"/><statusCode code="active"/>
+<entryRelationship typeCode="SUBJ"><observation classCode="OBS" moodCode="EVN"><id root="1.3.6.1.4.1.99999.2" extension="{number}"/>
+<code code="64572001" codeSystem="{V3}.6.96"/><text><reference value="#problem{number}"/></text><statusCode code="completed"/>
+<value xsi:type="CD" code="{icd}" codeSystem="{V3}.6.90" displayName="{name}"/>{author}</observation></entryRelationship></act></entry>"""
+
+
+def cda_section(template, loinc, title, text, entries=""):
+    return f"""<component><section><templateId root="{V3}.10.20.22.2.{template}"/><code code="{loinc}" codeSystem="{V3}.6.1"/>
+<title>{title}</title><text>{text}</text>{entries}</section></component>"""
+
+
+def cda(p, problems):
+    """A C-CDA: problems as (ICD-10-CM, name, NPI of the author's organization or None), and a note."""
+    made_by = [npi and f"""<author><time value="2026"/><assignedAuthor><id nullFlavor="NI"/><representedOrganization>
+<id root="{V3}.4.6" extension="{npi}"/></representedOrganization></assignedAuthor></author>""" or "" for _, _, npi in problems]
+    rows = "".join(f'<tr ID="problem{i}"><td>{name}</td></tr>' for i, (_, name, _) in enumerate(problems))
+    entries = "".join(cda_entry(i, icd, name, made_by[i]) for i, (icd, name, _) in enumerate(problems))
+    body = cda_section("5.1", "11450-4", "Problems", f"<table><thead><tr><th>Problem</th></tr></thead><tbody>{rows}</tbody></table>",
+                       entries) + cda_section("8", "51848-0", "Assessment", "Doing well.")
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><realmCode code="US"/>
+<typeId root="{V3}.1.3" extension="POCD_HD000040"/><templateId root="{V3}.10.20.22.1.2" extension="2015-08-01"/>
+<id root="1.3.6.1.4.1.99999.3" extension="{p.ident('summary')}"/><code code="34133-9" codeSystem="{V3}.6.1"/><title>Summary</title>
+<effectiveTime value="{p.at(12)[:10].replace('-', '')}"/><confidentialityCode code="N" codeSystem="{V3}.5.25"/>
+<recordTarget><patientRole><id root="1.3.6.1.4.1.99999.4" extension="{p.ident('mrn')}"/></patientRole></recordTarget>
+<author><time value="2026"/><assignedAuthor><id nullFlavor="NI"/></assignedAuthor></author>
+<custodian><assignedCustodian><representedCustodianOrganization><id root="1.3.6.1.4.1.99999.5" extension="{PRIMARY}"/>
+</representedCustodianOrganization></assignedCustodian></custodian>
+<component><structuredBody>{body}</structuredBody></component></ClinicalDocument>
+"""
+
+
+def summary(p):
+    """A C-CDA of what primary care knows, a program's diagnosis among it."""
+    problems = [("I10", "High blood pressure", None), ("F10.20", "Alcohol, told by the program", "1234567893")]
+    yield note(p, "pc-summary", "pc-visit", PRIMARY, 12, code(LOINC, "34133-9", "Summary of episode note"), cda(p, problems),
+               "application/hl7-cda+xml")
+
+
 def depression(p):
     yield encounter(p, "mh-visit", PRIMARY, 25, reason=DEPRESSION, diagnosis="mh-depression")
     yield condition(p, "mh-depression", "mh-visit", PRIMARY, 25, DEPRESSION)
@@ -659,7 +704,7 @@ STORIES = (
     ("chen", "Chen", "Li", "1990-06-21", "male", OTP, tpo_revoked),
     ("dalia", "Dalia", "Haim", "1988-01-30", "female", OTP, tpo_expired),
     ("elias", "Elias", "Berg", "1971-09-17", "male", OTP, to_the_hospital_only),
-    ("farah", "Farah", "Aziz", "1995-05-05", "female", (depression,), no_mental_health_to_the_exchange),
+    ("farah", "Farah", "Aziz", "1995-05-05", "female", (depression, summary), no_mental_health_to_the_exchange),
     ("gita", "Gita", "Rao", "1968-12-24", "female", (depression, ai_draft), no_consents),
     ("hugo", "Hugo", "Martins", "1982-07-08", "male", (hiv,), no_consents),
     ("ines", "Ines", "Costa", "1993-10-11", "female", (genetics, violence), no_consents),

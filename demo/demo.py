@@ -167,6 +167,8 @@ def asks():
               ids("bruno", "Condition", ORDINARY_CONDITIONS), never=["F11", "harbor", "otp-"])
     yield Ask("Farah opted out of sending mental health to the exchange; depression stays, diabetes goes.", "exchange",
               "Condition?patient=farah", ids("farah", "Condition", ORDINARY_CONDITIONS), never=["F33"])
+    yield Ask("Her summary is a C-CDA in which a program wrote one diagnosis; her physician has the rest of it.", "physician",
+              "DocumentReference?patient=farah", ids("farah", "DocumentReference", ["pc-note", "pc-summary"]), never=["harbor"])
     yield Ask("The front desk sees appointments, but not those of the program.", "front-desk", "Appointment?patient=bruno",
               ids("bruno", "Appointment", ["pc-appointment"]), never=["harbor", "otp-"])
     yield Ask("The front desk has no business with diagnoses.", "front-desk", "Condition?patient=bruno")

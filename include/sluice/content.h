@@ -35,7 +35,7 @@ struct sl_content {
     struct sl_slice type;  /* contentType, as written; may be empty */
     struct sl_slice bytes; /* decoded; empty where there is no data or it is no base64 */
     struct sl_slice text;  /* them as UTF-8 without a byte order mark, if the kind is one of text; else empty */
-    /* Set by segmentation: base64 in quotes that goes out in the place of `data`, which goes as it is if this is empty.
+    /* Set by segmentation: base64 that goes out in the place of `data`, which goes as it is if this is empty.
      * Hash and size of content that can be segmented never go (segment.c). */
     struct sl_slice replacement;
     struct sl_slice written; /* and what it decodes to; ptr NULL: not written yet */
