@@ -172,6 +172,15 @@ static size_t add_hits(
     return count;
 }
 
+/* The code as kept: nearly always as written, and then nothing is copied. Length 0: in no list. */
+static inline struct sl_slice normal_form(enum form form, struct sl_slice code, char buffer[CODE_LENGTH])
+{
+    if (form == FORM_ICD || form == FORM_LOINC || form == FORM_PADDED)
+        return (struct sl_slice){buffer, sl_terminology_normal_code(form, code, buffer)};
+    code = trim(code);
+    return code.len < CODE_LENGTH ? code : (struct sl_slice){NULL, 0};
+}
+
 /* Adds to `count` hits what a system's lists say. Exact rows first: what a list says of a code goes before what a
  * prefix says of its neighbourhood. */
 static size_t find_here(const struct sl_terminology *t, sl_system system, struct sl_slice code,
@@ -181,7 +190,7 @@ static size_t find_here(const struct sl_terminology *t, sl_system system, struct
     const struct system *s = &t->systems[system];
     if (!s->has_codes)
         return count;
-    struct sl_slice normal = {buffer, sl_terminology_normal_code(s->form, code, buffer)};
+    struct sl_slice normal = normal_form(s->form, code, buffer);
     if (normal.len == 0)
         return count;
     count = add_hits(t, t->slots[sl_terminology_slot(t, system, ROW_EXACT, normal)], hits, count, max);
@@ -189,8 +198,8 @@ static size_t find_here(const struct sl_terminology *t, sl_system system, struct
         size_t len = (size_t)__builtin_ctz(lengths);
         if (len > normal.len)
             break;
-        count = add_hits(
-            t, t->slots[sl_terminology_slot(t, system, ROW_PREFIX, (struct sl_slice){buffer, len})], hits, count, max);
+        count = add_hits(t, t->slots[sl_terminology_slot(t, system, ROW_PREFIX, (struct sl_slice){normal.ptr, len})],
+            hits, count, max);
     }
     return count;
 }
@@ -269,8 +278,7 @@ static size_t other_systems(
 static bool may_be_another(const struct sl_terminology *t, sl_system system, struct sl_slice code)
 {
     return system == SL_SYSTEM_NONE || t->systems[system].claims ||
-           (system > SL_SYSTEM_UNKNOWN && t->systems[system].form != FORM_ANY &&
-               !sl_terminology_knows(t, system, code));
+           (system > SL_SYSTEM_UNKNOWN && !sl_terminology_fits(t->systems[system].form, code, false));
 }
 
 /* Adds what the systems say whose form the code has; the first that says anything is enough. */
@@ -306,24 +314,20 @@ size_t sl_terminology_find(
     return sl_terminology_find_in(t, sl_terminology_system(t, system), code, hits, max);
 }
 
-/* The product of two elements of the dihedral group of order ten, 0 to 4 the turns and 5 to 9 the reflections. */
-static unsigned times(unsigned a, unsigned b)
-{
-    unsigned turn = (a < 5 ? a + b : a + 10 - b) % 5;
-    return (a < 5) == (b < 5) ? turn : 5 + turn;
-}
-
-/* SNOMED CT: 6 to 18 digits, the last of them a check digit after Verhoeff. */
+/* SNOMED CT: 6 to 18 digits, the last of them a check digit after Verhoeff: the product of what the digits count for,
+ * by their place from the right, in the dihedral group of order ten. */
 static bool is_sctid(struct sl_slice code)
 {
-    static const char turned[8][11] = {"0123456789", "1576283094", "5803796142", "8916043527", "9453126870",
-        "4286573901", "2793806415", "7046913258"}; /* what each digit counts for, by its place from the right */
-    unsigned check = 0;
+    static const char product[10][11] = {"0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
+        "5987604321", "6598710432", "7659821043", "8765932104", "9876543210"};
+    static const char counts[8][11] = {
+        "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258"};
+    char check = '0';
     if (code.len < 6 || code.len > 18 || code.ptr[0] == '0' || !is_digits(code))
         return false;
     for (size_t i = code.len, place = 0; i-- > 0; place++)
-        check = times(check, (unsigned)(turned[place % 8][code.ptr[i] - '0'] - '0'));
-    return check == 0;
+        check = product[check - '0'][counts[place % 8][code.ptr[i] - '0'] - '0'];
+    return check == '0';
 }
 
 /* Letters and digits, with dots and spaces between: nothing longer than the codes there are. */
