@@ -776,7 +776,7 @@ static void follow_defining(struct resolving *re, struct labelled *from, const s
     const struct absent *absent = r->type ? sl_labeller_is_absent(re->labeller, r->type, id_of(r)) : NULL;
     if (r->type && (!absent || !absent->asked))
         return; /* unlabelled already: see judge_lacked */
-    if (r->link) {
+    if (r->content) {
         add_unread(re, from, r);
         return;
     }
@@ -1137,7 +1137,7 @@ static void lend_standing(
  * is a program; and whoever is not known by a record may be known by what the reference says besides. */
 static void add_mention(struct resolving *re, struct labelled *item, const struct sl_reference *r)
 {
-    if (r->link) {
+    if (r->content) {
         add_linked(re, item, r);
         return;
     }

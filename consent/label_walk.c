@@ -466,7 +466,7 @@ static void add_patient(
         w->unnamed_patient = true;
 }
 
-static const struct sl_reference *note_reference(
+static struct sl_reference *note_reference(
     struct walk *w, const struct place *place, uint32_t i, struct sl_slice written)
 {
     const struct sl_r4_element *e = place->element;
@@ -492,6 +492,12 @@ static const struct sl_reference *note_reference(
     return r;
 }
 
+/* A url is a URI to be followed (datatypes.html); what a sequence's repository has for one, R4 types as a URI. */
+static bool is_locator(const struct sl_r4_element *e)
+{
+    return e->node == SL_R4_url || (e->parent == SL_R4_MolecularSequence_repository && e->name == SL_NAME_url);
+}
+
 /* A URI that names a record, by its URL or as "#id", is a reference by another name. */
 static void add_uri(struct walk *w, const struct place *place, uint32_t i)
 {
@@ -499,7 +505,9 @@ static void add_uri(struct walk *w, const struct place *place, uint32_t i)
     const char *version = uri.len && place->element->node == SL_R4_canonical ? memchr(uri.ptr, '|', uri.len) : NULL;
     if (version)
         uri.len = (size_t)(version - uri.ptr);
-    (void)note_reference(w, place, i, uri);
+    struct sl_reference *r = note_reference(w, place, i, uri);
+    if (r && is_locator(place->element) && !(sl_r4_facts(w->item->item.type) & SL_R4_DIRECTORY))
+        r->link = true;
 }
 
 /* What a reference to a person shows is a name: that of a medicine or a street word is a coincidence. */
@@ -546,6 +554,7 @@ static void add_link(struct walk *w, uint32_t url, uint32_t cut)
             .type = target.type,
             .target = target.text,
             .link = true,
+            .content = true,
             .kind = cut == w->item->item.span ? SL_REF_DEFINING : SL_REF_MENTION};
 }
 

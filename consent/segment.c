@@ -118,7 +118,7 @@ static enum sl_status cut_stray_links(struct segmenter *s, struct sl_item *item)
     for (uint32_t i = 0; i < item->reference_count && is_released(item); i++) {
         const struct sl_reference *r = &item->references[i];
         if (r->link && !r->type && !r->item)
-            SL_TRY(cut_all(s, item, &r->span, 1, "link-elsewhere"));
+            SL_TRY(cut_all(s, item, r->content ? &r->span : &r->element, 1, "link-elsewhere"));
     }
     return SL_OK;
 }

@@ -112,8 +112,8 @@ struct sl_reference {
     bool pays;              /* names the Coverage that a claim is for, or one of an account */
     enum sl_note_link note; /* of a mention */
     bool patient;           /* where the target is a Patient, it is whom the item is about */
-    bool link;       /* a url, as Attachment.url: span is the string, and what the element holds is in the target. One
-                        that names no record is cut, always */
+    bool link;       /* a url that a client is to follow: span is the string. One that names no record is cut, always */
+    bool content;    /* Attachment.url: what the element holds is in the target */
     sl_r4_node type; /* the target's type where target is "Type/id"; else 0 */
     struct sl_slice
         target; /* "Type/id", "#id", a URL or URN; empty: names no record (identifier, display, conditional) */

@@ -1092,7 +1092,7 @@ static void links(void **state)
         if (strcmp(letters(&item->classes), cases[i].classes) != 0 || strcmp(parts_of(&w, item), cases[i].parts) != 0)
             fail_msg("%s: %s with %s", cases[i].what, letters(&item->classes), parts_of(&w, item));
         for (uint32_t r = 0; r < item->reference_count; r++)
-            assert_true(item->references[r].link && item->references[r].span);
+            assert_true(item->references[r].link && item->references[r].content);
         world_free(&w);
     }
 }
