@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CapabilityStatement: see metadata.h. The same bytes for everyone and always. Types readable by route alone have
- * no interaction of their own, and say so by having none.
+ * The CapabilityStatement: see metadata.h. The same bytes for everyone and always. Types that are reached by route
+ * alone can be read, and not searched.
  */
 #include "metadata.h"
 
@@ -36,11 +36,13 @@ static void add_params(struct sl_buffer *out, sl_r4_node type)
 static void add_resource(struct sl_buffer *out, sl_r4_node type, bool first)
 {
     struct sl_slice name = sl_r4_node_name(type);
+    bool searched = !(sl_r4_facts(type) & SL_R4_BY_ROUTE);
     sl_buffer_printf(out,
-        "%s{\"type\":\"%.*s\",\"interaction\":[{\"code\":\"read\"},{\"code\":\"search-type\"}],"
+        "%s{\"type\":\"%.*s\",\"interaction\":[{\"code\":\"read\"}%s],"
         "\"versioning\":\"no-version\",\"readHistory\":false,\"updateCreate\":false",
-        first ? "" : ",", SL_FMT(name));
-    add_params(out, type);
+        first ? "" : ",", SL_FMT(name), searched ? ",{\"code\":\"search-type\"}" : "");
+    if (searched)
+        add_params(out, type);
     if (type == SL_R4_Patient)
         sl_buffer_printf(out, ",\"operation\":[{\"name\":\"everything\","
                               "\"definition\":\"http://hl7.org/fhir/OperationDefinition/Patient-everything\"}]");
@@ -72,7 +74,7 @@ enum sl_status sl_metadata_write(const struct sl_config *config, struct sl_buffe
     bool first = true;
     add_head(out, config);
     for (sl_r4_node type = 1; type < SL_R4_NODES; type++) {
-        if (!sl_r4_is_resource(type) || (sl_r4_facts(type) & SL_R4_BY_ROUTE) || !sl_r4_params(type, &(size_t){0}))
+        if (!sl_r4_is_resource(type) || !sl_r4_params(type, &(size_t){0}))
             continue;
         add_resource(out, type, first);
         first = false;
