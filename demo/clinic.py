@@ -354,6 +354,11 @@ def opioid_treatment(p):
            "encounter": ref("Encounter", p.ident("otp-intake")), "recordedDate": p.day(30),
            "reaction": [{"manifestation": [concept("Anaphylaxis", (SNOMED, "39579001", "Anaphylaxis"))]}]}
     yield note(p, "otp-note", "otp-intake", HARBOR, 30, PROGRESS, "Stable on 60 mg. Attends group weekly.")
+    letter = note(p, "otp-letter", "otp-intake", HARBOR, 36, code(LOINC, "51851-4", "Administrative note"), "")
+    letter["content"] = [{"attachment": {"contentType": "text/plain", "url": f"Binary/{p.ident('otp-letter-text')}"}}]
+    yield {"resourceType": "Binary", "id": p.ident("otp-letter-text"), "contentType": "text/plain",
+           "data": base64.b64encode(b"Attends daily since the day named above.").decode()}
+    yield letter
     yield note(p, "otp-counseling", "otp-intake", HARBOR, 37,
                code("urn:sluice:note-folder", "sud-counseling", "Counseling notes, kept apart"),
                "Talked through the relapse in spring and what led to it.")
@@ -584,6 +589,19 @@ def ai_draft(p):
     """A visit note written by a model that nobody has signed."""
     yield note(p, "draft", "pc-visit", PRIMARY, 10, PROGRESS, "Draft: patient reports good control of diabetes.",
                docStatus="preliminary", meta={"security": [{"system": HL7 + "v3-ObservationValue", "code": "AIAST"}]})
+    yield note(p, "said", "pc-visit", PRIMARY, 11, PROGRESS, "Advice on diet, as a model has it.", docStatus="preliminary")
+    yield note(p, "checked", "pc-visit", PRIMARY, 11, PROGRESS, "Advice on exercise, read and approved.", docStatus="preliminary")
+    yield statement(p, "said-by", 11, ["said", "checked"], ("author", {"type": "Device", "display": "A model that writes notes"}),
+                    reason=[hl7("v3-ObservationValue", "AIAST")])
+    yield statement(p, "checked-by", 12, ["checked"], ("verifier", ref("Practitioner", PLACES[PRIMARY][2])))
+
+
+def statement(p, event, offset, notes, agent, **more):
+    """A Provenance: who had which part in these notes."""
+    kind, who = agent
+    return {"resourceType": "Provenance", "id": p.ident(event), "target": [ref("DocumentReference", p.ident(n)) for n in notes],
+            "recorded": p.at(offset, "12:00:00"), **more,
+            "agent": [{"type": hl7("provenance-participant-type", kind), "who": who}]}
 
 
 def hiv(p):

@@ -182,11 +182,15 @@ def asks():
     yield Ask("Amara gave it, for payment too.", "payer", "Claim?patient=amara",
               ids("amara", "Claim", ["pc-claim", "otp-claim"]), notice=True)
     yield Ask("Bruno himself sees everything but the counseling notes that are kept apart.", "patient",
-              "DocumentReference?patient=bruno", ids("bruno", "DocumentReference", ["pc-note", "otp-note", "er-note", "er-scan"]))
+              "DocumentReference?patient=bruno", ids("bruno", "DocumentReference", ["pc-note", "otp-note", "otp-letter", "er-note", "er-scan"]))
+    yield Ask("The program's letter is a file behind a link. It goes where the letter goes: to Amara's physician, on her consent,",
+              "physician", "Binary/amara-otp-letter-text?_format=json", {"Binary/amara-otp-letter-text"}, notice=True)
+    yield Ask("and not to Bruno's, who cannot tell it from a file that never was.", "physician",
+              "Binary/bruno-otp-letter-text?_format=json", status=404)
     yield Ask("The AI agent gets the ordinary coded record: nothing of the program, no words, no drafts.", "agent",
               "Condition", ids("bruno", "Condition", ORDINARY_CONDITIONS), form="patient=bruno", never=["F11", "harbor", "otp-"])
-    yield Ask("Gita's unsigned AI draft and her psychotherapy note are not for her physician's list of documents.", "physician",
-              "DocumentReference?patient=gita", ids("gita", "DocumentReference", ["pc-note"]))
+    yield Ask("Gita's AI drafts and her psychotherapy note are not for her physician's list of documents; what he has checked is.",
+              "physician", "DocumentReference?patient=gita", ids("gita", "DocumentReference", ["pc-note", "checked"]))
     yield Ask("Nora paid for a visit herself and asked to keep it from her plan: the officer entered the visit, and its claim is gone "
               "with it.", "payer", "Claim?patient=nora", ids("nora", "Claim", ["pc-claim"]), never=["paid", "L30", "HIPAASelfPay"])
     yield Ask("So is its diagnosis.", "payer", "Condition?patient=nora", ids("nora", "Condition", ORDINARY_CONDITIONS), never=["paid"])
