@@ -653,6 +653,36 @@ def loose_ends(p):
            "recorded": p.at(15, "12:00:00"), "agent": [{"who": ref("Organization", PRIMARY)}]}
 
 
+def small_print(p):
+    """What is rare in a record and stands in every large one: words that deny or tell of the family, finer codes, codes of one
+    system in the column of another, a scan nobody can trace, a report about the record, an extension that changes its meaning."""
+    yield encounter(p, "small-visit", PRIMARY, 70)
+    yield note(p, "small-denies", "small-visit", PRIMARY, 70, PROGRESS, "Denies alcohol use. No history of depression.")
+    yield note(p, "small-family", "small-visit", PRIMARY, 70, PROGRESS, "Father had schizophrenia. Swims twice a week.")
+    for event, what in (("memory", (ICD10, "F03.90", "Unspecified dementia")), ("autism", (ICD10, "F84.0", "Autistic disorder")),
+                        ("assault", (ICD10, "Y04.0XXA", "Assault by unarmed fight, initial encounter")),
+                        ("gender", (ICD10, "F64.0", "Transsexualism")), ("pregnancy", (ICD10, "Z33.1", "Pregnant state, incidental")),
+                        ("oid", ("urn:oid:2.16.840.1.113883.6.90", "F10.20", "Alcohol dependence, uncomplicated")),
+                        ("column", (ICD10, "H0020", "Opioid treatment, daily service"))):
+        yield condition(p, f"small-{event}", "small-visit", PRIMARY, 70, concept(what[2], what))
+    yield prescription(p, "small-sertraline", "small-visit", PRIMARY, 70, concept("Sertraline", (RXNORM, "36437", "sertraline")))
+    yield {"resourceType": "Procedure", "id": p.ident("small-implant"), "status": "completed", "subject": p.me(),
+           "code": code("http://www.ama-assn.org/go/cpt", "11982"), "encounter": ref("Encounter", p.ident("small-visit")),
+           "performedDateTime": p.at(70)}
+    yield {"resourceType": "DocumentReference", "id": p.ident("small-scan"), "status": "current", "type": PROGRESS, "subject": p.me(),
+           "date": p.at(70), "content": [{"attachment": {"contentType": "application/pdf",
+                                                         "data": base64.b64encode(b"%PDF-1.4 of a fax").decode()}}]}
+    yield {"resourceType": "AuditEvent", "id": p.ident("small-audit"), "type": hl7("audit-event-type", "rest"),
+           "recorded": p.at(70), "agent": [{"who": ref("Practitioner", PLACES[PRIMARY][2]), "requestor": True}],
+           "source": {"observer": ref("Organization", PRIMARY)}, "entity": [{"what": p.me()}]}
+    yield {"resourceType": "Questionnaire", "id": p.ident("small-form"), "status": "active", "title": "Intake form",
+           "item": [{"linkId": "1", "text": "What brings you here?", "type": "string"}]}
+    yield {"resourceType": "Observation", "id": p.ident("small-modified"), "status": "final", "subject": p.me(),
+           "modifierExtension": [{"url": "urn:vendor:not-this-patient", "valueBoolean": True}],
+           "code": code(LOINC, "8867-4", "Heart rate"), "effectiveDateTime": p.at(70), "performer": [ref("Organization", PRIMARY)],
+           "valueQuantity": {"value": 66, "unit": "/min", "system": UCUM, "code": "/min"}}
+
+
 # ---- Consents ----
 
 def consent(p, event, *, purposes, status="active", permit=True, actors=(), label=None, until=None, kind="42CFRPart2CD"):
@@ -727,7 +757,7 @@ STORIES = (
     ("hugo", "Hugo", "Martins", "1982-07-08", "male", (hiv,), no_consents),
     ("ines", "Ines", "Costa", "1993-10-11", "female", (genetics, violence), no_consents),
     ("jonas", "Jonas", "Weber", "2009-02-14", "male", (low_mood, detox_stay, unit_for_some_days), no_consents),
-    ("kei", "Kei", "Tanaka", "1975-04-19", "other", (sore_throat,), no_consents),
+    ("kei", "Kei", "Tanaka", "1975-04-19", "other", (sore_throat, small_print), no_consents),
     ("lena", "Lena", "Novak", "1986-08-28", "female", (alcohol_in_primary_care, loose_ends, received, ai_draft), no_consents),
     ("mateo", "Mateo", "Silva", "1991-12-05", "male", (buprenorphine_treatment,), tpo_and_counseling_notes),
     ("nora", "Nora", "Lind", "1980-02-02", "female", (paid_visit, problem_list, therapy), no_consents),
