@@ -95,8 +95,8 @@ bool sl_content_decode(struct sl_slice base64, struct sl_arena *arena, struct sl
     unsigned char *out = sl_arena_raw(arena, base64.len / 4 * 3 + 4, 1);
     if (!out)
         return false;
-    struct decoding d = {.p = (const unsigned char *)base64.ptr, .end = (const unsigned char *)base64.ptr + base64.len};
-    d.out = out;
+    const unsigned char *begin = (const unsigned char *)base64.ptr;
+    struct decoding d = {.p = begin, .end = base64.len ? begin + base64.len : begin, .out = out};
     while (d.p < d.end) {
         decode_run(&d);
         if (!decode_group(&d))
@@ -296,7 +296,7 @@ static unsigned utf8_length(const unsigned char *p, size_t left)
 
 static bool is_utf8(struct sl_slice text)
 {
-    const unsigned char *p = (const unsigned char *)text.ptr, *end = p + text.len;
+    const unsigned char *p = (const unsigned char *)text.ptr, *end = text.len ? p + text.len : p;
     while (p < end) {
         uint64_t eight;
         if (end - p >= 8 && (memcpy(&eight, p, 8), !(eight & 0x8080808080808080u))) {

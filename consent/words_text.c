@@ -695,8 +695,8 @@ static void gather_rtf(struct pass *pass)
 
 static struct pass begin(struct sl_words_text *to, struct sl_slice text)
 {
-    struct pass pass = {
-        .to = to, .p = (const unsigned char *)text.ptr, .end = (const unsigned char *)text.ptr + text.len};
+    const unsigned char *p = (const unsigned char *)text.ptr;
+    struct pass pass = {.to = to, .p = p, .end = text.len ? p + text.len : p};
     if (reserve(to, text.len + text.len / 8 + 64))
         put_line(to);
     else

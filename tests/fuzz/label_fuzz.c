@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "../unit/earning_fixture.h"
+#include "../unit/lexicon_fixture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,8 +17,16 @@ static struct earning_fixture shared;
 static void prepare(void)
 {
     static bool ready;
-    if (!ready && !earning_setup(&shared))
+    struct sl_arena *arena = ready ? NULL : sl_arena_new((size_t)64 << 20);
+    if (!ready && (!arena || !earning_setup(&shared)))
         abort();
+    for (unsigned i = 0; i < SL_MENTIONS && !ready; i++)
+        sl_classes_add(&shared.earning.by_mention[i], WORDS);
+    if (!ready)
+        shared.earning.words = lexicon_load(arena);
+    if (!shared.earning.words)
+        abort();
+    sl_arena_free(arena);
     ready = true;
 }
 

@@ -5,7 +5,6 @@
  * substance use, M mental health, H HIV, R sexual and reproductive health, V violence, G genetic, C sickle cell, d
  * denied, f family.
  */
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,8 +15,7 @@
 
 #include <cmocka.h>
 
-#include "sluice/yaml.h"
-#include "words.h"
+#include "lexicon_fixture.h"
 #include "words_text.h"
 
 static struct sl_arena *arena;
@@ -521,24 +519,10 @@ static void loading(void **state)
 
 static int load(void **state)
 {
-    static struct sl_policy_file files[32];
-    size_t count = 0;
     (void)state;
     arena = sl_arena_new((size_t)64 << 20);
-    struct sl_issues issues = {.arena = arena};
-    DIR *folder = opendir(SLUICE_SOURCE "/consent/lexicon");
-    if (!arena || !folder)
-        return 1;
-    for (struct dirent *entry; (entry = readdir(folder)) && count < 32;) {
-        if (!strstr(entry->d_name, ".csv"))
-            continue;
-        struct sl_slice path = sl_arena_printf(arena, SLUICE_SOURCE "/consent/lexicon/%s", entry->d_name);
-        files[count].path = sl_arena_printf(arena, "lexicon/%s", entry->d_name);
-        if (sl_file_read(arena, path.ptr, (size_t)1 << 24, &files[count++].text) != SL_OK)
-            return 1;
-    }
-    closedir(folder);
-    return sl_words_load(files, count, &issues, &shipped) != SL_OK || !shipped;
+    shipped = arena ? lexicon_load(arena) : NULL;
+    return shipped == NULL;
 }
 
 static int unload(void **state)
