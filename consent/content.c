@@ -294,65 +294,57 @@ static unsigned utf8_length(const unsigned char *p, size_t left)
     return overlong || beyond ? 0 : n;
 }
 
-static bool is_utf8(struct sl_slice text)
+/* What a look over all bytes tells: whether they are UTF-8, and whether they are text by their control characters. A
+ * NUL is none, an escape may begin another character set, and a file with many others is something else. */
+struct looks {
+    bool utf8, legible;
+};
+
+/* Eight bytes of plain ASCII? */
+static inline bool is_plain(const unsigned char *p)
+{
+    const uint64_t high = 0x8080808080808080u, space = 0x2020202020202020u;
+    uint64_t eight;
+    memcpy(&eight, p, sizeof eight);
+    return !((eight | (eight - space)) & high);
+}
+
+static struct looks look_at(struct sl_slice text)
 {
     const unsigned char *p = (const unsigned char *)text.ptr, *end = text.len ? p + text.len : p;
+    struct looks looks = {.utf8 = true, .legible = true};
+    size_t odd = 0;
     while (p < end) {
-        uint64_t eight;
-        if (end - p >= 8 && (memcpy(&eight, p, 8), !(eight & 0x8080808080808080u))) {
+        if (end - p >= 8 && is_plain(p)) {
             p += 8;
             continue;
         }
-        unsigned n = utf8_length(p, (size_t)(end - p));
-        if (!n)
-            return false;
-        p += n;
+        unsigned n = *p < 0x80 ? 1 : utf8_length(p, (size_t)(end - p));
+        looks.utf8 &= n > 0;
+        looks.legible &= *p != 0 && *p != 0x1b;
+        odd += *p < 0x20 && (unsigned char)(*p - '\t') > '\r' - '\t';
+        p += n ? n : 1;
     }
-    return true;
-}
-
-/* Is it text, by its characters? A NUL is none, an escape may begin another character set, and a file with many other
- * control characters is something else. */
-static bool is_legible(struct sl_slice text)
-{
-    size_t odd = 0, i = 0;
-    bool stop = false;
-    /* Blocks of fixed size, which the compiler makes vectors of. */
-    for (; i + 64 <= text.len; i += 64) {
-        uint8_t odd_here = 0, stop_here = 0;
-        for (size_t k = 0; k < 64; k++) {
-            uint8_t c = (uint8_t)text.ptr[i + k];
-            odd_here = (uint8_t)(odd_here + ((c < 0x20) & ((uint8_t)(c - '\t') > '\r' - '\t')));
-            stop_here |= (uint8_t)((c == 0) | (c == 0x1b));
-        }
-        odd += odd_here;
-        stop |= stop_here;
-    }
-    for (; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        odd += c < 0x20 && (unsigned char)(c - '\t') > '\r' - '\t';
-        stop |= c == 0 || c == 0x1b;
-    }
-    return !stop && odd <= text.len / 64;
+    looks.legible &= odd <= text.len / 64;
+    return looks;
 }
 
 /* Said to be text: what is no UTF-8 is then in some set with one byte a character. */
 static bool to_utf8(
     struct sl_slice bytes, enum charset charset, bool said, struct sl_arena *arena, struct sl_slice *text)
 {
+    struct looks looks;
     switch (charset) {
     case CHARSET_UTF16LE:
     case CHARSET_UTF16BE:
-        return from_utf16(bytes, charset == CHARSET_UTF16BE, arena, text) && is_legible(*text);
+        return from_utf16(bytes, charset == CHARSET_UTF16BE, arena, text) && look_at(*text).legible;
     case CHARSET_BYTE:
-        *text = bytes;
-        return is_legible(bytes) && from_bytes(bytes, arena, text);
+        return look_at(bytes).legible && from_bytes(bytes, arena, text);
     case CHARSET_UTF8:
     case CHARSET_UNSAID:
+        looks = look_at(bytes);
         *text = bytes;
-        if (!is_legible(bytes))
-            return false;
-        return is_utf8(bytes) || (said && from_bytes(bytes, arena, text));
+        return looks.legible && (looks.utf8 || (said && from_bytes(bytes, arena, text)));
     case CHARSET_STRANGE:
         break;
     }

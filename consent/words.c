@@ -51,6 +51,7 @@ struct sl_words {
     size_t count, capacity;
     hs_database_t *database;
     hs_scratch_t *prototype;
+    struct sl_phrases *phrases;
     bool failed;                               /* no memory while loading */
     bool open;                                 /* some term may begin within a word: nothing can be told by words */
     uint64_t filter[(1u << FILTER_BITS) / 64]; /* words that are a term, and pairs of words that one begins with */
@@ -284,7 +285,7 @@ bool sl_words_search(
     struct memory *memory = memory_take(pool);
     if (!memory)
         return false;
-    struct search search = {.words = words, .memory = memory, .out = out};
+    struct search search = {.words = words, .memory = memory, .out = out, .reader = {.phrases = words->phrases}};
     memory->hit_count = 0;
     bool good = sl_words_gather(&memory->text, kind, text);
     hs_error_t found = HS_SUCCESS;
@@ -548,6 +549,8 @@ enum sl_status sl_words_load(
     if (!words)
         return status;
     words->arena = sl_arena_new((size_t)64 << 20);
+    words->phrases = sl_phrases_new();
+    words->failed = !words->phrases;
     for (size_t i = 0; words->arena && i < count; i++)
         if (is_lexicon(files[i].path))
             read_file(words, &files[i], issues);
@@ -570,6 +573,7 @@ void sl_words_free(struct sl_words *words)
         memory_free(words->pool[i]);
     hs_free_scratch(words->prototype);
     hs_free_database(words->database);
+    sl_phrases_free(words->phrases);
     sl_arena_free(words->arena);
     free(words->terms);
     free(words);

@@ -1,21 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See words_scope.h. Looks at no more than some two hundred characters around a word. */
+/* See words_scope.h. Looks at no more than some two hundred characters about a word. */
 #include "words_scope.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#define BEFORE 200u
-#define BEHIND 72u
+#define BEFORE 144u
+#define BEHIND 64u
 #define WORDS 140u    /* no window holds more */
 #define SECTION 2000u /* a section about the family is no longer than this */
 #define HEADING 48u
+
+/* ---- Phrases ---- */
+
+enum list {
+    DENIALS,        /* of what follows */
+    NO_DENIALS,     /* what reads like a denial and is none: the thing is there, or was */
+    RESULTS,        /* denials that are what a test found */
+    CONTRASTS,      /* these end what a denial reaches */
+    RESTARTS,       /* and these, where a comma stands between */
+    FILLERS,        /* what may stand between a word and its denial: "alcohol use: none" */
+    REFUSALS,       /* denials of what stands in front */
+    WEAK_REFUSALS,  /* only behind a sign: "Alcohol: no" */
+    FOUND_NOTHING,  /* refusals that are what a test found */
+    NO_REFUSALS,    /* what reads like a refusal and is none */
+    RELATIVES,      /* of the patient */
+    HOUSEHOLD,      /* others whose illness is not the patient's */
+    HISTORIES,      /* of the family */
+    OF_THE_PATIENT, /* what follows is the patient's again */
+    BESIDE,         /* "lives with mother", "abused by father": the sentence is about somebody else */
+    OF_THEM         /* what may stand in front of a relative */
+};
+
+#define IN(list) (1u << (list))
+#define FIRST_WORDS 1024u /* a power of two, well above the number of phrases */
+
+static const struct phrase {
+    const char *text;
+    uint32_t lists;
+} phrases[] = {
+#define PHRASE(text, lists) {text, lists},
+#include "words_phrases.def"
+#undef PHRASE
+};
+#define PHRASES (sizeof phrases / sizeof *phrases)
+
+/* By first word: the place in `phrases` of the first that begins with it, counted from 1; those that follow stand
+ * behind it, since they stand in the order of their bytes. */
+struct sl_phrases {
+    uint16_t first[FIRST_WORDS];
+};
+
+static size_t first_length(const char *text)
+{
+    return strcspn(text, " ");
+}
+
+static uint32_t place_of(const char *word, size_t len)
+{
+    uint32_t hash = (uint32_t)len;
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)word[i]) * 0x01000193u;
+    return (hash ^ hash >> 15) & (FIRST_WORDS - 1);
+}
+
+static bool begins(const char *phrase, const char *word, size_t len)
+{
+    return strncmp(phrase, word, len) == 0 && (phrase[len] == ' ' || phrase[len] == '\0');
+}
+
+struct sl_phrases *sl_phrases_new(void)
+{
+    struct sl_phrases *index = calloc(1, sizeof *index);
+    for (size_t i = 0; index && i < PHRASES; i++) {
+        size_t len = first_length(phrases[i].text);
+        uint32_t at = place_of(phrases[i].text, len);
+        if (i && begins(phrases[i - 1].text, phrases[i].text, len))
+            continue;
+        while (index->first[at])
+            at = (at + 1) & (FIRST_WORDS - 1);
+        index->first[at] = (uint16_t)(i + 1);
+    }
+    return index;
+}
+
+void sl_phrases_free(struct sl_phrases *index)
+{
+    free(index);
+}
+
+/* The first phrase that begins with the word; PHRASES: none. */
+static size_t find_first(const struct sl_phrases *index, const char *word, size_t len)
+{
+    for (uint32_t at = place_of(word, len); index->first[at]; at = (at + 1) & (FIRST_WORDS - 1))
+        if (begins(phrases[index->first[at] - 1].text, word, len))
+            return index->first[at] - 1u;
+    return PHRASES;
+}
 
 /* ---- A window of lower-case words ---- */
 
 struct word {
     const char *ptr;
-    uint8_t len;
-    char after; /* the sign behind it that parts sentences or clauses: , : | ? ( = or '\0' */
+    uint32_t lists;      /* those with a phrase that begins here */
+    uint8_t len, denial; /* denial: how many words the longest one of DENIALS takes */
+    char after;          /* the sign behind it that parts sentences or clauses: , : | ? ( = or '\0' */
 };
 
 struct window {
@@ -29,8 +118,43 @@ static bool is_part(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '\'' || c == '+';
 }
 
+static bool word_is(const struct word *word, const char *text, size_t len)
+{
+    return word->len == len && memcmp(word->ptr, text, len) == 0;
+}
+
+/* How many words the phrase takes at word i; 0: it does not stand there. */
+static unsigned phrase_at(const struct window *w, unsigned i, const char *phrase)
+{
+    unsigned taken = 0;
+    while (*phrase) {
+        size_t len = first_length(phrase);
+        if (i + taken >= w->count || !word_is(&w->words[i + taken], phrase, len))
+            return 0;
+        taken++;
+        phrase += len + (phrase[len] == ' ');
+    }
+    return taken;
+}
+
+static void find_phrases(struct window *w, const struct sl_phrases *index)
+{
+    for (unsigned i = 0; i < w->count; i++) {
+        struct word *word = &w->words[i];
+        size_t p = find_first(index, word->ptr, word->len);
+        for (; p < PHRASES && begins(phrases[p].text, word->ptr, word->len); p++) {
+            unsigned taken = phrase_at(w, i, phrases[p].text);
+            if (!taken)
+                continue;
+            word->lists |= phrases[p].lists;
+            if (phrases[p].lists & IN(DENIALS) && taken > word->denial)
+                word->denial = (uint8_t)taken;
+        }
+    }
+}
+
 /* Gives how many words begin in front of `mark`. */
-static unsigned read_window(struct window *w, const char *text, size_t mark, size_t len)
+static unsigned read_window(struct window *w, const struct sl_phrases *index, const char *text, size_t mark, size_t len)
 {
     unsigned before = 0;
     w->count = 0;
@@ -51,72 +175,24 @@ static unsigned read_window(struct window *w, const char *text, size_t mark, siz
         before += begin < mark;
         w->words[w->count++] = (struct word){.ptr = w->text + begin, .len = (uint8_t)(n > 255 ? 255 : n)};
     }
+    find_phrases(w, index);
     return before;
 }
 
-static bool word_is(const struct word *word, const char *text, size_t len)
+static bool any_at(const struct window *w, unsigned i, enum list list)
 {
-    return word->len == len && memcmp(word->ptr, text, len) == 0;
+    return i < w->count && w->words[i].lists >> list & 1;
 }
 
-/* Does the phrase, of one word or more, stand at word i? How many words it takes; 0: no. */
-static unsigned phrase_at(const struct window *w, unsigned i, const char *phrase)
+static bool any_among(const struct window *w, unsigned from, unsigned to, enum list list)
 {
-    unsigned taken = 0;
-    while (*phrase) {
-        size_t len = strcspn(phrase, " ");
-        if (i + taken >= w->count || !word_is(&w->words[i + taken], phrase, len))
-            return 0;
-        taken++;
-        phrase += len + (phrase[len] == ' ');
-    }
-    return taken;
-}
-
-static unsigned any_at(const struct window *w, unsigned i, const char *const *phrases)
-{
-    for (; i < w->count && *phrases; phrases++) {
-        unsigned taken = **phrases == *w->words[i].ptr ? phrase_at(w, i, *phrases) : 0;
-        if (taken)
-            return taken;
-    }
-    return 0;
-}
-
-static bool any_among(const struct window *w, unsigned from, unsigned to, const char *const *phrases)
-{
+    uint32_t lists = 0;
     for (unsigned i = from; i < to; i++)
-        if (any_at(w, i, phrases))
-            return true;
-    return false;
+        lists |= w->words[i].lists;
+    return lists >> list & 1;
 }
 
 /* ---- Denied ---- */
-
-static const char *const denials[] = {"denies", "denied", "denying", "deny", "negative for", "neg for",
-    "no evidence of", "no", "not", "never", "without", "absence of", "free of", "nor", "neither", "doesn't", "didn't",
-    "hasn't", "isn't", "wasn't", "don't", "haven't", NULL};
-/* What reads like a denial and is none: the thing is there, or was. */
-static const char *const no_denials[] = {"no longer", "not only", "no change", "no improvement", "no doubt", "not sure",
-    "not certain", "no increase", "not well", "not controlled", "no more", "never stopped", "not compliant",
-    "not taking", "not adherent", "not been", "no relief", "no response", "not respond", "no side", "no adverse",
-    "no complications", "not interested", "not ready", "not willing", "not clear", "not yet", "not to", "not improved",
-    "not improving", "without relief", "without improvement", "no need", "no follow", "no appointment", "no known cure",
-    "not enough", "never been treated", "no contraindication", "not able", "not in remission", "not responding",
-    "not remember", "not completed", "not prescribed", "no refills", "denied access", "denied coverage", "denied by",
-    NULL};
-static const char *const results[] = {"negative for", "neg for", NULL};
-/* These end what a denial reaches. */
-static const char *const contrasts[] = {"but", "however", "except", "although", "though", "other than", "aside",
-    "apart from", "besides", "until", "while", "whereas", "reports", "reported", "admits", "admitted", "endorses",
-    "endorsed", "acknowledges", "acknowledged", "states", "because", "due", "for", "from", "after", "before", "is",
-    "was", "has", "had", "drinks", "uses", "takes", "who", "despite", "yet", "still", "if", "unless", "more than",
-    "most", "secondary", "related to", "positive", "continues", "started", NULL};
-/* And these, where a comma stands between. */
-static const char *const restarts[] = {"history", "hx", "h o", "known", "diagnosed", "active", "currently", "current",
-    "prescribed", "patient", "pt", "she", "he", "they", "with", "on", "using", "used", "drinking", "taking", "smoking",
-    "have", "are", "were", "recent", "past", "prior", "previous", "chronic", "severe", "ongoing", "s p", "status post",
-    "admit", "will", "recommend", "continue", "start", "refer", "discussed", "counseled", NULL};
 
 static bool is_result(enum sl_mention topic)
 {
@@ -126,9 +202,9 @@ static bool is_result(enum sl_mention topic)
 /* How far a denial goes: "denies" through a list of any length, "no" through a short one, "not" to the next comma. */
 enum reach { REACH_CLAUSE, REACH_SHORT, REACH_LIST };
 
-static enum reach reach_of(const struct window *w, unsigned i, unsigned taken)
+static enum reach reach_of(const struct window *w, unsigned i)
 {
-    if (taken > 1 || word_is(&w->words[i], "denies", 6) || word_is(&w->words[i], "denied", 6) ||
+    if (w->words[i].denial > 1 || word_is(&w->words[i], "denies", 6) || word_is(&w->words[i], "denied", 6) ||
         word_is(&w->words[i], "denying", 7) || word_is(&w->words[i], "deny", 4))
         return REACH_LIST;
     return word_is(&w->words[i], "no", 2) || word_is(&w->words[i], "without", 7) || word_is(&w->words[i], "nor", 3)
@@ -141,44 +217,25 @@ static enum reach reach_of(const struct window *w, unsigned i, unsigned taken)
 static bool is_denied_before(const struct window *w, unsigned count, enum sl_mention topic)
 {
     for (unsigned i = count; i-- > 0 && count - i <= 18;) {
-        unsigned taken = any_at(w, i, denials);
+        unsigned taken = w->words[i].denial;
         if (!taken)
             continue;
-        if (any_at(w, i, no_denials) || (is_result(topic) && any_at(w, i, results)))
+        if (any_at(w, i, NO_DENIALS) || (is_result(topic) && any_at(w, i, RESULTS)))
             return false;
         unsigned behind = i + taken, comma = 0;
-        enum reach reach = reach_of(w, i, taken);
+        enum reach reach = reach_of(w, i);
         for (unsigned k = i; k < count; k++)
             comma = w->words[k].after == ',' ? k + 1 : comma;
-        if (count - behind > (reach == REACH_LIST ? 16u : 8u) || any_among(w, behind, count, contrasts))
+        if (count - behind > (reach == REACH_LIST ? 16u : 8u) || any_among(w, behind, count, CONTRASTS))
             return false;
         if (!comma)
             return true;
         /* The word that is asked about may itself begin another clause: "no pain, drinks daily". */
         return reach != REACH_CLAUSE && count - comma <= (reach == REACH_LIST ? 16u : 3u) &&
-               !any_among(w, comma, w->count, restarts) && !any_among(w, comma, w->count, contrasts);
+               !any_among(w, comma, w->count, RESTARTS) && !any_among(w, comma, w->count, CONTRASTS);
     }
     return false;
 }
-
-static const char *const fillers[] = {"use", "abuse", "misuse", "history", "hx", "intake", "consumption", "status",
-    "screen", "screening", "test", "testing", "result", "results", "antibody", "antibodies", "antigen", "ab", "ag",
-    "rna", "dna", "1", "2", "and", "or", "ideation", "ideations", "thoughts", "thought", "disorder", "symptoms", "drug",
-    "drugs", "exposure", "infection", "user", "drinker", "attempt", "attempts", "plan", "intent", "si", "hi", "avh",
-    "type", "serology", "pcr", "finding", "4th", "gen", "combo", "illicit", "recreational", "per", "week", "day",
-    "current", "past", "tobacco", "substance", "alcohol", "s", "ever", "today", "now", "mutation", "variant", "trait",
-    "any", "of", NULL};
-static const char *const refusals[] = {"none", "never", "denies", "denied", "negative", "neg", "nonreactive",
-    "non reactive", "not detected", "absent", "not present", "not reported", "undetected", "not endorsed", "ruled out",
-    "was denied", "is denied", "were denied", "are denied", "was ruled out", "is negative", "was negative", "nil",
-    NULL};
-static const char *const weak_refusals[] = {"no", "not", "n", "0", NULL}; /* only behind a sign: "Alcohol: no" */
-static const char *const found_nothing[] = {"negative", "neg", "nonreactive", "non reactive", "not detected",
-    "undetected", "is negative", "was negative", NULL};
-static const char *const no_refusals[] = {"no more", "no change", "no longer", "no improvement", "no problem",
-    "not well", "never stopped", "no known", "negative effects", "negative impact", "negative thoughts",
-    "negative symptoms", "negative affect", "not controlled", "not improved", "none more", "denies coverage",
-    "not taking", NULL};
 
 static bool parts(char sign)
 {
@@ -192,12 +249,12 @@ static bool is_denied_behind(const struct window *w, char sign, enum sl_mention 
     if (sign && !parted && sign != '(' && sign != '[')
         return false;
     for (unsigned i = 0; i < w->count && i < 6; i++) {
-        if (any_at(w, i, no_refusals))
+        if (any_at(w, i, NO_REFUSALS))
             return false;
-        if (any_at(w, i, refusals) || (parted && any_at(w, i, weak_refusals)))
-            return !(is_result(topic) && any_at(w, i, found_nothing));
+        if (any_at(w, i, REFUSALS) || (parted && any_at(w, i, WEAK_REFUSALS)))
+            return !(is_result(topic) && any_at(w, i, FOUND_NOTHING));
         char after = w->words[i].after;
-        if (!any_at(w, i, fillers) || (after && !parts(after) && after != '(' && after != ')' && after != '['))
+        if (!any_at(w, i, FILLERS) || (after && !parts(after) && after != '(' && after != ')' && after != '['))
             return false;
         parted |= parts(after);
     }
@@ -206,42 +263,24 @@ static bool is_denied_behind(const struct window *w, char sign, enum sl_mention 
 
 /* ---- Family ---- */
 
-static const char *const relatives[] = {"mother", "mother's", "father", "father's", "mom", "mom's", "dad", "dad's",
-    "brother", "brother's", "brothers", "sister", "sister's", "sisters", "sibling", "siblings", "parent", "parents",
-    "aunt", "aunts", "uncle", "uncles", "cousin", "cousins", "grandmother", "grandfather", "grandparent",
-    "grandparents", "grandma", "grandpa", "son", "son's", "daughter", "daughter's", "nephew", "niece", "stepfather",
-    "stepmother", "half brother", "half sister", "maternal", "paternal", "mgm", "mgf", "pgm", "pgf", "family member",
-    "family members", "relative", "relatives", "first degree relative", NULL};
-static const char *const household[] = {"husband", "husband's", "wife", "wife's", "spouse", "boyfriend", "girlfriend",
-    "roommate", "fiance", "fiancee", "ex husband", "ex wife", NULL};
-static const char *const histories[] = {"family history", "family hx", "fam hx", "family h o", "fhx", "fh", "famhx",
-    "family psychiatric history", "family medical history", "familial history", "runs in the family", "runs in family",
-    "family hist", NULL};
-static const char *const of_the_patient[] = {"patient", "pt", "she", "he", "they", "i", "patient's", "denies",
-    "reports", "her", "his", "about", "worried", "concerned", "that", "himself", "herself", "lives", NULL};
-/* "lives with mother", "abused by father": the sentence is about somebody else. */
-static const char *const beside[] = {"with", "by", "from", "to", "for", "toward", "towards", "against", "and", NULL};
-static const char *const of_them[] = {"his", "her", "the", "their", "patient's", "a", "both", "one", "biological",
-    "maternal", "paternal", "older", "younger", "pt's", "my", "half", "great", NULL};
-
 static bool is_relative(const struct window *w, unsigned i, enum sl_mention topic)
 {
     bool near = topic != SL_MENTION_HIV && topic != SL_MENTION_SEXUAL && topic != SL_MENTION_GENETIC;
-    return any_at(w, i, relatives) || (near && any_at(w, i, household));
+    return any_at(w, i, RELATIVES) || (near && any_at(w, i, HOUSEHOLD));
 }
 
 static bool is_family_before(const struct window *w, unsigned count, enum sl_mention topic)
 {
     for (unsigned i = count; i-- > 0 && count - i <= 16;) {
-        if (any_at(w, i, histories))
-            return !any_among(w, i + 1, count, of_the_patient);
+        if (any_at(w, i, HISTORIES))
+            return !any_among(w, i + 1, count, OF_THE_PATIENT);
         if (topic == SL_MENTION_VIOLENCE || !is_relative(w, i, topic))
             continue;
         unsigned before = i;
-        while (before && any_at(w, before - 1, of_them))
+        while (before && any_at(w, before - 1, OF_THEM))
             before--;
-        bool aside = before && any_at(w, before - 1, beside) && !w->words[before - 1].after;
-        return !aside && count - i <= 11 && !any_among(w, i + 1, count, of_the_patient);
+        bool aside = before && any_at(w, before - 1, BESIDE) && !w->words[before - 1].after;
+        return !aside && count - i <= 11 && !any_among(w, i + 1, count, OF_THE_PATIENT);
     }
     return false;
 }
@@ -252,14 +291,14 @@ static bool is_family_behind(const struct window *w, char sign, enum sl_mention 
     if (topic == SL_MENTION_VIOLENCE || (sign && !strchr("(:|,", sign)))
         return false;
     unsigned i = 0;
-    while (i < w->count && i < 3 && any_at(w, i, fillers))
+    while (i < w->count && i < 3 && any_at(w, i, FILLERS))
         i++;
     bool linked = (sign && sign != ',') || (i && w->words[i - 1].after == '(');
     if (i < w->count && (phrase_at(w, i, "in") || phrase_at(w, i, "on"))) {
         linked = true;
         i++;
     }
-    while (linked && i < w->count && any_at(w, i, of_them) && !is_relative(w, i, topic))
+    while (linked && i < w->count && any_at(w, i, OF_THEM) && !is_relative(w, i, topic))
         i++;
     return linked && i < w->count && is_relative(w, i, topic);
 }
@@ -273,7 +312,7 @@ struct heading {
 };
 
 /* "# Family History", "FAMILY HISTORY:", "Family History: …", "Medications:" */
-static struct heading read_heading(const char *line, size_t len)
+static struct heading read_heading(const struct sl_phrases *index, const char *line, size_t len)
 {
     struct heading heading = {0};
     struct window w;
@@ -285,10 +324,10 @@ static struct heading read_heading(const char *line, size_t len)
     heading.heads = marked || (colon < most && colon > 1) || heading.alone;
     if (!heading.heads)
         return heading;
-    (void)read_window(&w, line, 0, colon < most ? colon : most);
-    heading.family = w.count && w.count <= 5 && any_at(&w, 0, histories);
+    (void)read_window(&w, index, line, 0, colon < most ? colon : most);
+    heading.family = w.count && w.count <= 5 && any_at(&w, 0, HISTORIES);
     heading.alone |= marked;
-    bool relative = w.count && (any_at(&w, 0, relatives) || any_at(&w, 0, household));
+    bool relative = w.count && (any_at(&w, 0, RELATIVES) || any_at(&w, 0, HOUSEHOLD));
     heading.heads = heading.family || marked || (colon < most && !relative);
     return heading;
 }
@@ -299,7 +338,7 @@ static void go_to(struct sl_scope_reader *reader, const struct sl_words_text *te
     while (reader->line < text->line_count && text->lines[reader->line] <= begin) {
         uint32_t at = text->lines[reader->line++];
         uint32_t end = reader->line < text->line_count ? text->lines[reader->line] : (uint32_t)text->len;
-        struct heading heading = read_heading(text->text + at, end - at);
+        struct heading heading = read_heading(reader->phrases, text->text + at, end - at);
         if (heading.heads) {
             reader->family = heading.family && heading.alone;
             reader->since = at;
@@ -348,8 +387,8 @@ enum sl_scope sl_scope_find(struct sl_scope_reader *reader, const struct sl_word
     stop = stop > end && stop - end > BEHIND ? end + BEHIND : stop > end ? stop : end;
     from = sentence_begin(text->text, from, begin);
     stop = sentence_end(text->text, end, stop);
-    unsigned count = read_window(&before, text->text + from, begin - from, end - from);
-    (void)read_window(&behind, text->text + end, 0, stop - end);
+    unsigned count = read_window(&before, reader->phrases, text->text + from, begin - from, end - from);
+    (void)read_window(&behind, reader->phrases, text->text + end, 0, stop - end);
     char sign = sign_behind(text->text, end, stop);
     if (is_denied_before(&before, count, topic) || is_denied_behind(&behind, sign, topic))
         return SL_SCOPE_DENIED;

@@ -12,8 +12,15 @@
 
 enum sl_scope { SL_SCOPE_PATIENT, SL_SCOPE_DENIED, SL_SCOPE_FAMILY };
 
-/* Where a reader of a text stands: goes forward with the words it is asked about. Zeroed is the beginning. */
+/* The phrases the rules go by, made ready once for any number of readers. NULL: no memory. */
+struct sl_phrases;
+struct sl_phrases *sl_phrases_new(void);
+void sl_phrases_free(struct sl_phrases *phrases); /* NULL is fine */
+
+/* Where a reader of a text stands: goes forward with the words it is asked about. Zeroed but for the phrases is the
+ * beginning. */
 struct sl_scope_reader {
+    const struct sl_phrases *phrases;
     size_t line;     /* that the last word stood in */
     bool family;     /* the section is about the family */
     uint32_t since;  /* where that section began */

@@ -326,6 +326,23 @@ static void put_ampersand(struct pass *pass)
 
 /* ---- Text up to `end` ---- */
 
+/* Most of a text: letters with single spaces between. */
+static void put_plain(struct pass *pass)
+{
+    const unsigned char *p = pass->p, *end = pass->end;
+    char *out = pass->to->text + pass->to->len;
+    do {
+        while (p < end && kinds[*p] == COPY)
+            *out++ = (char)*p++;
+        if (end - p < 2 || *p != ' ' || kinds[p[1]] != COPY)
+            break;
+        *out++ = ' ';
+        p++;
+    } while (true);
+    pass->to->len = (size_t)(out - pass->to->text);
+    pass->p = p;
+}
+
 /* Stops at the next '<' that may begin a tag, if tags mean something here. */
 static void put_run(struct pass *pass)
 {
@@ -334,8 +351,7 @@ static void put_run(struct pass *pass)
         unsigned char c = *pass->p;
         switch (kinds[c]) {
         case COPY:
-            put(to, (char)c);
-            pass->p++;
+            put_plain(pass);
             break;
         case SPACE:
             put_separator(pass);
