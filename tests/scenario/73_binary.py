@@ -193,6 +193,31 @@ def look(h, base):
              b"TRACE" not in body, sorted(ids))
 
 
+def consent(status):
+    def coded(system, code):
+        return {"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}
+    return made("Consent", "tpo", status=status, scope={"coding": [coded("consentscope", "patient-privacy")]},
+                category=[{"coding": [coded("v3-ActCode", "42CFRPart2CD")]}], patient=P, dateTime="2026-01-01", performer=[P],
+                organization=[ref("Organization/harbor-recovery")], sourceReference={"display": "form"},
+                policy=[{"uri": "urn:sluice:form:part2-tpo-2024"}],
+                provision={"type": "permit", "period": {"start": "2026-01-01"},
+                           "purpose": [coded("v3-ActReason", code) for code in ("TREAT", "HPAYMT", "HOPERAT")]})
+
+
+def on_consent(h):
+    """A program's file goes while the patient agrees, with the statement, and not a moment longer."""
+    for status, code in (("active", 200), ("inactive", 404)):
+        h.write("consent.json", json.dumps(consent(status)))
+        h.run("consent", "import", "--store", h.at("policy"), h.at("consent.json"))
+        for path in ("Binary/program", "Binary/program?_route=DocumentReference/program"):
+            got, head, body = h.ask(path, headers=("Accept: text/plain",))
+            h.expect(f"{path} on a consent that is {status}", got == code and (b"TRACE of the program" in body) == (code == 200),
+                     (got, head, body))
+            h.expect("with the statement of 2.32 in the head, or none", ("Sluice-Notice: " in head) == (code == 200), head)
+        got, _, body = h.ask("Binary/program", headers=JSON)
+        h.expect("and as a resource with the marks of its record", got == code and (b"42CFRPart2" in body) == (code == 200), body)
+
+
 def with_store(sluice, folder):
     path = os.path.join(folder, "records.ndjson")
     with open(path, "w") as out:
@@ -200,6 +225,7 @@ def with_store(sluice, folder):
     h = house.House(sluice, [path]).start()
     try:
         look(h, None)
+        on_consent(h)
         released = [item for record in h.ledger() if record["interaction"].get("type") == "Binary"
                     for item in record.get("released", [])]
         h.expect("the ledger says whose Binary it was", released and all(item.get("patient") for item in released), released)
