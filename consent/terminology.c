@@ -32,7 +32,7 @@ size_t sl_terminology_normal_system(struct sl_slice s, char out[URI_LENGTH])
     const char *bar = s.len ? memchr(s.ptr, '|', s.len) : NULL;
     if (bar)
         s.len = (size_t)(bar - s.ptr);
-    while (s.len && s.ptr[s.len - 1] == '/')
+    while (s.len && (s.ptr[s.len - 1] == '/' || (unsigned char)s.ptr[s.len - 1] <= ' '))
         s.len--;
     if (s.len > URI_LENGTH)
         return 0;

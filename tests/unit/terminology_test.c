@@ -125,6 +125,7 @@ static void spelling_does_not_matter(void **state)
         {"URN:OID:2.16.840.1.113883.6.96", "75544000", "SUD_OPIOID", false},
         {"http://www.snomed.info/sct/", "75544000", "SUD_OPIOID", false},
         {"https://snomed.info/sct|http://snomed.info/sct/731000124108", "75544000", "SUD_OPIOID", false},
+        {"http://snomed.info/sct | 2026-01", "75544000", "SUD_OPIOID", false},
         {"http://snomed.info/id/75544000", "75544000", "SUD_OPIOID", false},
         {"http://LOINC.org/", " 84215-3 ", "MH_NOTE", false},
         {"", "la10587-6", "SUICIDE_SELFHARM", true},
