@@ -93,8 +93,13 @@ static bool fill(struct sl_programs *programs)
     const struct sl_program_entry entries[] = {
         {.sources = later, .source_count = 2, .source = SL_SOURCE_PROGRAM, .when = {1577836800, INT64_MAX}},
         {.identifiers = numbers, .identifier_count = 1, .person = true, .source = SL_SOURCE_PROGRAM, .when = SL_ALWAYS},
-        {.identifiers = numbers, .identifier_count = 1, .words = words, .word_count = 1, .source = SL_SOURCE_PROGRAM,
-            .holding = SL_HOLDS_UNDER_TPO, .when = SL_ALWAYS}};
+        {.identifiers = numbers,
+            .identifier_count = 1,
+            .words = words,
+            .word_count = 1,
+            .source = SL_SOURCE_PROGRAM,
+            .holding = SL_HOLDS_UNDER_TPO,
+            .when = SL_ALWAYS}};
     struct sl_slice culprit;
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
         if (sl_programs_put(programs, &entries[i], &culprit) != SL_OK)

@@ -5,6 +5,7 @@
  * substance use, M mental health, H HIV, R sexual and reproductive health, V violence, G genetic, C sickle cell, d
  * denied, f family.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -481,6 +482,33 @@ static void linear(void **state)
     free(text);
 }
 
+/* Any number of threads search at once. */
+static void *search_often(void *wrong)
+{
+    for (unsigned i = 0; i < 500; i++) {
+        struct sl_mentions found;
+        const char *text = i % 2 ? "Denies alcohol use." : "Relapsed on heroin, major depression.";
+        if (!sl_words_search(shipped, SL_CONTENT_PLAIN, sl_slice_of(text), &found) ||
+            strcmp(i % 2 ? "d" : "SM", found.bits == 1u << SL_MENTION_DENIED ? "d"
+                                       : found.bits == 3                     ? "SM"
+                                                                             : "") != 0)
+            ++*(unsigned *)wrong;
+    }
+    return NULL;
+}
+
+static void threads(void **state)
+{
+    pthread_t running[4];
+    unsigned wrong[4] = {0};
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&running[i], NULL, search_often, &wrong[i]), 0);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(pthread_join(running[i], NULL), 0);
+    assert_int_equal(wrong[0] + wrong[1] + wrong[2] + wrong[3], 0);
+}
+
 static const struct {
     const char *csv, *code; /* NULL: it loads */
 } lexicons[] = {
@@ -538,6 +566,6 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(said_of_the_patient), cmocka_unit_test(means_something_else),
         cmocka_unit_test(denied), cmocka_unit_test(of_the_family), cmocka_unit_test(hidden_in_strings),
         cmocka_unit_test(hidden_in_markup), cmocka_unit_test(pictures), cmocka_unit_test(filter),
-        cmocka_unit_test(linear), cmocka_unit_test(loading)};
+        cmocka_unit_test(linear), cmocka_unit_test(threads), cmocka_unit_test(loading)};
     return cmocka_run_group_tests(tests, load, unload);
 }
