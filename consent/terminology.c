@@ -248,6 +248,35 @@ static bool is_cpt(struct sl_slice code)
            (is_digit(code.ptr[4]) || is_letter(code.ptr[4]));
 }
 
+/* SNOMED CT: 6 to 18 digits, the last of them a check digit after Verhoeff: the product of what the digits count for,
+ * by their place from the right, in the dihedral group of order ten. */
+static bool is_sctid(struct sl_slice code)
+{
+    static const char product[10][11] = {"0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
+        "5987604321", "6598710432", "7659821043", "8765932104", "9876543210"};
+    static const char counts[8][11] = {
+        "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258"};
+    char check = '0';
+    if (code.len < 6 || code.len > 18 || code.ptr[0] == '0' || !is_digits(code))
+        return false;
+    for (size_t i = code.len, place = 0; i-- > 0; place++)
+        check = product[check - '0'][counts[place % 8][code.ptr[i] - '0'] - '0'];
+    return check == '0';
+}
+
+/* The same, and too long to be one of the short numbers that other systems have. */
+static bool is_concept(struct sl_slice code)
+{
+    return code.len > 6 && is_sctid(code);
+}
+
+/* A code of ICD-10 with its dot: F11.20. */
+static bool is_dotted(struct sl_slice code)
+{
+    return code.len > 4 && code.len <= 8 && code.ptr[3] == '.' && is_letter(code.ptr[0]) && is_digit(code.ptr[1]) &&
+           (is_letter(code.ptr[2]) || is_digit(code.ptr[2])) && (is_letter(code.ptr[4]) || is_digit(code.ptr[4]));
+}
+
 /* Where else a code in the wrong column may belong, by its form: see terminology.h. Gives how many systems. */
 static size_t other_systems(
     const struct sl_terminology *t, sl_system system, struct sl_slice code, sl_system out[OTHER_LIMIT])
@@ -269,6 +298,8 @@ static size_t other_systems(
         out[count++] = t->icd10cm;
     } else if (is_icd10(code)) {
         out[count++] = t->icd10cm;
+    } else if (is_concept(code)) {
+        out[count++] = t->snomed;
     }
     return count;
 }
@@ -305,29 +336,18 @@ size_t sl_terminology_find_in(
     code = trim(code);
     if (padded_digits(code))
         return t->ciel && t->ciel != system ? find_here(t, t->ciel, code, hits, count, max) : count;
-    return may_be_another(t, system, code) ? find_elsewhere(t, system, code, hits, count, max) : count;
+    if (may_be_another(t, system, code))
+        return find_elsewhere(t, system, code, hits, count, max);
+    enum form form = t->systems[system].form;
+    bool anything = system == SL_SYSTEM_UNKNOWN || form == FORM_ANY || form == FORM_LISTED;
+    sl_system other = !anything ? SL_SYSTEM_NONE : is_dotted(code) ? t->icd10cm : is_concept(code) ? t->snomed : 0;
+    return other ? find_here(t, other, code, hits, count, max) : count;
 }
 
 size_t sl_terminology_find(
     const struct sl_terminology *t, struct sl_slice system, struct sl_slice code, struct sl_code_hit *hits, size_t max)
 {
     return sl_terminology_find_in(t, sl_terminology_system(t, system), code, hits, max);
-}
-
-/* SNOMED CT: 6 to 18 digits, the last of them a check digit after Verhoeff: the product of what the digits count for,
- * by their place from the right, in the dihedral group of order ten. */
-static bool is_sctid(struct sl_slice code)
-{
-    static const char product[10][11] = {"0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
-        "5987604321", "6598710432", "7659821043", "8765932104", "9876543210"};
-    static const char counts[8][11] = {
-        "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258"};
-    char check = '0';
-    if (code.len < 6 || code.len > 18 || code.ptr[0] == '0' || !is_digits(code))
-        return false;
-    for (size_t i = code.len, place = 0; i-- > 0; place++)
-        check = product[check - '0'][counts[place % 8][code.ptr[i] - '0'] - '0'];
-    return check == '0';
 }
 
 /* Letters and digits, with dots and spaces between: nothing longer than the codes there are. */

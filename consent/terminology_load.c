@@ -364,6 +364,7 @@ static enum sl_status load_all(struct loading *l, const struct sl_policy_file *f
     t->hcpcs = find_name(t, SL_LIT("hcpcs"));
     t->cpt = find_name(t, SL_LIT("cpt"));
     t->loinc = find_name(t, SL_LIT("loinc"));
+    t->snomed = find_name(t, SL_LIT("snomed-ct"));
     t->ciel = find_name(t, SL_LIT("ciel"));
     if (sl_arena_failed(t->arena))
         return SL_NO_MEMORY;

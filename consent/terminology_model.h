@@ -77,7 +77,7 @@ struct sl_terminology {
     unsigned source_count;
     uint32_t *slots; /* hash -> first row */
     size_t slot_mask;
-    sl_system icd10, icd10cm, icd9cm, icd10pcs, hcpcs, cpt, loinc,
+    sl_system icd10, icd10cm, icd9cm, icd10pcs, hcpcs, cpt, loinc, snomed,
         ciel; /* where codes in the wrong column are looked for; 0: not there */
 };
 

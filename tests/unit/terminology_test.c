@@ -152,8 +152,18 @@ static void codes_in_the_wrong_column(void **state)
         {"", "44249-2", NULL, false},
         {"", "6813", NULL, false},
         {"", "active", NULL, false},
-        {"http://example.org/local", "F11.20", NULL, false}, /* nobody knows the system: unclassified, see label_test */
-        {RXNORM, "F11.20", "SUD_OPIOID", false},             /* RxNorm has digits only */
+        {"http://example.org/local", "F11.20", "SUD_OPIOID", false}, /* nobody knows the system, but the code's form */
+        {"http://example.org/local", "75544000", "SUD_OPIOID", false},
+        {"http://example.org/local", "75544001", NULL, false}, /* the check digit is wrong */
+        {"http://example.org/local", "F1120", NULL, false},    /* could be anything: unclassified, see label_test */
+        {"http://example.org/local", "I10.9", NULL, false},
+        {ICD10, "75544000", "SUD_OPIOID", false}, /* SNOMED CT where ICD stands */
+        {ICD10, "38341003", NULL, false},
+        {"", "75544000", "SUD_OPIOID", false},
+        {"http://hl7.org/fhir/sid/icd-10-gm", "F11.2", "SUD_OPIOID", false},
+        {"I10", "F11.2", "SUD_OPIOID", false},
+        {"urn:oid:2.16.840.1.113883.6.344", "F11.20", "SUD_OPIOID", false}, /* DSM-5 */
+        {RXNORM, "F11.20", "SUD_OPIOID", false},                            /* RxNorm has digits only */
         {SNOMED, "f11.20", "SUD_OPIOID", false},
         {"http://loinc.org", "F11.20", "SUD_OPIOID", false},
         {HCPCS, "F1120", "SUD_OPIOID", false}, /* HCPCS has no letter F */
