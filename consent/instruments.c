@@ -166,6 +166,16 @@ static void add_evidence(
     j->item->evidence = e;
 }
 
+/* For the words of their questions, which are searched later. */
+static void keep_answers(struct judging *j)
+{
+    uint32_t *answers = j->count ? sl_arena_raw(j->labeller->arena, j->count, sizeof *answers) : NULL;
+    for (uint32_t i = 0; answers && i < j->count; i++)
+        if (!(j->answers[i].roles & ROLE_TOTAL))
+            answers[j->item->answer_count++] = j->answers[i].span;
+    j->item->answers = answers;
+}
+
 /* Every answer but a total gets what any of them has. Words are not scored: they go by themselves. */
 static void share(struct judging *j)
 {
@@ -311,6 +321,7 @@ static void judge_response(struct judging *j)
     bool total = read_items(j);
     if (j->roles || total) {
         share(j);
+        keep_answers(j);
         return;
     }
     for (uint32_t i = 0; i < j->count; i++)

@@ -191,6 +191,16 @@ static inline void note_words(struct walk *w, uint32_t span, uint32_t cut, enum 
         *wording = (struct wording){.span = span, .cut = cut, .kind = kind, .whole = whole || w->whole};
 }
 
+/* "Yes" says what was asked: the answer goes with the question. One without an answer is asked of all. */
+static void note_question(struct walk *w, uint32_t span)
+{
+    uint32_t item = w->top->self;
+    bool answered = sl_span_member(w->doc, item, SL_NAME_answer) || sl_span_member(w->doc, item, SL_NAME_item);
+    struct wording *wording = w->words && answered ? vector_add(w, &w->scratch->wordings, sizeof *wording) : NULL;
+    if (wording)
+        *wording = (struct wording){.span = span, .cut = item, .kind = SL_CONTENT_PLAIN, .question = true};
+}
+
 /* Where a value stands: whether it classifies the whole, and what is cut for it. */
 struct place {
     const struct sl_r4_element *element;
@@ -510,11 +520,12 @@ static void add_uri(struct walk *w, const struct place *place, uint32_t i)
         r->link = true;
 }
 
-/* What a reference to a person shows is a name: that of a medicine or a street word is a coincidence. */
+/* What a reference to a person shows is a name: that of a medicine or a street word is a coincidence. Where a patient
+ * may stand, but need not, a place may. */
 static bool is_person(const struct sl_reference *r)
 {
-    return r->patient || r->type == SL_R4_Patient || r->type == SL_R4_Practitioner || r->type == SL_R4_RelatedPerson ||
-           r->type == SL_R4_Person;
+    return (r->type == 0 && r->kind == SL_REF_SUBJECT) || r->type == SL_R4_Patient || r->type == SL_R4_Practitioner ||
+           r->type == SL_R4_RelatedPerson || r->type == SL_R4_Person;
 }
 
 static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *place)
@@ -718,15 +729,16 @@ static uint32_t visit_object(struct walk *w, uint32_t i, const struct sl_r4_elem
     return w->too_deep ? w->spans[i].next : i + 1;
 }
 
-/* Words that stand by themselves. Those of codings, concepts and references are noted where these are read; what a
- * questionnaire asks is asked of all. */
+/* Words that stand by themselves. Those of codings, concepts and references are noted where these are read. */
 static void read_words(struct walk *w, uint32_t i, uint32_t cut, const struct sl_r4_element *e)
 {
     switch (e->parent) {
     case SL_R4_Coding:
     case SL_R4_CodeableConcept:
     case SL_R4_Reference:
+        break;
     case SL_R4_QuestionnaireResponse_item:
+        note_question(w, i);
         break;
     case SL_R4_Narrative:
         if (e->name == SL_NAME_div)

@@ -40,8 +40,38 @@ static size_t place_of(struct sl_slice raw)
 struct wordings {
     struct sl_labeller *labeller;
     struct labelled *item;
+    struct sl_classes asked; /* by the questions of a form that may be scored */
+    const struct wording *asked_first;
     bool failed;
 };
+
+static void earn_part(struct wordings *w, const struct wording *wording, uint32_t part,
+    const struct sl_classes *classes, enum sl_why why, struct sl_slice detail)
+{
+    struct evidence *e = sl_arena_raw(w->labeller->arena, 1, sizeof *e);
+    if (!e)
+        return;
+    *e = (struct evidence){.part = part,
+        .span = wording->span,
+        .classes = *classes,
+        .why = why,
+        .detail = detail,
+        .next = w->item->evidence};
+    w->item->evidence = e;
+}
+
+static bool is_answer(const struct labelled *item, uint32_t span)
+{
+    uint32_t low = 0, high = item->answer_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (item->answers[middle] < span)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < item->answer_count && item->answers[low] == span;
+}
 
 static void earn(struct wordings *w, const struct wording *wording, const struct sl_classes *classes, enum sl_why why,
     struct sl_slice detail)
@@ -53,16 +83,18 @@ static void earn(struct wordings *w, const struct wording *wording, const struct
         sl_reason_push(arena, &item->base_reasons, classes, why, wording->span, detail);
         return;
     }
-    struct evidence *e = sl_arena_raw(arena, 1, sizeof *e);
-    if (!e)
-        return;
-    *e = (struct evidence){.part = wording->cut,
-        .span = wording->span,
-        .classes = *classes,
-        .why = why,
-        .detail = detail,
-        .next = item->evidence};
-    item->evidence = e;
+    earn_part(w, wording, wording->cut, classes, why, detail);
+    if (wording->question && is_answer(item, wording->cut)) {
+        sl_classes_join(&w->asked, classes);
+        w->asked_first = w->asked_first ? w->asked_first : wording;
+    }
+}
+
+/* What one question of a scored form says classifies all its answers: a score less the others would be the one. */
+static void share_asked(struct wordings *w)
+{
+    for (uint32_t i = 0; w->asked_first && i < w->item->answer_count; i++)
+        earn_part(w, w->asked_first, w->item->answers[i], &w->asked, SL_WHY_INSTRUMENT, SL_LIT("question"));
 }
 
 static void earn_mention(struct wordings *w, const struct wording *wording, enum sl_mention mention, uint16_t term)
@@ -155,6 +187,7 @@ const char *sl_label_words(
         else
             search_long(&w, &wordings[i]);
     }
+    share_asked(&w);
     for (uint32_t i = 0; i < item->item.content_count; i++)
         search_content(&w, &item->item.contents[i]);
     return w.failed ? "words-unsearched" : NULL;

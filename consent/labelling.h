@@ -60,6 +60,8 @@ struct labelled {
     struct sl_during exact, days; /* when it was made: see sl_label_time */
     struct sl_during open;        /* of a directory entry: when the table says nothing of it by name */
     struct sl_reach reach;        /* by origin references, over any number of steps */
+    const uint32_t *answers;      /* of a form that may be scored, but for its total: what one earns, all earn */
+    uint32_t answer_count;
 };
 
 struct slot {
@@ -114,7 +116,7 @@ struct sl_labeller {
     sl_system system_act, system_level;    /* v3-ActCode, v3-Confidentiality */
     struct walk_scratch *scratch;
     struct sl_instrument_codes instruments;
-    struct words_cache *words; /* made with the first words */
+    struct words_cache *words;        /* made with the first words */
     struct sl_statements *statements; /* of Provenances, about drafts; NULL: none yet */
 };
 
@@ -245,7 +247,8 @@ static inline bool sl_label_is_presence(sl_r4_node type)
 struct wording {
     uint32_t span, cut;
     enum sl_content_kind kind;
-    bool whole; /* they say what the whole resource is */
+    bool whole;    /* they say what the whole resource is */
+    bool question; /* what a form asks: it classifies the answer */
 };
 /* Searches them and the contents of the item, and gives it the classes that words earn. Why it cannot be labelled, if
  * they could not be searched; NULL: they were. */

@@ -252,10 +252,36 @@ static const struct cut_case agent[] = {
         {"'id':'x'", "74"}, {"72", "73", "component"}},
     {"a form with one sensitive answer and what may be a total loses all answers",
         FORM("x", "urn:f", "q1", "/94023-9", "q3"), {"'id':'x'"}, {"71", "72", "74", "item"}},
+    {"yes to a question says what was asked",
+        "{'resourceType':'QuestionnaireResponse','id':'x','status':'completed'," E "'subject':" P
+        ",'item':[{'linkId':'1','text':'Do you use heroin?','answer':[{'valueBoolean':true}]},"
+        "{'linkId':'2','text':'Do you own a cat?','answer':[{'valueBoolean':true}]}]}",
+        {"'id':'x'", "cat"}, {"heroin"}},
+    {"and of a form with what may be a total, all answers go",
+        "{'resourceType':'QuestionnaireResponse','id':'x','status':'completed'," E "'subject':" P
+        ",'item':[{'linkId':'1','text':'Do you use heroin?','answer':[{'valueBoolean':true}]},{'linkId':'2','text':"
+        "'Do you own a cat?','answer':[{'valueBoolean':true}]},{'linkId':'3','text':'Total','answer':[{"
+        "'valueInteger':74}]}]}",
+        {"'id':'x'"}, {"heroin", "cat", "74"}},
+    {"a code without a system in an extension",
+        "{'resourceType':'Procedure','id':'x','status':'completed'," E "'subject':" P
+        ",'code':" SNOMED("71388002") ",'extension':[{'url':'urn:a','valueCode':'F11.20'},{'url':'urn:b','valueCode':"
+                                      "'M'}]}",
+        {"'id':'x'", "'extension':[{'url':'urn:b','valueCode':'M'}]"}, {"F11.20", "urn:a"}},
     {"a section of nothing but words",
         "{'resourceType':'CarePlan','id':'x','status':'active','intent':'plan'," E "'subject':" P
         ",'text':" DIV("WORDS") ",'note':[{'text':'WORDS'}]}",
         {"'id':'x'"}, {"WORDS", "note", "'text'"}},
+};
+
+/* Registration: who and when, and no words. */
+static const struct cut_case desk[] = {
+    {"a place among those who may be patients, by its words",
+        "{'resourceType':'Appointment','id':'x','status':'booked','participant':[{'actor':" P
+        ",'status':'accepted'},{'actor':{'reference':'Location/none','display':'Methadone clinic'},'status':'accepted'"
+        "},{'actor':{'display':'Suboxone clinic'},'status':'accepted'},{'actor':{'display':'Room 5'},'status':"
+        "'accepted'}]}",
+        {"'id':'x'", "Room 5"}, {"Methadone", "Suboxone", "Location/none"}},
 };
 
 /* ---- Running ---- */
@@ -359,6 +385,7 @@ static void test_agent(void **state)
 {
     (void)state;
     check(agent, COUNT(agent), "", "ai-agent", "TREAT");
+    check(desk, COUNT(desk), "", "front-desk", "HOPERAT");
 }
 
 /* ---- Several patients ---- */

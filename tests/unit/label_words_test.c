@@ -99,8 +99,12 @@ static const struct {
         NULL, ""},
     {"a question is asked of all",
         "{'resourceType':'QuestionnaireResponse','status':'completed','item':[{'linkId':'1',"
-        "'text':'Do you drink alcohol?','answer':[{'valueBoolean':false}]}]}",
+        "'text':'Do you drink alcohol?'}]}",
         "o", ""},
+    {"but answered by one",
+        "{'resourceType':'QuestionnaireResponse','status':'completed','item':[{'linkId':'1',"
+        "'text':'Do you drink alcohol?','answer':[{'valueBoolean':true}]}]}",
+        "o", "QuestionnaireResponse.item[0]=a"},
     {"an answer is not",
         "{'resourceType':'QuestionnaireResponse','status':'completed','item':[{'linkId':'1','answer':"
         "[{'valueString':'vodka every night'}]}]}",
