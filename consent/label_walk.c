@@ -528,6 +528,14 @@ static bool is_person(const struct sl_reference *r)
            r->type == SL_R4_RelatedPerson || r->type == SL_R4_Person;
 }
 
+/* What stands behind a comma or within parentheses is no part of a name: "Roe, addiction counselor". */
+static bool is_name(const struct walk *w, const struct sl_reference *r, uint32_t display)
+{
+    struct sl_slice raw = sl_span_raw(w->doc, display);
+    bool more = memchr(raw.ptr, ',', raw.len) || memchr(raw.ptr, '(', raw.len);
+    return is_person(r) && !(more && r->type == SL_R4_Practitioner);
+}
+
 static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *place)
 {
     const struct sl_span *spans = w->spans;
@@ -543,7 +551,7 @@ static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *
             plain = false;
     }
     const struct sl_reference *r = note_reference(w, place, i, text_of(w, text));
-    if (display && r && !is_person(r))
+    if (display && r && !is_name(w, r, display))
         note_words(w, display, place->cut, SL_CONTENT_PLAIN, r->kind == SL_REF_DEFINING);
     if (plain)
         return spans[i].next;

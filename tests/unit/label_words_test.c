@@ -73,6 +73,10 @@ static const struct {
         "{'resourceType':'Encounter','participant':[{'individual':{'reference':'Practitioner/1',"
         "'display':'Dr. Heroin Crack'}}]}",
         "o", ""},
+    {"but what a practitioner does is words",
+        "{'resourceType':'Encounter','participant':[{'individual':{'reference':'Practitioner/1',"
+        "'display':'Roe, addiction counselor'}}]}",
+        "o", "Encounter.participant[0]=a"},
     {"a place's name is words",
         "{'resourceType':'Encounter','serviceProvider':{'display':'South Bay Mental Health "
         "Center'}}",
