@@ -67,10 +67,13 @@ struct walk {
     bool note;            /* it can be a note kept apart */
     bool unnamed_patient; /* a patient by identifier or display alone */
     bool too_deep;
-    bool words;                         /* are looked for in this resource */
-    bool judged;                        /* the code just read stands in a list: what it means is settled */
-    uint32_t judged_display;            /* of a code of the concept being read that does; 0: none */
-    uint32_t noted_display;             /* of one that does not, and is searched */
+    bool words;              /* are looked for in this resource */
+    bool judged;             /* the code just read stands in a list: what it means is settled */
+    uint32_t judged_display; /* of a code of the concept being read that does; 0: none */
+    uint32_t noted_display;  /* of one that does not, and is searched */
+    struct {
+        uint32_t half, entry;
+    } pair;                             /* entries of two arrays that are one element each: see other_half */
     uint32_t modifier;                  /* the span of a modifierExtension */
     uint32_t status, doc_status, rules; /* root members; 0: none */
 };
@@ -654,16 +657,19 @@ static void read_period(struct walk *w, uint32_t i)
 }
 
 /* The span of the value a '_' half belongs to, where there is one: an inline label on a primitive is about both. */
-static uint32_t other_half(const struct walk *w, const struct frame *f)
+static uint32_t other_half(struct walk *w, const struct frame *f)
 {
     const struct frame *array = (f - 1)->flags & FRAME_ARRAY ? f - 1 : NULL;
     uint32_t owner = (f - 1)->self, main = sl_span_member(w->doc, owner, f->element->name);
     if (!main || !array)
         return main ? main : f->self;
     uint32_t half = sl_span_sibling(w->doc, owner, f->element->name);
-    uint32_t entry = main + 1;
-    for (uint32_t c = half + 1; c < f->self && entry < w->spans[main].next; c = w->spans[c].next)
+    bool on = w->pair.half > half && w->pair.half <= f->self; /* where the last one in this array stood */
+    uint32_t c = on ? w->pair.half : half + 1, entry = on ? w->pair.entry : main + 1;
+    for (; c < f->self && entry < w->spans[main].next; c = w->spans[c].next)
         entry = w->spans[entry].next;
+    w->pair.half = c;
+    w->pair.entry = entry;
     return w->spans[main].type == SL_SPAN_ARRAY && entry < w->spans[main].next ? entry : f->self;
 }
 
