@@ -189,6 +189,16 @@ static const struct cut_case {
         ",'numberOfSeries':4711,'series':[{'uid':'1.2','modality':{'system':'http://dicom.nema.org/resources/"
         "ontology/DCM','code':'CT'},'numberOfInstances':4712}]}",
         {"'id':'x'", "'uid':'1.2'"}, {"4711", "4712"}},
+    {"a document within that speaks of HIV comes back as it went",
+        "{'resourceType':'DiagnosticReport','id':'x','status':'final'," E "'subject':" P
+        ",'code':" LOINC("58410-2") ",'presentedForm':[{'contentType':'text/"
+                                    "xml','data':'"
+                                    "PENsaW5pY2FsRG9jdW1lbnQgeG1sbnM9InVybjpobDctb3JnOnYzIj48Y29tcG9uZW50PjxzdHJ1Y3R1cm"
+                                    "VkQm9keT48Y29tcG9uZW50PjxzZWN0aW9uPjxlbnRyeT48b2JzZXJ2YXRpb24gY2xhc3NDb2RlPSJPQlMi"
+                                    "IG1vb2RDb2RlPSJFVk4iPjxjb2RlIGNvZGU9IkIyMCIgY29kZVN5c3RlbT0iMi4xNi44NDAuMS4xMTM4OD"
+                                    "MuNi45MCIvPjwvb2JzZXJ2YXRpb24+PC9lbnRyeT48L3NlY3Rpb24+PC9jb21wb25lbnQ+"
+                                    "PC9zdHJ1Y3R1cmVkQm9keT48L2NvbXBvbmVudD48L0NsaW5pY2FsRG9jdW1lbnQ+'}]}",
+        {"'id':'x'", "presentedForm"}, {NULL}},
     {"a numbered claim goes whole or not at all",
         "{'resourceType':'Claim','id':'x','status':'active','use':'claim','type':{'coding':[{'code':'professional'}]},"
         "'priority':{'coding':[{'code':'normal'}]},'created':'2026-01-01','provider':{'reference':'Organization/pcp'},"
