@@ -43,7 +43,7 @@ static enum sl_status gather_file(struct gathering *g, const char *path, struct 
         : status == SL_LIMIT      ? "The file is too large."
                                   : "The file cannot be read.");
     if (issue)
-        issue->file = name;
+        issue->file = sl_arena_copy(g->issues->arena, name); /* the gathering ends before the report */
     return status;
 }
 
@@ -279,6 +279,8 @@ static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *
         if (!sl_language_check(&source.yaml, source.root, SL_MAP_FILE))
             continue;
         source.layer = read_layer(&source);
+        (void)sl_yaml_text(&source.yaml, sl_yaml_get(source.root, "title"));
+        (void)sl_yaml_text(&source.yaml, sl_yaml_get(source.root, "version"));
         policy->sources[policy->source_count++] = source;
     }
     if (!head)
@@ -327,7 +329,7 @@ static enum sl_status compile(
 }
 
 /* Issues of a file live in the caller's arena; their file names and fixes are in the policy's, which may go. */
-static void keep_issues(struct sl_issues *to, const struct sl_issues *from)
+static void keep_issues(struct sl_issues *to, const struct sl_issues *from, const struct sl_policy *policy)
 {
     for (const struct sl_issue *issue = from->first; issue; issue = issue->next) {
         struct sl_issue *copy = sl_issue_add(to, issue->grade, "", "%.*s", SL_FMT(issue->text));
@@ -338,6 +340,7 @@ static void keep_issues(struct sl_issues *to, const struct sl_issues *from)
         copy->fix = sl_arena_copy(to->arena, issue->fix);
         copy->line = issue->line;
         copy->column = issue->column;
+        sl_policy_show(policy->files, policy->file_count, to->arena, copy);
     }
 }
 
@@ -366,7 +369,7 @@ enum sl_status sl_policy_load_files(
     if (status == SL_OK && found.errors)
         status = SL_INVALID;
     if (issues && issues->arena)
-        keep_issues(issues, &found);
+        keep_issues(issues, &found, policy);
     /* The list dies here; a policy in use reports nothing any more. */
     for (size_t i = 0; i < policy->source_count; i++)
         policy->sources[i].yaml.issues = NULL;

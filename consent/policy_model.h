@@ -171,6 +171,9 @@ struct sl_policy {
 SL_MUST_CHECK enum sl_status sl_policy_read(struct sl_policy *policy);
 /* policy_check.c: what can only be judged over all files. */
 void sl_policy_check(struct sl_policy *policy);
+/* policy_place.c: fills in the line of the file and how much of it an issue is about; what is not at hand stays empty.
+ */
+void sl_policy_show(const struct sl_policy_file *files, size_t count, struct sl_arena *arena, struct sl_issue *issue);
 /* policy_invariants.c: an issue "invariant-broken", with the case that breaks it, for each that does not hold. */
 SL_MUST_CHECK enum sl_status sl_policy_check_invariants(const struct sl_policy *policy);
 

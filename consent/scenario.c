@@ -35,7 +35,8 @@ struct worked {
 struct run {
     const struct sl_policy *policy;
     struct sl_arena *arena;
-    struct sl_buffer *out;
+    sl_scenario_told tell;
+    void *context;
     bool *exercised; /* by rule */
 };
 
@@ -365,14 +366,17 @@ static const char *difference(const struct worked *w, const struct outcome *o)
 static void report(struct run *run, const struct sl_scenario *scenario, const struct worked *w, const struct outcome *o,
     const char *what)
 {
-    sl_buffer_printf(run->out, "FAIL %.*s:%zu %.*s: %s", SL_FMT(scenario->source->yaml.file), scenario->at->line,
-        SL_FMT(w->title), what);
+    struct sl_buffer text;
+    sl_buffer_init(&text, 64 * 1024);
+    sl_buffer_printf(&text, "%s", what);
     struct sl_slice rule = o->verdict.cause.rule ? o->verdict.cause.rule->id : SL_LIT("");
     if (o->verdict.decision != SL_RELEASED && o->verdict.cause.why)
-        sl_buffer_printf(run->out, " (%s%s%.*s)", o->verdict.cause.why, rule.len ? ", " : "", SL_FMT(rule));
+        sl_buffer_printf(&text, " (%s%s%.*s)", o->verdict.cause.why, rule.len ? ", " : "", SL_FMT(rule));
     for (size_t i = 0; i < o->rule_count; i++)
-        sl_buffer_printf(run->out, "%s%.*s", i ? ", " : " (by ", SL_FMT(o->rules[i]->id));
-    sl_buffer_printf(run->out, "%s\n", o->rule_count ? ")" : "");
+        sl_buffer_printf(&text, "%s%.*s", i ? ", " : " (by ", SL_FMT(o->rules[i]->id));
+    sl_buffer_add(&text, o->rule_count ? SL_LIT(")") : SL_LIT(""));
+    run->tell(run->context, scenario, w->title, sl_buffer_slice(&text));
+    sl_buffer_fini(&text);
 }
 
 static enum sl_status run_scenario(struct run *run, const struct sl_scenario *scenario, bool *good)
@@ -392,23 +396,12 @@ static enum sl_status run_scenario(struct run *run, const struct sl_scenario *sc
     return SL_OK;
 }
 
-static void report_unexercised(const struct run *run)
+enum sl_status sl_scenarios_run(const struct sl_policy *policy, sl_scenario_told tell, void *context, bool *exercised,
+    size_t *passed, size_t *failed)
 {
-    for (size_t i = 0; i < run->policy->rule_count; i++) {
-        const struct sl_rule_view *view = &run->policy->rules[i].view;
-        if (!run->exercised[i])
-            sl_buffer_printf(run->out, "UNTRIED %.*s:%zu no scenario turns on the rule %.*s\n", SL_FMT(view->file),
-                view->line, SL_FMT(view->id));
-    }
-}
-
-enum sl_status sl_policy_test(const struct sl_policy *policy, struct sl_buffer *out, size_t *passed, size_t *failed)
-{
-    struct run run = {.policy = policy,
-        .arena = sl_arena_new(CASE_ARENA),
-        .out = out,
-        .exercised = calloc(policy->rule_count + 1, sizeof *run.exercised)};
-    enum sl_status status = run.arena && run.exercised ? SL_OK : SL_NO_MEMORY;
+    struct run run = {
+        .policy = policy, .arena = sl_arena_new(CASE_ARENA), .tell = tell, .context = context, .exercised = exercised};
+    enum sl_status status = run.arena ? SL_OK : SL_NO_MEMORY;
     *passed = *failed = 0;
     for (size_t i = 0; status == SL_OK && i < policy->scenario_count; i++) {
         bool good = false;
@@ -416,12 +409,40 @@ enum sl_status sl_policy_test(const struct sl_policy *policy, struct sl_buffer *
         *(good ? passed : failed) += 1;
         sl_arena_reset(run.arena);
     }
+    sl_arena_free(run.arena);
+    return status;
+}
+
+/* ---- For people ---- */
+
+static void write_failure(
+    void *context, const struct sl_scenario *scenario, struct sl_slice title, struct sl_slice what)
+{
+    sl_buffer_printf(context, "FAIL %.*s:%zu %.*s: %.*s\n", SL_FMT(scenario->source->yaml.file), scenario->at->line,
+        SL_FMT(title), SL_FMT(what));
+}
+
+static void report_unexercised(const struct sl_policy *policy, const bool *exercised, struct sl_buffer *out)
+{
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        const struct sl_rule_view *view = &policy->rules[i].view;
+        if (!exercised[i])
+            sl_buffer_printf(out, "UNTRIED %.*s:%zu no scenario turns on the rule %.*s\n", SL_FMT(view->file),
+                view->line, SL_FMT(view->id));
+    }
+}
+
+enum sl_status sl_policy_test(const struct sl_policy *policy, struct sl_buffer *out, size_t *passed, size_t *failed)
+{
+    bool *exercised = calloc(policy->rule_count + 1, sizeof *exercised);
+    if (!exercised)
+        return SL_NO_MEMORY;
+    enum sl_status status = sl_scenarios_run(policy, write_failure, out, exercised, passed, failed);
     if (status == SL_OK) {
-        report_unexercised(&run);
+        report_unexercised(policy, exercised, out);
         sl_buffer_printf(out, "%zu scenarios passed, %zu failed\n", *passed, *failed);
         status = sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
     }
-    free(run.exercised);
-    sl_arena_free(run.arena);
+    free(exercised);
     return status;
 }

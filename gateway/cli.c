@@ -127,6 +127,20 @@ const char *const *sl_cli_values(const struct sl_cli *cli, const char *name, siz
 static const char *const grades[] = {
     [SL_GRADE_NOTE] = "note", [SL_GRADE_ADVICE] = "advice", [SL_GRADE_WARNING] = "warning", [SL_GRADE_ERROR] = "error"};
 
+/* The line as it stands, and under it what the issue is about. A tab takes one column, as it was counted. */
+static void print_source(FILE *out, const struct sl_issue *issue)
+{
+    if (!issue->source.len || !issue->width)
+        return;
+    fputs("    ", out);
+    for (size_t i = 0; i < issue->source.len; i++)
+        fputc((unsigned char)issue->source.ptr[i] < ' ' ? ' ' : issue->source.ptr[i], out);
+    fprintf(out, "\n    %*s^", (int)issue->column - 1, "");
+    for (size_t i = 1; i < issue->width; i++)
+        fputc('~', out);
+    fputc('\n', out);
+}
+
 void sl_cli_issues(FILE *out, const struct sl_issues *issues, enum sl_grade least)
 {
     for (const struct sl_issue *i = issues->first; i; i = i->next) {
@@ -140,6 +154,7 @@ void sl_cli_issues(FILE *out, const struct sl_issues *issues, enum sl_grade leas
         if (i->code.len)
             fprintf(out, " [%.*s]", SL_FMT(i->code));
         fprintf(out, ": %.*s\n", SL_FMT(i->text));
+        print_source(out, i);
         if (i->fix.len)
             fprintf(out, "    %.*s\n", SL_FMT(i->fix));
     }

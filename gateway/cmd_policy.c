@@ -3,6 +3,7 @@
  * sluice policy: what a privacy officer does with a directory of policy files. Each verb is a row; the engines are in
  * consent/ and are the ones the gateway decides with.
  */
+#include "cmd_policy.h"
 #include "offline.h"
 
 #include <stdlib.h>
@@ -40,18 +41,6 @@ static int open_store(struct policy_run *run, bool writable)
     }
     enum sl_status status = sl_cli_policy_store(directory, writable, &run->issues, &run->store);
     return status == SL_OK ? 0 : sl_cli_failed(directory, status, &run->issues);
-}
-
-static int check(struct policy_run *run)
-{
-    if (load(run))
-        return 1;
-    size_t parties = 0;
-    sl_policy_parties(run->policy, &parties);
-    struct sl_slice digest = sl_policy_digest(run->policy), title = sl_policy_title(run->policy);
-    printf("%.*s: in order; %zu classes, %zu parties; digest %.*s\n", SL_FMT(title), sl_policy_class_count(run->policy),
-        parties, SL_FMT(digest));
-    return 0;
 }
 
 static int print_text(struct sl_buffer *text)
@@ -183,7 +172,6 @@ static const struct verb {
     size_t operands; /* with the verb itself */
     int (*run)(struct policy_run *run);
 } verbs[] = {
-    {"check", 2, check},
     {"test", 2, test},
     {"matrix", 2, matrix},
     {"diff", 3, diff},
@@ -241,6 +229,8 @@ int sl_cmd_policy(int argc, char **argv)
         "  |  policy explain --help";
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "check") == 0)
+        return sl_cmd_policy_check(argc - 1, argv + 1);
     struct policy_run run = {.arena = sl_arena_new((size_t)256 << 20)};
     struct sl_cli cli;
     int status = 1;

@@ -15,11 +15,13 @@ enum sl_grade { SL_GRADE_NOTE = 1, SL_GRADE_ADVICE, SL_GRADE_WARNING, SL_GRADE_E
 
 struct sl_issue {
     enum sl_grade grade;
-    struct sl_slice code; /* stable, e.g. "unknown-key"; empty if none */
-    struct sl_slice file; /* path; empty if none */
-    size_t line, column;  /* from 1; 0 if unknown */
-    struct sl_slice text; /* one sentence: what and why */
-    struct sl_slice fix;  /* what to do; empty if none */
+    struct sl_slice code;   /* stable, e.g. "unknown-key"; empty if none */
+    struct sl_slice file;   /* path; empty if none */
+    size_t line, column;    /* from 1; 0 if unknown */
+    struct sl_slice text;   /* one sentence: what and why */
+    struct sl_slice fix;    /* what to do; empty if none */
+    struct sl_slice source; /* the line of the file, as it stands; empty if not at hand */
+    size_t width;           /* characters from `column` on that it is about; 0 if unknown */
     struct sl_issue *next;
 };
 

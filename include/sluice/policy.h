@@ -39,6 +39,17 @@ struct sl_slice sl_policy_version(const struct sl_policy *policy);
 /* SHA-256 over the sources, hex, 64 characters: the same files give the same digest. */
 struct sl_slice sl_policy_digest(const struct sl_policy *policy);
 
+/* What `sluice policy check` can say, and how grave it is: the rows of consent/checks.def, NULL-ended by code. */
+struct sl_check {
+    const char *code;
+    enum sl_grade grade;
+    const char *title;
+};
+const struct sl_check *sl_policy_checks(size_t *count);
+/* A closer look at a policy in order, as of an instant: rules that change nothing, what nobody can see, citations,
+ * dates, agreements, scenarios, code lists. Nothing it finds is an error. Issues come in the order of the files. */
+SL_MUST_CHECK enum sl_status sl_policy_review(const struct sl_policy *policy, int64_t now, struct sl_issues *issues);
+
 struct sl_buffer;
 /* Runs the scenarios of the files, each through the functions of sluice/decide.h. Writes a line for each that fails
  * ("FAIL file:line title: …"), then the rules that no scenario relied on or was withheld by, then the counts. */

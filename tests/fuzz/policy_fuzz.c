@@ -57,6 +57,10 @@ static void try_tools(const struct sl_policy *policy)
     sl_buffer_clear(&out);
     (void)!sl_policy_matrix(policy, SL_MATRIX_JSON, true, &out);
     sl_buffer_fini(&out);
+    struct sl_issues issues = {.arena = sl_arena_new((size_t)64 << 20)};
+    if (!issues.arena || sl_policy_review(policy, 0, &issues) != SL_OK || issues.errors)
+        abort();
+    sl_arena_free(issues.arena);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
