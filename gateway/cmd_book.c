@@ -56,7 +56,7 @@ static enum sl_status open_all(struct keeping *k, const char *path, bool writabl
     k->when.max_age = (int64_t)c->label_age;
     SL_TRY(sl_cli_policy_store(c->policy_store.ptr, false, &k->issues, &k->store));
     SL_TRY(sl_policy_in_force(k->store, &k->issues, &number, &k->policy));
-    SL_TRY(sl_programs_load(c->programs.ptr, &k->issues, &k->programs));
+    SL_TRY(sl_gateway_programs(c, &k->issues, &k->programs));
     SL_TRY(sl_registered_of(k->store, k->policy, k->when.now, &k->issues, &k->registered));
     SL_TRY(sl_label_generation(k->policy, k->programs, &k->generation));
     SL_TRY(sl_label_generation_registered(k->registered, &k->generation));

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "state.h"
 #include "config.h"
 #include "offline.h"
 #include "records.h"
@@ -308,7 +309,7 @@ static int unknown_in_store(struct running *r)
     if (status == SL_OK)
         status = sl_policy_in_force(r->store, &r->issues, &number, &r->policy);
     if (status == SL_OK)
-        status = sl_programs_load(r->config->programs.ptr, &r->issues, &r->programs);
+        status = sl_gateway_programs(r->config, &r->issues, &r->programs);
     if (status == SL_OK)
         status = sl_records_open(r->config->records.ptr, false, &r->issues, &r->records);
     struct sl_labeller *labeller = status == SL_OK ? sl_labeller_new(r->arena, r->policy, r->programs) : NULL;

@@ -76,6 +76,20 @@ static enum sl_status check_policy(struct sl_gateway *gateway, struct sl_issues 
     return status;
 }
 
+enum sl_status sl_gateway_programs(const struct sl_config *c, struct sl_issues *issues, struct sl_programs **out)
+{
+    struct sl_programs *programs = NULL;
+    *out = NULL;
+    SL_TRY(complain(issues, sl_programs_load(c->programs.ptr, issues, &programs), "The programs file", c->programs));
+    /* What an EHR calls by its own address is its own. */
+    enum sl_status status = c->upstream_url.len ? sl_programs_add_server(programs, c->upstream_url) : SL_OK;
+    if (status != SL_OK)
+        sl_programs_unref(programs);
+    else
+        *out = programs;
+    return complain(issues, status, "upstream.url", c->upstream_url);
+}
+
 static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *issues)
 {
     const struct sl_config *c = gateway->config;
@@ -83,11 +97,7 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
     SL_TRY(complain(issues, sl_cli_policy_store(c->policy_store.ptr, false, issues, &gateway->store),
         "The policy store", c->policy_store));
     SL_TRY(check_policy(gateway, issues));
-    SL_TRY(complain(
-        issues, sl_programs_load(c->programs.ptr, issues, &gateway->programs), "The programs file", c->programs));
-    if (c->upstream_url.len) /* what an EHR calls by its own address is its own */
-        SL_TRY(complain(
-            issues, sl_programs_add_server(gateway->programs, c->upstream_url), "upstream.url", c->upstream_url));
+    SL_TRY(sl_gateway_programs(c, issues, &gateway->programs));
     SL_TRY(complain(
         issues, sl_sealer_new(c->cursor_key.ptr, &gateway->sealer), "The key file of page links", c->cursor_key));
     SL_TRY(open_upstream(gateway, issues));
@@ -140,8 +150,7 @@ void sl_gateway_close(struct sl_gateway *gateway)
 enum sl_status sl_gateway_reload(struct sl_gateway *gateway, struct sl_issues *issues)
 {
     struct sl_programs *programs = NULL;
-    SL_TRY(complain(issues, sl_programs_load(gateway->config->programs.ptr, issues, &programs), "The programs file",
-        gateway->config->programs));
+    SL_TRY(sl_gateway_programs(gateway->config, issues, &programs));
     pthread_mutex_lock(&gateway->programs_lock);
     struct sl_programs *old = gateway->programs;
     gateway->programs = programs;

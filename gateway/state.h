@@ -51,6 +51,10 @@ void sl_gateway_close(struct sl_gateway *gateway);
 /* The first line of the file of upstream.token-file; empty if none is configured. */
 SL_MUST_CHECK enum sl_status sl_upstream_token_read(const struct sl_config *config, struct sl_slice *out);
 
+/* The programs table of a configuration, the upstream among its servers. Every command that judges by the table of a
+ * gateway reads it here: labels made under another table do not count. */
+SL_MUST_CHECK enum sl_status sl_gateway_programs(
+    const struct sl_config *config, struct sl_issues *issues, struct sl_programs **out);
 /* Reads the programs file again. Every request that begins after SL_OK is answered under it, and what the label book
  * knows under the old one counts no more. SL_INVALID and the like with issues: the old one stays. Any thread. */
 SL_MUST_CHECK enum sl_status sl_gateway_reload(struct sl_gateway *gateway, struct sl_issues *issues);
