@@ -89,6 +89,8 @@ CASES = [
     ("Encounter", "reasonCode/1", OUD, "sud", "part"),
     ("Claim", "diagnosis/1/diagnosisCodeableConcept", concept(ICD, "F11.20"), "sud", "whole"),
     ("Claim", "item/1/productOrService", concept(CPT, "H0020"), "sud", "whole"),
+    ("Claim", "item/1/revenue", concept("https://www.nubc.org/CodeSystem/RevenueCodes", "0906"), "sud", "whole"),
+    ("ExplanationOfBenefit", "item/1/revenue", concept("https://www.nubc.org/CodeSystem/RevenueCodes", "914"), "mental-health", "whole"),
     ("Claim", "item/1/productOrService", concept(CPT, "99408"), "sud", "whole"),
     ("Claim", "item/1/modifier/1", concept(HCPCS, "H0020"), "sud", "whole"),
     ("Claim", "item/1/detail/1/productOrService", concept(HCPCS, "f1120"), "sud", "whole"),

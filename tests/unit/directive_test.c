@@ -789,7 +789,7 @@ static void test_refused(void **state)
         struct sl_issues issues = {.arena = arena};
         struct sl_directives list = {0};
         if (try_read(sl_slice_of(texts[i]), &issues, &list) != SL_INVALID)
-            print_error("not refused: %s\n", texts[i]);
+            print_error("not refused: text %zu\n", i);
         assert_int_equal(try_read(sl_slice_of(texts[i]), &issues, &list), SL_INVALID);
         assert_int_equal(issues.errors, 2);
         assert_int_equal(list.count, 0);
