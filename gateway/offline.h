@@ -35,8 +35,8 @@ struct sl_offline {
     struct sl_pass *pass;
     struct sl_offline_text *first, *last;
     bool ndjson;
-    struct sl_slice patient; /* of --patient */
-    bool xml;                /* the file being read is XML */
+    struct sl_slice patient;    /* of --patient */
+    bool xml;                   /* the file being read is XML */
     const char *out, *manifest; /* files to write; NULL: standard output, and none */
 };
 

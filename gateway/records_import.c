@@ -436,7 +436,8 @@ static enum sl_status rewrite_string(struct rewriting *r, uint32_t span)
     sl_name name = r->doc.spans[span].name;
     struct sl_slice raw = sl_span_raw(&r->doc, span);
     bool reference = name == SL_NAME_reference, urn = sl_slice_starts(raw, SL_LIT("urn:"));
-    if (raw.len == 0 || (!reference && name != SL_NAME_url && (!urn || name == SL_NAME_value || name == SL_NAME_system)))
+    if (raw.len == 0 ||
+        (!reference && name != SL_NAME_url && (!urn || name == SL_NAME_value || name == SL_NAME_system)))
         return SL_OK;
     struct sl_slice text = sl_span_string(&r->doc, span, r->in->scratch), target = SL_LIT("");
     if (!text.ptr)

@@ -31,8 +31,8 @@ struct sl_ask {
     void *context;
     /* The answer. */
     bool finished;
-    enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ); SL_NOT_SUPPORTED (PAGE); SL_LIMIT; SL_UPSTREAM and the like: the
-                              exchange answers 503 */
+    enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ); SL_NOT_SUPPORTED (PAGE); SL_LIMIT; SL_UPSTREAM and the like:
+                              the exchange answers 503 */
     const char *why;       /* of a failure: a literal, for operators */
     struct sl_slice text;  /* a resource (READ) or a searchset Bundle (PAGE, IDS), links and references relative */
     struct sl_slice

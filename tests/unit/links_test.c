@@ -36,10 +36,10 @@ static const struct {
     {"and stays with one that stays", ORGANIZATIONS NOTE("d", "prog", AT("Binary/b")) BINARY("b"), "",
         {"'id':'p'"}, {"'id':'d'", "'id':'b'", "aGk="}},
     {"on a consent it has the labels of the program's", ORGANIZATIONS NOTE("d", "prog", AT("Binary/b")) BINARY("b"),
-        CONSENT, {"'data':'aGk=','meta':{'security':[{'system':'http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-        "','code':'R'},{'system':'http://terminology.hl7.org/CodeSystem/v3-ActCode','code':'42CFRPart2'"}, {NULL}},
-    {"of two ways the one that is open", ORGANIZATIONS NOTE("d", "prog", AT("Binary/b")) NOTE("e", "pcp", AT("Binary/b"))
-        BINARY("b"), "", {"'id':'e'", "'id':'b'"}, {"'id':'d'", "42CFRPart2"}},
+        CONSENT, {"'data':'aGk=','meta':{'security':[{'system':'http://terminology.hl7.org/CodeSystem/"
+        "v3-Confidentiality','code':'R'},{'system':'http://terminology.hl7.org/CodeSystem/v3-ActCode','code':'42CFRPart2'"}, {NULL}},
+    {"of two ways the one that is open", ORGANIZATIONS NOTE("d", "prog", AT("Binary/b"))
+        NOTE("e", "pcp", AT("Binary/b")) BINARY("b"), "", {"'id':'e'", "'id':'b'"}, {"'id':'d'", "42CFRPart2"}},
     {"what nothing leads to stays", ORGANIZATIONS BINARY("b"), "", {"'id':'p'"}, {"'id':'b'"}},
     {"a statement about it is no way to it, and stays", ORGANIZATIONS BINARY("b") "{'resourceType':'Provenance','id':"
         "'v','target':[{'reference':'Binary/b'}],'recorded':'2026-01-01T00:00:00Z','agent':[{'who':{'reference':"

@@ -168,9 +168,9 @@ static const struct {
         {"medication",
             "{'resourceType':'MedicationRequest','id':'r','status':'active','intent':'order'," KEPT(
                 "urn:sluice:folder:psychotherapy") ",'medicationCodeableConcept':" CODED("{'system':"
-                                                                                         "'http://www.nlm.nih.gov/"
-                                                                                         "research/umls/"
-                                                                                         "rxnorm','code':'308192'}") "}",
+                "'http://www.nlm.nih.gov/"
+                "research/umls/"
+                "rxnorm','code':'308192'}") "}",
             ""},
         {"start and stop times",
             "{'resourceType':'Encounter','id':'e','status':'finished'," KEPT(
@@ -242,9 +242,9 @@ static void derived(void **state)
         "{'resourceType':'List','id':'folder','status':'current','mode':'working','code':" CODED(
             FOLDER(
                 "psychotherapy")) ",'entry':[{'item':" REF("DocumentReference/filed") "},{'item':" REF("Observation/"
-                                                                                                       "pulse") "},{'"
-                                                                                                                "item'"
-                                                                                                                ":" REF("Patient/p") "}]}",
+                "pulse") "},{'"
+                "item'"
+                ":" REF("Patient/p") "}]}",
         DOC("filed", LOINC("11506-3")) "}",
         "{'resourceType':'Observation','id':'pulse','status':'final','code':" CODED(LOINC("8867-4")) "}",
         "{'resourceType':'Patient','id':'p'}",
