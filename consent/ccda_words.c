@@ -188,10 +188,12 @@ static bool is_inline(uint16_t name)
     return name == CDA_content || name == CDA_sub || name == CDA_sup || name == CDA_linkHtml || name == CDA_COMMENT;
 }
 
-/* The text between two tags, with entities as they are: a term has none. */
+/* The text between two tags. The space it may begin with is one: without it the word would hang on the one before. */
 static void add_run(struct searching *s, uint32_t begin, uint32_t end)
 {
     const char *text = s->r->doc->bytes.ptr;
+    if (begin < end && sl_cda_is_space(text[begin]))
+        sl_buffer_add(&s->text, SL_LIT(" "));
     while (begin < end && sl_cda_is_space(text[begin]))
         begin++;
     if (begin < end)

@@ -399,6 +399,13 @@ static const struct {
         SECTION(PROBLEMS, "<paragraph ID=\"a\">Sugar</paragraph>takes her<content>oin</content>",
             ENTRY(NAMED("a") CODED("E11.9"))),
         AT "/section/text"},
+    {"words after a word in tags",
+        SECTION(PROBLEMS, "<paragraph ID=\"a\">Sugar</paragraph>takes her<content>oin</content> daily",
+            ENTRY(NAMED("a") CODED("E11.9"))),
+        AT "/section/text"},
+    {"a word written by numbers",
+        SECTION(PROBLEMS, "<paragraph ID=\"a\">Sugar</paragraph>takes hero&#105;n daily", ENTRY(NAMED("a") CODED("E11.9"))),
+        AT "/section/text"},
     {"the heading of a table",
         SECTION(PROBLEMS,
             "<table><caption>heroin</caption><tbody><tr ID=\"a\"><td>1</td></tr></tbody>"
