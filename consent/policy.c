@@ -273,6 +273,7 @@ static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *
             continue;
         if (sl_slice_eq(file->path, SL_LIT("policy.yaml"))) {
             head = true;
+            policy->head = source.root;
             read_head(policy, &source);
             continue;
         }

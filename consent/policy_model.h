@@ -127,8 +127,9 @@ struct sl_policy {
     char digest[65];
     struct sl_policy_file *files;
     size_t file_count;
-    struct sl_policy_source *sources;
+    struct sl_policy_source *sources; /* all but policy.yaml, by layer, then path */
     size_t source_count;
+    const struct sl_yaml *head; /* policy.yaml */
 
     struct sl_slice title, version, notice, short_notice, notice_version;
     bool inline_labels;    /* elements carry labels of their own; else the whole is labelled for them */

@@ -81,6 +81,28 @@ static int matrix(struct policy_run *run)
     return result;
 }
 
+static int schema(struct policy_run *run)
+{
+    struct sl_buffer text;
+    sl_buffer_init(&text, (size_t)4 << 20);
+    enum sl_status status = sl_policy_schema(&text);
+    int result = status == SL_OK ? print_text(&text) : sl_cli_failed("schema", status, &run->issues);
+    sl_buffer_fini(&text);
+    return result;
+}
+
+static int render(struct policy_run *run)
+{
+    struct sl_buffer text;
+    if (load(run))
+        return 1;
+    sl_buffer_init(&text, (size_t)16 << 20);
+    enum sl_status status = sl_policy_render(run->policy, &text);
+    int result = status == SL_OK ? print_text(&text) : sl_cli_failed("render", status, &run->issues);
+    sl_buffer_fini(&text);
+    return result;
+}
+
 /* What putting the second directory in the place of the first would do. */
 static int diff(struct policy_run *run)
 {
@@ -174,6 +196,8 @@ static const struct verb {
 } verbs[] = {
     {"test", 2, test},
     {"matrix", 2, matrix},
+    {"render", 2, render},
+    {"schema", 1, schema},
     {"diff", 3, diff},
     {"activate", 2, activate},
     {"list", 1, list},
@@ -224,9 +248,9 @@ int sl_cmd_policy(int argc, char **argv)
         {"every-purpose", SL_OPTION_FLAG, NULL, "a column for each purpose, not the usual one of a party (matrix)",
             false},
     };
-    static const char usage[] =
-        "policy check|test|matrix|activate DIR  |  policy diff DIR NEW  |  policy list  |  policy rollback GENERATION"
-        "  |  policy explain --help";
+    static const char usage[] = "policy check|test|matrix|render|activate DIR  |  policy diff DIR NEW  |  policy "
+                                "list|schema  |  policy rollback GENERATION"
+                                "  |  policy explain --help";
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "check") == 0)

@@ -51,6 +51,10 @@ const struct sl_check *sl_policy_checks(size_t *count);
 SL_MUST_CHECK enum sl_status sl_policy_review(const struct sl_policy *policy, int64_t now, struct sl_issues *issues);
 
 struct sl_buffer;
+/* The language as a JSON Schema (draft 7), for editors. */
+SL_MUST_CHECK enum sl_status sl_policy_schema(struct sl_buffer *out);
+/* The policy in plain English, a fact a line, in a fixed order: what gets signed. */
+SL_MUST_CHECK enum sl_status sl_policy_render(const struct sl_policy *policy, struct sl_buffer *out);
 /* Runs the scenarios of the files, each through the functions of sluice/decide.h. Writes a line for each that fails
  * ("FAIL file:line title: …"), then the rules that no scenario relied on or was withheld by, then the counts. */
 SL_MUST_CHECK enum sl_status sl_policy_test(

@@ -56,6 +56,9 @@ static void try_tools(const struct sl_policy *policy)
     (void)!sl_policy_test(policy, &out, &passed, &failed);
     sl_buffer_clear(&out);
     (void)!sl_policy_matrix(policy, SL_MATRIX_JSON, true, &out);
+    sl_buffer_clear(&out);
+    if (sl_policy_render(policy, &out) == SL_OK && !out.len)
+        abort();
     sl_buffer_fini(&out);
     struct sl_issues issues = {.arena = sl_arena_new((size_t)64 << 20)};
     if (!issues.arena || sl_policy_review(policy, 0, &issues) != SL_OK || issues.errors)
