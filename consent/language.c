@@ -2,9 +2,6 @@
 /* The words of the policy language: see language.h. */
 #include "language.h"
 
-#include <stdio.h>
-#include <time.h>
-
 #include "policy_model.h"
 #include "words.h"
 
@@ -229,36 +226,4 @@ unsigned sl_language_word(const struct sl_yaml_source *source, const struct sl_y
     if (word.len)
         sl_language_unknown(source, at, code, what, words, count);
     return SL_NO_WORD;
-}
-
-/* ---- Dates ---- */
-
-static bool looks_like_date(struct sl_slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (i == 4 || i == 7 ? text.ptr[i] != '-' : text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-    return text.len == 10;
-}
-
-int64_t sl_language_date(const struct sl_yaml_source *source, const struct sl_yaml *at)
-{
-    struct sl_slice text = sl_yaml_text(source, at);
-    struct tm tm = {0}, back;
-    if (!text.len)
-        return 0;
-    bool good = looks_like_date(text) && sscanf(text.ptr, "%4d-%2d-%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday) == 3 &&
-                tm.tm_year >= 1971;
-    tm.tm_year -= 1900;
-    tm.tm_mon--;
-    int wanted = tm.tm_mday;
-    time_t when = good ? timegm(&tm) : 0;
-    good = good && gmtime_r(&when, &back) && back.tm_mday == wanted;
-    if (good)
-        return (int64_t)when;
-    struct sl_issue *issue =
-        sl_yaml_issue(source, at, false, "bad-date", "\"%.*s\" is no day of the calendar.", SL_FMT(text));
-    if (issue)
-        issue->fix = SL_LIT("Write the day as YYYY-MM-DD.");
-    return 0;
 }

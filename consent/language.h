@@ -123,7 +123,5 @@ unsigned sl_language_word(const struct sl_yaml_source *source, const struct sl_y
 /* "No <what> is called "x"." with the nearest of the words. */
 void sl_language_unknown(const struct sl_yaml_source *source, const struct sl_yaml *at, const char *code,
     const char *what, const struct sl_slice *words, size_t count);
-/* YYYY-MM-DD, a day that exists, as seconds since the epoch at its beginning; 0 with an issue "bad-date" otherwise. */
-int64_t sl_language_date(const struct sl_yaml_source *source, const struct sl_yaml *at);
 
 #endif

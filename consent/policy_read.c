@@ -486,7 +486,7 @@ static enum sl_status read_party(struct reader *r, const struct sl_policy_source
     *party = (struct sl_party){.id = id, .title = text_of(source, entry, "title"), .source = source, .at = entry};
     policy->party_ids[index] = id;
     SL_TRY(read_party_words(source, entry, party));
-    party->agreement_until = sl_language_date(&source->yaml, sl_yaml_get(entry, "agreement-until"));
+    party->agreement_until = sl_yaml_date(&source->yaml, sl_yaml_get(entry, "agreement-until"));
     party->emergency = read_emergency(source, sl_yaml_get(entry, "emergency"));
     if (party->emergency)
         policy->emergency_parties |= (uint64_t)1 << index;
@@ -807,7 +807,7 @@ static enum sl_status read_rule(struct reader *r, const struct sl_policy_source 
     rule->unverified = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "unverified"), false);
     rule->lift_never = sl_language_word(&source->yaml, sl_yaml_get(entry, "lift"), SL_WORDS_LIFT, "unknown-lift",
                            "way of lifting") == 0;
-    rule->review_by = sl_language_date(&source->yaml, sl_yaml_get(entry, "review-by"));
+    rule->review_by = sl_yaml_date(&source->yaml, sl_yaml_get(entry, "review-by"));
     read_duties(policy, source, sl_yaml_get(entry, "then"), &rule->then);
     SL_TRY(read_conditions(
         policy, source, SL_MAP_LINE, sl_yaml_get(entry, "only-if"), &rule->only_if, &rule->only_if_count));

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <yaml.h>
 
 #define WORD_LIMIT 64u /* longer words are never near to any */
@@ -461,6 +462,36 @@ uint64_t sl_yaml_number(
     sl_yaml_issue(source, node, false, "expected-number", "A number from %llu to %llu is expected here.",
         (unsigned long long)min, (unsigned long long)max);
     return fallback;
+}
+
+static bool looks_like_date(struct sl_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (i == 4 || i == 7 ? text.ptr[i] != '-' : text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    return text.len == 10;
+}
+
+int64_t sl_yaml_date(const struct sl_yaml_source *source, const struct sl_yaml *node)
+{
+    struct sl_slice text = sl_yaml_text(source, node);
+    struct tm tm = {0}, back;
+    if (!text.len)
+        return 0;
+    bool good = looks_like_date(text) && sscanf(text.ptr, "%4d-%2d-%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday) == 3 &&
+                tm.tm_year >= 1971;
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    int wanted = tm.tm_mday;
+    time_t when = good ? timegm(&tm) : 0;
+    good = good && gmtime_r(&when, &back) && back.tm_mday == wanted;
+    if (good)
+        return (int64_t)when;
+    struct sl_issue *issue =
+        sl_yaml_issue(source, node, false, "bad-date", "\"%.*s\" is no day of the calendar.", SL_FMT(text));
+    if (issue)
+        issue->fix = SL_LIT("Write the day as YYYY-MM-DD.");
+    return 0;
 }
 
 const struct sl_yaml *sl_yaml_require(const struct sl_yaml_source *source, const struct sl_yaml *map, const char *key)

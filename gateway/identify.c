@@ -496,6 +496,22 @@ static enum sl_status read_roles(struct work *work)
     return SL_OK;
 }
 
+/* Agreements of the client's that are in force now. */
+static enum sl_status read_agreements(struct work *work)
+{
+    const struct sl_registered_client *client = work->client;
+    size_t count = 0;
+    struct sl_slice *kinds = sl_arena_array(work->arena, (client ? client->agreement_count : 0) + 1, sizeof *kinds);
+    if (!kinds)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; client && i < client->agreement_count; i++)
+        if (!client->agreements[i].until || work->now < client->agreements[i].until)
+            kinds[count++] = client->agreements[i].kind;
+    work->out->recipient.agreements = kinds;
+    work->out->recipient.agreement_count = count;
+    return SL_OK;
+}
+
 static void relate(
     struct sl_relationship *list, size_t *count, const char *kind, struct sl_slice patient, enum sl_voucher voucher)
 {
@@ -693,6 +709,7 @@ static enum sl_status identify(struct work *work, struct sl_slice token)
     work->user = work->client ? sl_registry_user(work->client, out->recipient.user) : NULL;
     SL_TRY(read_organization(work));
     SL_TRY(read_roles(work));
+    SL_TRY(read_agreements(work));
     SL_TRY(read_relationships(work));
     out->known = true;
     SL_TRY(choose_purpose(work));

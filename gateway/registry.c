@@ -101,10 +101,29 @@ static void read_users(const struct reader *reader, const struct sl_yaml *node, 
     out->users = users;
 }
 
+/* A kind alone, or {kind, until}. */
+static void read_agreements(const struct reader *reader, const struct sl_yaml *node, struct sl_registered_client *out)
+{
+    static const char *const words[] = {"kind", "until", NULL};
+    const struct sl_yaml *list = sl_yaml_list(&reader->source, sl_yaml_get(node, "agreements"));
+    struct sl_registered_agreement *agreements =
+        list ? sl_arena_array(reader->arena, list->count + 1, sizeof *agreements) : NULL;
+    for (const struct sl_yaml *entry = agreements ? list->first : NULL; entry; entry = entry->next) {
+        bool map = entry->kind == SL_YAML_MAP;
+        if (map && !sl_yaml_check_keys(&reader->source, entry, words))
+            continue;
+        const struct sl_yaml *kind = map ? sl_yaml_require(&reader->source, entry, "kind") : entry;
+        agreements[out->agreement_count++] =
+            (struct sl_registered_agreement){.kind = sl_arena_copy(reader->arena, sl_yaml_text(&reader->source, kind)),
+                .until = map ? sl_yaml_date(&reader->source, sl_yaml_get(entry, "until")) : 0};
+    }
+    out->agreements = agreements;
+}
+
 static void read_client(const struct reader *reader, const struct sl_yaml *node, struct sl_registered_client *out)
 {
-    static const char *const words[] = {"id", "issuer", "title", "organization", "organization-name", "kinds", "roles",
-        "token-roles", "purposes", "treats", "users", NULL};
+    static const char *const words[] = {"id", "issuer", "title", "organization", "organization-name", "kinds",
+        "agreements", "roles", "token-roles", "purposes", "treats", "users", NULL};
     if (!sl_yaml_check_keys(&reader->source, node, words))
         return;
     (void)sl_yaml_require(&reader->source, node, "id");
@@ -118,6 +137,7 @@ static void read_client(const struct reader *reader, const struct sl_yaml *node,
         .token_roles = words_of(reader, node, "token-roles"),
         .purposes = purposes_of(reader, node),
         .treats = panel_of(reader, node)};
+    read_agreements(reader, node, out);
     read_users(reader, node, out);
     /* Two issuers may give out one client id to different parties. */
     if (!out->issuer.len && !reader->one_issuer)

@@ -10,6 +10,7 @@
  *         organization: Organization/hospital
  *         organization-name: General Hospital
  *         kinds: [covered-entity]
+ *         agreements: [baa, {kind: qsoa, until: 2027-01-01}] # in force; from that day on no more
  *         roles: []                          # roles the client has itself, whoever uses it
  *         token-roles: [physician, nurse]    # roles its tokens may claim (hl7-b2b subject_role)
  *         purposes: [TREAT, ETREAT]          # an upper bound; a token without purposes gets the only one
@@ -23,6 +24,8 @@
  */
 #ifndef SLUICE_GATEWAY_REGISTRY_H
 #define SLUICE_GATEWAY_REGISTRY_H
+
+#include <stdint.h>
 
 #include "sluice/issue.h"
 #include "sluice/slice.h"
@@ -39,9 +42,16 @@ struct sl_registered_user {
     struct sl_words roles, treats;
 };
 
+struct sl_registered_agreement {
+    struct sl_slice kind;
+    int64_t until; /* 0: no end is said */
+};
+
 struct sl_registered_client {
     struct sl_slice id, issuer, title, organization, organization_name;
     struct sl_words kinds, roles, token_roles, purposes, treats;
+    const struct sl_registered_agreement *agreements;
+    size_t agreement_count;
     const struct sl_registered_user *users;
     size_t user_count;
 };

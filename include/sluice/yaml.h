@@ -72,6 +72,9 @@ bool sl_yaml_flag(const struct sl_yaml_source *source, const struct sl_yaml *nod
 /* Decimal digits within [min, max]; anything else an issue "expected-number" and `fallback`, as for NULL. */
 uint64_t sl_yaml_number(
     const struct sl_yaml_source *source, const struct sl_yaml *node, uint64_t min, uint64_t max, uint64_t fallback);
+/* YYYY-MM-DD, a day that exists, from 1971 on: its beginning as seconds since the epoch; 0 with an issue "bad-date"
+ * otherwise, and without one for NULL. */
+int64_t sl_yaml_date(const struct sl_yaml_source *source, const struct sl_yaml *node);
 /* The member, or an issue "missing-key" at the map, and NULL. */
 const struct sl_yaml *sl_yaml_require(const struct sl_yaml_source *source, const struct sl_yaml *map, const char *key);
 

@@ -24,7 +24,9 @@ static struct {
 
 static const char registry[] =
     "clients:\n  - id: ward\n    organization: Organization/hospital\n    organization-name: Hospital\n"
-    "    kinds: [covered-entity]\n    roles: [clinic]\n    token-roles: [physician]\n    purposes: [TREAT, ETREAT]\n"
+    "    kinds: [covered-entity]\n    agreements: [baa, {kind: dua, until: 2027-01-15}, {kind: qsoa, until: "
+    "2027-01-16}]\n"
+    "    roles: [clinic]\n    token-roles: [physician]\n    purposes: [TREAT, ETREAT]\n"
     "    treats: [Patient/shared]\n    users:\n      - subject: lee\n        reference: Practitioner/lee\n        "
     "name: Dr. Lee\n"
     "        roles: [attending]\n        treats: [Patient/a]\n"
@@ -147,6 +149,8 @@ static void a_registered_user_is_whom_the_registry_says(void **state)
         assert_true(sl_slice_eq(r->organization, SL_LIT("Organization/hospital")));
         assert_true(sl_slice_eq(r->purpose, SL_LIT("TREAT")));
         assert_int_equal(r->kind_count, 1);
+        assert_int_equal(r->agreement_count, 2); /* one ended at midnight, one ends tomorrow */
+        assert_true(sl_slice_eq(r->agreements[0], SL_LIT("baa")) && sl_slice_eq(r->agreements[1], SL_LIT("qsoa")));
         assert_true(has_role(r, "clinic") && has_role(r, "attending") && has_role(r, "physician"));
         assert_false(has_role(r, "king")); /* the registry does not let this client claim it */
         assert_true(is_related(r, "treating", "Patient/a", SL_BY_REGISTRY));

@@ -139,8 +139,8 @@ static void refuses_what_the_subset_lacks(void **state)
         assert_null(root);
         assert_int_equal(f.issues.count, 1);
         assert_int_equal(f.issues.errors, 1);
-        if (!sl_slice_eq(f.issues.first->code, sl_slice_of(cases[i].code)) || f.issues.first->line != cases[i].line
-            || f.issues.first->column != cases[i].column)
+        if (!sl_slice_eq(f.issues.first->code, sl_slice_of(cases[i].code)) || f.issues.first->line != cases[i].line ||
+            f.issues.first->column != cases[i].column)
             fail_msg("case %zu: %.*s at %zu:%zu", i, SL_FMT(f.issues.first->code), f.issues.first->line,
                 f.issues.first->column);
         assert_text(f.issues.first->file, "t.yaml");
@@ -243,6 +243,26 @@ static void helpers_say_what_is_wrong(void **state)
     sl_arena_free(f.arena);
 }
 
+static void dates_are_days_of_the_calendar(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t want;
+    } cases[] = {{"a: 2026-06-01", 1780272000}, {"a: '1971-01-01'", 31536000}, {"a: 2024-02-29", 1709164800},
+        {"a: 2026-02-29", 0}, {"a: 2026-13-01", 0}, {"a: 2026-00-10", 0}, {"a: 2026-06-31", 0}, {"a: 2026-6-1", 0},
+        {"a: 2026-06-01T00:00:00Z", 0}, {"a: 20260601", 0}, {"a: 2026-+1-01", 0}, {"a: 1970-01-01", 0}, {"a: [x]", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        begin(&f);
+        const struct sl_yaml *root = parse(&f, cases[i].text);
+        if (sl_yaml_date(&f.source, root->first) != cases[i].want || (f.issues.errors == 0) != (cases[i].want != 0))
+            fail_msg("%s", cases[i].text);
+        assert_int_equal(sl_yaml_date(&f.source, NULL), 0);
+        sl_arena_free(f.arena);
+    }
+}
+
 static void numbers_are_digits_in_range(void **state)
 {
     (void)state;
@@ -298,6 +318,7 @@ int main(void)
         cmocka_unit_test(memory_that_runs_out_is_an_error),
         cmocka_unit_test(helpers_say_what_is_wrong),
         cmocka_unit_test(numbers_are_digits_in_range),
+        cmocka_unit_test(dates_are_days_of_the_calendar),
         cmocka_unit_test(nearest_word_is_near),
         cmocka_unit_test(a_file_that_is_not_there_is_said_so),
     };
