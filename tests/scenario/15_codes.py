@@ -135,6 +135,7 @@ CASES = [
     ("Observation", "code", concept(SCT, "171207006"), "-mental-health", "none"),
     # What nobody knows.
     ("Condition", "code", concept("http://example.org/local", "123"), "unclassified", "whole"),
+    ("MedicationRequest", "medicationCodeableConcept", concept("http://hl7.org/fhir/sid/ndc", "00406575501"), "unclassified", "whole"),
     ("Condition", "code", concept(SCT, "abc"), "unclassified", "whole"),
     ("Condition", "code", concept(SCT, "38341004"), "unclassified", "whole"),
     ("Condition", "code", {"coding": [{"code": "zzz"}]}, "unclassified", "whole"),
