@@ -482,9 +482,9 @@ int64_t sl_yaml_date(const struct sl_yaml_source *source, const struct sl_yaml *
                 tm.tm_year >= 1971;
     tm.tm_year -= 1900;
     tm.tm_mon--;
-    int wanted = tm.tm_mday;
+    const struct tm wanted = tm; /* timegm carries a 31st of June over into July */
     time_t when = good ? timegm(&tm) : 0;
-    good = good && gmtime_r(&when, &back) && back.tm_mday == wanted;
+    good = good && gmtime_r(&when, &back) && back.tm_mday == wanted.tm_mday && back.tm_mon == wanted.tm_mon;
     if (good)
         return (int64_t)when;
     struct sl_issue *issue =
