@@ -24,6 +24,9 @@ static const char house[] =
     "consents:\n"
     "  - {id: tpo, title: C, purposes: [treatment], forms: [{categories: [{system: s, code: c}]}]}\n"
     "  - {id: other, title: C, forms: [{categories: [{system: s, code: d}]}]}\n"
+    "invariants:\n"
+    "  - {id: kept, title: I, never: release, data: [chart], to: [patient], for: [research]}\n"
+    "  - {id: promise, title: I, never: release, data: [chart], to: [plan], for: [research]}\n"
     "rules:\n"
     "  - {id: care, title: R, verdict: release, data: [chart], to: [physician], for: [treatment]}\n"
     "  - {id: pays, title: R, verdict: release, data: [chart], to: [plan], for: [payment], "
@@ -126,6 +129,10 @@ static const struct edit {
     {"code: d}", "code: e}", LOOSER, "consent other, forms: gains {categories: [{system: s, code: e}]}", "gains"},
     {"purposes: [treatment], forms", "purposes: [treatment, payment], forms", TIGHTER,
         "consent tpo, purposes: gains payment", "loses payment"},
+    {"  - {id: promise, title: I, never: release, data: [chart], to: [plan], for: [research]}\n", "", EITHER,
+        "invariant promise: no longer there", "invariant promise: new"},
+    {"to: [plan], for: [research]}", "to: [plan], for: [marketing]}", EITHER, "invariant promise, for: gains marketing",
+        "loses marketing"},
     {"earned-by: {text: yes}", "earned-by: {text: yes, unread: yes}", TIGHTER, "class words, unread: gains yes",
         "loses yes"},
     {"to: [physician], for: [treatment]}", "to: [physician], for: [treatment], then: {account: yes}}", TIGHTER,
