@@ -37,8 +37,8 @@ static const struct {
         {"'id':'p'"}, {"'id':'d'", "'id':'b'", "aGk="}},
     {"on a consent it has the labels of the program's", ORGANIZATIONS NOTE("d", "prog", AT("Binary/b")) BINARY("b"),
         CONSENT, {"'data':'aGk=','meta':{'security':[{'system':'http://terminology.hl7.org/CodeSystem/"
-        "v3-Confidentiality','code':'R'},{'system':'http://terminology.hl7.org/CodeSystem/v3-ActCode','code':'42CFRPart2'"},
-        {NULL}},
+        "v3-Confidentiality','code':'R'},{'system':'http://terminology.hl7.org/CodeSystem/"
+        "v3-ActCode','code':'42CFRPart2'"}, {NULL}},
     {"of two ways the one that is open", ORGANIZATIONS NOTE("d", "prog", AT("Binary/b"))
         NOTE("e", "pcp", AT("Binary/b")) BINARY("b"), "", {"'id':'e'", "'id':'b'"}, {"'id':'d'", "42CFRPart2"}},
     {"what nothing leads to stays", ORGANIZATIONS BINARY("b"), "", {"'id':'p'"}, {"'id':'b'"}},
