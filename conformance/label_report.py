@@ -90,12 +90,20 @@ class Sluice:
     def __init__(self, path, policy, programs, folder):
         self.words = [path, "%s", "--policy", policy]
         self.statement = os.path.join(folder, "statement.json")
-        self.none = os.path.join(folder, "none.yaml")
+        self.folder = folder
         with open(self.statement, "w") as file:
             json.dump(STATEMENT, file)
-        with open(self.none, "w") as file:
-            file.write("others: not\nprograms: []\n")
         self.programs = programs
+
+    def no_program(self, name, text):
+        """A table that says of every source named in the text that it is none. Synthea names organizations by identifier."""
+        found = sorted(set(re.findall(r'"(?:Organization|Location)\?identifier=([^"|]+)\|([^"|]+)"', text.decode())))
+        path = os.path.join(self.folder, re.sub(r"\W", "_", name) + ".yaml")
+        with open(path, "w") as file:
+            file.write("others: not\n" + ("programs:\n" if found else "programs: []\n"))
+            for system, value in found:
+                file.write(f"  - {{is: not, identifiers: [{{system: {json.dumps(system)}, value: {json.dumps(value)}}}]}}\n")
+        return path
 
     def run(self, verb, text, *words, programs=None):
         table = programs or self.programs
@@ -178,7 +186,7 @@ def examine(sluice, item):
     try:
         labels = sluice.label(text)
         parties = {p: sluice.segment(text, p) for p in PARTIES}
-        primary = sluice.segment(text, "treating-provider", sluice.none) if is_ordinary_record(text) else None
+        primary = sluice.segment(text, "treating-provider", sluice.no_program(name, text)) if is_ordinary_record(text) else None
         return folder, name, labels, parties, primary
     except (RuntimeError, ValueError) as error:
         return folder, name, error, None, None
