@@ -77,17 +77,29 @@ static enum sl_status gather_folder(
 }
 
 /* What a key of policy.yaml says; NULL where there is none, or the file is unreadable (which is reported later). */
-static const struct sl_yaml *named_in_policy(struct gathering *g, const char *key)
+static const struct sl_yaml *named_in_policy(
+    struct sl_arena *arena, const struct sl_policy_file *files, size_t count, const char *key)
 {
-    for (size_t i = 0; i < g->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct sl_yaml *root = NULL;
-        struct sl_yaml_source quiet = {.arena = g->arena, .file = g->files[i].path};
-        if (!sl_slice_eq(g->files[i].path, SL_LIT("policy.yaml")))
+        struct sl_yaml_source quiet = {.arena = arena, .file = files[i].path};
+        if (!sl_slice_eq(files[i].path, SL_LIT("policy.yaml")))
             continue;
-        if (sl_yaml_parse(&quiet, g->files[i].text, &root) == SL_OK)
+        if (sl_yaml_parse(&quiet, files[i].text, &root) == SL_OK)
             return sl_yaml_get(root, key);
     }
     return NULL;
+}
+
+/* The first of one word or of a list of them; sl_yaml's `next` leads on within a list alone. */
+static const struct sl_yaml *first_of(const struct sl_yaml *some)
+{
+    return some && some->kind == SL_YAML_LIST ? some->first : some;
+}
+
+static const struct sl_yaml *next_of(const struct sl_yaml *some, const struct sl_yaml *at)
+{
+    return at == some ? NULL : at->next;
 }
 
 /* Lists that policy.yaml names by their folder, seen from its own. */
@@ -127,9 +139,8 @@ static enum sl_status gather_lists(struct gathering *g, const char *directory)
             "Name the folder of code lists here, seen from this one; or copy it to this place."},
         {"lexicon", {"lexicon/", 8}, "Name the folder of words here, seen from this one; or copy it to this place."}};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        const struct sl_yaml *named = named_in_policy(g, kinds[k].key);
-        const struct sl_yaml *at = named && named->kind == SL_YAML_LIST ? named->first : named;
-        for (; at; at = at == named ? NULL : at->next)
+        const struct sl_yaml *named = named_in_policy(g->arena, g->files, g->count, kinds[k].key);
+        for (const struct sl_yaml *at = first_of(named); at; at = next_of(named, at))
             SL_TRY(gather_named(g, directory, &kinds[k], at));
     }
     return SL_OK;
@@ -171,12 +182,54 @@ static int by_path(const void *a, const void *b)
     return order_slices(((const struct sl_policy_file *)a)->path, ((const struct sl_policy_file *)b)->path);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return order_slices(*(const struct sl_slice *)a, *(const struct sl_slice *)b);
+}
+
 static int by_layer(const void *a, const void *b)
 {
     const struct sl_policy_source *x = a, *y = b;
     if (x->layer != y->layer)
         return x->layer < y->layer ? -1 : 1;
     return order_slices(x->yaml.file, y->yaml.file);
+}
+
+/* ---- Packs of states ----
+ *
+ * They lie in the folder states/, and are no part of the policy until policy.yaml names them: a generation holds what
+ * is in force, and its digest is of that alone. */
+
+static const struct sl_slice pack_folder = {"states/", 7}, pack_end = {".yaml", 5};
+
+/* "IL" of states/IL.yaml; empty: no file of a pack. */
+static struct sl_slice pack_of(struct sl_slice path)
+{
+    if (!sl_slice_starts(path, pack_folder) || !ends_with(path, pack_end))
+        return (struct sl_slice){NULL, 0};
+    struct sl_slice name = sl_slice_from(path, pack_folder.len);
+    name.len -= name.len > pack_end.len ? pack_end.len : name.len;
+    return name;
+}
+
+static bool is_named(const struct sl_yaml *some, struct sl_slice word)
+{
+    for (const struct sl_yaml *at = first_of(some); at; at = next_of(some, at))
+        if (at->kind == SL_YAML_SCALAR && sl_slice_eq(at->text, word))
+            return true;
+    return false;
+}
+
+/* Each state that is named must have its file: a ceiling that is missing would let more out, and nobody would know. */
+static void check_packs(const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *named)
+{
+    for (const struct sl_yaml *at = first_of(named); at; at = next_of(named, at)) {
+        bool there = false;
+        for (size_t i = 0; i < policy->file_count; i++)
+            there |= at->text.len && sl_slice_eq(pack_of(policy->files[i].path), at->text);
+        if (!there)
+            sl_yaml_issue(yaml, at, false, "missing-state", "There is no file states/%.*s.yaml.", SL_FMT(at->text));
+    }
 }
 
 static enum sl_status copy_files(
@@ -187,14 +240,21 @@ static enum sl_status copy_files(
         return SL_INVALID;
     }
     policy->files = sl_arena_array(policy->arena, count + 1, sizeof *policy->files);
-    if (!policy->files)
+    policy->packs_off = sl_arena_array(policy->arena, count + 1, sizeof *policy->packs_off);
+    if (!policy->files || !policy->packs_off)
         return SL_NO_MEMORY;
+    const struct sl_yaml *states = named_in_policy(policy->arena, files, count, "states");
     for (size_t i = 0; i < count; i++) {
-        policy->files[i].path = sl_arena_copy(policy->arena, files[i].path);
-        policy->files[i].text = sl_arena_copy(policy->arena, files[i].text);
+        struct sl_slice pack = pack_of(files[i].path);
+        if (pack.len && !is_named(states, pack)) {
+            policy->packs_off[policy->pack_off_count++] = sl_arena_copy(policy->arena, pack);
+            continue;
+        }
+        policy->files[policy->file_count++] = (struct sl_policy_file){
+            .path = sl_arena_copy(policy->arena, files[i].path), .text = sl_arena_copy(policy->arena, files[i].text)};
     }
-    policy->file_count = count;
-    qsort(policy->files, count, sizeof *policy->files, by_path);
+    qsort(policy->files, policy->file_count, sizeof *policy->files, by_path);
+    qsort(policy->packs_off, policy->pack_off_count, sizeof *policy->packs_off, by_name);
     return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
 }
 
@@ -218,11 +278,16 @@ static enum sl_status make_digest(struct sl_policy *policy)
     return good ? SL_OK : SL_CRYPTO;
 }
 
+/* A pack that released something would be no ceiling; so it must say that it is one. */
 static enum sl_layer read_layer(const struct sl_policy_source *source)
 {
     const struct sl_yaml *at = sl_yaml_get(source->root, "layer");
     unsigned word = sl_language_word(&source->yaml, at, SL_WORDS_LAYER, "unknown-layer", "layer");
-    return word == SL_NO_WORD ? SL_LAYER_NONE : (enum sl_layer)(SL_LAYER_FEDERAL + word);
+    enum sl_layer layer = word == SL_NO_WORD ? SL_LAYER_NONE : (enum sl_layer)(SL_LAYER_FEDERAL + word);
+    if (layer != SL_LAYER_NONE && layer != SL_LAYER_STATE && pack_of(source->yaml.file).len)
+        sl_yaml_issue(
+            &source->yaml, at, false, "pack-layer", "A file in the folder states/ is of the layer \"state\".");
+    return layer;
 }
 
 /* The file policy.yaml: what the policy is called, and the texts that go out with a release. */
@@ -232,6 +297,7 @@ static void read_head(struct sl_policy *policy, const struct sl_policy_source *s
     const struct sl_yaml *root = source->root;
     if (!sl_language_check(yaml, root, SL_MAP_HEAD))
         return;
+    check_packs(policy, yaml, sl_yaml_get(root, "states"));
     policy->title = sl_yaml_text(yaml, sl_yaml_get(root, "title"));
     policy->version = sl_yaml_text(yaml, sl_yaml_get(root, "version"));
     const struct sl_yaml *notice = sl_yaml_get(root, "notice");
@@ -282,6 +348,7 @@ static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *
         source.layer = read_layer(&source);
         (void)sl_yaml_text(&source.yaml, sl_yaml_get(source.root, "title"));
         (void)sl_yaml_text(&source.yaml, sl_yaml_get(source.root, "version"));
+        source.example = sl_yaml_flag(&source.yaml, sl_yaml_get(source.root, "example"), false);
         policy->sources[policy->source_count++] = source;
     }
     if (!head)

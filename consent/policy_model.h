@@ -34,6 +34,7 @@ struct sl_policy_source {
     struct sl_yaml_source yaml;
     const struct sl_yaml *root;
     enum sl_layer layer;
+    bool example; /* counsel has not reviewed it yet */
 };
 
 /* Who may ask. Every condition that is named must be met; within one, any of its words does. */
@@ -127,6 +128,8 @@ struct sl_policy {
     char digest[65];
     struct sl_policy_file *files;
     size_t file_count;
+    struct sl_slice *packs_off; /* states whose pack lay there, and that policy.yaml does not name */
+    size_t pack_off_count;
     struct sl_policy_source *sources; /* all but policy.yaml, by layer, then path */
     size_t source_count;
     const struct sl_yaml *head; /* policy.yaml */

@@ -91,6 +91,31 @@ static void review_laws(const struct sl_review *r)
         }
 }
 
+/* ---- Packs of states ---- */
+
+static void review_packs(const struct sl_review *r)
+{
+    struct sl_buffer names;
+    sl_buffer_init(&names, 16 * 1024);
+    for (size_t i = 0; i < r->policy->pack_off_count; i++)
+        sl_buffer_printf(&names, "%s%.*s", i ? ", " : "", SL_FMT(r->policy->packs_off[i]));
+    struct sl_issue *issue = r->policy->pack_off_count ? sl_issue_add(r->issues, SL_GRADE_NOTE, "state-not-in-force",
+                                                             "Packs of states are there, and not in force: %.*s.",
+                                                             SL_FMT(sl_buffer_slice(&names)))
+                                                       : NULL;
+    if (issue)
+        issue->file = SL_LIT("policy.yaml");
+    fix(issue, "Name a state under `states` in policy.yaml to put its pack in force, once counsel has reviewed it.");
+    sl_buffer_fini(&names);
+    for (size_t i = 0; i < r->policy->source_count; i++) {
+        const struct sl_policy_source *source = &r->policy->sources[i];
+        if (source->example)
+            fix(sl_review_say(r, source, source->root, "example", "example-in-force",
+                    "The file is an example: counsel has not reviewed it, and it is in force."),
+                "Have counsel compare it with the law and correct it; then take `example: yes` out.");
+    }
+}
+
 /* ---- Dates and agreements ---- */
 
 static void review_rules(const struct sl_review *r)
@@ -269,6 +294,7 @@ enum sl_status sl_policy_review(const struct sl_policy *policy, int64_t now, str
 {
     struct sl_review review = {.policy = policy, .now = now, .issues = issues};
     review_laws(&review);
+    review_packs(&review);
     review_rules(&review);
     review_parties(&review);
     review_categories(&review);

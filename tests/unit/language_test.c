@@ -310,6 +310,8 @@ static const char more[] =
     "all-words, purpose: any, emergency: declared, relationship: self, party: every, same-program: yes, kinds: k, "
     "except-kinds: x}, unless: {consent: all-words}}\n";
 
+static const char pack[] = "layer: state\ntitle: A pack\nexample: yes\n";
+
 struct shown {
     struct sl_policy *policy;
     struct sl_buffer whole, other;
@@ -382,6 +384,23 @@ static void change_each(struct shown *s, enum sl_map map, struct sl_yaml *at)
     (void)count;
 }
 
+/* The shipped files, with a state named in policy.yaml, its pack, and what the shipped policy leaves unsaid. */
+static size_t with_more(struct sl_arena *arena, const struct sl_policy *shipped, struct sl_policy_file **out)
+{
+    size_t count;
+    const struct sl_policy_file *files = sl_policy_files(shipped, &count);
+    struct sl_policy_file *with = sl_arena_array(arena, count + 2, sizeof *with);
+    assert_non_null(with);
+    memcpy(with, files, count * sizeof *with);
+    for (size_t i = 0; i < count; i++)
+        if (sl_slice_eq(with[i].path, SL_LIT("policy.yaml")))
+            with[i].text = sl_arena_printf(arena, "%.*s\nstates: [XX]\n", SL_FMT(with[i].text));
+    with[count] = (struct sl_policy_file){SL_LIT("program/more.yaml"), SL_LIT(more)};
+    with[count + 1] = (struct sl_policy_file){SL_LIT("states/XX.yaml"), SL_LIT(pack)};
+    *out = with;
+    return count + 2;
+}
+
 static void whatever_a_policy_says_shows(void **state)
 {
     (void)state;
@@ -393,11 +412,9 @@ static void whatever_a_policy_says_shows(void **state)
     sl_buffer_init(&s->whole, (size_t)4 << 20);
     sl_buffer_init(&s->other, (size_t)4 << 20);
     assert_int_equal(sl_policy_load(SHIPPED, &issues, &shipped), SL_OK);
-    const struct sl_policy_file *files = sl_policy_files(shipped, &count);
-    struct sl_policy_file *with = sl_arena_array(issues.arena, count + 1, sizeof *with);
-    memcpy(with, files, count * sizeof *with);
-    with[count] = (struct sl_policy_file){SL_LIT("program/more.yaml"), SL_LIT(more)};
-    enum sl_status status = sl_policy_load_files(with, count + 1, &issues, &s->policy);
+    struct sl_policy_file *with = NULL;
+    count = with_more(issues.arena, shipped, &with);
+    enum sl_status status = sl_policy_load_files(with, count, &issues, &s->policy);
     for (const struct sl_issue *i = issues.first; i && status != SL_OK; i = i->next)
         print_message("%.*s:%zu:%zu %.*s\n", SL_FMT(i->file), i->line, i->column, SL_FMT(i->text));
     assert_int_equal(status, SL_OK);
