@@ -368,6 +368,17 @@ static void earn_if(const struct sl_policy_source *source, const struct sl_yaml 
         sl_classes_add(earned, bit);
 }
 
+/* That a person is known here is no secret from whom another record of the person goes to: the class is then not
+ * earned, and whatever else would have earned it would go with it. */
+static void check_presence(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
+{
+    const struct sl_yaml *origin = sl_yaml_list(&source->yaml, sl_yaml_get(map, "origin"));
+    if (sl_classes_has(&r->policy->earning.presence, bit) && (map->count > 1 || (origin && origin->count > 1)))
+        sl_yaml_issue(&source->yaml, origin ? origin : map, false, "presence-alone",
+            "What is earned by \"origin: registered-by-program\" is earned by nothing else.");
+}
+
 static enum sl_status read_earning(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
@@ -387,6 +398,7 @@ static enum sl_status read_earning(
     earn_if(source, map, "through-visit", &earning->by_visit, bit);
     SL_TRY(earn_by_purse(r, source, sl_yaml_get(map, "paid-by"), bit));
     SL_TRY(read_received(r, source, map, bit));
+    check_presence(r, source, map, bit);
     return earn_by_labels(r, source, sl_yaml_get(map, "security-labels"), bit);
 }
 
