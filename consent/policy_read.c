@@ -373,9 +373,9 @@ static void earn_if(const struct sl_policy_source *source, const struct sl_yaml 
 static void check_presence(
     struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *map, unsigned bit)
 {
-    const struct sl_yaml *origin = sl_yaml_list(&source->yaml, sl_yaml_get(map, "origin"));
-    if (sl_classes_has(&r->policy->earning.presence, bit) && (map->count > 1 || (origin && origin->count > 1)))
-        sl_yaml_issue(&source->yaml, origin ? origin : map, false, "presence-alone",
+    const struct sl_yaml *origin = sl_yaml_get(map, "origin"); /* a word, or a list of them */
+    if (sl_classes_has(&r->policy->earning.presence, bit) && origin && (map->count > 1 || origin->count > 1))
+        sl_yaml_issue(&source->yaml, origin, false, "presence-alone",
             "What is earned by \"origin: registered-by-program\" is earned by nothing else.");
 }
 
