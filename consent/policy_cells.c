@@ -297,6 +297,14 @@ unsigned sl_cell_ask(struct sl_asked *asked, const struct sl_side *side, const s
     return said;
 }
 
+void sl_release_write(const struct sl_release *release, struct sl_buffer *out)
+{
+    sl_buffer_printf(out, "%c%s%s%s", release->confidentiality, release->notice ? " notice" : "",
+        release->account ? " accounting" : "", release->emergency_record ? " emergency-record" : "");
+    for (size_t i = 0; i < release->label_count; i++)
+        sl_buffer_printf(out, " %.*s", SL_FMT(release->labels[i].code));
+}
+
 struct sl_slice sl_cell_duties(const struct sl_asked *asked, const struct sl_side *side, struct sl_arena *scratch)
 {
     struct sl_item item = {.type = SL_R4_Observation, .source = SL_SOURCE_PROGRAM};
@@ -308,10 +316,7 @@ struct sl_slice sl_cell_duties(const struct sl_asked *asked, const struct sl_sid
         return SL_LIT("?");
     struct sl_buffer text;
     sl_buffer_init(&text, 64 * 1024);
-    sl_buffer_printf(&text, "%c%s%s%s", release.confidentiality, release.notice ? " notice" : "",
-        release.account ? " accounting" : "", release.emergency_record ? " emergency-record" : "");
-    for (size_t i = 0; i < release.label_count; i++)
-        sl_buffer_printf(&text, " %.*s", SL_FMT(release.labels[i].code));
+    sl_release_write(&release, &text);
     struct sl_slice copy = sl_arena_copy(scratch, sl_buffer_slice(&text));
     sl_buffer_fini(&text);
     return copy;

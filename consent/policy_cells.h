@@ -82,6 +82,8 @@ unsigned sl_cell_ask(struct sl_asked *asked, const struct sl_side *side, const s
  * same release gives the same words. Empty for a class that the policy does not know. */
 struct sl_slice sl_cell_duties(const struct sl_asked *asked, const struct sl_side *side, struct sl_arena *scratch);
 
+/* Level, duties and labels of a release as words with a space between; the same release, the same words. */
+void sl_release_write(const struct sl_release *release, struct sl_buffer *out);
 /* "consent part2-tpo and relationship self": the facts among `which`, after `lead`. */
 void sl_facts_write(struct sl_buffer *out, const struct sl_facts *facts, uint32_t which, const char *lead);
 

@@ -6,39 +6,9 @@
  */
 #include "scenario.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "language.h"
-#include "ruling.h"
 
-#define CASE_ARENA ((size_t)4 << 20)
-#define WORD_LIST 16u
 #define CASE_TIME 1780272000 /* 2026-06-01: consents of scenarios hold from 2020 to 2099 */
-
-enum expectation { EXPECT_NONE, EXPECT_RELEASED, EXPECT_WITHHELD, EXPECT_REFUSED };
-
-/* One scenario, read. */
-struct worked {
-    struct sl_slice title, party, purpose, organization, by;
-    struct sl_slice roles[WORD_LIST], kinds[WORD_LIST], agreements[WORD_LIST], relations[WORD_LIST];
-    size_t role_count, kind_count, agreement_count, relation_count;
-    const struct sl_yaml *consent_list;
-    bool denied, emergency, incomplete, program, same_program, nobody;
-    struct sl_classes item, part;
-    bool has_part;
-    enum expectation expect;
-    const struct sl_yaml *labels, *without, *notice;
-    char confidentiality;
-};
-
-struct run {
-    const struct sl_policy *policy;
-    struct sl_arena *arena;
-    sl_scenario_told tell;
-    void *context;
-    bool *exercised; /* by rule */
-};
 
 /* ---- Reading ---- */
 
@@ -47,7 +17,7 @@ static void read_list(const struct sl_yaml_source *yaml, const struct sl_yaml *a
     at = sl_yaml_list(yaml, at);
     for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
         struct sl_slice word = sl_yaml_text(yaml, item);
-        if (word.len && *count < WORD_LIST)
+        if (word.len && *count < SL_GIVEN_WORDS)
             out[(*count)++] = word;
     }
 }
@@ -70,7 +40,7 @@ static void read_classes(
 }
 
 static void read_consents(
-    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct worked *w)
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
 {
     w->consent_list = sl_yaml_list(yaml, at);
     for (const struct sl_yaml *item = w->consent_list ? w->consent_list->first : NULL; item; item = item->next) {
@@ -82,7 +52,7 @@ static void read_consents(
 }
 
 /* `declared`, or `incomplete`: a declaration that lacks what 2.51 wants. */
-static void read_emergency(const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct worked *w)
+static void read_emergency(const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
 {
     unsigned word = sl_language_word(yaml, at, SL_WORDS_EMERGENCY_CASE, "unknown-emergency", "state of an emergency");
     w->emergency = word == 0;
@@ -90,7 +60,7 @@ static void read_emergency(const struct sl_yaml_source *yaml, const struct sl_ya
 }
 
 static void read_given(
-    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct worked *w)
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct sl_worked *w)
 {
     if (!map || !sl_language_check(yaml, map, SL_MAP_GIVEN))
         return;
@@ -117,26 +87,46 @@ static void read_given(
     read_classes(policy, yaml, sl_yaml_get(map, "part"), &w->part);
 }
 
-static enum expectation read_expectation(const struct sl_yaml_source *yaml, const struct sl_yaml *at)
+static enum sl_expectation read_expectation(const struct sl_yaml_source *yaml, const struct sl_yaml *at)
 {
     unsigned word = sl_language_word(yaml, at, SL_WORDS_OUTCOME, "unknown-expectation", "outcome");
-    return word == SL_NO_WORD ? EXPECT_NONE : (enum expectation)(EXPECT_RELEASED + word);
+    return word == SL_NO_WORD ? SL_EXPECT_NONE : (enum sl_expectation)(SL_EXPECT_RELEASED + word);
+}
+
+/* Rules, or why nothing was released though no rule withheld it. */
+static void read_by(
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
+{
+    static const char *const causes[] = {"no-release-rule", "denied-by-consent", "unlabelled", "no-patient"};
+    const struct sl_yaml *first = at && at->kind == SL_YAML_LIST ? at->first : at;
+    for (const struct sl_yaml *word = first; word; word = word == at ? NULL : word->next) {
+        struct sl_slice id = sl_yaml_text(yaml, word);
+        bool known = !id.len;
+        for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
+            known |= sl_slice_eq(id, sl_slice_of(causes[i]));
+        for (size_t i = 0; i < policy->rule_count && !known; i++)
+            known = sl_slice_eq(id, policy->rules[i].view.id);
+        if (!known)
+            sl_yaml_issue(yaml, word, false, "unknown-rule", "No rule is called \"%.*s\".", SL_FMT(id));
+        if (id.len && w->by_count < SL_GIVEN_WORDS)
+            w->by[w->by_count++] = id;
+    }
 }
 
 static void read_scenario(
-    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct worked *w)
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
 {
-    *w = (struct worked){0};
+    *w = (struct sl_worked){.at = at};
     if (!sl_language_check(yaml, at, SL_MAP_SCENARIO))
         return;
     w->title = sl_yaml_text(yaml, sl_yaml_get(at, "title"));
     read_given(policy, yaml, sl_yaml_map(yaml, sl_yaml_get(at, "given")), w);
     w->expect = read_expectation(yaml, sl_yaml_get(at, "expect"));
-    w->by = sl_yaml_text(yaml, sl_yaml_get(at, "by"));
+    read_by(policy, yaml, sl_yaml_get(at, "by"), w);
     w->labels = sl_yaml_list(yaml, sl_yaml_get(at, "labels"));
     w->without = sl_yaml_list(yaml, sl_yaml_get(at, "without-labels"));
-    w->notice = sl_yaml_get(at, "notice");
-    (void)sl_yaml_flag(yaml, w->notice, false);
+    for (size_t i = 0; i < sl_duty_word_count; i++)
+        (void)sl_yaml_flag(yaml, sl_yaml_get(at, sl_duty_words[i].key), false);
     struct sl_slice level = sl_yaml_text(yaml, sl_yaml_get(at, "confidentiality"));
     w->confidentiality = level.len == 1 ? level.ptr[0] : 0;
 }
@@ -144,7 +134,7 @@ static void read_scenario(
 void sl_scenarios_check(const struct sl_policy *policy)
 {
     for (size_t i = 0; i < policy->scenario_count; i++) {
-        struct worked w;
+        struct sl_worked w;
         read_scenario(policy, &policy->scenarios[i].source->yaml, policy->scenarios[i].at, &w);
     }
 }
@@ -209,20 +199,19 @@ static void write_consent(
     sl_buffer_add(out, SL_LIT("]}}"));
 }
 
-static enum sl_status add_consent(
-    struct run *run, const struct sl_consent_kind *kind, struct sl_slice purpose, struct sl_directives *list)
+static enum sl_status add_consent(struct sl_case *c, const struct sl_consent_kind *kind, struct sl_directives *list)
 {
     struct sl_buffer text;
-    struct sl_doc *doc = sl_arena_alloc(run->arena, sizeof *doc);
+    struct sl_doc *doc = sl_arena_alloc(c->arena, sizeof *doc);
     sl_buffer_init(&text, 64 * 1024);
-    write_consent(&text, kind, purpose, (unsigned)list->count + 1);
-    struct sl_slice kept = sl_arena_copy(run->arena, sl_buffer_slice(&text));
+    write_consent(&text, kind, c->w.purpose, (unsigned)list->count + 1);
+    struct sl_slice kept = sl_arena_copy(c->arena, sl_buffer_slice(&text));
     bool failed = sl_buffer_failed(&text) || !doc || !kept.ptr;
     sl_buffer_fini(&text);
     if (failed)
         return SL_NO_MEMORY;
-    SL_TRY(sl_doc_parse(run->arena, kept, NULL, doc, NULL));
-    return sl_directive_read(run->arena, doc, 0, NULL, list);
+    SL_TRY(sl_doc_parse(c->arena, kept, NULL, doc, NULL));
+    return sl_directive_read(c->arena, doc, 0, NULL, list);
 }
 
 static const struct sl_consent_kind *kind_row(const struct sl_policy *policy, struct sl_slice id)
@@ -233,63 +222,26 @@ static const struct sl_consent_kind *kind_row(const struct sl_policy *policy, st
     return NULL;
 }
 
-static enum sl_status add_consents(struct run *run, const struct worked *w, struct sl_directives *list)
+static enum sl_status add_consents(struct sl_case *c, struct sl_directives *list)
 {
-    for (const struct sl_yaml *item = w->consent_list ? w->consent_list->first : NULL; item; item = item->next) {
-        const struct sl_consent_kind *kind = kind_row(run->policy, item->text);
+    for (const struct sl_yaml *item = c->w.consent_list ? c->w.consent_list->first : NULL; item; item = item->next) {
+        const struct sl_consent_kind *kind = kind_row(c->policy, item->text);
         if (kind)
-            SL_TRY(add_consent(run, kind, w->purpose, list));
+            SL_TRY(add_consent(c, kind, list));
     }
-    return w->denied ? add_consent(run, NULL, w->purpose, list) : SL_OK;
+    return c->w.denied && list == &c->directives ? add_consent(c, NULL, list) : SL_OK;
 }
 
-/* ---- Running ---- */
+/* ---- Deciding ---- */
 
-struct outcome {
-    bool refused;
-    struct sl_verdict verdict;
-    const struct sl_rule_view *rules[64];
-    size_t rule_count;
-    struct sl_release release;
-};
-
-static enum sl_status decide_case(
-    struct run *run, const struct worked *w, const struct sl_recipient *recipient, struct outcome *out)
+static void make_recipient(struct sl_case *c)
 {
-    static const struct sl_slice patient = {"Patient/p", 9};
-    struct sl_directives directives = {0};
-    struct sl_ruling *ruling = NULL;
-    struct sl_part part = {.classes = w->part};
-    struct sl_item item = {.type = SL_R4_Observation, .id = SL_LIT("o"), .classes = w->item};
-    item.program = w->program ? SL_LIT("Organization/program") : SL_LIT("");
-    item.source = w->program ? SL_SOURCE_PROGRAM : SL_SOURCE_NOT;
-    out->refused = sl_admit(run->policy, recipient) != SL_OK;
-    SL_TRY(add_consents(run, w, &directives));
-    SL_TRY(sl_ruling_new(
-        run->arena, run->policy, recipient, &patient, w->nobody ? 0 : 1, &directives, CASE_TIME, &ruling));
-    out->verdict = sl_decide_item(ruling, &item);
-    if (w->has_part && out->verdict.decision == SL_RELEASED) {
-        item.parts = &part;
-        item.part_count = 1;
-        out->verdict = sl_decide_part(ruling, &item, &part);
-        part.cut = out->verdict.decision != SL_RELEASED;
-    }
-    if (out->verdict.decision != SL_RELEASED)
-        return SL_OK;
-    out->rule_count = sl_ruling_rules(ruling, &item, out->rules, sizeof out->rules / sizeof *out->rules);
-    return sl_ruling_release(ruling, &item, run->arena, &out->release);
-}
-
-static enum sl_status run_case(struct run *run, const struct worked *w, struct outcome *out)
-{
-    struct sl_emergency emergency = {
-        SL_LIT("Dr. Example"), SL_LIT("Example Hospital"), SL_LIT("Example Clinic"), SL_LIT("unconscious"), true};
-    struct sl_relationship relations[WORD_LIST];
+    const struct sl_worked *w = &c->w;
+    c->statement = (struct sl_emergency){SL_LIT("Dr. Example"), SL_LIT("Example Hospital"), SL_LIT("Example Clinic"),
+        w->incomplete ? SL_LIT(" ") : SL_LIT("unconscious"), true};
     for (size_t i = 0; i < w->relation_count; i++)
-        relations[i] = (struct sl_relationship){w->relations[i], SL_LIT("Patient/p"), SL_BY_TOKEN};
-    if (w->incomplete)
-        emergency.nature = SL_LIT(" ");
-    struct sl_recipient recipient = {.client = SL_LIT("scenario"),
+        c->relationships[i] = (struct sl_relationship){w->relations[i], SL_LIT("Patient/p"), SL_BY_TOKEN};
+    c->recipient = (struct sl_recipient){.client = SL_LIT("scenario"),
         .party = w->party,
         .purpose = w->purpose,
         .roles = w->roles,
@@ -298,151 +250,52 @@ static enum sl_status run_case(struct run *run, const struct worked *w, struct o
         .kind_count = w->kind_count,
         .agreements = w->agreements,
         .agreement_count = w->agreement_count,
-        .relationships = relations,
+        .relationships = c->relationships,
         .relationship_count = w->relation_count,
-        .organization = w->organization,
-        .emergency = w->emergency || w->incomplete ? &emergency : NULL};
-    if (w->same_program)
-        recipient.organization = SL_LIT("Organization/program");
-    *out = (struct outcome){0};
-    return decide_case(run, w, &recipient, out);
+        .organization = w->same_program ? SL_LIT("Organization/program") : w->organization,
+        .emergency = w->emergency || w->incomplete ? &c->statement : NULL};
 }
 
-/* ---- Judging ---- */
-
-static void note_rule(struct run *run, const struct sl_rule_view *view)
+static void make_item(struct sl_case *c)
 {
-    for (size_t i = 0; view && i < run->policy->rule_count; i++)
-        run->exercised[i] |= &run->policy->rules[i].view == view;
+    const struct sl_worked *w = &c->w;
+    c->item = (struct sl_item){.type = SL_R4_Observation, .id = SL_LIT("o"), .classes = w->item};
+    c->item.program = w->program ? SL_LIT("Organization/program") : SL_LIT("");
+    c->item.source = w->program ? SL_SOURCE_PROGRAM : SL_SOURCE_NOT;
+    c->part = (struct sl_part){.classes = w->part};
+    c->item.parts = w->has_part ? &c->part : NULL;
+    c->item.part_count = w->has_part;
 }
 
-static bool was_by(const struct outcome *o, struct sl_slice by)
+enum sl_status sl_case_init(
+    struct sl_case *c, const struct sl_policy *policy, const struct sl_scenario *scenario, struct sl_arena *arena)
 {
-    if (!by.len)
-        return true;
-    if (o->verdict.decision != SL_RELEASED)
-        return o->verdict.cause.rule ? sl_slice_eq(o->verdict.cause.rule->id, by)
-                                     : sl_slice_eq(sl_slice_of(o->verdict.cause.why), by);
-    for (size_t i = 0; i < o->rule_count; i++)
-        if (sl_slice_eq(o->rules[i]->id, by))
-            return true;
-    return false;
+    const struct sl_yaml_source quiet = {.arena = arena, .file = scenario->source->yaml.file};
+    *c = (struct sl_case){.policy = policy, .scenario = scenario, .arena = arena};
+    read_scenario(policy, &quiet, scenario->at, &c->w);
+    make_recipient(c);
+    make_item(c);
+    SL_TRY(add_consents(c, &c->directives));
+    return add_consents(c, &c->permits);
 }
 
-static bool has_label(const struct sl_release *release, struct sl_slice code)
+enum sl_status sl_case_decide(
+    struct sl_case *c, const struct sl_policy *policy, struct sl_arena *arena, struct sl_outcome *out)
 {
-    for (size_t i = 0; i < release->label_count; i++)
-        if (sl_slice_eq(release->labels[i].code, code))
-            return true;
-    return false;
-}
-
-/* What did not come out as expected, in words; NULL: all did. */
-static const char *difference(const struct worked *w, const struct outcome *o)
-{
-    bool released = o->verdict.decision == SL_RELEASED;
-    if (w->expect == EXPECT_REFUSED)
-        return o->refused ? NULL : "the request was not refused";
-    if (w->expect == EXPECT_RELEASED && o->refused)
-        return "the request was refused";
-    if (released != (w->expect == EXPECT_RELEASED))
-        return released ? "it was released" : "it was withheld";
-    if (!was_by(o, w->by))
-        return "another rule decided";
-    for (const struct sl_yaml *l = w->labels ? w->labels->first : NULL; l; l = l->next)
-        if (!has_label(&o->release, l->text))
-            return "a label is missing";
-    for (const struct sl_yaml *l = w->without ? w->without->first : NULL; l; l = l->next)
-        if (has_label(&o->release, l->text))
-            return "a label is there that must not be";
-    if (w->confidentiality && w->confidentiality != o->release.confidentiality)
-        return "the confidentiality is another";
-    struct sl_yaml_source quiet = {0};
-    if (w->notice && sl_yaml_flag(&quiet, w->notice, false) != o->release.notice)
-        return o->release.notice ? "a notice is there that must not be" : "the notice is missing";
-    return NULL;
-}
-
-static void report(struct run *run, const struct sl_scenario *scenario, const struct worked *w, const struct outcome *o,
-    const char *what)
-{
-    struct sl_buffer text;
-    sl_buffer_init(&text, 64 * 1024);
-    sl_buffer_printf(&text, "%s", what);
-    struct sl_slice rule = o->verdict.cause.rule ? o->verdict.cause.rule->id : SL_LIT("");
-    if (o->verdict.decision != SL_RELEASED && o->verdict.cause.why)
-        sl_buffer_printf(&text, " (%s%s%.*s)", o->verdict.cause.why, rule.len ? ", " : "", SL_FMT(rule));
-    for (size_t i = 0; i < o->rule_count; i++)
-        sl_buffer_printf(&text, "%s%.*s", i ? ", " : " (by ", SL_FMT(o->rules[i]->id));
-    sl_buffer_add(&text, o->rule_count ? SL_LIT(")") : SL_LIT(""));
-    run->tell(run->context, scenario, w->title, sl_buffer_slice(&text));
-    sl_buffer_fini(&text);
-}
-
-static enum sl_status run_scenario(struct run *run, const struct sl_scenario *scenario, bool *good)
-{
-    struct worked w;
-    struct outcome outcome;
-    struct sl_yaml_source quiet = {.arena = run->arena, .file = scenario->source->yaml.file};
-    read_scenario(run->policy, &quiet, scenario->at, &w);
-    SL_TRY(run_case(run, &w, &outcome));
-    const char *what = difference(&w, &outcome);
-    *good = !what;
-    if (what)
-        report(run, scenario, &w, &outcome, what);
-    note_rule(run, outcome.verdict.decision == SL_RELEASED ? NULL : outcome.verdict.cause.rule);
-    for (size_t i = 0; i < outcome.rule_count; i++)
-        note_rule(run, outcome.rules[i]);
-    return SL_OK;
-}
-
-enum sl_status sl_scenarios_run(const struct sl_policy *policy, sl_scenario_told tell, void *context, bool *exercised,
-    size_t *passed, size_t *failed)
-{
-    struct run run = {
-        .policy = policy, .arena = sl_arena_new(CASE_ARENA), .tell = tell, .context = context, .exercised = exercised};
-    enum sl_status status = run.arena ? SL_OK : SL_NO_MEMORY;
-    *passed = *failed = 0;
-    for (size_t i = 0; status == SL_OK && i < policy->scenario_count; i++) {
-        bool good = false;
-        status = run_scenario(&run, &policy->scenarios[i], &good);
-        *(good ? passed : failed) += 1;
-        sl_arena_reset(run.arena);
+    static const struct sl_slice patient = {"Patient/p", 9};
+    struct sl_ruling *ruling = NULL;
+    *out = (struct sl_outcome){.refused = sl_admit(policy, &c->recipient) != SL_OK};
+    SL_TRY(sl_ruling_new(arena, policy, &c->recipient, &patient, c->w.nobody ? 0 : 1,
+        c->undenied ? &c->permits : &c->directives, CASE_TIME, &ruling));
+    out->ruling = ruling;
+    out->verdict = sl_decide_item(ruling, &c->item);
+    c->part.cut = false;
+    if (c->w.has_part && out->verdict.decision == SL_RELEASED) {
+        out->verdict = sl_decide_part(ruling, &c->item, &c->part);
+        c->part.cut = out->verdict.decision != SL_RELEASED;
     }
-    sl_arena_free(run.arena);
-    return status;
-}
-
-/* ---- For people ---- */
-
-static void write_failure(
-    void *context, const struct sl_scenario *scenario, struct sl_slice title, struct sl_slice what)
-{
-    sl_buffer_printf(context, "FAIL %.*s:%zu %.*s: %.*s\n", SL_FMT(scenario->source->yaml.file), scenario->at->line,
-        SL_FMT(title), SL_FMT(what));
-}
-
-static void report_unexercised(const struct sl_policy *policy, const bool *exercised, struct sl_buffer *out)
-{
-    for (size_t i = 0; i < policy->rule_count; i++) {
-        const struct sl_rule_view *view = &policy->rules[i].view;
-        if (!exercised[i])
-            sl_buffer_printf(out, "UNTRIED %.*s:%zu no scenario turns on the rule %.*s\n", SL_FMT(view->file),
-                view->line, SL_FMT(view->id));
-    }
-}
-
-enum sl_status sl_policy_test(const struct sl_policy *policy, struct sl_buffer *out, size_t *passed, size_t *failed)
-{
-    bool *exercised = calloc(policy->rule_count + 1, sizeof *exercised);
-    if (!exercised)
-        return SL_NO_MEMORY;
-    enum sl_status status = sl_scenarios_run(policy, write_failure, out, exercised, passed, failed);
-    if (status == SL_OK) {
-        report_unexercised(policy, exercised, out);
-        sl_buffer_printf(out, "%zu scenarios passed, %zu failed\n", *passed, *failed);
-        status = sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
-    }
-    free(exercised);
-    return status;
+    if (out->verdict.decision != SL_RELEASED)
+        return SL_OK;
+    out->rule_count = sl_ruling_rules(ruling, &c->item, out->rules, SL_OUTCOME_RULES);
+    return sl_ruling_release(ruling, &c->item, arena, &out->release);
 }

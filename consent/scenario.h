@@ -1,19 +1,114 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scenarios of the policy files: sl_policy_test (sluice/policy.h) runs them; this checks that they can be read. */
+/*
+ * Scenarios of the policy files, worked cases that are tests and lessons at once. scenario.c reads them and decides
+ * them, through the functions of sluice/decide.h; scenario_trial.c judges what came of it, and on which rules it
+ * turned. Inside the consent room only.
+ */
 #ifndef SLUICE_CONSENT_SCENARIO_H
 #define SLUICE_CONSENT_SCENARIO_H
 
-#include "sluice/policy.h"
+#include "ruling.h"
+
+#define SL_GIVEN_WORDS 16u   /* of one list under `given` */
+#define SL_OUTCOME_RULES 64u /* relied on */
+#define SL_CASE_ARENA ((size_t)8 << 20)
+
+enum sl_expectation { SL_EXPECT_NONE, SL_EXPECT_RELEASED, SL_EXPECT_WITHHELD, SL_EXPECT_REFUSED };
+
+/* One scenario, read. */
+struct sl_worked {
+    const struct sl_yaml *at;
+    struct sl_slice title, party, purpose, organization;
+    struct sl_slice roles[SL_GIVEN_WORDS], kinds[SL_GIVEN_WORDS], agreements[SL_GIVEN_WORDS], relations[SL_GIVEN_WORDS];
+    size_t role_count, kind_count, agreement_count, relation_count;
+    const struct sl_yaml *consent_list;
+    bool denied, emergency, incomplete, program, same_program, nobody;
+    struct sl_classes item, part;
+    bool has_part;
+    enum sl_expectation expect;
+    struct sl_slice by[SL_GIVEN_WORDS];
+    size_t by_count;
+    const struct sl_yaml *labels, *without;
+    char confidentiality;
+};
+
+/* What must, or must not, go out with a release, by the words of the language: the rows of scenario_trial.c. */
+struct sl_duty_word {
+    const char *key;
+    bool (*is)(const struct sl_release *release);
+};
+extern const struct sl_duty_word sl_duty_words[];
+extern const size_t sl_duty_word_count;
+
+/* A scenario made ready: it may be decided any number of times, under its policy and others with the same classes. */
+struct sl_case {
+    const struct sl_policy *policy; /* its own */
+    const struct sl_scenario *scenario;
+    struct sl_worked w;
+    struct sl_arena *arena;
+    struct sl_recipient recipient;
+    struct sl_emergency statement;
+    struct sl_relationship relationships[SL_GIVEN_WORDS];
+    struct sl_directives directives, permits; /* all; and those that deny nothing */
+    bool undenied;                            /* decide as if nothing were denied */
+    struct sl_item item;
+    struct sl_part part;
+};
+
+struct sl_outcome {
+    bool refused;
+    struct sl_verdict verdict;
+    const struct sl_rule_view *rules[SL_OUTCOME_RULES];
+    size_t rule_count;
+    struct sl_release release;
+    const struct sl_ruling *ruling;
+};
 
 /* What is wrong in a scenario goes to the issues of its file, as for every other section. */
 void sl_scenarios_check(const struct sl_policy *policy);
+/* Everything it needs is made in the arena, which must stay. */
+SL_MUST_CHECK enum sl_status sl_case_init(
+    struct sl_case *c, const struct sl_policy *policy, const struct sl_scenario *scenario, struct sl_arena *arena);
+SL_MUST_CHECK enum sl_status sl_case_decide(
+    struct sl_case *c, const struct sl_policy *policy, struct sl_arena *arena, struct sl_outcome *out);
 
-/* Runs them all. Each that does not come out as it says is told to `tell`, with what is wrong; `exercised`, by the
- * place of each rule, becomes true for those on which one turned. */
-struct sl_scenario;
-typedef void (*sl_scenario_told)(
-    void *context, const struct sl_scenario *scenario, struct sl_slice title, struct sl_slice what);
-SL_MUST_CHECK enum sl_status sl_scenarios_run(const struct sl_policy *policy, sl_scenario_told tell, void *context,
-    bool *exercised, size_t *passed, size_t *failed);
+/* ---- A policy with rules taken away ---- */
+
+/* A copy in which any rule can be made silent, as if it did not stand there, and be made to speak again. It borrows all
+ * else of the policy it was made from. Not to be referenced or freed. */
+struct sl_mutant {
+    struct sl_policy policy;
+    const struct sl_policy *of;
+    struct sl_rule *rules;
+};
+SL_MUST_CHECK enum sl_status sl_mutant_init(
+    struct sl_mutant *mutant, const struct sl_policy *policy, struct sl_arena *arena);
+void sl_mutant_silence(struct sl_mutant *mutant, size_t rule);
+void sl_mutant_restore(struct sl_mutant *mutant, size_t rule);
+/* And one that says yes to everything, for everybody. */
+void sl_mutant_grant(struct sl_mutant *mutant, bool granted);
+
+/* ---- Running them ---- */
+
+/* What came of one. The texts are in words, for people; empty where there is nothing to say. */
+struct sl_tried {
+    const struct sl_scenario *scenario;
+    struct sl_slice title, expected, got, because, nearest;
+    bool passed;
+    const uint16_t *turns_on; /* rules without any one of which another answer comes of it */
+    size_t turn_count;
+    const uint16_t *kills; /* of these, the ones of which what the scenario expects tells */
+    size_t kill_count;
+};
+struct sl_trial {
+    const struct sl_policy *policy;
+    /* Told of each, in their order; the texts live until it returns. */
+    void (*tell)(void *context, const struct sl_tried *tried);
+    void *context;
+    size_t passed, failed;
+};
+SL_MUST_CHECK enum sl_status sl_scenarios_run(struct sl_trial *trial);
+/* Nobody need turn on it: it stands there in case others change. */
+bool sl_rule_is_guard(const struct sl_rule *rule);
 
 #endif

@@ -51,15 +51,18 @@ static int print_text(struct sl_buffer *text)
 
 static int test(struct policy_run *run)
 {
+    const struct sl_test_options options = {.json = sl_cli_given(run->cli, "json"),
+        .mutate = sl_cli_given(run->cli, "mutate"),
+        .coverage = sl_cli_given(run->cli, "coverage")};
     struct sl_buffer text;
-    size_t passed = 0, failed = 0;
+    struct sl_tested tested = {0};
     if (load(run))
         return 1;
-    sl_buffer_init(&text, (size_t)16 << 20);
-    enum sl_status status = sl_policy_test(run->policy, &text, &passed, &failed);
+    sl_buffer_init(&text, (size_t)64 << 20);
+    enum sl_status status = sl_policy_trial(run->policy, &options, &text, &tested);
     int result = status == SL_OK ? print_text(&text) : sl_cli_failed("scenarios", status, &run->issues);
     sl_buffer_fini(&text);
-    return result || failed || !passed;
+    return result || tested.failed || !tested.passed || (options.mutate && tested.survivors);
 }
 
 static int matrix(struct policy_run *run)
@@ -247,6 +250,9 @@ int sl_cmd_policy(int argc, char **argv)
         {"form", SL_OPTION_ONE, "FORM", "text, html (to print) or json (matrix)", false},
         {"every-purpose", SL_OPTION_FLAG, NULL, "a column for each purpose, not the usual one of a party (matrix)",
             false},
+        {"json", SL_OPTION_FLAG, NULL, "write JSON instead of text (test)", false},
+        {"mutate", SL_OPTION_FLAG, NULL, "take each rule away in turn: does a scenario fail? (test)", false},
+        {"coverage", SL_OPTION_FLAG, NULL, "how many scenarios turn on each rule, and name each class (test)", false},
     };
     static const char usage[] = "policy check|test|matrix|render|activate DIR  |  policy diff DIR NEW  |  policy "
                                 "list|schema  |  policy rollback GENERATION"

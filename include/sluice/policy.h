@@ -55,10 +55,21 @@ struct sl_buffer;
 SL_MUST_CHECK enum sl_status sl_policy_schema(struct sl_buffer *out);
 /* The policy in plain English, a fact a line, in a fixed order: what gets signed. */
 SL_MUST_CHECK enum sl_status sl_policy_render(const struct sl_policy *policy, struct sl_buffer *out);
-/* Runs the scenarios of the files, each through the functions of sluice/decide.h. Writes a line for each that fails
- * ("FAIL file:line title: …"), then the rules that no scenario relied on or was withheld by, then the counts. */
+/* Runs the scenarios of the files, each through the functions of sluice/decide.h. Writes what came of each that fails
+ * ("FAIL file:line title: …"), then the rules on which no scenario turns (without it, another answer), the classes that
+ * none names, then the counts. */
 SL_MUST_CHECK enum sl_status sl_policy_test(
     const struct sl_policy *policy, struct sl_buffer *out, size_t *passed, size_t *failed);
+/* `mutate`: also the rules without which no scenario fails, and that are no guards. `coverage`: counts by rule and
+ * class. JSON has all of it. */
+struct sl_test_options {
+    bool json, mutate, coverage;
+};
+struct sl_tested {
+    size_t passed, failed, untried, unnamed, guards, survivors;
+};
+SL_MUST_CHECK enum sl_status sl_policy_trial(const struct sl_policy *policy, const struct sl_test_options *options,
+    struct sl_buffer *out, struct sl_tested *tested);
 /* Who may see what: a line for each class, a column for each party and its usual purpose (or each purpose for which it
  * may have anything): "yes", "consent" (only with one, or another fact that a rule asks for), "no". */
 enum sl_matrix_form { SL_MATRIX_TEXT, SL_MATRIX_PAGE, SL_MATRIX_JSON };
