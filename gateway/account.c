@@ -77,6 +77,19 @@ static void classes(struct sl_buffer *out, const struct sl_policy *policy, const
     sl_buffer_add(out, SL_LIT("]"));
 }
 
+/* The classes decided on, and the place of what the decision rested on (sluice/evidence.h). */
+static void ground(struct sl_exchange *x, struct sl_buffer *out, const struct sl_item *item, const struct sl_part *part)
+{
+    struct sl_account *account = &x->account;
+    classes(out, x->policy, part ? &part->classes : &item->classes);
+    if (!account->grounds)
+        account->grounds = sl_grounds_new();
+    if (!account->grounds)
+        account->failed = true;
+    else if (item->ruling)
+        sl_buffer_printf(out, ",\"ground\":%zu", sl_grounds_of(account->grounds, item->ruling, item, part));
+}
+
 static void begin_item(struct sl_buffer *out, const struct sl_item *item)
 {
     if (!out->limit) {
@@ -98,6 +111,7 @@ void sl_account_clear(struct sl_account *account)
 {
     sl_buffer_fini(&account->released);
     sl_buffer_fini(&account->withheld);
+    sl_grounds_free(account->grounds);
     *account = (struct sl_account){0};
 }
 
@@ -115,6 +129,8 @@ void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withhe
         optional(out, "rule", cause->rule->id);
     optional(out, "directive", cause->directive);
     optional(out, "unlabelled", sl_slice_of(withheld->item->unlabelled));
+    if (!withheld->path.len)
+        ground(x, out, withheld->item, NULL);
     sl_buffer_add(out, SL_LIT("}"));
     x->account.withheld_count += !withheld->path.len;
 }
@@ -124,8 +140,28 @@ void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found)
     struct sl_buffer *out = &x->account.withheld;
     begin_item(out, found->item);
     member(out, "why", SL_LIT("no-match-after-cuts"));
+    ground(x, out, found->item, NULL);
     sl_buffer_add(out, SL_LIT("}"));
     x->account.withheld_count++;
+}
+
+/* The elements that have classes of their own, and which of them went: like ones once. */
+static void parts(struct sl_exchange *x, struct sl_buffer *out, const struct sl_item *item)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < item->part_count; i++) {
+        const struct sl_part *part = &item->parts[i], *like = i ? part - 1 : NULL;
+        if (like && like->cut == part->cut && like->lender == part->lender &&
+            memcmp(&like->classes, &part->classes, sizeof part->classes) == 0)
+            continue;
+        sl_buffer_add(out, any ? SL_LIT(",{") : SL_LIT(",\"parts\":[{"));
+        any = true;
+        sl_buffer_add(out, part->cut ? SL_LIT("\"cut\":true") : SL_LIT("\"cut\":false"));
+        ground(x, out, item, part);
+        sl_buffer_add(out, SL_LIT("}"));
+    }
+    if (any)
+        sl_buffer_add(out, SL_LIT("]"));
 }
 
 /* What the release brings with it, by the policy's words: an accounting and a 2.51 record are drawn from these. */
@@ -156,7 +192,8 @@ enum sl_status sl_account_released(
     begin_item(out, found->item);
     optional(out, "version", found->item->version);
     optional(out, "patient", patients);
-    classes(out, x->policy, &found->item->classes);
+    ground(x, out, found->item, NULL);
+    parts(x, out, found->item);
     list(out, "rules", names, count < RULES_LIMIT ? count : RULES_LIMIT);
     optional(out, "consent", release->consent);
     duties(out, release);
@@ -200,6 +237,8 @@ static void recipient(struct sl_buffer *out, const struct sl_exchange *x)
         member(out, "purpose", r->purpose);
         list(out, "roles", r->roles, r->role_count);
         list(out, "kinds", r->kinds, r->kind_count);
+        if (r->agreement_count)
+            list(out, "agreements", r->agreements, r->agreement_count);
     }
     sl_buffer_add(out, SL_LIT("}"));
 }
@@ -306,7 +345,7 @@ enum sl_status sl_account_write(struct sl_exchange *x)
     (void)sl_buffer_reserve(out, x->account.released.len + x->account.withheld.len + ITEMS_START);
     instant(time, x->now);
     exchange_id(x, id);
-    sl_buffer_add(out, SL_LIT("{\"v\":1"));
+    sl_buffer_add(out, SL_LIT("{\"v\":2"));
     member(out, "time", sl_slice_of(time));
     member(out, "exchange", sl_slice_of(id));
     member(out, "node", x->state->gateway->config->node);
@@ -320,11 +359,14 @@ enum sl_status sl_account_write(struct sl_exchange *x)
     member(out, "outcome", sl_slice_of(sl_status_name(x->status)));
     optional(out, "why", x->status == SL_OK ? (struct sl_slice){NULL, 0} : sl_slice_of(x->why));
     emergency(out, x);
+    if (x->account.grounds)
+        items(out, "grounds", sl_grounds_text(x->account.grounds));
     items(out, "released", &x->account.released);
     items(out, "withheld", &x->account.withheld);
     sl_buffer_add(out, SL_LIT("}"));
-    bool failed =
-        sl_buffer_failed(out) || sl_buffer_failed(&x->account.released) || sl_buffer_failed(&x->account.withheld);
+    bool failed = x->account.failed || (x->account.grounds && sl_buffer_failed(sl_grounds_text(x->account.grounds))) ||
+                  sl_buffer_failed(out) || sl_buffer_failed(&x->account.released) ||
+                  sl_buffer_failed(&x->account.withheld);
     return failed ? SL_LIMIT : SL_OK;
 }
 

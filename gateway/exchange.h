@@ -11,6 +11,7 @@
 #include "http.h"
 #include "identify.h"
 #include "route.h"
+#include "sluice/evidence.h"
 #include "sluice/pass.h"
 #include "state.h"
 
@@ -100,6 +101,8 @@ struct sl_round {
 struct sl_account {
     struct sl_buffer released, withheld;
     size_t released_count, withheld_count;
+    struct sl_grounds *grounds; /* what they rest on; NULL: nothing was decided */
+    bool failed;
 };
 
 struct sl_exchange {
