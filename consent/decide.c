@@ -59,6 +59,24 @@ static bool meets_any(const struct sl_words *words, const struct sl_slice *value
     return !words->count || sl_words_meet(words, values, count);
 }
 
+/* One agreement must be of the kind and name the service that are asked for. */
+static bool contracted(const struct sl_party *party, const struct sl_recipient *r)
+{
+    if (!party->agreements.count && !party->services.count)
+        return true;
+    for (size_t i = 0; i < r->agreement_count; i++)
+        if (has_any(&party->agreements, r->agreements[i].kind) &&
+            meets_any(&party->services, r->agreements[i].services, r->agreements[i].service_count))
+            return true;
+    return false;
+}
+
+static bool exchanges(const struct sl_party *party, const struct sl_recipient *r)
+{
+    const struct sl_exchange_purpose *exchange = party->exchanges ? sl_exchange_find(r->exchange_purpose) : NULL;
+    return !party->exchanges || (exchange && party->exchanges >> (exchange - sl_exchange_at(0)) & 1);
+}
+
 /* Everything a party asks but the relationship, which depends on the patient. */
 static bool fits(const struct sl_party *party, const struct sl_recipient *r, bool emergency)
 {
@@ -67,7 +85,7 @@ static bool fits(const struct sl_party *party, const struct sl_recipient *r, boo
     if (r->party.len)
         return sl_slice_eq(party->id, r->party);
     return meets_any(&party->roles, r->roles, r->role_count) && meets_any(&party->kinds, r->kinds, r->kind_count) &&
-           meets_any(&party->agreements, r->agreements, r->agreement_count) &&
+           meets_any(&party->networks, r->networks, r->network_count) && exchanges(party, r) && contracted(party, r) &&
            has_any(&party->organizations, r->organization) && has_any(&party->clients, r->client) &&
            !sl_words_meet(&party->except_kinds, r->kinds, r->kind_count);
 }

@@ -89,6 +89,40 @@ static const struct entry {
     {SL_WORDS_VOUCHER, "registry", "the registry of clients"},
     {SL_WORDS_VOUCHER, "register", "the officer's register"},
     {SL_WORDS_VOUCHER, "token", "the token"},
+    {SL_WORDS_KIND, "covered-entity", "a covered entity of HIPAA"},
+    {SL_WORDS_KIND, "business-associate", "a business associate"},
+    {SL_WORDS_KIND, "part2-program", "a Part 2 program"},
+    {SL_WORDS_KIND, "qso", "a qualified service organization"},
+    {SL_WORDS_KIND, "intermediary", "an intermediary of 42 CFR 2.11"},
+    {SL_WORDS_KIND, "lawful-holder", "a lawful holder of Part 2 records"},
+    {SL_WORDS_KIND, "contractor", "a contractor or subcontractor"},
+    {SL_WORDS_KIND, "legal-representative", "a legal representative"},
+    {SL_WORDS_KIND, "payer", "a payer"},
+    {SL_WORDS_KIND, "health-plan", "a health plan"},
+    {SL_WORDS_KIND, "hie", "a health information exchange"},
+    {SL_WORDS_KIND, "hie-partner", "a partner in a health information exchange"},
+    {SL_WORDS_KIND, "patient-app", "an app of the patient's choice"},
+    {SL_WORDS_KIND, "ai-agent", "a program that acts by itself"},
+    {SL_WORDS_KIND, "research", "research"},
+    {SL_WORDS_KIND, "research-feed", "a feed for research"},
+    {SL_WORDS_KIND, "auditor", "an auditor or evaluator of 42 CFR 2.53"},
+    {SL_WORDS_KIND, "public-health", "a public health authority"},
+    {SL_WORDS_KIND, "law-enforcement", "law enforcement"},
+    {SL_WORDS_KIND, "court", "a court"},
+    {SL_WORDS_KIND, "government", "a government agency"},
+    {SL_WORDS_KIND, "central-registry", "a central registry of 42 CFR 2.34"},
+    {SL_WORDS_KIND, "pdmp", "a prescription drug monitoring program"},
+    {SL_WORDS_AGREEMENT, "baa", "a business associate agreement"},
+    {SL_WORDS_AGREEMENT, "qsoa", "a qualified service organization agreement"},
+    {SL_WORDS_AGREEMENT, "dua", "a data use agreement"},
+    {SL_WORDS_AGREEMENT, "contract", "a contract with the terms of 42 CFR part 2"},
+    {SL_WORDS_RELATIONSHIP, "treating", NULL},
+    {SL_WORDS_RELATIONSHIP, "care-team", "member of the care team"},
+    {SL_WORDS_RELATIONSHIP, "open-referral", "one to whom the patient is referred, as long as the referral is open"},
+    {SL_WORDS_RELATIONSHIP, "recent-encounter", "one who saw the patient lately"},
+    {SL_WORDS_RELATIONSHIP, "author", "one who wrote in the patient's record"},
+    {SL_WORDS_RELATIONSHIP, "self", "the patient himself"},
+    {SL_WORDS_RELATIONSHIP, "representative", "who represents the patient"},
     {SL_WORDS_EMERGENCY, "declared", "with all that 42 CFR 2.51 asks"},
     {SL_WORDS_EMERGENCY_CASE, "declared", NULL},
     {SL_WORDS_EMERGENCY_CASE, "incomplete", NULL},
@@ -133,6 +167,16 @@ static size_t purposes(struct sl_slice *out, size_t max, bool more)
     return count;
 }
 
+static size_t exchanges(struct sl_slice *out, size_t max)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < sl_exchange_count() && count + 2 <= max; i++) {
+        out[count++] = sl_exchange_at(i)->name;
+        out[count++] = sl_exchange_at(i)->code;
+    }
+    return count;
+}
+
 static size_t types(struct sl_slice *out, size_t max)
 {
     size_t count = 0;
@@ -171,6 +215,8 @@ size_t sl_vocabulary_words(enum sl_vocabulary vocabulary, struct sl_slice *out, 
 {
     if (vocabulary == SL_WORDS_PURPOSE || vocabulary == SL_WORDS_PURPOSES)
         return purposes(out, max, vocabulary == SL_WORDS_PURPOSES);
+    if (vocabulary == SL_WORDS_EXCHANGE)
+        return exchanges(out, max);
     if (vocabulary == SL_WORDS_TYPE)
         return types(out, max);
     if (vocabulary == SL_WORDS_REGISTER)
@@ -226,4 +272,45 @@ unsigned sl_language_word(const struct sl_yaml_source *source, const struct sl_y
     if (word.len)
         sl_language_unknown(source, at, code, what, words, count);
     return SL_NO_WORD;
+}
+
+bool sl_vocabulary_has(enum sl_vocabulary vocabulary, struct sl_slice word)
+{
+    struct sl_slice words[SL_VOCABULARY_LIMIT];
+    size_t count = sl_vocabulary_words(vocabulary, words, SL_VOCABULARY_LIMIT);
+    for (size_t i = 0; i < count; i++)
+        if (sl_slice_eq(words[i], word))
+            return true;
+    return sl_slice_starts(word, SL_LIT("x-")) && word.len > 2;
+}
+
+void sl_language_hint(const struct sl_yaml_source *source, const struct sl_yaml *at, enum sl_vocabulary vocabulary,
+    const char *code, const char *what)
+{
+    struct sl_slice words[SL_VOCABULARY_LIMIT];
+    if (!at || at->kind != SL_YAML_SCALAR || sl_vocabulary_has(vocabulary, at->text) || !source->issues)
+        return;
+    size_t count = sl_vocabulary_words(vocabulary, words, SL_VOCABULARY_LIMIT);
+    struct sl_slice near = sl_nearest_word(at->text, words, count);
+    struct sl_issue *issue =
+        sl_yaml_issue(source, at, false, code, "No %s is called \"%.*s\".", what, SL_FMT(at->text));
+    source->issues->errors--;
+    if (!issue)
+        return;
+    issue->grade = SL_GRADE_WARNING;
+    issue->fix = near.len ? sl_arena_printf(source->arena,
+                                "Did you mean \"%.*s\"? A word of the house's own begins with x-.", SL_FMT(near))
+                          : SL_LIT("A word of the house's own begins with x-.");
+}
+
+bool sl_recipient_word(enum sl_recipient_words which, struct sl_slice word, struct sl_slice *nearest)
+{
+    static const enum sl_vocabulary vocabularies[] = {[SL_RECIPIENT_KINDS] = SL_WORDS_KIND,
+        [SL_RECIPIENT_AGREEMENTS] = SL_WORDS_AGREEMENT,
+        [SL_RECIPIENT_RELATIONSHIPS] = SL_WORDS_RELATIONSHIP};
+    struct sl_slice words[SL_VOCABULARY_LIMIT];
+    size_t count = sl_vocabulary_words(vocabularies[which], words, SL_VOCABULARY_LIMIT);
+    *nearest = sl_nearest_word(word, words, count);
+    bool own = which != SL_RECIPIENT_RELATIONSHIPS || !sl_slice_starts(word, SL_LIT("x-"));
+    return own && sl_vocabulary_has(vocabularies[which], word);
 }

@@ -66,6 +66,10 @@ enum sl_vocabulary {
     SL_WORDS_DENIALS,
     SL_WORDS_NARRATIVE,
     SL_WORDS_VOUCHER,
+    SL_WORDS_KIND,      /* of recipient; a house may have its own, x-… */
+    SL_WORDS_AGREEMENT, /* likewise */
+    SL_WORDS_RELATIONSHIP,
+    SL_WORDS_EXCHANGE, /* exchange purposes of TEFCA */
     SL_WORDS_EMERGENCY,
     SL_WORDS_EMERGENCY_CASE,
     SL_WORDS_CLASS_KIND,
@@ -119,6 +123,13 @@ struct sl_slice sl_vocabulary_reads(enum sl_vocabulary vocabulary, struct sl_sli
  * called …") if it stands nowhere, and without one if the node is NULL. */
 unsigned sl_language_word(const struct sl_yaml_source *source, const struct sl_yaml *at, enum sl_vocabulary vocabulary,
     const char *code, const char *what);
+
+/* Of words to which a house may add its own (beginning with "x-"): one that is none of either is an issue `code` of
+ * grade warning, with the nearest known one. */
+void sl_language_hint(const struct sl_yaml_source *source, const struct sl_yaml *at, enum sl_vocabulary vocabulary,
+    const char *code, const char *what);
+/* Is it a word of the vocabulary, or a house's own? */
+bool sl_vocabulary_has(enum sl_vocabulary vocabulary, struct sl_slice word);
 
 /* "No <what> is called "x"." with the nearest of the words. */
 void sl_language_unknown(const struct sl_yaml_source *source, const struct sl_yaml *at, const char *code,

@@ -41,7 +41,10 @@ struct sl_policy_source {
 struct sl_party {
     struct sl_slice id, title;
     struct sl_words roles, kinds, except_kinds, organizations, clients, agreements;
+    struct sl_words networks, services;
+    uint32_t exchanges; /* exchange purposes, by their place in the table; 0: not asked */
     struct sl_words relationships;
+    unsigned within_days;    /* of what a record tells of a day; 0: not said */
     unsigned vouchers;       /* 1 << enum sl_voucher: whose word counts for the relationship */
     bool emergency;          /* only with a complete declaration */
     int64_t agreement_until; /* from then on nobody is this party; 0: no end is said */
@@ -189,6 +192,8 @@ unsigned sl_policy_party(const struct sl_policy *policy, struct sl_slice id); /*
 
 uint64_t sl_purpose_bit(struct sl_slice code); /* 0: unknown */
 uint64_t sl_purpose_tpo_bits(void);
+/* The exchange purpose at a place of the table, and those below it, by their places. */
+uint32_t sl_exchange_bits(unsigned index);
 /* The purpose and those below it; without `whole`, not those that stand apart (purposes.def). */
 uint64_t sl_purpose_bits(struct sl_slice code, bool whole);
 size_t sl_purpose_count(void);

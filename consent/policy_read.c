@@ -52,6 +52,35 @@ static enum sl_status read_words(const struct sl_policy_source *source, const st
     return SL_OK;
 }
 
+/* The same of a vocabulary to which a house may add. */
+static enum sl_status read_open_words(const struct sl_policy_source *source, const struct sl_yaml *at,
+    enum sl_vocabulary vocabulary, struct sl_words *out)
+{
+    for (const struct sl_yaml *item = at && at->kind == SL_YAML_LIST ? at->first : at; item; item = item->next) {
+        if (vocabulary == SL_WORDS_KIND)
+            sl_language_hint(&source->yaml, item, vocabulary, "unknown-recipient", "kind of recipient");
+        else
+            sl_language_hint(&source->yaml, item, vocabulary, "unknown-agreement", "kind of agreement");
+        if (item == at)
+            break;
+    }
+    return read_words(source, at, out);
+}
+
+/* The same of a closed one. */
+static enum sl_status read_relationships(
+    const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_words *out)
+{
+    for (const struct sl_yaml *item = at && at->kind == SL_YAML_LIST ? at->first : at; item; item = item->next) {
+        if (item->kind == SL_YAML_SCALAR)
+            (void)sl_language_word(
+                &source->yaml, item, SL_WORDS_RELATIONSHIP, "unknown-relationship", "relationship with a patient");
+        if (item == at)
+            break;
+    }
+    return read_words(source, at, out);
+}
+
 /* The items of a list, or the one value itself: for (n = first_of(at); n; n = next_of(at, n)). */
 static const struct sl_yaml *first_of(const struct sl_yaml *at)
 {
@@ -471,12 +500,45 @@ static enum sl_status read_party_words(
     const struct sl_policy_source *source, const struct sl_yaml *entry, struct sl_party *party)
 {
     SL_TRY(read_words(source, sl_yaml_get(entry, "roles"), &party->roles));
-    SL_TRY(read_words(source, sl_yaml_get(entry, "kinds"), &party->kinds));
-    SL_TRY(read_words(source, sl_yaml_get(entry, "except-kinds"), &party->except_kinds));
+    SL_TRY(read_open_words(source, sl_yaml_get(entry, "kinds"), SL_WORDS_KIND, &party->kinds));
+    SL_TRY(read_open_words(source, sl_yaml_get(entry, "except-kinds"), SL_WORDS_KIND, &party->except_kinds));
     SL_TRY(read_words(source, sl_yaml_get(entry, "organizations"), &party->organizations));
     SL_TRY(read_words(source, sl_yaml_get(entry, "clients"), &party->clients));
-    SL_TRY(read_words(source, sl_yaml_get(entry, "agreements"), &party->agreements));
-    return read_words(source, sl_yaml_get(entry, "relationship"), &party->relationships);
+    SL_TRY(read_open_words(source, sl_yaml_get(entry, "agreements"), SL_WORDS_AGREEMENT, &party->agreements));
+    SL_TRY(read_words(source, sl_yaml_get(entry, "services"), &party->services));
+    SL_TRY(read_words(source, sl_yaml_get(entry, "networks"), &party->networks));
+    return read_relationships(source, sl_yaml_get(entry, "relationship"), &party->relationships);
+}
+
+/* Each with those below it. */
+static uint32_t read_exchanges(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    uint32_t bits = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        unsigned word =
+            sl_language_word(&source->yaml, item, SL_WORDS_EXCHANGE, "unknown-exchange-purpose", "exchange purpose");
+        if (word != SL_NO_WORD)
+            bits |= sl_exchange_bits(word / 2); /* each has a name and a code */
+    }
+    return bits;
+}
+
+#define DAYS_LIMIT 3660u
+
+/* Whom a visit made a treating provider is one for some days, and somebody says for how many. */
+static unsigned read_days(
+    const struct sl_policy_source *source, const struct sl_yaml *entry, const struct sl_party *party)
+{
+    const struct sl_yaml *at = sl_yaml_get(entry, "within-days");
+    struct sl_slice text = sl_yaml_text(&source->yaml, at);
+    unsigned days = 0;
+    if (!at && sl_words_have(&party->relationships, SL_LIT("recent-encounter")))
+        (void)sl_yaml_require(&source->yaml, entry, "within-days");
+    for (size_t i = 0; i < text.len && days <= DAYS_LIMIT; i++)
+        days = text.ptr[i] >= '0' && text.ptr[i] <= '9' ? days * 10 + (unsigned)(text.ptr[i] - '0') : DAYS_LIMIT + 1;
+    if (text.len && (!days || days > DAYS_LIMIT))
+        sl_yaml_issue(&source->yaml, at, false, "bad-days", "A number of days from 1 to %u is expected.", DAYS_LIMIT);
+    return days;
 }
 
 static enum sl_status read_party(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
@@ -499,6 +561,8 @@ static enum sl_status read_party(struct reader *r, const struct sl_policy_source
     policy->party_ids[index] = id;
     SL_TRY(read_party_words(source, entry, party));
     party->agreement_until = sl_yaml_date(&source->yaml, sl_yaml_get(entry, "agreement-until"));
+    party->exchanges = read_exchanges(source, sl_yaml_get(entry, "exchange-purposes"));
+    party->within_days = read_days(source, entry, party);
     party->emergency = read_emergency(source, sl_yaml_get(entry, "emergency"));
     if (party->emergency)
         policy->emergency_parties |= (uint64_t)1 << index;
@@ -747,9 +811,9 @@ static enum sl_status read_condition(const struct sl_policy *policy, const struc
     out->same_program = sl_yaml_flag(&source->yaml, same, false);
     if (same && !out->same_program)
         sl_yaml_issue(&source->yaml, same, false, "bad-condition", "Only \"same-program: yes\" can be asked.");
-    SL_TRY(read_words(source, sl_yaml_get(map, "relationship"), &out->relationships));
-    SL_TRY(read_words(source, sl_yaml_get(map, "kinds"), &out->recipient));
-    SL_TRY(read_words(source, sl_yaml_get(map, "except-kinds"), &out->not_recipient));
+    SL_TRY(read_relationships(source, sl_yaml_get(map, "relationship"), &out->relationships));
+    SL_TRY(read_open_words(source, sl_yaml_get(map, "kinds"), SL_WORDS_KIND, &out->recipient));
+    SL_TRY(read_open_words(source, sl_yaml_get(map, "except-kinds"), SL_WORDS_KIND, &out->not_recipient));
     if (!out->kinds && !out->purposes && !out->parties && !out->emergency && !out->same_program &&
         !out->relationships.count && !out->recipient.count && !out->not_recipient.count)
         sl_yaml_issue(

@@ -36,6 +36,10 @@ static const char *const vocabulary_names[SL_VOCABULARIES] = {[SL_WORDS_ANY] = "
     [SL_WORDS_DENIALS] = "way-with-denials",
     [SL_WORDS_NARRATIVE] = "way-with-narratives",
     [SL_WORDS_VOUCHER] = "voucher",
+    [SL_WORDS_KIND] = "kind-of-recipient",
+    [SL_WORDS_AGREEMENT] = "agreement",
+    [SL_WORDS_RELATIONSHIP] = "relationship",
+    [SL_WORDS_EXCHANGE] = "exchange-purpose",
     [SL_WORDS_EMERGENCY] = "emergency",
     [SL_WORDS_EMERGENCY_CASE] = "emergency-of-a-scenario",
     [SL_WORDS_CLASS_KIND] = "kind-of-class",
@@ -185,11 +189,13 @@ static void vocabulary(struct sl_buffer *out, enum sl_vocabulary which)
     size_t count = sl_vocabulary_words(which, words, SL_VOCABULARY_LIMIT);
     if (!count)
         return;
-    sl_buffer_printf(out, ",\n  \"%s\":{\"enum\":[", vocabulary_names[which]);
+    bool own = which == SL_WORDS_KIND || which == SL_WORDS_AGREEMENT;
+    sl_buffer_printf(out, ",\n  \"%s\":{%s\"enum\":[", vocabulary_names[which],
+        own ? "\"anyOf\":[{\"type\":\"string\",\"pattern\":\"^x-.\"},{" : "");
     for (size_t i = 0; i < count; i++)
         sl_buffer_printf(out, "%s\"%.*s\"", i ? "," : "", SL_FMT(words[i]));
     /* To an editor, yes is a truth in one version of YAML and a word in the other. */
-    sl_buffer_add(out, which == SL_WORDS_YES ? SL_LIT(",true]}") : SL_LIT("]}"));
+    sl_buffer_add(out, which == SL_WORDS_YES ? SL_LIT(",true]}") : own ? SL_LIT("]}]}") : SL_LIT("]}"));
 }
 
 enum sl_status sl_policy_schema(struct sl_buffer *out)

@@ -59,6 +59,21 @@ static void read_emergency(const struct sl_yaml_source *yaml, const struct sl_ya
     w->incomplete = word == 1;
 }
 
+static void read_exchange(const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
+{
+    unsigned word = sl_language_word(yaml, at, SL_WORDS_EXCHANGE, "unknown-exchange-purpose", "exchange purpose");
+    w->exchange = word == SL_NO_WORD ? NULL : sl_exchange_at(word / 2);
+}
+
+static void read_relations(const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
+{
+    const struct sl_yaml *list = sl_yaml_list(yaml, at);
+    for (const struct sl_yaml *item = list ? list->first : NULL; item; item = item->next)
+        (void)sl_language_word(
+            yaml, item, SL_WORDS_RELATIONSHIP, "unknown-relationship", "relationship with a patient");
+    read_list(yaml, at, w->relations, &w->relation_count);
+}
+
 static void read_given(
     const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct sl_worked *w)
 {
@@ -75,7 +90,10 @@ static void read_given(
     read_list(yaml, sl_yaml_get(map, "roles"), w->roles, &w->role_count);
     read_list(yaml, sl_yaml_get(map, "kinds"), w->kinds, &w->kind_count);
     read_list(yaml, sl_yaml_get(map, "agreements"), w->agreements, &w->agreement_count);
-    read_list(yaml, sl_yaml_get(map, "relationship"), w->relations, &w->relation_count);
+    read_list(yaml, sl_yaml_get(map, "services"), w->services, &w->service_count);
+    read_list(yaml, sl_yaml_get(map, "networks"), w->networks, &w->network_count);
+    read_exchange(yaml, sl_yaml_get(map, "exchange-purpose"), w);
+    read_relations(yaml, sl_yaml_get(map, "relationship"), w);
     read_consents(policy, yaml, sl_yaml_get(map, "consents"), w);
     w->denied = sl_yaml_flag(yaml, sl_yaml_get(map, "denied"), false);
     read_emergency(yaml, sl_yaml_get(map, "emergency"), w);
@@ -240,7 +258,11 @@ static void make_recipient(struct sl_case *c)
     c->statement = (struct sl_emergency){SL_LIT("Dr. Example"), SL_LIT("Example Hospital"), SL_LIT("Example Clinic"),
         w->incomplete ? SL_LIT(" ") : SL_LIT("unconscious"), true};
     for (size_t i = 0; i < w->relation_count; i++)
-        c->relationships[i] = (struct sl_relationship){w->relations[i], SL_LIT("Patient/p"), SL_BY_TOKEN};
+        c->relationships[i] =
+            (struct sl_relationship){.kind = w->relations[i], .patient = SL_LIT("Patient/p"), .voucher = SL_BY_TOKEN};
+    for (size_t i = 0; i < w->agreement_count; i++)
+        c->agreements[i] =
+            (struct sl_agreement){.kind = w->agreements[i], .services = w->services, .service_count = w->service_count};
     c->recipient = (struct sl_recipient){.client = SL_LIT("scenario"),
         .party = w->party,
         .purpose = w->purpose,
@@ -248,8 +270,11 @@ static void make_recipient(struct sl_case *c)
         .role_count = w->role_count,
         .kinds = w->kinds,
         .kind_count = w->kind_count,
-        .agreements = w->agreements,
+        .agreements = c->agreements,
         .agreement_count = w->agreement_count,
+        .networks = w->networks,
+        .network_count = w->network_count,
+        .exchange_purpose = w->exchange ? w->exchange->code : SL_LIT(""),
         .relationships = c->relationships,
         .relationship_count = w->relation_count,
         .organization = w->same_program ? SL_LIT("Organization/program") : w->organization,

@@ -20,6 +20,9 @@ struct sl_worked {
     const struct sl_yaml *at;
     struct sl_slice title, party, purpose, organization;
     struct sl_slice roles[SL_GIVEN_WORDS], kinds[SL_GIVEN_WORDS], agreements[SL_GIVEN_WORDS], relations[SL_GIVEN_WORDS];
+    struct sl_slice services[SL_GIVEN_WORDS], networks[SL_GIVEN_WORDS];
+    size_t service_count, network_count;
+    const struct sl_exchange_purpose *exchange;
     size_t role_count, kind_count, agreement_count, relation_count;
     const struct sl_yaml *consent_list;
     bool denied, emergency, incomplete, program, same_program, nobody;
@@ -49,6 +52,7 @@ struct sl_case {
     struct sl_recipient recipient;
     struct sl_emergency statement;
     struct sl_relationship relationships[SL_GIVEN_WORDS];
+    struct sl_agreement agreements[SL_GIVEN_WORDS];
     struct sl_directives directives, permits; /* all; and those that deny nothing */
     bool undenied;                            /* decide as if nothing were denied */
     struct sl_item item;

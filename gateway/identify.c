@@ -496,50 +496,83 @@ static enum sl_status read_roles(struct work *work)
     return SL_OK;
 }
 
-/* Agreements of the client's that are in force now. */
+/* Agreements of the client's that are in force now, and the networks it asks through. */
 static enum sl_status read_agreements(struct work *work)
 {
     const struct sl_registered_client *client = work->client;
+    struct sl_recipient *r = &work->out->recipient;
     size_t count = 0;
-    struct sl_slice *kinds = sl_arena_array(work->arena, (client ? client->agreement_count : 0) + 1, sizeof *kinds);
-    if (!kinds)
+    struct sl_agreement *list = sl_arena_array(work->arena, (client ? client->agreement_count : 0) + 1, sizeof *list);
+    if (!list)
         return SL_NO_MEMORY;
-    for (size_t i = 0; client && i < client->agreement_count; i++)
-        if (!client->agreements[i].until || work->now < client->agreements[i].until)
-            kinds[count++] = client->agreements[i].kind;
-    work->out->recipient.agreements = kinds;
-    work->out->recipient.agreement_count = count;
+    for (size_t i = 0; client && i < client->agreement_count; i++) {
+        const struct sl_registered_agreement *one = &client->agreements[i];
+        if (!one->until || work->now < one->until)
+            list[count++] = (struct sl_agreement){.kind = one->kind,
+                .with = one->with,
+                .services = one->services.words,
+                .service_count = one->services.count};
+    }
+    r->agreements = list;
+    r->agreement_count = count;
+    r->networks = client ? client->networks.words : NULL;
+    r->network_count = client ? client->networks.count : 0;
     return SL_OK;
 }
 
 static void relate(
     struct sl_relationship *list, size_t *count, const char *kind, struct sl_slice patient, enum sl_voucher voucher)
 {
-    list[(*count)++] = (struct sl_relationship){sl_slice_of(kind), patient, voucher};
+    list[(*count)++] = (struct sl_relationship){.kind = sl_slice_of(kind), .patient = patient, .voucher = voucher};
 }
 
-/* Treating by the registry's panels; the launch context is the token's word: one's own, if the user is that patient. */
-static enum sl_status read_relationships(struct work *work)
+static void relate_registered(
+    const struct work *work, const struct sl_registered_relations *from, struct sl_relationship *list, size_t *count)
 {
-    struct sl_recipient *r = &work->out->recipient;
-    const struct sl_words none = {NULL, 0};
-    const struct sl_words client = work->client ? work->client->treats : none,
-                          user = work->user ? work->user->treats : none;
-    struct sl_relationship *list = sl_arena_array(work->arena, client.count + user.count + 3, sizeof *list);
-    if (!list)
-        return SL_NO_MEMORY;
-    size_t count = 0;
-    for (size_t i = 0; i < client.count; i++)
-        relate(list, &count, "treating", client.words[i], SL_BY_REGISTRY);
-    for (size_t i = 0; i < user.count; i++)
-        relate(list, &count, "treating", user.words[i], SL_BY_REGISTRY);
+    for (size_t i = 0; i < from->count; i++) {
+        const struct sl_registered_relation *one = &from->list[i];
+        if (!one->until || work->now < one->until)
+            list[(*count)++] = (struct sl_relationship){
+                .kind = one->kind, .patient = one->patient, .voucher = SL_BY_REGISTRY, .authority = one->authority};
+    }
+}
+
+/* The launch context is the token's word: one's own, if the user is that patient; of another person (a parent, an agent
+ * for health care) it says whom he represents; of whoever else that he treats the patient. */
+static void relate_launch(const struct work *work, struct sl_relationship *list, size_t *count)
+{
+    const struct sl_recipient *r = &work->out->recipient;
+    struct sl_slice context = work->out->patient;
     struct sl_slice self = sl_slice_starts(r->user_reference, SL_LIT("Patient/")) ? r->user_reference
                            : sl_slice_starts(r->user, SL_LIT("Patient/"))         ? r->user
                                                                                   : (struct sl_slice){NULL, 0};
+    bool other = sl_slice_starts(r->user_reference, SL_LIT("RelatedPerson/")) ||
+                 sl_slice_starts(r->user_reference, SL_LIT("Person/"));
     if (self.len)
-        relate(list, &count, "self", self, SL_BY_TOKEN);
-    else if (work->out->patient.len)
-        relate(list, &count, "treating", work->out->patient, SL_BY_TOKEN);
+        relate(list, count, "self", self, SL_BY_TOKEN);
+    if (context.len && !sl_slice_eq(self, context))
+        relate(list, count, self.len || other ? "representative" : "treating", context, SL_BY_TOKEN);
+}
+
+static enum sl_status read_relationships(struct work *work)
+{
+    struct sl_recipient *r = &work->out->recipient;
+    static const struct sl_registered_user nobody;
+    static const struct sl_registered_client none;
+    const struct sl_registered_client *client = work->client ? work->client : &none;
+    const struct sl_registered_user *user = work->user ? work->user : &nobody;
+    struct sl_relationship *list = sl_arena_array(work->arena,
+        client->treats.count + user->treats.count + client->relations.count + user->relations.count + 3, sizeof *list);
+    if (!list)
+        return SL_NO_MEMORY;
+    size_t count = 0;
+    for (size_t i = 0; i < client->treats.count; i++)
+        relate(list, &count, "treating", client->treats.words[i], SL_BY_REGISTRY);
+    for (size_t i = 0; i < user->treats.count; i++)
+        relate(list, &count, "treating", user->treats.words[i], SL_BY_REGISTRY);
+    relate_registered(work, &client->relations, list, &count);
+    relate_registered(work, &user->relations, list, &count);
+    relate_launch(work, list, &count);
     r->relationships = list;
     r->relationship_count = count;
     return SL_OK;
@@ -547,51 +580,137 @@ static enum sl_status read_relationships(struct work *work)
 
 /* ---- Purpose of use ---- */
 
-/* The purposes this caller may choose from: the token's, bounded by the registry's; or the registry's. */
-static enum sl_status read_purposes(struct work *work, struct sl_words *out)
+/* A purpose this caller may choose; exchange: for which purpose of a network, NULL outside of one. */
+struct choice {
+    struct sl_slice purpose;
+    const struct sl_exchange_purpose *exchange;
+};
+
+struct choices {
+    struct choice *list;
+    size_t count;
+    bool exchange; /* it asks through a network that has purposes of its own: each choice must fit one of these */
+};
+
+/* What the token claims, or the registry says where it claims nothing: words of both systems. */
+static enum sl_status claimed_purposes(struct work *work, struct sl_words *out)
 {
     bool good = true;
-    struct sl_words claimed = words_claim(work, extension_member(work, "purpose_of_use"), &good);
-    const struct sl_words none = {NULL, 0}, *bound = work->client ? &work->client->purposes : &none;
+    const struct sl_words none = {NULL, 0};
+    const struct sl_words own = work->client ? work->client->purposes : none,
+                          more = work->client ? work->client->exchange_purposes : none;
+    *out = words_claim(work, extension_member(work, "purpose_of_use"), &good);
     if (!good)
         return bad_token(work, "token-purpose");
-    if (!claimed.count) {
-        *out = *bound;
+    if (out->count)
         return SL_OK;
-    }
-    struct sl_slice *codes = sl_arena_array(work->arena, claimed.count, sizeof *codes);
-    if (!codes)
+    struct sl_slice *words = sl_arena_array(work->arena, own.count + more.count + 1, sizeof *words);
+    if (!words)
         return SL_NO_MEMORY;
-    size_t count = 0;
-    for (size_t i = 0; i < claimed.count; i++) {
-        struct sl_slice code = sl_purpose_find(claimed.words[i]);
-        struct sl_words so_far = {codes, count};
-        if (code.len && (!bound->count || sl_words_have(bound, code)) && !sl_words_have(&so_far, code))
-            codes[count++] = code;
-    }
-    *out = (struct sl_words){codes, count};
+    for (size_t i = 0; i < own.count + more.count; i++)
+        words[i] = i < own.count ? own.words[i] : more.words[i - own.count];
+    *out = (struct sl_words){words, own.count + more.count};
     return SL_OK;
+}
+
+/* The registry's word that the client is of the network, and its bound, where it has one. */
+static bool may_exchange(const struct work *work, const struct sl_exchange_purpose *exchange)
+{
+    if (!work->client || !sl_words_have(&work->client->networks, SL_LIT("tefca")))
+        return false;
+    const struct sl_words *bound = &work->client->exchange_purposes;
+    for (const struct sl_exchange_purpose *at = exchange; at; at = sl_exchange_find(at->parent))
+        if (sl_words_have(bound, at->code))
+            return true;
+    return !bound->count;
+}
+
+static void add_choice(struct choices *out, struct sl_slice purpose, const struct sl_exchange_purpose *exchange)
+{
+    for (size_t i = 0; i < out->count; i++)
+        if (sl_slice_eq(out->list[i].purpose, purpose) && out->list[i].exchange == exchange)
+            return;
+    out->list[out->count++] = (struct choice){purpose, exchange};
+}
+
+static bool is_bounded_out(const struct work *work, struct sl_slice purpose)
+{
+    return work->client && work->client->purposes.count && !sl_words_have(&work->client->purposes, purpose);
+}
+
+/* Purposes of use among the words that the registry lets this client have; for each exchange purpose, if it asks
+ * through one, those that fit it, and if there are none the one that it stands for. It narrows, and never widens. */
+static void fill_choices(struct work *work, const struct sl_words *words, struct choices *out)
+{
+    const struct sl_exchange_purpose *exchanges[CLAIM_WORDS];
+    struct sl_slice purposes[CLAIM_WORDS];
+    size_t exchange_count = 0, purpose_count = 0;
+    for (size_t i = 0; i < words->count && i < CLAIM_WORDS; i++) {
+        const struct sl_exchange_purpose *exchange = sl_exchange_find(words->words[i]);
+        struct sl_slice purpose = sl_purpose_find(words->words[i]);
+        out->exchange |= exchange != NULL;
+        if (exchange && may_exchange(work, exchange))
+            exchanges[exchange_count++] = exchange;
+        else if (purpose.len)
+            purposes[purpose_count++] = purpose;
+    }
+    for (size_t i = 0; !out->exchange && i < purpose_count; i++)
+        if (!is_bounded_out(work, purposes[i]))
+            add_choice(out, purposes[i], NULL);
+    for (size_t e = 0; e < exchange_count; e++) {
+        for (size_t i = 0; i < purpose_count; i++)
+            if (sl_exchange_fits(exchanges[e], purposes[i]) && !is_bounded_out(work, purposes[i]))
+                add_choice(out, purposes[i], exchanges[e]);
+        if (!purpose_count && !is_bounded_out(work, exchanges[e]->purpose))
+            add_choice(out, exchanges[e]->purpose, exchanges[e]);
+    }
+}
+
+static enum sl_status read_purposes(struct work *work, struct choices *out)
+{
+    struct sl_words words;
+    SL_TRY(claimed_purposes(work, &words));
+    size_t most = words.count < CLAIM_WORDS ? words.count : CLAIM_WORDS;
+    *out = (struct choices){.list = sl_arena_array(work->arena, most * most + 1, sizeof *out->list)};
+    if (!out->list)
+        return SL_NO_MEMORY;
+    fill_choices(work, &words, out);
+    return SL_OK;
+}
+
+/* Those that Sluice-Purpose picks, by the purpose of use or the exchange purpose. */
+static void pick_choices(struct choices *choices, struct sl_slice pick)
+{
+    struct sl_slice purpose = sl_purpose_find(pick);
+    const struct sl_exchange_purpose *exchange = sl_exchange_find(pick);
+    size_t kept = 0;
+    for (size_t i = 0; i < choices->count; i++) {
+        const struct choice *one = &choices->list[i];
+        if ((purpose.len && sl_slice_eq(one->purpose, purpose)) || (exchange && one->exchange == exchange))
+            choices->list[kept++] = *one;
+    }
+    choices->count = kept;
 }
 
 /* Exactly one purpose, or the one that Sluice-Purpose picks from among several. */
 static enum sl_status choose_purpose(struct work *work)
 {
-    struct sl_words allowed;
+    struct choices choices;
     size_t count = 0;
     struct sl_slice pick = sl_request_header(work->request, SL_LIT("sluice-purpose"), &count);
-    SL_TRY(read_purposes(work, &allowed));
+    SL_TRY(read_purposes(work, &choices));
     if (count > 1 || (count == 1 && !pick.len))
         return refuse(work, SL_BAD_PARAMETER, "purpose-header");
+    const char *none = choices.exchange ? "exchange-purpose" : "purpose-missing";
     if (count == 1) {
-        struct sl_slice code = sl_purpose_find(pick);
-        if (!code.len || !sl_words_have(&allowed, code))
-            return refuse(work, SL_FORBIDDEN, "purpose-not-allowed");
-        work->out->recipient.purpose = code;
-        return SL_OK;
+        pick_choices(&choices, pick);
+        none = "purpose-not-allowed";
     }
-    if (allowed.count != 1)
-        return refuse(work, SL_FORBIDDEN, allowed.count ? "purpose-not-chosen" : "purpose-missing");
-    work->out->recipient.purpose = allowed.words[0];
+    if (choices.count != 1)
+        return refuse(work, SL_FORBIDDEN, choices.count ? "purpose-not-chosen" : none);
+    work->out->recipient.purpose = choices.list[0].purpose;
+    if (choices.list[0].exchange)
+        work->out->recipient.exchange_purpose = choices.list[0].exchange->code;
     return SL_OK;
 }
 

@@ -61,6 +61,75 @@ static struct sl_words purposes_of(const struct reader *reader, const struct sl_
     return (struct sl_words){words, count};
 }
 
+/* Exchange purposes in their canonical codes. */
+static struct sl_words exchanges_of(const struct reader *reader, const struct sl_yaml *map)
+{
+    const struct sl_yaml *list = sl_yaml_list(&reader->source, sl_yaml_get(map, "exchange-purposes"));
+    struct sl_slice *words = list ? sl_arena_array(reader->arena, list->count + 1, sizeof *words) : NULL;
+    size_t count = 0;
+    for (const struct sl_yaml *entry = words ? list->first : NULL; entry; entry = entry->next) {
+        const struct sl_exchange_purpose *exchange = sl_exchange_find(sl_yaml_text(&reader->source, entry));
+        if (exchange)
+            words[count++] = exchange->code;
+        else
+            sl_yaml_issue(&reader->source, entry, false, "unknown-exchange-purpose",
+                "%.*s is no exchange purpose of TEFCA.", SL_FMT(entry->text));
+    }
+    return (struct sl_words){words, count};
+}
+
+/* A word that parties are told by. One that no policy of ours knows is probably mistyped; a relationship is a mistake.
+ */
+static void check_word(const struct reader *reader, const struct sl_yaml *at, enum sl_recipient_words which)
+{
+    static const char *const whats[] = {"kind of recipient", "kind of agreement", "relationship with a patient"};
+    static const char *const codes[] = {"unknown-recipient", "unknown-agreement", "unknown-relationship"};
+    struct sl_slice nearest;
+    if (!at || at->kind != SL_YAML_SCALAR || sl_recipient_word(which, at->text, &nearest))
+        return;
+    struct sl_issue *issue = sl_yaml_issue(
+        &reader->source, at, false, codes[which], "No %s is called \"%.*s\".", whats[which], SL_FMT(at->text));
+    if (which != SL_RECIPIENT_RELATIONSHIPS && reader->source.issues)
+        reader->source.issues->errors--;
+    if (issue && which != SL_RECIPIENT_RELATIONSHIPS)
+        issue->grade = SL_GRADE_WARNING;
+    if (issue && nearest.len)
+        issue->fix = sl_arena_printf(reader->source.arena, "Did you mean \"%.*s\"?", SL_FMT(nearest));
+}
+
+static struct sl_words kinds_of(const struct reader *reader, const struct sl_yaml *map)
+{
+    const struct sl_yaml *list = sl_yaml_list(&reader->source, sl_yaml_get(map, "kinds"));
+    for (const struct sl_yaml *entry = list ? list->first : NULL; entry; entry = entry->next)
+        check_word(reader, entry, SL_RECIPIENT_KINDS);
+    return words_of(reader, map, "kinds");
+}
+
+/* {kind, patient, authority, until}, each of one patient: nobody is everybody's representative. */
+static struct sl_registered_relations relations_of(const struct reader *reader, const struct sl_yaml *map)
+{
+    static const char *const words[] = {"kind", "patient", "authority", "until", NULL};
+    struct sl_registered_relations out = {NULL, 0};
+    const struct sl_yaml *list = sl_yaml_list(&reader->source, sl_yaml_get(map, "relationships"));
+    struct sl_registered_relation *relations =
+        list ? sl_arena_array(reader->arena, list->count + 1, sizeof *relations) : NULL;
+    for (const struct sl_yaml *entry = relations ? list->first : NULL; entry; entry = entry->next) {
+        if (!sl_yaml_check_keys(&reader->source, entry, words))
+            continue;
+        check_word(reader, sl_yaml_require(&reader->source, entry, "kind"), SL_RECIPIENT_RELATIONSHIPS);
+        const struct sl_yaml *patient = sl_yaml_require(&reader->source, entry, "patient");
+        if (patient && !sl_slice_starts(patient->text, SL_LIT("Patient/")))
+            sl_yaml_issue(&reader->source, patient, false, "not-a-patient", "%.*s is not a patient: Patient/x.",
+                SL_FMT(patient->text));
+        relations[out.count++] = (struct sl_registered_relation){.kind = text_of(reader, entry, "kind"),
+            .patient = text_of(reader, entry, "patient"),
+            .authority = text_of(reader, entry, "authority"),
+            .until = sl_yaml_date(&reader->source, sl_yaml_get(entry, "until"))};
+    }
+    out.list = relations;
+    return out;
+}
+
 /* A panel names patients, or is "*" alone. */
 static struct sl_words panel_of(const struct reader *reader, const struct sl_yaml *map)
 {
@@ -74,7 +143,7 @@ static struct sl_words panel_of(const struct reader *reader, const struct sl_yam
 
 static void read_user(const struct reader *reader, const struct sl_yaml *node, struct sl_registered_user *out)
 {
-    static const char *const words[] = {"subject", "reference", "name", "roles", "treats", NULL};
+    static const char *const words[] = {"subject", "reference", "name", "roles", "treats", "relationships", NULL};
     if (!sl_yaml_check_keys(&reader->source, node, words))
         return;
     (void)sl_yaml_require(&reader->source, node, "subject");
@@ -82,7 +151,8 @@ static void read_user(const struct reader *reader, const struct sl_yaml *node, s
         .reference = text_of(reader, node, "reference"),
         .name = text_of(reader, node, "name"),
         .roles = words_of(reader, node, "roles"),
-        .treats = panel_of(reader, node)};
+        .treats = panel_of(reader, node),
+        .relations = relations_of(reader, node)};
 }
 
 static void read_users(const struct reader *reader, const struct sl_yaml *node, struct sl_registered_client *out)
@@ -101,10 +171,10 @@ static void read_users(const struct reader *reader, const struct sl_yaml *node, 
     out->users = users;
 }
 
-/* A kind alone, or {kind, until}. */
+/* A kind alone, or {kind, until, with, services}. */
 static void read_agreements(const struct reader *reader, const struct sl_yaml *node, struct sl_registered_client *out)
 {
-    static const char *const words[] = {"kind", "until", NULL};
+    static const char *const words[] = {"kind", "until", "with", "services", NULL};
     const struct sl_yaml *list = sl_yaml_list(&reader->source, sl_yaml_get(node, "agreements"));
     struct sl_registered_agreement *agreements =
         list ? sl_arena_array(reader->arena, list->count + 1, sizeof *agreements) : NULL;
@@ -113,9 +183,15 @@ static void read_agreements(const struct reader *reader, const struct sl_yaml *n
         if (map && !sl_yaml_check_keys(&reader->source, entry, words))
             continue;
         const struct sl_yaml *kind = map ? sl_yaml_require(&reader->source, entry, "kind") : entry;
-        agreements[out->agreement_count++] =
-            (struct sl_registered_agreement){.kind = sl_arena_copy(reader->arena, sl_yaml_text(&reader->source, kind)),
-                .until = map ? sl_yaml_date(&reader->source, sl_yaml_get(entry, "until")) : 0};
+        struct sl_registered_agreement *agreement = &agreements[out->agreement_count++];
+        check_word(reader, kind, SL_RECIPIENT_AGREEMENTS);
+        *agreement =
+            (struct sl_registered_agreement){.kind = sl_arena_copy(reader->arena, sl_yaml_text(&reader->source, kind))};
+        if (!map)
+            continue;
+        agreement->until = sl_yaml_date(&reader->source, sl_yaml_get(entry, "until"));
+        agreement->with = text_of(reader, entry, "with");
+        agreement->services = words_of(reader, entry, "services");
     }
     out->agreements = agreements;
 }
@@ -123,7 +199,8 @@ static void read_agreements(const struct reader *reader, const struct sl_yaml *n
 static void read_client(const struct reader *reader, const struct sl_yaml *node, struct sl_registered_client *out)
 {
     static const char *const words[] = {"id", "issuer", "title", "organization", "organization-name", "kinds",
-        "agreements", "roles", "token-roles", "purposes", "treats", "users", NULL};
+        "agreements", "networks", "exchange-purposes", "roles", "token-roles", "purposes", "treats", "relationships",
+        "users", NULL};
     if (!sl_yaml_check_keys(&reader->source, node, words))
         return;
     (void)sl_yaml_require(&reader->source, node, "id");
@@ -132,7 +209,10 @@ static void read_client(const struct reader *reader, const struct sl_yaml *node,
         .title = text_of(reader, node, "title"),
         .organization = text_of(reader, node, "organization"),
         .organization_name = text_of(reader, node, "organization-name"),
-        .kinds = words_of(reader, node, "kinds"),
+        .kinds = kinds_of(reader, node),
+        .networks = words_of(reader, node, "networks"),
+        .exchange_purposes = exchanges_of(reader, node),
+        .relations = relations_of(reader, node),
         .roles = words_of(reader, node, "roles"),
         .token_roles = words_of(reader, node, "token-roles"),
         .purposes = purposes_of(reader, node),
@@ -214,6 +294,12 @@ void sl_registry_free(struct sl_registry *registry)
 {
     if (registry)
         sl_arena_free(registry->arena);
+}
+
+const struct sl_registered_client *sl_registry_clients(const struct sl_registry *registry, size_t *count)
+{
+    *count = registry->count;
+    return registry->clients;
 }
 
 const struct sl_registered_client *sl_registry_client(

@@ -29,9 +29,19 @@ bool sl_emergency_complete(const struct sl_emergency *emergency);
 enum sl_voucher { SL_BY_NOBODY, SL_BY_RECORD, SL_BY_REGISTRY, SL_BY_REGISTER, SL_BY_TOKEN, SL_BY_DECLARATION };
 
 struct sl_relationship {
-    struct sl_slice kind;    /* "treating", "care-team", "self", "representative" */
+    struct sl_slice kind;    /* "treating", "care-team", "open-referral", "recent-encounter", "author", "self", … */
     struct sl_slice patient; /* "Patient/x"; "*": every patient (never by declaration) */
     enum sl_voucher voucher;
+    struct sl_slice authority; /* of a representative: "parent", "guardian", …; empty: not said */
+    int64_t since;             /* of what a record tells of a day: that day; else 0 */
+};
+
+/* An agreement that is in force. */
+struct sl_agreement {
+    struct sl_slice kind;            /* "baa", "qsoa", "dua", "contract" */
+    struct sl_slice with;            /* "Organization/x", whose service it is; empty: the house's */
+    const struct sl_slice *services; /* that it names */
+    size_t service_count;
 };
 
 /* Who asks. All borrowed. Zeroed is nobody, who gets nothing but metadata. */
@@ -46,10 +56,13 @@ struct sl_recipient {
     size_t role_count;
     const struct sl_slice *kinds; /* "covered-entity", "business-associate", "payer", "research", "ai-agent", … */
     size_t kind_count;
-    const struct sl_slice *agreements; /* in force: "baa", "qsoa", "dua", … */
+    const struct sl_agreement *agreements;
     size_t agreement_count;
-    struct sl_slice party;   /* offline: the party named outright; else empty */
-    struct sl_slice purpose; /* canonical code */
+    const struct sl_slice *networks; /* through which it asks: "tefca" */
+    size_t network_count;
+    struct sl_slice exchange_purpose; /* canonical code of TEFCA; empty: none */
+    struct sl_slice party;            /* offline: the party named outright; else empty */
+    struct sl_slice purpose;          /* canonical code */
     const struct sl_relationship *relationships;
     size_t relationship_count;
     const struct sl_emergency *emergency; /* NULL: none declared */

@@ -131,6 +131,27 @@ bool sl_purpose_within(struct sl_slice code, struct sl_slice ancestor);
 /* Is it treatment, payment or health care operations as Part 2 means them (42 CFR 2.11; docs/policy.md, Purposes)? */
 bool sl_purpose_is_tpo(struct sl_slice code);
 
+/* ---- Words by which policy and registry speak of recipients ---- */
+
+enum sl_recipient_words { SL_RECIPIENT_KINDS, SL_RECIPIENT_AGREEMENTS, SL_RECIPIENT_RELATIONSHIPS };
+/* Is it one of them, or a house's own (x-…; there are no relationships of its own)? *nearest: the nearest known one, if
+ * it is none of these. */
+bool sl_recipient_word(enum sl_recipient_words words, struct sl_slice word, struct sl_slice *nearest);
+
+/* ---- Exchange purposes of TEFCA (exchange_purposes.def) ---- */
+
+struct sl_exchange_purpose {
+    struct sl_slice code, parent, name; /* "T-HCO-CC", "T-HCO", "tefca-care-coordination" */
+    struct sl_slice purpose;            /* the purpose of use that it is, by its canonical code */
+};
+unsigned sl_exchange_count(void);
+const struct sl_exchange_purpose *sl_exchange_at(unsigned index);
+/* By code, by its URI form ("urn:oid:2.16.840.1.113883.3.7204.1.5.2.1#T-TREAT"), or by readable name; NULL: none. */
+const struct sl_exchange_purpose *sl_exchange_find(struct sl_slice text);
+/* Does a purpose of use fit: is it what the exchange purpose stands for, or a narrower part of that? Never a wider one,
+ * nor one that HL7 files below it and HIPAA does not. */
+bool sl_exchange_fits(const struct sl_exchange_purpose *exchange, struct sl_slice purpose);
+
 /* ---- Rules, as they are named in reports ---- */
 
 struct sl_rule_view {

@@ -236,7 +236,7 @@ static void parties_come_from_roles_kinds_and_proven_relationships(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_relationship relationship = {
-            sl_slice_of(cases[i].kind), sl_slice_of(cases[i].patient), cases[i].voucher};
+            .kind = sl_slice_of(cases[i].kind), .patient = sl_slice_of(cases[i].patient), .voucher = cases[i].voucher};
         struct sl_recipient r = {.purpose = SL_LIT("TREAT"),
             .roles = cases[i].roles,
             .role_count = cases[i].roles != NULL,
@@ -267,8 +267,8 @@ static void an_emergency_is_one_only_when_complete(void **state)
     };
     assert_false(sl_emergency_complete(NULL));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sl_recipient r = {.party = SL_LIT("emergency-clinician"), .purpose = SL_LIT("BTG"),
-            .emergency = &cases[i].emergency};
+        struct sl_recipient r = {
+            .party = SL_LIT("emergency-clinician"), .purpose = SL_LIT("BTG"), .emergency = &cases[i].emergency};
         assert_int_equal(sl_emergency_complete(&cases[i].emergency), cases[i].complete);
         assert_int_equal(decide(&r, NULL, "part2 hiv chart").decision, cases[i].complete ? SL_RELEASED : SL_WITHHELD);
         assert_int_equal(sl_admit(policy, &r), cases[i].complete ? SL_OK : SL_EMERGENCY_INCOMPLETE);
@@ -302,8 +302,11 @@ static void admission_goes_by_party_and_policy_alone(void **state)
         {"no-such-party", "TREAT", NULL, NULL, SL_FORBIDDEN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sl_recipient r = {.party = sl_slice_of(cases[i].party), .purpose = sl_slice_of(cases[i].purpose),
-            .roles = cases[i].roles, .role_count = cases[i].roles != NULL, .emergency = cases[i].emergency};
+        struct sl_recipient r = {.party = sl_slice_of(cases[i].party),
+            .purpose = sl_slice_of(cases[i].purpose),
+            .roles = cases[i].roles,
+            .role_count = cases[i].roles != NULL,
+            .emergency = cases[i].emergency};
         enum sl_status status = sl_admit(policy, &r);
         if (status != cases[i].status)
             fail_msg("case %zu: %s", i, sl_status_name(status));
@@ -345,7 +348,7 @@ static void of_nobody_there_is_no_consent_and_no_relationship(void **state)
 {
     (void)state;
     static const struct sl_slice physician[] = {{"physician", 9}};
-    struct sl_relationship relationship = {SL_LIT("treating"), p, SL_BY_TOKEN};
+    struct sl_relationship relationship = {.kind = SL_LIT("treating"), .patient = p, .voucher = SL_BY_TOKEN};
     struct sl_recipient r = {.purpose = SL_LIT("TREAT"),
         .roles = physician,
         .role_count = 1,
@@ -441,7 +444,8 @@ static void a_denial_by_label_reaches_elements(void **state)
 static void a_program_sees_its_own(void **state)
 {
     (void)state;
-    struct sl_recipient r = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT"),
+    struct sl_recipient r = {.party = SL_LIT("treating-provider"),
+        .purpose = SL_LIT("TREAT"),
         .organization = SL_LIT("Organization/program")};
     struct sl_item own = item_of("part2 chart"), other = own, none = own;
     struct asked a;
@@ -480,7 +484,8 @@ static void narrative_goes_by_party_and_purpose_whatever_consents_say(void **sta
     static const char *const consents[] = {NULL, tpo_of_p, general_of_p, denial_of_p, one_of_p};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (size_t c = 0; c < sizeof consents / sizeof *consents; c++) {
-            struct sl_recipient r = {.party = sl_slice_of(cases[i].party), .purpose = sl_slice_of(cases[i].purpose),
+            struct sl_recipient r = {.party = sl_slice_of(cases[i].party),
+                .purpose = sl_slice_of(cases[i].purpose),
                 .emergency = i == 1 ? &complete : NULL};
             struct asked a;
             begin(&a);
@@ -507,8 +512,8 @@ static bool labelled(const struct sl_release *release, const char *code)
     return false;
 }
 
-static void release(const struct sl_recipient *r, const char *consent, struct sl_item *item, struct asked *a,
-    struct sl_release *out)
+static void release(
+    const struct sl_recipient *r, const char *consent, struct sl_item *item, struct asked *a, struct sl_release *out)
 {
     begin(a);
     if (consent)
@@ -624,7 +629,8 @@ static void adding_a_class_or_a_denial_never_reveals_more(void **state)
     size_t count, released = 0;
     const struct sl_slice *parties = sl_policy_parties(policy, &count);
     for (unsigned round = 0; round < 4000; round++) {
-        struct sl_recipient r = {.party = parties[any((unsigned)count)], .purpose = sl_slice_of(purposes[any(9)]),
+        struct sl_recipient r = {.party = parties[any((unsigned)count)],
+            .purpose = sl_slice_of(purposes[any(9)]),
             .emergency = any(2) ? &complete : NULL};
         struct asked with, without;
         struct sl_item item = item_of("chart"), more;
@@ -689,8 +695,10 @@ static void many_kinds_that_depend_on_the_item_are_decided_exactly(void **state)
     for (int k = 0; k < KINDS; k++) {
         char consent[2048];
         const char *item = k % 2 ? "a" : "b"; /* odd kinds cover Observation/a, even ones Observation/b */
-        snprintf(consent, sizeof consent, CONSENT("1", "p", "\"system\":\"s\",\"code\":\"k%d\"", "permit",
-            TPO ",\"data\":[{\"meaning\":\"instance\",\"reference\":{\"reference\":\"Observation/%s\"}}]"), k, item);
+        snprintf(consent, sizeof consent,
+            CONSENT("1", "p", "\"system\":\"s\",\"code\":\"k%d\"", "permit",
+                TPO ",\"data\":[{\"meaning\":\"instance\",\"reference\":{\"reference\":\"Observation/%s\"}}]"),
+            k, item);
         add_consent(&a, strdup_in(&a, consent));
     }
     rule(&a, &r, &p, 1);

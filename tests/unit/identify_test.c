@@ -150,7 +150,8 @@ static void a_registered_user_is_whom_the_registry_says(void **state)
         assert_true(sl_slice_eq(r->purpose, SL_LIT("TREAT")));
         assert_int_equal(r->kind_count, 1);
         assert_int_equal(r->agreement_count, 2); /* one ended at midnight, one ends tomorrow */
-        assert_true(sl_slice_eq(r->agreements[0], SL_LIT("baa")) && sl_slice_eq(r->agreements[1], SL_LIT("qsoa")));
+        assert_true(
+            sl_slice_eq(r->agreements[0].kind, SL_LIT("baa")) && sl_slice_eq(r->agreements[1].kind, SL_LIT("qsoa")));
         assert_true(has_role(r, "clinic") && has_role(r, "attending") && has_role(r, "physician"));
         assert_false(has_role(r, "king")); /* the registry does not let this client claim it */
         assert_true(is_related(r, "treating", "Patient/a", SL_BY_REGISTRY));

@@ -286,7 +286,9 @@ static void every_word_says_what_it_means_and_how_it_reads(void **state)
 static const char more[] =
     "layer: program\n"
     "parties: [{id: every, title: E, roles: [r], kinds: [k], except-kinds: [x], organizations: [o], clients: [c], "
-    "agreements: [a], agreement-until: 2099-01-01, relationship: [self], vouched-by: [token], emergency: declared}]\n"
+    "networks: [tefca], exchange-purposes: [tefca-treatment], agreements: [x-a], services: [s], agreement-until: "
+    "2099-01-01, "
+    "relationship: [self, recent-encounter], within-days: 90, vouched-by: [token], emergency: declared}]\n"
     "classes: [{id: own, title: O, kind: only-restricts, in-text: no, confidentiality: L, labels: [MH], earned-by: "
     "{text: "
     "yes, through-visit: no}}]\n"

@@ -215,7 +215,8 @@ static void citations_are_known_or_not(void **state)
 static void an_agreement_that_ended_makes_nobody_a_party(void **state)
 {
     (void)state;
-    static const struct sl_slice patient = {"Patient/p", 9}, kinds[] = {{"qso", 3}}, agreements[] = {{"qsoa", 4}};
+    static const struct sl_slice patient = {"Patient/p", 9}, kinds[] = {{"qso", 3}};
+    static const struct sl_agreement agreements[] = {{.kind = {"qsoa", 4}}};
     const struct sl_recipient recipients[] = {
         {.kinds = kinds, .kind_count = 1, .agreements = agreements, .agreement_count = 1, .purpose = SL_LIT("HOPERAT")},
         {.party = SL_LIT("x"), .purpose = SL_LIT("HOPERAT")}};
