@@ -221,6 +221,19 @@ static void exchange_id(const struct sl_exchange *x, char out[40])
     snprintf(out, 40, "%016" PRIx64 "-%" PRIx64, boot, x->number);
 }
 
+static void agreements(struct sl_buffer *out, const struct sl_recipient *r)
+{
+    for (size_t i = 0; i < r->agreement_count; i++) {
+        const struct sl_agreement *one = &r->agreements[i];
+        sl_buffer_add(out, i ? SL_LIT(",{") : SL_LIT(",\"agreements\":[{"));
+        member(out, "kind", one->kind);
+        optional(out, "with", one->with);
+        if (one->service_count)
+            list(out, "services", one->services, one->service_count);
+        sl_buffer_add(out, i + 1 < r->agreement_count ? SL_LIT("}") : SL_LIT("}]"));
+    }
+}
+
 static void recipient(struct sl_buffer *out, const struct sl_exchange *x)
 {
     const struct sl_recipient *r = &x->caller.recipient;
@@ -237,8 +250,10 @@ static void recipient(struct sl_buffer *out, const struct sl_exchange *x)
         member(out, "purpose", r->purpose);
         list(out, "roles", r->roles, r->role_count);
         list(out, "kinds", r->kinds, r->kind_count);
-        if (r->agreement_count)
-            list(out, "agreements", r->agreements, r->agreement_count);
+        agreements(out, r);
+        if (r->network_count)
+            list(out, "networks", r->networks, r->network_count);
+        optional(out, "exchange-purpose", r->exchange_purpose);
     }
     sl_buffer_add(out, SL_LIT("}"));
 }
