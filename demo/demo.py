@@ -80,6 +80,7 @@ clients:
   - id: visit-scribe
     title: An AI agent that helps to treat
     kinds: [ai-agent]
+    agreements: [baa]
     purposes: [TREAT]
 """
 

@@ -39,6 +39,7 @@ REGISTRY = """clients:
     purposes: [TREAT]
   - id: agent
     kinds: [ai-agent]
+    agreements: [baa]
     purposes: [TREAT]
   - id: study
     kinds: [research]
