@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Deciding: see sluice/decide.h. First a ruling is compiled: who the recipient is, which rules are about it, which
- * consents hold, and from these the masks. Then each item costs two AND operations; only where a consent depends on the
- * item is it asked again. Everything starts at "withheld" and becomes "released" in one place, in `judge`.
+ * consents hold, and from these the masks. Then each item costs two AND operations; only where something depends on the
+ * item is it asked. Everything starts at "withheld" and becomes "released" in one place, in `judge`.
  */
 #include "ruling.h"
 
@@ -80,7 +80,7 @@ static bool exchanges(const struct sl_party *party, const struct sl_recipient *r
 /* Everything a party asks but the relationship, which depends on the patient. */
 static bool fits(const struct sl_party *party, const struct sl_recipient *r, bool emergency)
 {
-    if (party->emergency && !emergency)
+    if (party->builtin || (party->emergency && !emergency))
         return false;
     if (r->party.len)
         return sl_slice_eq(party->id, r->party);
@@ -153,16 +153,43 @@ static void find_parties(struct sl_ruling *ruling)
     }
 }
 
+static bool is_named(const struct sl_ruling *ruling, enum sl_builtin party)
+{
+    return sl_slice_eq(ruling->recipient.party, ruling->policy->party_ids[party]);
+}
+
+/* The built-in parties that it may be for some item: of a program, whoever belongs to an organization; named in a
+ * Consent, whom one of those at hand names. */
+static uint64_t could_be(const struct sl_ruling *ruling)
+{
+    uint64_t could = 0;
+    if (ruling->recipient.organization.len || is_named(ruling, SL_PARTY_STAFF))
+        could |= (uint64_t)1 << SL_PARTY_STAFF;
+    for (size_t i = 0; i < ruling->candidate_count; i++)
+        if (ruling->candidates[i].kinds & SL_KIND_NAMED)
+            could |= (uint64_t)1 << SL_PARTY_NAMED;
+    return could & ruling->policy->asked_parties;
+}
+
 /* ---- Rules ---- */
+
+/* What restricts everyone restricts strangers too; what is released to everyone is released to those we know. */
+static bool is_to(const struct sl_rule *rule, uint64_t parties, bool known)
+{
+    return rule->everyone ? known || rule->verdict != SL_RULE_RELEASE : (rule->parties & parties) != 0;
+}
 
 bool sl_rule_reaches(const struct sl_ruling *ruling, const struct sl_rule *rule)
 {
-    if (!(rule->purposes & ruling->purpose))
-        return false;
-    /* What restricts everyone restricts strangers too; what is released to everyone is released to those we know. */
-    if (rule->everyone)
-        return ruling->known || rule->verdict != SL_RULE_RELEASE;
-    return rule->parties & ruling->parties;
+    return rule->purposes & ruling->purpose &&
+           is_to(rule, ruling->parties | ruling->could, ruling->known || ruling->could);
+}
+
+/* Where the built-in parties that make it so are the recipient's in this state. */
+static bool reaches_in(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state)
+{
+    uint64_t parties = sl_parties_in(ruling, state);
+    return is_to(rule, parties, ruling->known || parties);
 }
 
 static enum sl_status find_rules(struct sl_ruling *ruling, struct sl_arena *arena)
@@ -198,10 +225,13 @@ static bool recipient_is(const struct sl_recipient *r, const struct sl_condition
 
 bool sl_condition_holds(const struct sl_ruling *ruling, const struct sl_condition *c, const struct state *state)
 {
+    for (unsigned i = 0; i < SL_CHOICES; i++)
+        if (c->one_of[i] && !(c->one_of[i] & state->facts))
+            return false;
     return recipient_is(&ruling->recipient, c) && (!c->kinds || (c->kinds & state->kinds)) &&
-           (!c->purposes || (c->purposes & ruling->purpose)) && (!c->parties || (c->parties & ruling->parties)) &&
-           (!c->emergency || ruling->emergency) && (!c->same_program || state->same_program) &&
-           (!c->relationships.count || relationship_holds(ruling, &c->relationships));
+           (!c->purposes || (c->purposes & ruling->purpose)) &&
+           (!c->parties || (c->parties & sl_parties_in(ruling, state))) && (!c->emergency || ruling->emergency) &&
+           !(c->facts & ~state->facts) && (!c->relationships.count || relationship_holds(ruling, &c->relationships));
 }
 
 static unsigned weight(const struct sl_duties *d)
@@ -237,6 +267,8 @@ static bool any_holds(
 static bool speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *spoken,
     const struct state *silenced)
 {
+    if (!reaches_in(ruling, rule, spoken))
+        return false;
     if (rule->only_if_count && !any_holds(ruling, rule->only_if, rule->only_if_count, spoken))
         return false;
     return !any_holds(ruling, rule->unless, rule->unless_count, silenced);
@@ -266,7 +298,7 @@ struct sl_classes sl_rule_reach(const struct sl_ruling *ruling, const struct sl_
 
 bool sl_rule_rests_on_emergency(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state)
 {
-    if (!rule->everyone && !(rule->parties & ruling->parties & ~ruling->policy->emergency_parties))
+    if (!rule->everyone && !(rule->parties & sl_parties_in(ruling, state) & ~ruling->policy->emergency_parties))
         return true;
     const struct sl_condition *line = sl_condition_relied(ruling, rule->only_if, rule->only_if_count, state);
     return line && line->emergency;
@@ -274,7 +306,7 @@ bool sl_rule_rests_on_emergency(const struct sl_ruling *ruling, const struct sl_
 
 /* ---- Masks ---- */
 
-/* The masks where consents and programs are between `low` and `high`: a yes must hold at low, a no is silent only if it
+/* The masks where consents and facts are between `low` and `high`: a yes must hold at low, a no is silent only if it
  * is at low. With low and high the same it is the masks of that state. */
 static void make_masks(
     const struct sl_ruling *ruling, const struct state *low, const struct state *high, struct masks *out)
@@ -297,28 +329,23 @@ static void make_masks(
 
 void sl_masks_at_best(const struct sl_ruling *ruling, struct masks *out)
 {
-    const struct state none = {0}, all = {.kinds = ~0u};
+    const struct state none = {0}, all = {.kinds = ~0u, .facts = ~0u};
     make_masks(ruling, &all, &none, out);
 }
 
-/* Which pair of masks a state has: a bit for each open kind, in their order, and one for the program. */
-static size_t state_index(const struct sl_ruling *ruling, const struct state *state)
+/* The masks of a state: made when first needed. */
+static const struct masks *masks_of(const struct sl_ruling *ruling, const struct state *state)
 {
-    size_t index = state->same_program, bit = 2;
-    for (uint32_t open = ruling->open_kinds; open; open &= open - 1, bit *= 2)
-        if (state->kinds & open & -open)
-            index += bit;
-    return index;
-}
-
-static struct state state_at(const struct sl_ruling *ruling, size_t index)
-{
-    struct state state = {.kinds = ruling->plain.kinds, .same_program = index & 1};
-    size_t bit = 2;
-    for (uint32_t open = ruling->open_kinds; open; open &= open - 1, bit *= 2)
-        if (index & bit)
-            state.kinds |= open & -open;
-    return state;
+    uint32_t kinds = state->kinds & ruling->open_kinds, facts = state->facts & ruling->open_facts;
+    uint32_t mixed = (kinds * 0x9e3779b1u) ^ (facts * 0x85ebca6bu);
+    struct masks_kept *kept = &ruling->kept[(mixed ^ mixed >> 16) % MASKS_KEPT];
+    if (!kept->made || kept->kinds != kinds || kept->facts != facts) {
+        make_masks(ruling, state, state, &kept->masks);
+        kept->kinds = kinds;
+        kept->facts = facts;
+        kept->made = true;
+    }
+    return &kept->masks;
 }
 
 static void add_difference(const struct masks *a, const struct masks *b, struct sl_classes *out)
@@ -327,24 +354,23 @@ static void add_difference(const struct masks *a, const struct masks *b, struct 
         out->word[w] |= (a->lacks.word[w] ^ b->lacks.word[w]) | (a->no.word[w] ^ b->no.word[w]);
 }
 
-static enum sl_status make_all_masks(struct sl_ruling *ruling, struct sl_arena *arena)
+/* Of classes whose masks are the same at worst and at best, every state has the same. */
+static enum sl_status prepare_masks(struct sl_ruling *ruling, struct sl_arena *arena)
 {
-    const struct state none = {0}, all = {.kinds = ~0u, .same_program = true};
+    const struct state none = {0}, all = {.kinds = ~0u, .facts = ~0u};
+    struct state most = ruling->plain;
+    struct masks worst, best;
     make_masks(ruling, &none, &all, &ruling->may);
-    if (ruling->open_count > MASK_BITS) {
-        memset(&ruling->varying, 0xff, sizeof ruling->varying);
+    make_masks(ruling, &ruling->plain, &ruling->plain, &ruling->plain_masks);
+    if (!ruling->open_kinds && !ruling->open_facts)
         return SL_OK;
-    }
-    size_t count = (size_t)2 << ruling->open_count;
-    ruling->masks = sl_arena_raw(arena, count, sizeof *ruling->masks);
-    if (!ruling->masks)
-        return SL_NO_MEMORY;
-    for (size_t i = 0; i < count; i++) {
-        struct state state = state_at(ruling, i);
-        make_masks(ruling, &state, &state, &ruling->masks[i]);
-        add_difference(&ruling->masks[i], &ruling->masks[i & 1], &ruling->varying);
-    }
-    return SL_OK;
+    most.kinds |= ruling->open_kinds;
+    most.facts |= ruling->open_facts;
+    make_masks(ruling, &ruling->plain, &most, &worst);
+    make_masks(ruling, &most, &ruling->plain, &best);
+    add_difference(&worst, &best, &ruling->varying);
+    ruling->kept = sl_arena_array(arena, MASKS_KEPT, sizeof *ruling->kept);
+    return ruling->kept ? SL_OK : SL_NO_MEMORY;
 }
 
 /* ---- Consents ---- */
@@ -369,18 +395,37 @@ static unsigned person_of(const struct sl_ruling *ruling, const struct sl_direct
     return i;
 }
 
-/* The kinds that rules at hand ask for. */
-static uint32_t asked_kinds(const struct sl_ruling *ruling)
+/* Built-in parties are told by a kind of consent and a fact. */
+static void ask_parties(uint64_t parties, struct state *asked)
 {
-    uint32_t kinds = 0;
+    asked->kinds |= parties >> SL_PARTY_NAMED & 1 ? SL_KIND_NAMED : 0;
+    asked->facts |= parties >> SL_PARTY_STAFF & 1 ? SL_FACT_STAFF : 0;
+}
+
+static void ask_lines(const struct sl_condition *lines, size_t count, struct state *asked)
+{
+    for (size_t i = 0; i < count; i++) {
+        asked->kinds |= lines[i].kinds;
+        asked->facts |= lines[i].facts;
+        for (unsigned k = 0; k < SL_CHOICES; k++)
+            asked->facts |= lines[i].one_of[k];
+        ask_parties(lines[i].parties, asked);
+    }
+}
+
+/* The kinds and facts that rules at hand ask for. */
+static struct state all_asked(const struct sl_ruling *ruling)
+{
+    struct state asked = {0};
     for (size_t i = 0; i < ruling->rule_count; i++) {
         const struct sl_rule *rule = ruling->rules[i];
-        for (size_t k = 0; k < rule->only_if_count; k++)
-            kinds |= rule->only_if[k].kinds;
-        for (size_t k = 0; k < rule->unless_count; k++)
-            kinds |= rule->unless[k].kinds;
+        ask_parties(rule->parties, &asked);
+        ask_lines(rule->only_if, rule->only_if_count, &asked);
+        ask_lines(rule->unless, rule->unless_count, &asked);
     }
-    return kinds;
+    if (ruling->could)
+        ask_parties(ruling->could, &asked); /* a release to everyone reaches them, too */
+    return asked;
 }
 
 /* Judged without an item: for every item, where none matters; else DENY tells that it could deny some item. */
@@ -389,7 +434,9 @@ static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d
     struct candidate c = {
         .directive = d, .kinds = kinds_of(ruling->policy, d), .person = person, .by_item = sl_directive_by_item(d)};
     c.verdict = sl_directive_judge(d, ruling->policy, &ruling->recipient, NULL, NULL, ruling->now);
-    ruling->by_item |= c.by_item;
+    if (is_named(ruling, SL_PARTY_NAMED) || sl_directive_names(d, &ruling->recipient, ruling->now))
+        c.kinds |= SL_KIND_NAMED;
+    ruling->by_consent |= c.by_item;
     ruling->may_deny |= c.by_item && c.verdict == SL_CONSENT_DENY && !ruling->denials_give_way;
     ruling->candidates[ruling->candidate_count++] = c;
 }
@@ -449,26 +496,20 @@ static struct state weigh_consents(
     return state;
 }
 
-static void settle_consents(struct sl_ruling *ruling)
+static void settle(struct sl_ruling *ruling)
 {
+    struct state asked = all_asked(ruling);
     ruling->plain = weigh_consents(ruling, NULL, NULL, false);
-    if (ruling->by_item)
-        ruling->open_kinds =
-            weigh_consents(ruling, NULL, NULL, true).kinds & ~ruling->plain.kinds & asked_kinds(ruling);
-    ruling->open_count = (unsigned)__builtin_popcount(ruling->open_kinds);
-}
-
-static bool same_program(const struct sl_ruling *ruling, const struct sl_item *item)
-{
-    struct sl_slice organization = ruling->recipient.organization;
-    return organization.len &&
-           (sl_slice_eq(item->program, organization) || sl_slice_eq(item->named_program, organization));
+    if (ruling->by_consent)
+        ruling->open_kinds = weigh_consents(ruling, NULL, NULL, true).kinds & ~ruling->plain.kinds & asked.kinds;
+    ruling->open_facts = sl_facts_open(ruling, asked.facts);
 }
 
 struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes)
 {
-    struct state state = ruling->by_item ? weigh_consents(ruling, item, classes, false) : ruling->plain;
-    state.same_program = same_program(ruling, item);
+    struct state state = ruling->by_consent ? weigh_consents(ruling, item, classes, false) : ruling->plain;
+    if (ruling->open_facts)
+        state.facts |= sl_facts_of(ruling, item, classes, ruling->open_facts);
     return state;
 }
 
@@ -515,10 +556,11 @@ enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *pol
     ruling->denials_give_way = policy->denials_give_way && ruling->emergency &&
                                (ruling->parties & policy->emergency_parties) &&
                                sl_purpose_within(sl_purpose_find(recipient->purpose), SL_LIT("ETREAT"));
-    SL_TRY(find_rules(ruling, arena));
     SL_TRY(find_candidates(ruling, directives, arena));
-    settle_consents(ruling);
-    SL_TRY(make_all_masks(ruling, arena));
+    ruling->could = could_be(ruling);
+    SL_TRY(find_rules(ruling, arena));
+    settle(ruling);
+    SL_TRY(prepare_masks(ruling, arena));
     ruling->may_text = may_text(ruling);
     *out = ruling;
     return SL_OK;
@@ -526,7 +568,8 @@ enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *pol
 
 bool sl_ruling_by_item(const struct sl_ruling *ruling)
 {
-    return ruling->by_item;
+    /* Whose program it is of is told by its program, which whoever compares items compares as well. */
+    return ruling->by_consent || ruling->open_facts & ~SL_FACT_STAFF;
 }
 
 const struct sl_slice *sl_ruling_persons(const struct sl_ruling *ruling, size_t *count)
@@ -564,8 +607,8 @@ static bool could_hold(const struct sl_ruling *ruling, const struct sl_condition
 {
     for (size_t i = 0; i < count; i++) {
         const struct sl_condition *c = &lines[i];
-        if ((!c->purposes || (c->purposes & ruling->purpose)) && (!c->parties || (c->parties & ruling->parties)) &&
-            (!c->emergency || ruling->emergency))
+        if ((!c->purposes || (c->purposes & ruling->purpose)) &&
+            (!c->parties || (c->parties & (ruling->parties | ruling->could))) && (!c->emergency || ruling->emergency))
             return true;
     }
     return false;
@@ -599,6 +642,15 @@ static bool lacks_only_declaration(const struct sl_policy *policy, const struct 
     return false;
 }
 
+/* Before anything of a patient is known, anybody whom a Consent can name may be named in one. */
+static uint64_t could_ever_be(const struct sl_ruling *ruling)
+{
+    const struct sl_recipient *r = &ruling->recipient;
+    bool someone = r->client.len || r->organization.len || r->user_reference.len || is_named(ruling, SL_PARTY_NAMED);
+    uint64_t named = someone ? (uint64_t)1 << SL_PARTY_NAMED & ruling->policy->asked_parties : 0;
+    return could_be(ruling) | named;
+}
+
 enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipient *recipient)
 {
     struct sl_slice purpose = sl_purpose_find(recipient->purpose);
@@ -614,9 +666,10 @@ enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipien
             ruling.known = true;
             ruling.parties |= (uint64_t)1 << i;
         }
+    ruling.could = could_ever_be(&ruling);
     if (!ruling.known && sl_purpose_within(purpose, SL_LIT("ETREAT")) && lacks_only_declaration(policy, recipient))
         return SL_EMERGENCY_INCOMPLETE;
-    return ruling.known && could_have_anything(&ruling) ? SL_OK : SL_FORBIDDEN;
+    return (ruling.known || ruling.could) && could_have_anything(&ruling) ? SL_OK : SL_FORBIDDEN;
 }
 
 /* ---- The decision ---- */
@@ -659,16 +712,13 @@ static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struc
 static struct sl_verdict judge(const struct sl_ruling *ruling, const struct sl_item *item,
     const struct sl_classes *classes, const struct sl_classes *judged)
 {
-    /* Consents are weighed again only where one could deny, or what holds makes a difference to these classes. */
-    bool weigh = ruling->by_item && (ruling->may_deny || sl_classes_meet(classes, &ruling->varying));
-    struct state state = weigh ? weigh_consents(ruling, item, judged, false) : ruling->plain;
-    state.same_program = same_program(ruling, item);
-    struct masks made;
-    const struct masks *masks = &made;
-    if (ruling->open_count <= MASK_BITS)
-        masks = &ruling->masks[state_index(ruling, &state)];
-    else
-        make_masks(ruling, &state, &state, &made);
+    const struct masks *masks = &ruling->plain_masks;
+    struct state state = ruling->plain;
+    /* Only where a consent could deny, or what is open makes a difference to these classes, is the item asked. */
+    if (ruling->may_deny || (ruling->kept && sl_classes_meet(classes, &ruling->varying))) {
+        state = sl_state_of(ruling, item, judged);
+        masks = ruling->kept ? masks_of(ruling, &state) : masks;
+    }
     if (sl_classes_meet(classes, &masks->lacks) || sl_classes_meet(classes, &masks->no))
         return first_cause(ruling, &state, masks, classes);
     if (state.denial) {

@@ -125,6 +125,30 @@ bool sl_directive_concerns(const struct sl_directive *directive, const struct sl
     return possible_outcomes(&asking) != SILENCE;
 }
 
+static bool names(const struct sl_asking *asking, const struct sl_provision *p)
+{
+    for (uint32_t i = 0; i < p->actors.count; i++)
+        if (p->actors.value[i].kind == SL_ROLE_RECIPIENT && sl_match_actor(asking, &p->actors.value[i]) == SL_MET)
+            return true;
+    return false;
+}
+
+bool sl_directive_names(const struct sl_directive *directive, const struct sl_recipient *recipient, int64_t now)
+{
+    const struct sl_asking asking = {directive, NULL, recipient, NULL, NULL, now};
+    enum sl_match met[SL_PROVISION_DEPTH + 2][SL_CRITERIA]; /* by depth: what a provision there stands in */
+    memcpy(met[0], all_met, sizeof met[0]);
+    for (uint32_t i = 0; i < directive->provision_count; i++) {
+        const struct sl_provision *p = &directive->provisions[i];
+        if (p->depth > SL_PROVISION_DEPTH)
+            return false;
+        sl_match_criteria(&asking, p, met[p->depth], met[p->depth + 1]);
+        if (p->type == SL_PROVISION_PERMIT && met[p->depth + 1][SL_BY_PURPOSES] == SL_MET && names(&asking, p))
+            return true;
+    }
+    return false;
+}
+
 static bool provision_by_item(const struct sl_provision *p)
 {
     bool by_actor = false;

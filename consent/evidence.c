@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "item_facts.h"
 #include "ruling.h"
 
 #define GROUNDS_BYTES ((size_t)64 << 20)
@@ -148,11 +149,16 @@ static void write_kinds(struct sl_buffer *out, const struct sl_ruling *ruling, c
     end_list(&l);
 }
 
-static void write_facts(struct sl_buffer *out, const struct state *state)
+static void write_facts(struct sl_buffer *out, const struct sl_ruling *ruling, const struct state *state)
 {
     struct listing l = {out, "facts", false};
-    if (state->same_program)
-        add_word(&l, SL_LIT("same-program"));
+    for (uint32_t rest = state->facts; rest; rest &= rest - 1) {
+        struct sl_buffer word;
+        sl_buffer_init(&word, 1024);
+        sl_predicate_name(&word, &ruling->policy->predicates[__builtin_ctz(rest)]);
+        add_word(&l, sl_buffer_slice(&word));
+        sl_buffer_fini(&word);
+    }
     end_list(&l);
 }
 
@@ -165,7 +171,7 @@ static void write_ground(struct sl_buffer *out, const struct sl_ruling *ruling, 
     write_relationships(out, ruling);
     write_consents(out, ruling, item, classes);
     write_kinds(out, ruling, state);
-    write_facts(out, state);
+    write_facts(out, ruling, state);
     if (state->denial) {
         struct listing l = {out, "denied", false};
         add_word(&l, sl_directive_id(state->denial));
@@ -200,8 +206,9 @@ size_t sl_grounds_of(
     if (part)
         sl_classes_join(&judged, &part->classes);
     struct state state = sl_state_of(ruling, whole, &judged);
-    bool same = grounds->ruling == ruling && !ruling->by_item && grounds->state.kinds == state.kinds &&
-                grounds->state.same_program == state.same_program && grounds->state.denial == state.denial;
+    state.facts = sl_facts_of(ruling, whole, &judged, ~0u); /* not only those that a rule at hand asks for */
+    bool same = grounds->ruling == ruling && !ruling->by_consent && grounds->state.kinds == state.kinds &&
+                grounds->state.facts == state.facts && grounds->state.denial == state.denial;
     if (same)
         return grounds->at;
     if (grounds->text.len)

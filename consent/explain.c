@@ -65,7 +65,7 @@ static void write_condition(const struct sl_policy *policy, const struct sl_cond
         list_words(&c->not_recipient, out);
         comma = ", ";
     }
-    if (c->same_program) {
+    if (c->facts & SL_FACT_STAFF) {
         sl_buffer_printf(out, "%sof the recipient's own program", comma);
         comma = ", ";
     }

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "item_facts.h"
+
 /* ---- What the rules about a cell ask for ---- */
 
 static bool same_words(const struct sl_words *a, const struct sl_words *b)
@@ -18,6 +20,8 @@ static bool same_fact(const struct sl_fact *a, const struct sl_fact *b)
 {
     if (a->type != b->type || !sl_slice_eq(a->word, b->word))
         return false;
+    if (a->type == SL_FACT_ITEM)
+        return sl_predicate_same(a->predicate, b->predicate);
     return a->type != SL_FACT_KINDS || (same_words(a->kinds, b->kinds) && same_words(a->not_kinds, b->not_kinds));
 }
 
@@ -32,6 +36,24 @@ static void add_fact(struct sl_facts *facts, struct sl_fact fact)
         facts->fact[facts->count++] = fact;
 }
 
+static void add_items(struct sl_facts *facts, const struct sl_policy *policy, uint32_t predicates)
+{
+    for (uint32_t rest = predicates; rest; rest &= rest - 1)
+        add_fact(facts, (struct sl_fact){.type = SL_FACT_ITEM, .predicate = &policy->predicates[__builtin_ctz(rest)]});
+}
+
+/* Of the built-in ones, what makes somebody one of them. */
+static void add_parties(struct sl_facts *facts, const struct sl_policy *policy, uint64_t parties)
+{
+    if (parties >> SL_PARTY_STAFF & 1)
+        add_items(facts, policy, SL_FACT_STAFF);
+    if (parties >> SL_PARTY_NAMED & 1)
+        add_fact(facts, (struct sl_fact){.type = SL_FACT_NAMED});
+    for (unsigned p = SL_BUILTINS; p < policy->party_count; p++)
+        if (parties >> p & 1)
+            add_fact(facts, (struct sl_fact){.type = SL_FACT_PARTY, .word = policy->party_ids[p]});
+}
+
 void sl_facts_add_line(struct sl_facts *facts, const struct sl_policy *policy, const struct sl_condition *line)
 {
     for (unsigned k = 0; k < policy->kind_id_count; k++)
@@ -39,13 +61,12 @@ void sl_facts_add_line(struct sl_facts *facts, const struct sl_policy *policy, c
             add_fact(facts, (struct sl_fact){.type = SL_FACT_CONSENT, .word = policy->kind_ids[k]});
     for (size_t i = 0; i < line->relationships.count; i++)
         add_fact(facts, (struct sl_fact){.type = SL_FACT_RELATIONSHIP, .word = line->relationships.word[i]});
-    for (unsigned p = 0; p < policy->party_count; p++)
-        if (line->parties >> p & 1)
-            add_fact(facts, (struct sl_fact){.type = SL_FACT_PARTY, .word = policy->party_ids[p]});
+    add_parties(facts, policy, line->parties);
     if (line->emergency)
         add_fact(facts, (struct sl_fact){.type = SL_FACT_EMERGENCY});
-    if (line->same_program)
-        add_fact(facts, (struct sl_fact){.type = SL_FACT_PROGRAM});
+    add_items(facts, policy, line->facts);
+    for (unsigned i = 0; i < SL_CHOICES; i++)
+        add_items(facts, policy, line->one_of[i]);
     if (line->recipient.count || line->not_recipient.count)
         add_fact(facts,
             (struct sl_fact){.type = SL_FACT_KINDS, .kinds = &line->recipient, .not_kinds = &line->not_recipient});
@@ -190,6 +211,13 @@ static bool is_related(const struct sl_facts *facts, const struct sl_party *part
     return false;
 }
 
+/* Does the fact make somebody this built-in party? */
+static bool is_made(unsigned party, const struct sl_fact *fact)
+{
+    return (party == SL_PARTY_NAMED && fact->type == SL_FACT_NAMED) ||
+           (party == SL_PARTY_STAFF && fact->type == SL_FACT_ITEM && fact->predicate->asks == SL_ASKS_PROGRAM);
+}
+
 bool sl_facts_can_be(const struct sl_facts *facts, const struct sl_side *side, uint32_t truth)
 {
     if (!facts->kinds_can_be[kinds_truth(facts, truth)])
@@ -197,6 +225,9 @@ bool sl_facts_can_be(const struct sl_facts *facts, const struct sl_side *side, u
     if (side->party == SL_PARTY_LIMIT)
         return true;
     const struct sl_party *party = &side->policy->parties[side->party];
+    for (unsigned i = 0; i < facts->count; i++)
+        if (!(truth >> i & 1) && is_made(side->party, &facts->fact[i]))
+            return false;
     for (unsigned i = 0; i < facts->count; i++)
         if (party->emergency && facts->fact[i].type == SL_FACT_EMERGENCY && !(truth >> i & 1))
             return false;
@@ -226,8 +257,11 @@ static void take_fact(struct sl_asked *a, const struct sl_fact *fact)
     case SL_FACT_EMERGENCY:
         r->emergency = true;
         break;
-    case SL_FACT_PROGRAM:
-        r->plain.same_program = true;
+    case SL_FACT_NAMED:
+        r->plain.kinds |= SL_KIND_NAMED;
+        break;
+    case SL_FACT_ITEM:
+        r->plain.facts |= sl_predicate_find(r->policy, fact->predicate);
         break;
     case SL_FACT_KINDS: /* all of them at once: take_kinds */
         break;
@@ -254,6 +288,20 @@ void sl_cell_begin(struct sl_asked *asked, const struct sl_side *side, size_t pu
             asked->about[asked->about_count++] = &side->policy->rules[i];
 }
 
+/* A built-in party is one by its item; unless a rule asks for it, nobody is. */
+static void take_party(struct sl_ruling *r, unsigned party)
+{
+    if (party == SL_PARTY_LIMIT)
+        return;
+    if (party >= SL_BUILTINS)
+        r->parties = (uint64_t)1 << party;
+    else
+        r->could = (uint64_t)1 << party & r->policy->asked_parties;
+    r->known = r->parties || r->could;
+    r->plain.kinds |= r->could >> SL_PARTY_NAMED & 1 ? SL_KIND_NAMED : 0;
+    r->plain.facts |= r->could >> SL_PARTY_STAFF & 1 ? SL_FACT_STAFF : 0;
+}
+
 /* A ruling for a recipient of whom exactly this is true. */
 static void suppose(struct sl_asked *a, const struct sl_side *side, const struct sl_facts *facts, uint32_t truth)
 {
@@ -261,9 +309,8 @@ static void suppose(struct sl_asked *a, const struct sl_side *side, const struct
     *r = (struct sl_ruling){.policy = r->policy,
         .purpose = r->purpose,
         .recipient = {.purpose = r->recipient.purpose, .relationships = a->relationships, .kinds = a->kinds},
-        .known = side->party < SL_PARTY_LIMIT,
-        .parties = side->party < SL_PARTY_LIMIT ? (uint64_t)1 << side->party : 0,
         .rules = a->rules};
+    take_party(r, side->party);
     r->emergency = r->parties & side->policy->emergency_parties;
     for (unsigned i = 0; i < facts->count; i++)
         if (truth >> i & 1)
@@ -336,7 +383,8 @@ void sl_facts_write(struct sl_buffer *out, const struct sl_facts *facts, uint32_
         [SL_FACT_RELATIONSHIP] = "relationship ",
         [SL_FACT_PARTY] = "being also ",
         [SL_FACT_EMERGENCY] = "a declared emergency",
-        [SL_FACT_PROGRAM] = "the program being its own",
+        [SL_FACT_NAMED] = "a consent that names it",
+        [SL_FACT_ITEM] = "",
         [SL_FACT_KINDS] = "being"};
     const char *between = lead;
     for (unsigned i = 0; i < facts->count; i++) {
@@ -344,6 +392,8 @@ void sl_facts_write(struct sl_buffer *out, const struct sl_facts *facts, uint32_
         if (!(which >> i & 1))
             continue;
         sl_buffer_printf(out, "%s%s%.*s", between, words[fact->type], SL_FMT(fact->word));
+        if (fact->type == SL_FACT_ITEM)
+            sl_predicate_write(out, fact->predicate);
         if (fact->type == SL_FACT_KINDS) {
             write_kinds(out, fact->kinds, " ");
             write_kinds(out, fact->not_kinds, fact->kinds->count ? ", and not " : " not ");

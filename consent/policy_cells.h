@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A policy asked exhaustively. The vocabulary is finite: a *cell* is a party, a purpose and a class, and its *facts*
- * are what the rules about it ask for (consents, emergency, program, relationships, other parties, kinds of recipient).
+ * are what the rules about it ask for (consents, emergency, relationships, other parties, kinds of recipient, and what
+ * holds for the item). A built-in party is one whom its item makes it, in every combination.
  * For each combination of them the policy is asked with the functions that enforcement uses (ruling.h). The comparison
  * of two policies, the invariants and the closer look of `policy check` all stand on this. Inside the consent room
  * only.
@@ -23,7 +24,8 @@ enum sl_fact_type {
     SL_FACT_RELATIONSHIP,
     SL_FACT_PARTY,
     SL_FACT_EMERGENCY,
-    SL_FACT_PROGRAM,
+    SL_FACT_NAMED, /* a Consent names the recipient */
+    SL_FACT_ITEM,
     SL_FACT_KINDS
 };
 
@@ -31,6 +33,7 @@ struct sl_fact {
     enum sl_fact_type type;
     struct sl_slice word;                     /* which consent, relationship, party */
     const struct sl_words *kinds, *not_kinds; /* KINDS: one of these, and none of those */
+    const struct sl_predicate *predicate;     /* ITEM */
 };
 
 /* Zeroed holds none. */

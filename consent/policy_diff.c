@@ -309,6 +309,12 @@ static enum sl_status compare_cell(
     return sl_arena_failed(d->scratch) ? SL_NO_MEMORY : SL_OK;
 }
 
+static unsigned party_of(const struct sl_policy *policy, struct sl_slice id)
+{
+    unsigned party = sl_policy_party(policy, id);
+    return sl_party_counts(policy, party) ? party : SL_PARTY_LIMIT;
+}
+
 static unsigned class_of(const struct sl_policy *policy, struct sl_slice id)
 {
     return sl_policy_class_find(policy, id);
@@ -323,9 +329,8 @@ static enum sl_status compare_cells(struct diff *d)
         for (unsigned c = 0; c < d->class_count; c++)
             for (size_t purpose = 0; purpose < sl_purpose_count(); purpose++) {
                 struct cell cell = {.purpose = purpose,
-                    .before = {d->before, sl_policy_party(d->before, d->parties[p]),
-                        class_of(d->before, d->classes[c])},
-                    .after = {d->after, sl_policy_party(d->after, d->parties[p]), class_of(d->after, d->classes[c])}};
+                    .before = {d->before, party_of(d->before, d->parties[p]), class_of(d->before, d->classes[c])},
+                    .after = {d->after, party_of(d->after, d->parties[p]), class_of(d->after, d->classes[c])}};
                 struct change where = {
                     .purposes = sl_purpose_bit(sl_purpose_code(purpose)), .parties = (uint64_t)1 << p};
                 sl_classes_add(&where.classes, c);
@@ -347,7 +352,8 @@ static void add_name(struct sl_slice *names, unsigned *count, struct sl_slice na
 static void add_names(struct diff *d, const struct sl_policy *policy)
 {
     for (unsigned i = 0; i < policy->party_count; i++)
-        add_name(d->parties, &d->party_count, policy->party_ids[i]);
+        if (sl_party_counts(policy, i))
+            add_name(d->parties, &d->party_count, policy->party_ids[i]);
     for (unsigned i = 0; i < policy->class_count; i++)
         add_name(d->classes, &d->class_count, policy->classes[i].id);
 }

@@ -145,7 +145,8 @@ static void judge(struct judging *j)
         for (unsigned class = sl_classes_next(&i->data, 0); class < j->policy->class_count;
              class = sl_classes_next(&i->data, class + 1))
             for (size_t purpose = 0; purpose < sl_purpose_count(); purpose++) {
-                if (!(i->parties >> party & 1) || !(i->purposes & sl_purpose_bit(sl_purpose_code(purpose))))
+                if (!(i->parties >> party & 1) || !sl_party_counts(j->policy, party) ||
+                    !(i->purposes & sl_purpose_bit(sl_purpose_code(purpose))))
                     continue;
                 j->side = (struct sl_side){j->policy, party, class};
                 j->purpose = purpose;

@@ -80,6 +80,8 @@ static enum sl_status make_matrix(
     if (!m->columns)
         return SL_NO_MEMORY;
     for (unsigned p = 0; p < policy->party_count; p++) {
+        if (!sl_party_counts(policy, p))
+            continue;
         if (!every_purpose) {
             SL_TRY(add_column(m, arena, p, purpose_index(usual_purpose(policy, p))));
             continue;

@@ -14,8 +14,10 @@
 #include "sluice/policy.h"
 #include "sluice/yaml.h"
 
-#define SL_PARTY_LIMIT 64u /* a set of parties is one word */
-#define SL_KIND_LIMIT 32u  /* so is a set of consent kinds */
+#define SL_PARTY_LIMIT 64u                           /* a set of parties is one word */
+#define SL_KIND_LIMIT 31u                            /* so is a set of consent kinds, with one bit more: */
+#define SL_KIND_NAMED ((uint32_t)1 << SL_KIND_LIMIT) /* a Consent that permits, and names this recipient */
+#define SL_PREDICATE_LIMIT 32u                       /* what a policy asks of items: a set of these is one word, too */
 #define SL_RULE_LIMIT 4096u
 #define SL_FILE_LIMIT 512u /* of a policy, terminology included */
 #define SL_POLICY_ARENA ((size_t)256 << 20)
@@ -37,9 +39,17 @@ struct sl_policy_source {
     bool example; /* counsel has not reviewed it yet */
 };
 
+/* Parties that every policy has, at these places. Who is one differs from item to item. */
+enum sl_builtin {
+    SL_PARTY_STAFF, /* "program-staff": belongs to the program whose item it is (42 CFR 2.12(c)(3)) */
+    SL_PARTY_NAMED, /* "named-in-consent": a Consent of the patient's that permits names it as recipient */
+    SL_BUILTINS
+};
+
 /* Who may ask. Every condition that is named must be met; within one, any of its words does. */
 struct sl_party {
     struct sl_slice id, title;
+    bool builtin; /* it has no conditions, no source and no place: nobody fits it but by the item */
     struct sl_words roles, kinds, except_kinds, organizations, clients, agreements;
     struct sl_words networks, services;
     uint32_t exchanges; /* exchange purposes, by their place in the table; 0: not asked */
@@ -67,6 +77,23 @@ struct sl_duties {
     const struct sl_label_set *labels; /* NULL: none */
 };
 
+/* What a line can ask of an item. */
+enum sl_asks {
+    SL_ASKS_NOTHING,
+    SL_ASKS_PROGRAM, /* is it of the program that the recipient belongs to? The first of every policy */
+    SL_ASK_WORDS
+};
+
+/* One such question; a policy asks each once, however many lines ask it. A fact that can be one way or the other for
+ * each item, and one bit of `struct state`. */
+struct sl_predicate {
+    enum sl_asks asks;
+};
+#define SL_FACT_STAFF ((uint32_t)1 << 0) /* SL_ASKS_PROGRAM, by its place */
+
+/* Alternatives, of which one is enough: the words of one key. */
+enum sl_choice { SL_CHOICES = 1 };
+
 /* One line of `only-if` or `unless`: all that it names must hold. */
 struct sl_condition {
     uint32_t kinds;    /* consent: any of these; 0: not asked */
@@ -74,7 +101,9 @@ struct sl_condition {
     uint64_t parties;  /* 0: not asked */
     struct sl_words relationships;
     struct sl_words recipient, not_recipient; /* kinds of recipient, one of which it must be, or must not */
-    bool emergency, same_program;
+    uint32_t facts;                           /* of the item: all of these, among the policy's predicates */
+    uint32_t one_of[SL_CHOICES];              /* and of each of these sets that is not empty, one */
+    bool emergency;
     struct sl_duties then; /* what relying on this line brings with it */
     const struct sl_yaml *at;
 };
@@ -152,6 +181,10 @@ struct sl_policy {
     struct sl_slice party_ids[SL_PARTY_LIMIT + 1];
     unsigned party_count;
     uint64_t emergency_parties;
+    uint64_t asked_parties; /* those that a rule names in `to` or `party`; of the built-in ones, these alone count */
+
+    struct sl_predicate predicates[SL_PREDICATE_LIMIT];
+    unsigned predicate_count;
 
     struct sl_consent_kind *kinds; /* rows; those of one id are next to each other */
     size_t kind_count;
@@ -211,6 +244,12 @@ size_t sl_security_label_find(struct sl_slice code, bool emit_only, struct sl_co
 struct sl_slice sl_security_label_nearest(struct sl_slice code);
 /* The codes, each once. */
 size_t sl_security_label_codes(bool emit_only, struct sl_slice *out, size_t max);
+
+/* Is it a party that somebody can be? Of the built-in ones, those that some rule asks for. */
+static inline bool sl_party_counts(const struct sl_policy *policy, unsigned party)
+{
+    return party < policy->party_count && (party >= SL_BUILTINS || policy->asked_parties >> party & 1);
+}
 
 static inline bool sl_words_have(const struct sl_words *words, struct sl_slice word)
 {

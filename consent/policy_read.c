@@ -4,6 +4,7 @@
  * what is wrong becomes an issue with file, line and column, and reading goes on, so that one run shows every mistake.
  * A policy with any mistake is never used, so what a mistake leaves behind does not matter.
  */
+#include "item_facts.h"
 #include "language.h"
 #include "policy_model.h"
 
@@ -547,6 +548,11 @@ static enum sl_status read_party(struct reader *r, const struct sl_policy_source
     if (!sl_language_check(&source->yaml, entry, SL_MAP_PARTY))
         return SL_OK;
     struct sl_slice id = read_id(source, entry);
+    if (id.len && sl_policy_party(policy, id) < SL_BUILTINS) {
+        sl_yaml_issue(&source->yaml, sl_yaml_get(entry, "id"), false, "builtin-party",
+            "Every policy has the party \"%.*s\": it cannot be written anew.", SL_FMT(id));
+        return SL_OK;
+    }
     if (id.len && sl_policy_party(policy, id) < SL_PARTY_LIMIT) {
         duplicate(source, entry, "parties", id);
         return SL_OK;
@@ -577,6 +583,23 @@ static enum sl_status read_party(struct reader *r, const struct sl_policy_source
             issue->fix = SL_LIT("Say who it is, for instance by `roles:`.");
     }
     return SL_OK;
+}
+
+/* Those that every policy has. */
+static void give_parties(struct sl_policy *policy)
+{
+    static const struct sl_party given[SL_BUILTINS] = {[SL_PARTY_STAFF] = {.id = {"program-staff", 13},
+                                                           .title = {"Staff of the program whose record it is", 39},
+                                                           .builtin = true},
+        [SL_PARTY_NAMED] = {
+            .id = {"named-in-consent", 16}, .title = {"Whom the patient's own consent names", 36}, .builtin = true}};
+    const struct sl_predicate program = {.asks = SL_ASKS_PROGRAM};
+    for (unsigned i = 0; i < SL_BUILTINS; i++) {
+        policy->parties[i] = given[i];
+        policy->party_ids[i] = given[i].id;
+    }
+    policy->party_count = SL_BUILTINS;
+    (void)sl_predicate_add(policy, &program);
 }
 
 /* ---- Purposes ---- */
@@ -797,8 +820,27 @@ static uint32_t read_kinds(
     return bits;
 }
 
-static enum sl_status read_condition(const struct sl_policy *policy, const struct sl_policy_source *source,
-    enum sl_map words, const struct sl_yaml *map, struct sl_condition *out)
+/* A question to the item; false, and told, if the policy asks too many. */
+static uint32_t ask(struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at,
+    const struct sl_predicate *predicate)
+{
+    uint32_t bit = sl_predicate_add(policy, predicate);
+    if (!bit)
+        sl_yaml_issue(&source->yaml, at, false, "too-many",
+            "A policy's lines ask at most %u different things of records.", SL_PREDICATE_LIMIT);
+    return bit;
+}
+
+static bool asks_item(const struct sl_condition *condition)
+{
+    uint32_t asked = condition->facts;
+    for (unsigned i = 0; i < SL_CHOICES; i++)
+        asked |= condition->one_of[i];
+    return asked != 0;
+}
+
+static enum sl_status read_condition(struct sl_policy *policy, const struct sl_policy_source *source, enum sl_map words,
+    const struct sl_yaml *map, struct sl_condition *out)
 {
     *out = (struct sl_condition){.at = map};
     if (!sl_language_check(&source->yaml, map, words))
@@ -808,13 +850,15 @@ static enum sl_status read_condition(const struct sl_policy *policy, const struc
     out->purposes = read_purposes(source, sl_yaml_get(map, "purpose"), false);
     out->parties = read_parties(policy, source, sl_yaml_get(map, "party"));
     out->emergency = read_emergency(source, sl_yaml_get(map, "emergency"));
-    out->same_program = sl_yaml_flag(&source->yaml, same, false);
-    if (same && !out->same_program)
+    if (same && sl_yaml_flag(&source->yaml, same, false))
+        out->facts |= ask(policy, source, same, &(struct sl_predicate){.asks = SL_ASKS_PROGRAM});
+    else if (same)
         sl_yaml_issue(&source->yaml, same, false, "bad-condition", "Only \"same-program: yes\" can be asked.");
     SL_TRY(read_relationships(source, sl_yaml_get(map, "relationship"), &out->relationships));
     SL_TRY(read_open_words(source, sl_yaml_get(map, "kinds"), SL_WORDS_KIND, &out->recipient));
     SL_TRY(read_open_words(source, sl_yaml_get(map, "except-kinds"), SL_WORDS_KIND, &out->not_recipient));
-    if (!out->kinds && !out->purposes && !out->parties && !out->emergency && !out->same_program &&
+    policy->asked_parties |= out->parties;
+    if (!out->kinds && !out->purposes && !out->parties && !out->emergency && !asks_item(out) &&
         !out->relationships.count && !out->recipient.count && !out->not_recipient.count)
         sl_yaml_issue(
             &source->yaml, map, false, "empty-condition", "This condition asks nothing, so it would always hold.");
@@ -823,7 +867,7 @@ static enum sl_status read_condition(const struct sl_policy *policy, const struc
 }
 
 /* A list of conditions, of which one is enough; or one condition. */
-static enum sl_status read_conditions(const struct sl_policy *policy, const struct sl_policy_source *source,
+static enum sl_status read_conditions(struct sl_policy *policy, const struct sl_policy_source *source,
     enum sl_map words, const struct sl_yaml *at, const struct sl_condition **out, size_t *count)
 {
     if (!at)
@@ -848,13 +892,14 @@ static enum sl_rule_verdict read_verdict(const struct sl_policy_source *source, 
     return word < sizeof verdicts / sizeof *verdicts ? verdicts[word] : SL_RULE_WITHHOLD;
 }
 
-static void read_to(const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *entry,
-    struct sl_rule *rule)
+static void read_to(
+    struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *entry, struct sl_rule *rule)
 {
     const struct sl_yaml *to = sl_yaml_get(entry, "to");
     rule->everyone = to && to->kind == SL_YAML_SCALAR && sl_slice_eq(to->text, SL_LIT("everyone"));
     if (to && !rule->everyone)
         rule->parties = read_parties(policy, source, to);
+    policy->asked_parties |= rule->parties;
 }
 
 static struct sl_rule_view read_view(const struct sl_policy_source *source, const struct sl_yaml *entry)
@@ -1023,6 +1068,7 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     find_bearers(&r);
     for (unsigned bit = policy->class_count; bit < SL_CLASS_LIMIT; bit++)
         sl_classes_add(&policy->strange, bit);
+    give_parties(policy);
     SL_TRY(each_entry(&r, "parties", read_party));
     SL_TRY(each_entry(&r, "consents", read_kind));
     SL_TRY(each_entry(&r, "label-sets", read_label_set));

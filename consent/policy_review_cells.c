@@ -109,7 +109,7 @@ static enum sl_status look_at_all(struct look *l)
 {
     for (unsigned party = 0; party < l->policy->party_count; party++)
         for (unsigned class = 0; class < l->policy->class_count; class ++)
-            for (size_t purpose = 0; purpose < sl_purpose_count(); purpose++)
+            for (size_t purpose = 0; purpose < sl_purpose_count() && sl_party_counts(l->policy, party); purpose++)
                 SL_TRY(look_at(l, &(struct sl_side){l->policy, party, class}, purpose));
     return SL_OK;
 }
@@ -172,7 +172,7 @@ static void tell_parties(const struct look *l)
         const struct sl_party *party = &l->policy->parties[i];
         struct sl_classes sees = l->sees[i];
         sl_classes_keep(&sees, &l->policy->needs_yes);
-        if (!sl_classes_empty(&sees))
+        if (!sl_classes_empty(&sees) || party->builtin)
             continue;
         struct sl_issue *issue = sl_review_say(l->review, party->source, party->at, "id", "party-sees-nothing",
             "Nothing is ever released to the party \"%.*s\".", SL_FMT(party->id));

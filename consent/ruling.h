@@ -3,16 +3,16 @@
  * The inside of a ruling: what decide.c compiles, and what decide_release.c and explain.c look into. Inside the consent
  * room only.
  *
- * What can differ from item to item (does a consent that counts cover this one? is it of the recipient's own program?)
- * is a *state*. For each state there is one pair of masks; all pairs that can occur are made when the ruling is, if
- * they are few (MASK_BITS), and otherwise when an item needs one. Nothing is approximated.
+ * What can differ from item to item (does a consent that counts cover this one? which of the policy's predicates hold
+ * for it?) is a *state*. For each state there is one pair of masks, made when the first item needs it and kept beside
+ * the ruling. Nothing is approximated. Where nothing depends on the item there is one state, `plain`.
  */
 #ifndef SLUICE_CONSENT_RULING_H
 #define SLUICE_CONSENT_RULING_H
 
 #include "policy_model.h"
 
-#define MASK_BITS 4u /* kinds of consent that depend on the item, for which masks are made ahead */
+#define MASKS_KEPT 32u /* pairs of masks kept, by a hash of the state; another one of the same place takes its turn */
 
 /* One directive that could say something to this recipient. */
 struct candidate {
@@ -25,13 +25,20 @@ struct candidate {
 };
 
 struct state {
-    uint32_t kinds;    /* kinds of consent that hold for every person the item is about */
-    bool same_program; /* the item is of the program that the recipient belongs to */
+    uint32_t kinds; /* kinds of consent that hold for every person the item is about */
+    uint32_t facts; /* which of the policy's predicates hold for the item */
     const struct sl_directive *denial;
 };
 
 struct masks {
     struct sl_classes lacks, no;
+};
+
+/* The masks of a state, as far as it can differ within a ruling. */
+struct masks_kept {
+    bool made;
+    uint32_t kinds, facts;
+    struct masks masks;
 };
 
 struct sl_ruling {
@@ -43,6 +50,7 @@ struct sl_ruling {
     size_t party_count;
     uint64_t purpose; /* one bit; 0: none that we know, which nothing is released for */
     bool known;       /* fits some party, the relationship aside */
+    uint64_t could;   /* built-in parties that it is for some items, perhaps */
     bool emergency;   /* declared, and complete */
     bool denials_give_way;
     bool nobody; /* about nobody, while the recipient's party rests on a relationship with somebody */
@@ -52,19 +60,33 @@ struct sl_ruling {
     size_t rule_count;
     struct candidate *candidates;
     size_t candidate_count;
-    bool by_item;        /* some candidate depends on the item */
-    struct state plain;  /* where nothing depends on the item */
-    uint32_t open_kinds; /* kinds that rules ask for and items decide */
-    unsigned open_count;
-    struct masks *masks;       /* by sl_state_index; [0] is `plain` */
-    struct masks may;          /* whatever consents say */
-    struct sl_classes varying; /* classes whose masks differ with the kinds of consent that hold */
-    bool may_text;             /* may have every class that words can earn: see sl_ruling_may_text */
-    bool may_deny;             /* some candidate that depends on the item could deny one */
+    bool by_consent;                 /* some candidate depends on the item */
+    struct state plain;              /* where nothing depends on the item */
+    uint32_t open_kinds, open_facts; /* that rules ask for and items decide */
+    struct masks plain_masks;        /* of `plain` */
+    struct masks_kept *kept;         /* MASKS_KEPT of them; NULL: nothing is open */
+    struct masks may;                /* whatever consents and items say */
+    struct sl_classes varying;       /* classes whose masks could differ with what is open */
+    bool may_text;                   /* may have every class that words can earn: see sl_ruling_may_text */
+    bool may_deny;                   /* some candidate that depends on the item could deny one */
 };
 
 /* The state of an item; `classes` is what its consents are judged on. */
 struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes);
+
+/* item_facts.c: of the predicates that are asked, those that can be one way or the other within this ruling. */
+uint32_t sl_facts_open(const struct sl_ruling *ruling, uint32_t asked);
+/* Those among them that hold for the item; `classes` are what is judged. */
+uint32_t sl_facts_of(
+    const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes, uint32_t among);
+
+/* The parties that the recipient is, in this state. */
+static inline uint64_t sl_parties_in(const struct sl_ruling *ruling, const struct state *state)
+{
+    uint64_t staff = state->facts & SL_FACT_STAFF ? (uint64_t)1 << SL_PARTY_STAFF : 0;
+    uint64_t named = state->kinds & SL_KIND_NAMED ? (uint64_t)1 << SL_PARTY_NAMED : 0;
+    return ruling->parties | ((staff | named) & ruling->policy->asked_parties);
+}
 
 /* Does the line hold, in this state? */
 bool sl_condition_holds(
@@ -73,7 +95,7 @@ bool sl_condition_holds(
  * first; NULL if none holds. */
 const struct sl_condition *sl_condition_relied(
     const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count, const struct state *state);
-/* Is the rule about this recipient and purpose? */
+/* Is the rule about this recipient and purpose, at least for some items? */
 bool sl_rule_reaches(const struct sl_ruling *ruling, const struct sl_rule *rule);
 /* Does a rule about this recipient and purpose speak, in this state? */
 bool sl_rule_speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state);

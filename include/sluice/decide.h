@@ -73,7 +73,8 @@ struct sl_ruling; /* compiled ("two masks") for one recipient, one set of patien
 /* patients: one reference for each person the item is about; a person known by several is resolved before, and none is
  * nobody: no consent, and no relationship but with everybody ("*"). directives: theirs, settled. An incomplete
  * emergency is no emergency. Everything is borrowed for the life of the ruling. What differs from item to item (a
- * consent limited to some items, the recipient's own program) has a pair of masks for each case that can occur. */
+ * consent limited to some items, the recipient's own program) has a pair of masks for each case that occurs; they are
+ * kept when they are made, so that a ruling is one thread's at a time. */
 SL_MUST_CHECK enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *policy,
     const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
     const struct sl_directives *directives, int64_t now, struct sl_ruling **out);

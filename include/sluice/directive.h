@@ -50,6 +50,9 @@ enum sl_consent_verdict sl_directive_judge(const struct sl_directive *directive,
 
 /* Could it say anything to this recipient and purpose at that instant, for some item? (false: always silent) */
 bool sl_directive_concerns(const struct sl_directive *directive, const struct sl_recipient *recipient, int64_t now);
+/* Is it this recipient whom a permit in it names, for the purpose at hand? By its form alone; the verdict is
+ * sl_directive_judge's business. */
+bool sl_directive_names(const struct sl_directive *directive, const struct sl_recipient *recipient, int64_t now);
 /* Does its verdict depend on the item (discloser, class, code, label, time, instance, author)? */
 bool sl_directive_by_item(const struct sl_directive *directive);
 

@@ -183,16 +183,16 @@ static void strangers_get_nothing(void **state)
         "  - {id: r, title: R, verdict: release, data: [chart], to: [physician], for: [treatment]}\n";
     struct fixture f;
     assert_int_equal(load(&f, rules, invariant), SL_OK);
-    struct sl_words roles = f.policy->parties[0].roles;
+    struct sl_words roles = f.policy->parties[SL_BUILTINS].roles;
     struct sl_yaml_source *yaml = &f.policy->sources[0].yaml;
     yaml->issues = &f.issues;
     assert_int_equal(sl_policy_check_invariants(f.policy), SL_OK);
     assert_int_equal(f.issues.errors, 0);
-    f.policy->parties[0].roles = (struct sl_words){.count = 0};
+    f.policy->parties[SL_BUILTINS].roles = (struct sl_words){.count = 0};
     assert_int_equal(sl_policy_check_invariants(f.policy), SL_OK);
     assert_int_equal(f.issues.errors, 1);
     assert_non_null(strstr(f.issues.last->text.ptr, "a recipient of whom nothing is known gets chart for treatment"));
-    f.policy->parties[0].roles = roles;
+    f.policy->parties[SL_BUILTINS].roles = roles;
     yaml->issues = NULL;
     end(&f);
 }
