@@ -28,7 +28,7 @@ static void begin(struct sl_exchange *x, enum sl_status status)
         .body = &x->body,
         .head_only = x->request && x->request->method == SL_HEAD,
         .close = x->close};
-    add_header(x, SL_LIT("Content-Type"), SL_LIT("application/fhir+json; charset=utf-8"));
+    add_header(x, SL_LIT("Content-Type"), sl_format_type(SL_FORMAT_JSON));
     add_header(x, SL_LIT("Cache-Control"), SL_LIT("no-store"));
 }
 
@@ -48,11 +48,27 @@ static void write_outcome(struct sl_exchange *x)
     sl_outcome_write(x->status, x->detail, &x->body);
 }
 
+/* ---- In the format that was asked for ---- */
+
+/* Whatever has been made, as XML; JSON in memory twice and XML once, out of the process's budget. */
+static enum sl_status format_answer(struct sl_exchange *x)
+{
+    if (x->interaction.format != SL_FORMAT_XML)
+        return SL_OK;
+    if (!sl_exchange_reserve(x, &x->reserved, 4 * x->body.total))
+        return SL_UNAVAILABLE;
+    SL_TRY(sl_format_as_xml(&x->body));
+    x->headers[0].value = sl_format_type(SL_FORMAT_XML);
+    return SL_OK;
+}
+
 void sl_answer_outcome(struct sl_exchange *x)
 {
     write_outcome(x);
-    if (!x->body.failed)
+    if (!x->body.failed) {
+        (void)!format_answer(x); /* where that cannot be had, JSON says it as well */
         return;
+    }
     x->status = SL_NO_MEMORY;
     x->detail = (struct sl_slice){NULL, 0};
     write_outcome(x);
@@ -276,26 +292,36 @@ static void add_notice(struct sl_exchange *x, const struct notice *notice)
     LIT(",\"search\":{\"mode\":\"include\"}},");
 }
 
+/* One more parameter, if it has a value. */
+static struct sl_slice with(struct sl_exchange *x, struct sl_slice query, const char *name, struct sl_slice value)
+{
+    if (!value.len)
+        return query;
+    return sl_arena_printf(x->arena, "%.*s%s%s=%.*s", SL_FMT(query), query.len ? "&" : "", name, SL_FMT(value));
+}
+
+static struct sl_slice path_of(struct sl_exchange *x)
+{
+    const struct sl_interaction *i = &x->interaction;
+    if (i->kind == SL_EVERYTHING)
+        return sl_arena_printf(x->arena, "Patient/%.*s/$everything", SL_FMT(i->id));
+    return sl_arena_printf(
+        x->arena, "%.*s%s%.*s", SL_FMT(i->compartment), i->compartment.len ? "/" : "", SL_FMT(i->type_name));
+}
+
 static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice query, struct sl_slice cursor)
 {
     const struct sl_interaction *i = &x->interaction;
-    struct sl_slice url;
-    if (i->kind == SL_EVERYTHING)
-        url = sl_arena_printf(x->arena, "%.*s/Patient/%.*s/$everything%s%.*s", SL_FMT(x->state->gateway->config->url),
-            SL_FMT(i->id), i->types.len ? "?_type=" : "", SL_FMT(i->types));
-    else
-        url = sl_arena_printf(x->arena, "%.*s/%.*s%s%.*s%s%.*s%s%.*s", SL_FMT(x->state->gateway->config->url),
-            SL_FMT(i->compartment), i->compartment.len ? "/" : "", SL_FMT(i->type_name),
-            query.len || cursor.len ? "?" : "", SL_FMT(query),
-            !cursor.len ? ""
-            : query.len ? "&_cursor="
-                        : "_cursor=",
-            SL_FMT(cursor));
+    struct sl_slice path = path_of(x), none = {NULL, 0};
+    query = with(x, query, "_type", i->kind == SL_EVERYTHING ? i->types : none);
+    query = with(x, query, "_cursor", cursor);
+    query = with(x, query, "_format", i->format_named ? sl_format_word(i->format) : none);
     struct sl_blocks *out = &x->body;
     LIT("{\"relation\":\"");
     sl_blocks_add(out, sl_slice_of(relation));
     LIT("\",\"url\":");
-    add_json(x, url);
+    add_json(x, sl_arena_printf(x->arena, "%.*s/%.*s%s%.*s", SL_FMT(x->state->gateway->config->url), SL_FMT(path),
+                    query.len ? "?" : "", SL_FMT(query)));
     LIT("}");
 }
 
@@ -406,7 +432,7 @@ static enum sl_status answer_read(struct sl_exchange *x)
     if (!found)
         return SL_NOT_FOUND; /* withheld or absent: the same bytes */
     SL_TRY(disclose(x, found, &notice));
-    if (x->interaction.raw)
+    if (x->interaction.format == SL_FORMAT_BYTES)
         return answer_raw(x, found, &notice);
     SL_TRY(sl_content_front(x, found));
     return sl_edit_gather(found->page->edits, found->entry->root, &x->body);
@@ -435,5 +461,5 @@ enum sl_status sl_answer(struct sl_exchange *x)
     }
     if (status == SL_OK && (x->body.failed || sl_arena_failed(x->arena)))
         status = SL_NO_MEMORY;
-    return status;
+    return status == SL_OK ? format_answer(x) : status;
 }

@@ -172,75 +172,7 @@ static enum sl_status find_route(const struct sl_config *config, const struct sl
     return known ? SL_METHOD : SL_NOT_SUPPORTED;
 }
 
-/* ---- Formats ---- */
-
-static struct sl_slice trim(struct sl_slice text)
-{
-    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = sl_slice_from(text, 1);
-    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
-/* Takes what stands before `mark` off the front, trimmed. */
-static struct sl_slice take_until(struct sl_slice *text, char mark)
-{
-    const char *at = text->len ? memchr(text->ptr, mark, text->len) : NULL;
-    struct sl_slice part = {text->ptr, at ? (size_t)(at - text->ptr) : text->len};
-    *text = sl_slice_from(*text, part.len + 1);
-    return trim(part);
-}
-
-static bool same_word(struct sl_slice text, struct sl_slice word)
-{
-    return text.len == word.len && strncasecmp(text.ptr, word.ptr, word.len) == 0;
-}
-
-static bool is_json(struct sl_slice media)
-{
-    static const struct sl_slice known[] = {{"application/fhir+json", 21}, {"application/json", 16}, {"text/json", 9}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (same_word(media, known[i]))
-            return true;
-    return false;
-}
-
-/* Of the parameters of a media range: is it excluded (q=0), or of another FHIR version than ours? */
-static bool excludes(struct sl_slice parameters)
-{
-    while (parameters.len) {
-        struct sl_slice one = take_until(&parameters, ';');
-        struct sl_slice name = take_until(&one, '=');
-        if (same_word(name, SL_LIT("q")) && one.len && one.ptr[0] == '0' && strspn(one.ptr + 1, ".0") >= one.len - 1)
-            return true;
-        if (same_word(name, SL_LIT("fhirVersion")) && !sl_slice_eq(trim(one), SL_LIT("4.0")))
-            return true;
-    }
-    return false;
-}
-
-/* RFC 9110, 12.5.1: no Accept is any type. */
-static bool accepts_json(struct sl_slice accept)
-{
-    if (!trim(accept).len)
-        return true;
-    while (accept.len) {
-        struct sl_slice range = take_until(&accept, ',');
-        struct sl_slice media = take_until(&range, ';');
-        bool any = sl_slice_eq(media, SL_LIT("*/*")) || same_word(media, SL_LIT("application/*"));
-        if ((any || is_json(media)) && !excludes(range))
-            return true;
-    }
-    return false;
-}
-
-static bool is_json_format(struct sl_slice format)
-{
-    struct sl_slice rest = format;
-    struct sl_slice media = take_until(&rest, ';');
-    return same_word(media, SL_LIT("json")) || is_json(media) || same_word(media, SL_LIT("application/fhir json"));
-}
+/* ---- Headers ---- */
 
 static enum sl_status check_headers(
     const struct sl_request *request, const struct sl_interaction *interaction, const char **why)
@@ -256,8 +188,8 @@ static enum sl_status check_headers(
     size_t count = 0;
     struct sl_slice type = sl_request_header(request, SL_LIT("content-type"), &count);
     if (interaction->form) {
-        struct sl_slice media = take_until(&type, ';');
-        if (count != 1 || !same_word(media, SL_LIT("application/x-www-form-urlencoded")))
+        struct sl_slice media = sl_format_take(&type, ';');
+        if (count != 1 || !sl_format_same(media, SL_LIT("application/x-www-form-urlencoded")))
             return SL_MEDIA_TYPE;
     } else if (request->has_body && (request->content_length || request->chunked)) {
         return SL_BAD_SYNTAX; /* RFC 9110, 9.3.1: content in a GET has no meaning, and may be somebody else's request */
@@ -377,54 +309,6 @@ static enum sl_status read_route(struct sl_arena *arena, struct sl_interaction *
     return SL_OK;
 }
 
-static bool is_fhir_xml(struct sl_slice media)
-{
-    return same_word(media, SL_LIT("application/fhir+xml")) || same_word(media, SL_LIT("application/fhir xml")) ||
-           same_word(media, SL_LIT("xml"));
-}
-
-/* binary.html, Serving Binary Resources: the resource to who asks for FHIR, the bytes to everybody else. */
-static enum sl_status check_binary_format(
-    const struct sl_request *request, struct sl_slice format, struct sl_interaction *out)
-{
-    bool named = false, other = false, xml = false;
-    struct sl_slice rest = format;
-    if (format.ptr) {
-        struct sl_slice media = take_until(&rest, ';');
-        out->raw = !is_json_format(format);
-        return is_fhir_xml(media) ? SL_NOT_ACCEPTABLE : SL_OK;
-    }
-    for (size_t i = 0; i < request->header_count; i++) {
-        rest = request->headers[i].value;
-        while (same_word(request->headers[i].name, SL_LIT("accept")) && rest.len) {
-            struct sl_slice range = take_until(&rest, ',');
-            struct sl_slice media = take_until(&range, ';');
-            bool good = !excludes(range), fhir = is_json(media);
-            named |= good && fhir;
-            xml |= good && is_fhir_xml(media);
-            other |= good && !fhir && !is_fhir_xml(media);
-        }
-    }
-    out->raw = !named;
-    return xml && !named && !other ? SL_NOT_ACCEPTABLE : SL_OK;
-}
-
-static enum sl_status check_format(
-    const struct sl_request *request, struct sl_slice format, struct sl_interaction *out, const char **why)
-{
-    *why = "format";
-    if (out->kind == SL_READ && out->type == SL_R4_Binary)
-        return check_binary_format(request, format, out);
-    if (format.ptr) /* http.html, 3.2.0.1.10: _format stands before Accept */
-        return is_json_format(format) ? SL_OK : SL_NOT_ACCEPTABLE;
-    for (size_t i = 0; i < request->header_count; i++) {
-        const struct sl_header *header = &request->headers[i];
-        if (same_word(header->name, SL_LIT("accept")) && accepts_json(header->value))
-            return SL_OK;
-    }
-    return sl_request_header(request, SL_LIT("accept"), NULL).ptr ? SL_NOT_ACCEPTABLE : SL_OK;
-}
-
 enum sl_status sl_route(const struct sl_config *config, const struct sl_request *request, struct sl_arena *arena,
     struct sl_interaction *out, const char **why)
 {
@@ -435,7 +319,9 @@ enum sl_status sl_route(const struct sl_config *config, const struct sl_request 
     SL_TRY(check_headers(request, &found, why));
     *why = "parameter";
     SL_TRY(take_general(request->query, arena, &found.query, &format));
-    SL_TRY(check_format(request, format, &found, why));
+    *why = "format";
+    found.format_named = format.ptr;
+    SL_TRY(sl_format_find(request, format, found.kind == SL_READ && found.type == SL_R4_Binary, &found.format));
     /* A read and metadata have no parameters of their own, but for what is reached by route. */
     *why = "parameter";
     if (found.kind == SL_EVERYTHING)
@@ -457,8 +343,10 @@ enum sl_status sl_route_query(const struct sl_request *request, struct sl_arena 
     struct sl_slice form = {NULL, 0}, format = {NULL, 0};
     if (interaction->form)
         SL_TRY(take_general(request->body, arena, &form, &format));
-    if (format.ptr && !is_json_format(format))
-        return SL_NOT_ACCEPTABLE;
+    if (format.ptr) {
+        SL_TRY(sl_format_find(request, format, false, &interaction->format));
+        interaction->format_named = true;
+    }
     struct sl_search *search = &interaction->search;
     SL_TRY(sl_search_read(arena, interaction->type, interaction->query, form, issues, search));
     /* Views of a view are not served yet; refused, since an answer with more than was asked for is not the answer. */

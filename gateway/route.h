@@ -7,6 +7,7 @@
 #define SLUICE_GATEWAY_ROUTE_H
 
 #include "config.h"
+#include "format.h"
 #include "http.h"
 #include "sluice/search.h"
 
@@ -20,10 +21,11 @@ struct sl_interaction {
     struct sl_slice id;          /* read, everything; the patient's id of a compartment search is in `compartment` */
     struct sl_slice compartment; /* "Patient/x" of Patient/x/Type; empty otherwise */
     struct sl_slice route;       /* read of what is reached by route: _route, the record that led to it; may be empty */
-    bool raw;                    /* read of a Binary: its bytes are wanted, not the resource */
-    struct sl_slice types;       /* everything: _type, a list of resource types; empty: all */
-    struct sl_slice query;       /* what is left of it for the search, without general parameters */
-    struct sl_search search;     /* after sl_route_query */
+    enum sl_format format;
+    bool format_named;       /* by `_format`: links carry it on */
+    struct sl_slice types;   /* everything: _type, a list of resource types; empty: all */
+    struct sl_slice query;   /* what is left of it for the search, without general parameters */
+    struct sl_search search; /* after sl_route_query */
 };
 
 /* "metadata", "read", "search", "everything", "none": for ledger and log. */

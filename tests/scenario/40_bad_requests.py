@@ -39,7 +39,7 @@ def refusals():
         "an unknown operation": ("Patient/kei/$explode", "GET", (), b"", {400, 404}),
         "an update": ("Patient/kei", "PUT", (), b"{}", {404, 405}),
         "a deletion": ("Patient/kei", "DELETE", (), b"", {404, 405}),
-        "XML": ("Patient/kei", "GET", ("Accept: application/fhir+xml",), b"", {406}),
+        "a page": ("Patient/kei", "GET", ("Accept: text/html",), b"", {406}),
         "a method override": ("Patient/kei", "GET", ("X-HTTP-Method-Override: DELETE",), b"", {400}),
         "a form of another type": ("Patient/_search", "POST", ("Content-Type: application/json",), b"{}", {415}),
     }

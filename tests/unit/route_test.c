@@ -100,7 +100,7 @@ static void paths_are_routed(void **state)
         {SL_GET, "/fhir/Patient/a?_elements=name", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a/$everything?_since=2020", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a?_format=json&_format=json", SL_BAD_PARAMETER, 0, NULL, NULL, NULL},
-        {SL_GET, "/fhir/Patient/a?_format=xml", SL_NOT_ACCEPTABLE, 0, NULL, NULL, NULL},
+        {SL_GET, "/fhir/Patient/a?_format=html", SL_NOT_ACCEPTABLE, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a?_format=", SL_NOT_ACCEPTABLE, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Patient/a?_format=%zz", SL_BAD_SYNTAX, 0, NULL, NULL, NULL},
     };
@@ -143,7 +143,9 @@ static void headers_are_judged(void **state)
         {"Accept", "*/*", SL_OK},
         {"Accept", "APPLICATION/FHIR+JSON; fhirVersion=4.0", SL_OK},
         {"Accept", "", SL_OK},
-        {"Accept", "application/fhir+xml", SL_NOT_ACCEPTABLE},
+        {"Accept", "application/fhir+xml", SL_OK},
+        {"Accept", "application/fhir+xml;q=0", SL_NOT_ACCEPTABLE},
+        {"Accept", "application/fhir+xml;fhirVersion=3.0", SL_NOT_ACCEPTABLE},
         {"Accept", "application/fhir+json;q=0", SL_NOT_ACCEPTABLE},
         {"Accept", "application/fhir+json;q=0.000", SL_NOT_ACCEPTABLE},
         {"Accept", "application/fhir+json;fhirVersion=5.0", SL_NOT_ACCEPTABLE},
@@ -221,7 +223,8 @@ static void parameters_are_read_or_refused(void **state)
         {"/fhir/Condition?patient=a&_format=json&_pretty=true&_count=5", NULL, SL_OK, 1},
         {"/fhir/Condition/_search", "patient=a&code=x", SL_OK, 2},
         {"/fhir/Condition/_search?patient=a", "code=x&_format=json", SL_OK, 2},
-        {"/fhir/Condition/_search", "_format=xml", SL_NOT_ACCEPTABLE, 0},
+        {"/fhir/Condition/_search", "_format=xml", SL_OK, 0},
+        {"/fhir/Condition/_search", "_format=html", SL_NOT_ACCEPTABLE, 0},
         {"/fhir/Condition?_summary=false", NULL, SL_OK, 0},
         {"/fhir/Condition?nothing=x", NULL, SL_BAD_PARAMETER, 0},
         {"/fhir/Condition?patient:nothing=x", NULL, SL_BAD_PARAMETER, 0},
@@ -262,9 +265,51 @@ static void every_status_is_an_outcome(void **state)
         }
 }
 
+/* Which format a request comes out in. */
+static void test_formats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *accept, *parameter;
+        bool binary;
+        enum sl_format format;
+    } cases[] = {
+        {NULL, NULL, false, SL_FORMAT_JSON},
+        {"*/*", NULL, false, SL_FORMAT_JSON},
+        {"application/fhir+xml", NULL, false, SL_FORMAT_XML},
+        {"text/xml", NULL, false, SL_FORMAT_XML},
+        {"application/fhir+xml, */*", NULL, false, SL_FORMAT_XML},
+        {"application/fhir+xml;q=0.5, */*", NULL, false, SL_FORMAT_JSON},
+        {"application/fhir+xml, application/fhir+json", NULL, false, SL_FORMAT_JSON},
+        {"application/fhir+xml, application/fhir+json;q=0.9", NULL, false, SL_FORMAT_XML},
+        {"application/fhir+xml;q=0.25, application/fhir+json;q=0.251", NULL, false, SL_FORMAT_JSON},
+        {"application/fhir+xml", "json", false, SL_FORMAT_JSON},
+        {"application/fhir+json", "application/fhir xml", false, SL_FORMAT_XML},
+        {NULL, "text/xml; charset=utf-8", false, SL_FORMAT_XML},
+        {NULL, NULL, true, SL_FORMAT_BYTES},
+        {"*/*", NULL, true, SL_FORMAT_BYTES},
+        {"image/png", NULL, true, SL_FORMAT_BYTES},
+        {"application/xml", NULL, true, SL_FORMAT_BYTES},
+        {"application/fhir+xml", NULL, true, SL_FORMAT_XML},
+        {"application/fhir+json, */*", NULL, true, SL_FORMAT_JSON},
+        {"*/*", "xml", true, SL_FORMAT_XML},
+        {"application/fhir+json", "image/png", true, SL_FORMAT_BYTES},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct sl_header header = {SL_LIT("Accept"), sl_slice_of(cases[i].accept)};
+        struct sl_request request = request_of(SL_GET, "/fhir/Patient/a", &header, cases[i].accept ? 1 : 0);
+        enum sl_format format = SL_FORMAT_JSON;
+        assert_int_equal(sl_format_find(&request, sl_slice_of(cases[i].parameter), cases[i].binary, &format), SL_OK);
+        if (format != cases[i].format)
+            print_error("%s, %s\n", cases[i].accept, cases[i].parameter);
+        assert_int_equal(format, cases[i].format);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_formats),
         cmocka_unit_test_setup_teardown(paths_are_routed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(headers_are_judged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forms_need_their_type, set_up, tear_down),
