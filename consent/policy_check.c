@@ -42,6 +42,20 @@ static void check_layer(const struct sl_rule *rule)
             SL_LIT("Write a `withhold … unless …` here, and the release in a file with `layer: organization`.");
 }
 
+/* Whoever fits a party is known here, and gets what is released to everyone; so a party of a pack would widen what
+ * goes.
+ */
+static void check_parties(const struct sl_policy_source *source)
+{
+    const struct sl_yaml *parties = sl_yaml_get(source->root, "parties");
+    if (!parties || !parties->count || (source->layer != SL_LAYER_STATE && source->layer != SL_LAYER_PROGRAM))
+        return;
+    struct sl_issue *issue = sl_yaml_issue(&source->yaml, parties, true, "party-in-ceiling",
+        "A file of state law or of a program names parties, and only files of the organization's layer may.");
+    if (issue)
+        issue->fix = SL_LIT("Name the party in a file with `layer: organization`, and only restrict it here.");
+}
+
 /* A rule that can never match is a mistake, however harmless. */
 static void check_reach(const struct sl_rule *rule)
 {
@@ -191,6 +205,8 @@ void sl_policy_check(struct sl_policy *policy)
         return;
     }
     check_types(policy, issues);
+    for (size_t i = 0; i < policy->source_count; i++)
+        check_parties(&policy->sources[i]);
     for (size_t i = 0; i < policy->rule_count; i++) {
         check_layer(&policy->rules[i]);
         check_reach(&policy->rules[i]);

@@ -284,7 +284,7 @@ static void every_word_says_what_it_means_and_how_it_reads(void **state)
 
 /* What the shipped policy leaves unsaid. */
 static const char more[] =
-    "layer: program\n"
+    "layer: organization\n"
     "parties: [{id: every, title: E, roles: [r], kinds: [k], except-kinds: [x], organizations: [o], clients: [c], "
     "networks: [tefca], exchange-purposes: [tefca-treatment], agreements: [x-a], services: [s], agreement-until: "
     "2099-01-01, "
