@@ -72,7 +72,7 @@ static void begin_word(struct listing *l)
     if (l->begun)
         sl_buffer_add(l->out, SL_LIT(","));
     else
-        sl_buffer_printf(l->out, "%s\"%s\":[", l->out->ptr[l->out->len - 1] == '{' ? "" : ",", l->key);
+        sl_buffer_printf(l->out, "%s\"%s\":[", l->out->len && l->out->ptr[l->out->len - 1] == '{' ? "" : ",", l->key);
     l->begun = true;
 }
 
