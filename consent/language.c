@@ -190,7 +190,8 @@ static size_t kinds_of_entry(struct sl_slice *out, size_t max)
 {
     size_t count = 0;
     for (unsigned i = 1; i < SL_REGISTER_KINDS && count < max; i++)
-        out[count++] = sl_register_kind_word((enum sl_register_kind)i);
+        if (sl_register_kind_marks((enum sl_register_kind)i))
+            out[count++] = sl_register_kind_word((enum sl_register_kind)i);
     return count;
 }
 

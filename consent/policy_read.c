@@ -371,8 +371,8 @@ static void earn_by_register(
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
         unsigned word = sl_language_word(
             &source->yaml, item, SL_WORDS_REGISTER, "unknown-register", "kind of entry in the register");
-        if (word != SL_NO_WORD) /* the first kind is none */
-            sl_classes_add(&r->policy->earning.registered[word + 1], bit);
+        if (word != SL_NO_WORD)
+            sl_classes_add(&r->policy->earning.registered[sl_register_kind_find(item->text)], bit);
     }
 }
 

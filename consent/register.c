@@ -11,7 +11,17 @@
 
 #define TEXT_LIMIT 2048u /* bytes of one value */
 
-enum form { FORM_RECORD, FORM_PATIENT, FORM_WORD, FORM_SOURCE, FORM_TIME, FORM_TEXT };
+enum form {
+    FORM_RECORD,
+    FORM_PATIENT,
+    FORM_PERSON,
+    FORM_AUTHORITY,
+    FORM_PURPOSE,
+    FORM_WORD,
+    FORM_SOURCE,
+    FORM_TIME,
+    FORM_TEXT
+};
 
 #define SL_HAS(name) (1u << SL_REGISTER_##name)
 
@@ -52,6 +62,11 @@ enum sl_register_kind sl_register_kind_find(struct sl_slice word)
         if (sl_slice_eq(kinds[kind].word, word))
             return (enum sl_register_kind)kind;
     return SL_REGISTER_NO_KIND;
+}
+
+bool sl_register_kind_marks(enum sl_register_kind kind)
+{
+    return kinds[kind].required & SL_HAS(ITEMS);
 }
 
 const char *sl_register_field_key(enum sl_register_field field)
@@ -121,6 +136,23 @@ static bool is_text(struct sl_slice text)
     return seen;
 }
 
+/* Whom a token can name as its user. */
+static bool is_person(sl_r4_node type)
+{
+    return type == SL_R4_Patient || type == SL_R4_RelatedPerson || type == SL_R4_Practitioner || type == SL_R4_Person;
+}
+
+/* 45 CFR 164.502(g)(2) to (4). */
+static bool is_authority(struct sl_slice text)
+{
+    static const char *const words[] = {
+        "parent", "guardian", "health-care-agent", "executor", "court-appointed", "other"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (sl_slice_eq(text, sl_slice_of(words[i])))
+            return true;
+    return false;
+}
+
 static bool has_form(enum form form, struct sl_slice text)
 {
     struct sl_moment moment;
@@ -129,6 +161,12 @@ static bool has_form(enum form form, struct sl_slice text)
         return is_record(text);
     case FORM_PATIENT:
         return type_of(text) == SL_R4_Patient;
+    case FORM_PERSON:
+        return is_person(type_of(text));
+    case FORM_AUTHORITY:
+        return is_authority(text);
+    case FORM_PURPOSE:
+        return sl_purpose_find(text).len > 0;
     case FORM_WORD:
         return is_word(text);
     case FORM_SOURCE:
@@ -146,6 +184,9 @@ static const char *form_text(enum form form)
 {
     static const char *const texts[] = {[FORM_RECORD] = "a record as Encounter/ID, of a patient and not the patient",
         [FORM_PATIENT] = "Patient/ID",
+        [FORM_PERSON] = "RelatedPerson/ID, Patient/ID, Practitioner/ID or Person/ID",
+        [FORM_AUTHORITY] = "parent, guardian, health-care-agent, executor, court-appointed or other",
+        [FORM_PURPOSE] = "a purpose of use, by its name or HL7 code",
         [FORM_WORD] = "the id of a class",
         [FORM_SOURCE] = "Organization/ID, Location/ID or HealthcareService/ID",
         [FORM_TIME] = "YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ",

@@ -23,11 +23,20 @@ struct slot {
     const struct sl_mark *first;
 };
 
+/* Of an entry about who represents whom. */
+struct act {
+    struct sl_slice person, patient, authority;
+    uint64_t purposes;
+    bool excluded;
+};
+
 struct sl_registered {
     atomic_size_t references;
     struct sl_arena *arena;
     struct slot *slots; /* open addressing, a power of two, at most half full; NULL: empty */
     size_t mask, count;
+    struct act *acts; /* ordered by person */
+    size_t act_count;
     uint64_t seed;
     int64_t until;
     unsigned char digest[32];
@@ -184,6 +193,94 @@ static enum sl_status make_slots(struct sl_registered *r, const struct sl_regist
     return r->slots ? SL_OK : SL_NO_MEMORY;
 }
 
+/* ---- Who represents whom ---- */
+
+static bool is_act(enum sl_register_kind kind)
+{
+    return kind == SL_REGISTER_REPRESENTATION || kind == SL_REGISTER_REPRESENTATION_EXCLUDED;
+}
+
+/* What it is limited to, for what lies below as well. A purpose that is not known reaches nothing. */
+static uint64_t scope_of(const struct sl_register_entry *entry)
+{
+    const struct sl_register_values *scope = &entry->field[SL_REGISTER_SCOPE];
+    uint64_t bits = 0;
+    for (size_t i = 0; i < scope->count; i++)
+        bits |= sl_purpose_bits(sl_purpose_find(scope->value[i]), false);
+    return scope->count ? bits : ~(uint64_t)0;
+}
+
+static enum sl_status enter_act(struct sl_registered *r, const struct sl_register_entry *entry)
+{
+    struct act *act = &r->acts[r->act_count++];
+    *act = (struct act){.person = sl_arena_copy(r->arena, sl_register_value(entry, SL_REGISTER_PERSON)),
+        .patient = sl_arena_copy(r->arena, sl_register_value(entry, SL_REGISTER_PATIENT)),
+        .authority = sl_arena_copy(r->arena, sl_register_value(entry, SL_REGISTER_AUTHORITY)),
+        .purposes = scope_of(entry),
+        .excluded = entry->kind == SL_REGISTER_REPRESENTATION_EXCLUDED};
+    r->count++; /* it is part of the digest */
+    return sl_arena_failed(r->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+static int order_acts(const void *a, const void *b)
+{
+    const struct act *x = a, *y = b;
+    size_t shorter = x->person.len < y->person.len ? x->person.len : y->person.len;
+    int order = shorter ? memcmp(x->person.ptr, y->person.ptr, shorter) : 0;
+    return order ? order : (x->person.len > y->person.len) - (x->person.len < y->person.len);
+}
+
+/* Those about a person: the first, and how many. */
+static const struct act *acts_of(const struct sl_registered *r, struct sl_slice person, size_t *count)
+{
+    const struct act wanted = {.person = person};
+    size_t low = 0, high = r ? r->act_count : 0;
+    *count = 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (order_acts(&r->acts[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (r && person.len && low + *count < r->act_count && sl_slice_eq(r->acts[low + *count].person, person))
+        ++*count;
+    return *count ? &r->acts[low] : NULL;
+}
+
+static bool is_excluded(const struct act *acts, size_t count, struct sl_slice patient)
+{
+    for (size_t i = 0; i < count; i++)
+        if (acts[i].excluded && (sl_slice_eq(acts[i].patient, patient) || sl_slice_eq(patient, SL_LIT("*"))))
+            return true;
+    return false;
+}
+
+enum sl_status sl_registered_relate(const struct sl_registered *registered, const struct sl_recipient *recipient,
+    struct sl_arena *arena, const struct sl_relationship **out, size_t *count)
+{
+    size_t act_count, kept = 0;
+    const struct act *acts = acts_of(registered, recipient->user_reference, &act_count);
+    struct sl_relationship *list = sl_arena_array(arena, recipient->relationship_count + act_count + 1, sizeof *list);
+    uint64_t purpose = sl_purpose_bit(sl_purpose_find(recipient->purpose));
+    if (!list)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < recipient->relationship_count; i++) {
+        const struct sl_relationship *one = &recipient->relationships[i];
+        if (!sl_slice_eq(one->kind, SL_LIT("representative")) || !is_excluded(acts, act_count, one->patient))
+            list[kept++] = *one;
+    }
+    for (size_t i = 0; i < act_count; i++)
+        if (!acts[i].excluded && acts[i].purposes & purpose && !is_excluded(acts, act_count, acts[i].patient))
+            list[kept++] = (struct sl_relationship){.kind = SL_LIT("representative"),
+                .patient = acts[i].patient,
+                .voucher = SL_BY_REGISTER,
+                .authority = acts[i].authority};
+    *out = list;
+    *count = kept;
+    return SL_OK;
+}
+
 static enum sl_status enter_all(struct sl_registered *r, const struct sl_policy *policy,
     const struct sl_register_entries *list, int64_t now, struct sl_issues *issues, EVP_MD_CTX *md)
 {
@@ -194,6 +291,10 @@ static enum sl_status enter_all(struct sl_registered *r, const struct sl_policy 
             continue;
         if (!add_entry(md, entry))
             return SL_CRYPTO;
+        if (is_act(entry->kind)) {
+            SL_TRY(enter_act(r, entry));
+            continue;
+        }
         SL_TRY(read_mark(r, policy, entry, issues, &mark));
         for (size_t k = 0; k < entry->field[SL_REGISTER_ITEMS].count; k++)
             SL_TRY(enter(r, entry->field[SL_REGISTER_ITEMS].value[k], &mark));
@@ -208,10 +309,13 @@ static enum sl_status build(struct sl_registered *r, const struct sl_policy *pol
     enum sl_status status = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 ? SL_OK : SL_CRYPTO;
     r->until = FOREVER;
     r->seed = policy->earning.seed;
+    r->acts = sl_arena_array(r->arena, list->count + 1, sizeof *r->acts);
     if (status == SL_OK)
-        status = make_slots(r, list);
+        status = r->acts ? make_slots(r, list) : SL_NO_MEMORY;
     if (status == SL_OK)
         status = enter_all(r, policy, list, now, issues, md);
+    if (status == SL_OK && r->act_count > 1)
+        qsort(r->acts, r->act_count, sizeof *r->acts, order_acts);
     if (status == SL_OK && EVP_DigestFinal_ex(md, r->digest, NULL) != 1)
         status = SL_CRYPTO;
     EVP_MD_CTX_free(md);

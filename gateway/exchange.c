@@ -105,6 +105,19 @@ static size_t page_size(const struct sl_exchange *x)
     return asked < config->page_limit ? asked : config->page_limit;
 }
 
+/* The caller as the officer's register leaves him. */
+static enum sl_status make_recipient(struct sl_exchange *x)
+{
+    const struct sl_relationship *relationships;
+    size_t count;
+    SL_TRY(sl_registered_relate(x->registered, &x->caller.recipient, x->arena, &relationships, &count));
+    x->stranger = x->caller.recipient;
+    x->stranger.relationships = relationships;
+    x->stranger.relationship_count = count;
+    x->recipient = x->stranger;
+    return SL_OK;
+}
+
 static enum sl_step_result step_compile(struct sl_exchange *x)
 {
     x->at = x->following = (struct sl_position){0};
@@ -113,7 +126,9 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
     x->going_count = 0;
     x->wanted = page_size(x);
     x->first_page = !x->interaction.search.cursor.len;
-    enum sl_status status = sl_plan(x);
+    enum sl_status status = make_recipient(x);
+    if (status == SL_OK)
+        status = sl_plan(x);
     if (status == SL_OK && !x->first_page)
         status = sl_bookmark_read(x, x->interaction.search.cursor);
     x->exhausted = x->at.errand >= x->errand_count;

@@ -125,6 +125,8 @@ struct sl_exchange {
     struct sl_slice detail; /* about the client's own request, for the client */
 
     struct sl_caller caller;
+    struct sl_recipient stranger;  /* the caller, with the relationships that token, registry and register prove */
+    struct sl_recipient recipient; /* the same, with those that records prove as well: relating.c */
     struct sl_interaction interaction;
     struct sl_policy *policy; /* a reference; kept until account */
     uint64_t generation, store_version;

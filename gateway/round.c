@@ -93,7 +93,7 @@ struct sl_round *sl_round_new(struct sl_exchange *x)
     const struct sl_pass_options options = {.policy = x->policy,
         .programs = x->programs,
         .registered = x->registered,
-        .recipient = &x->caller.recipient,
+        .recipient = &x->recipient,
         .now = x->now,
         .directives = directives_of,
         .outside = outside,

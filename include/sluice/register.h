@@ -54,6 +54,8 @@ struct sl_slice sl_register_value(const struct sl_register_entry *entry, enum sl
 /* The word of a kind ("self-pay"), and back: SL_REGISTER_NO_KIND if it is none. */
 struct sl_slice sl_register_kind_word(enum sl_register_kind kind);
 enum sl_register_kind sl_register_kind_find(struct sl_slice word);
+/* Is it about records, so that a class can be earned by it? Others are about persons. */
+bool sl_register_kind_marks(enum sl_register_kind kind);
 /* The key of a field ("has-not"), and what it says, for help. */
 const char *sl_register_field_key(enum sl_register_field field);
 const char *sl_register_field_help(enum sl_register_field field);
@@ -93,6 +95,13 @@ SL_MUST_CHECK enum sl_status sl_registered_new(const struct sl_policy *policy, c
 /* The same from a store. */
 SL_MUST_CHECK enum sl_status sl_registered_of(struct sl_store *store, const struct sl_policy *policy, int64_t now,
     struct sl_issues *issues, struct sl_registered **out);
+struct sl_recipient;
+struct sl_relationship;
+/* The relationships of a recipient as the register leaves them: those it has (by token, registry), but for being the
+ * representative of somebody the register excludes it from; then whom it represents by the register, for this purpose.
+ * A new list in the arena, whose entries are borrowed from both. registered may be NULL. */
+SL_MUST_CHECK enum sl_status sl_registered_relate(const struct sl_registered *registered,
+    const struct sl_recipient *recipient, struct sl_arena *arena, const struct sl_relationship **out, size_t *count);
 struct sl_registered *sl_registered_ref(struct sl_registered *registered);
 void sl_registered_unref(struct sl_registered *registered);
 /* Until when it stands as it is: the first instant at which an entry begins or ends by its own dates. */

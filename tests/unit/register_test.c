@@ -13,6 +13,7 @@
 
 #include "registered.h"
 #include "sluice/book.h"
+#include "sluice/decide.h"
 #include "sluice/label.h"
 #include "sluice/register.h"
 
@@ -498,6 +499,61 @@ static void named_and_unknown(void **state)
     sl_registered_unref(registered);
 }
 
+/* ---- Who represents whom ---- */
+
+#define ACT "patient: Patient/p, person: RelatedPerson/m, why: w, by: b"
+
+static bool represents(const struct sl_relationship *list, size_t count, const char *patient, const char *authority)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sl_slice_eq(list[i].kind, SL_LIT("representative")) && sl_slice_eq(list[i].patient, sl_slice_of(patient)) &&
+            sl_slice_eq(list[i].authority, sl_slice_of(authority)))
+            return true;
+    return false;
+}
+
+/* What the register says of somebody: in force, for this purpose; and whom it excludes whatever others say. */
+static void representatives(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *entries, *person, *purpose, *authority; /* of Patient/p; NULL: it represents nobody */
+    } cases[] = {
+        {"- {kind: representation, authority: parent, " ACT "}", "RelatedPerson/m", "PATRQT", "parent"},
+        {"- {kind: representation, authority: parent, " ACT "}", "RelatedPerson/n", "PATRQT", NULL},
+        {"- {kind: representation, authority: parent, " ACT "}", "", "PATRQT", NULL},
+        {"- {kind: representation, authority: executor, scope: [payment], " ACT "}", "RelatedPerson/m", "PATRQT", NULL},
+        {"- {kind: representation, authority: executor, scope: [payment], " ACT "}", "RelatedPerson/m", "COVERAGE",
+            "executor"},
+        {"- {kind: representation, authority: parent, until: 2020-01-01, " ACT "}", "RelatedPerson/m", "PATRQT", NULL},
+        {"- {kind: representation, authority: parent, " ACT "}\n- {kind: representation-excluded, " ACT "}",
+            "RelatedPerson/m", "PATRQT", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct sl_relationship token[] = {
+            {.kind = SL_LIT("representative"), .patient = SL_LIT("Patient/p"), .voucher = SL_BY_TOKEN},
+            {.kind = SL_LIT("treating"), .patient = SL_LIT("Patient/p"), .voucher = SL_BY_TOKEN}};
+        struct sl_recipient r = {
+            .user_reference = sl_slice_of(cases[i].person), .purpose = sl_slice_of(cases[i].purpose)};
+        const struct sl_relationship *list;
+        size_t count;
+        struct sl_registered *registered = compile(f, cases[i].entries, NOW);
+        assert_int_equal(sl_registered_relate(registered, &r, f->arena, &list, &count), SL_OK);
+        assert_int_equal(count, cases[i].authority != NULL);
+        assert_true(!cases[i].authority ||
+                    (represents(list, count, "Patient/p", cases[i].authority) && list[0].voucher == SL_BY_REGISTER));
+        r.relationships = token;
+        r.relationship_count = 2;
+        bool excluded = strstr(cases[i].entries, "excluded") != NULL;
+        assert_int_equal(sl_registered_relate(registered, &r, f->arena, &list, &count), SL_OK);
+        assert_int_equal(represents(list, count, "Patient/p", ""), !excluded);
+        assert_int_equal(count, (excluded ? 1 : 2) + (cases[i].authority != NULL));
+        assert_int_equal(sl_registered_relate(NULL, &r, f->arena, &list, &count), SL_OK);
+        assert_int_equal(count, 2);
+        sl_registered_unref(registered);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +567,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(purses, begin, end),
         cmocka_unit_test_setup_teardown(parts, begin, end),
         cmocka_unit_test_setup_teardown(named_and_unknown, begin, end),
+        cmocka_unit_test_setup_teardown(representatives, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
