@@ -4,6 +4,7 @@
  * consents hold, and from these the masks. Then each item costs two AND operations; only where something depends on the
  * item is it asked. Everything starts at "withheld" and becomes "released" in one place, in `judge`.
  */
+#include "change.h"
 #include "ruling.h"
 
 /* ---- The recipient ---- */
@@ -179,8 +180,23 @@ static bool is_to(const struct sl_rule *rule, uint64_t parties, bool known)
     return rule->everyone ? known || rule->verdict != SL_RULE_RELEASE : (rule->parties & parties) != 0;
 }
 
+bool sl_ruling_within(const struct sl_ruling *ruling, const struct sl_duties *duties)
+{
+    return !duties->time_box || (ruling->declared_hours && ruling->declared_hours <= duties->time_box);
+}
+
+/* An hour begun counts. What was declared in the future was not declared. */
+static uint32_t hours_since(const struct sl_emergency *e, int64_t now)
+{
+    if (!e || !e->made || e->made > now || now - e->made >= (int64_t)3600 * UINT16_MAX)
+        return 0;
+    return (uint32_t)((now - e->made) / 3600 + 1);
+}
+
 bool sl_rule_reaches(const struct sl_ruling *ruling, const struct sl_rule *rule)
 {
+    if (rule->until && ruling->now >= rule->until)
+        return false;
     return rule->purposes & ruling->purpose &&
            is_to(rule, ruling->parties | ruling->could, ruling->known || ruling->could);
 }
@@ -199,8 +215,10 @@ static enum sl_status find_rules(struct sl_ruling *ruling, struct sl_arena *aren
     if (!ruling->rules)
         return SL_NO_MEMORY;
     for (size_t i = 0; i < policy->rule_count; i++)
-        if (sl_rule_reaches(ruling, &policy->rules[i]))
+        if (sl_rule_reaches(ruling, &policy->rules[i])) {
             ruling->rules[ruling->rule_count++] = &policy->rules[i];
+            ruling->terms |= sl_rule_has_terms(&policy->rules[i]);
+        }
     return SL_OK;
 }
 
@@ -231,12 +249,14 @@ bool sl_condition_holds(const struct sl_ruling *ruling, const struct sl_conditio
     return recipient_is(&ruling->recipient, c) && (!c->kinds || (c->kinds & state->kinds)) &&
            (!c->purposes || (c->purposes & ruling->purpose)) &&
            (!c->parties || (c->parties & sl_parties_in(ruling, state))) && (!c->emergency || ruling->emergency) &&
-           !(c->facts & ~state->facts) && (!c->relationships.count || relationship_holds(ruling, &c->relationships));
+           !(c->facts & ~state->facts) && (!c->relationships.count || relationship_holds(ruling, &c->relationships)) &&
+           sl_ruling_within(ruling, &c->then);
 }
 
 static unsigned weight(const struct sl_duties *d)
 {
-    return d->notice + d->scope + d->account + d->emergency_record + (d->labels ? (unsigned)d->labels->label_count : 0);
+    return d->notice + d->scope + d->account + d->emergency_record + d->notify + (d->review_days > 0) +
+           (d->labels ? (unsigned)d->labels->label_count : 0);
 }
 
 const struct sl_condition *sl_condition_relied(
@@ -247,8 +267,9 @@ const struct sl_condition *sl_condition_relied(
         const struct sl_condition *line = &lines[i];
         if (!sl_condition_holds(ruling, line, state))
             continue;
-        if (!best || line->emergency < best->emergency ||
-            (line->emergency == best->emergency && weight(&line->then) < weight(&best->then)))
+        bool same = best && line->emergency == best->emergency;
+        if (!best || line->emergency < best->emergency || (same && !line->term && best->term) ||
+            (same && !line->term == !best->term && weight(&line->then) < weight(&best->then)))
             best = line;
     }
     return best;
@@ -267,7 +288,7 @@ static bool any_holds(
 static bool speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *spoken,
     const struct state *silenced)
 {
-    if (!reaches_in(ruling, rule, spoken))
+    if (!reaches_in(ruling, rule, spoken) || !sl_ruling_within(ruling, &rule->then))
         return false;
     if (rule->only_if_count && !any_holds(ruling, rule->only_if, rule->only_if_count, spoken))
         return false;
@@ -319,7 +340,7 @@ static void make_masks(
         if (rule->verdict == SL_RULE_RELEASE) {
             if (speaks(ruling, rule, low, high))
                 sl_classes_join(&yes, &rule->data);
-        } else if (speaks(ruling, rule, high, low)) {
+        } else if (!rule->narrows && speaks(ruling, rule, high, low)) {
             struct sl_classes reach = reach_of(ruling, rule, low, high);
             sl_classes_join(&out->no, &reach);
         }
@@ -526,6 +547,7 @@ static struct sl_ruling *ruling_of(
     ruling->now = now;
     ruling->purpose = sl_purpose_bit(sl_purpose_find(recipient->purpose));
     ruling->emergency = sl_emergency_complete(recipient->emergency);
+    ruling->declared_hours = hours_since(recipient->emergency, now);
     return ruling;
 }
 
@@ -624,7 +646,7 @@ static bool could_have_anything(const struct sl_ruling *ruling)
         if (rule->verdict == SL_RULE_RELEASE) {
             if (!rule->only_if_count || could_hold(ruling, rule->only_if, rule->only_if_count))
                 sl_classes_join(&yes, &rule->data);
-        } else if (!rule->only_if_count && !could_hold(ruling, rule->unless, rule->unless_count) &&
+        } else if (!rule->narrows && !rule->only_if_count && !could_hold(ruling, rule->unless, rule->unless_count) &&
                    !rule->lifted_by_count) {
             sl_classes_join(&no, &rule->data);
         }
@@ -672,6 +694,25 @@ enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipien
     return (ruling.known || ruling.could) && could_have_anything(&ruling) ? SL_OK : SL_FORBIDDEN;
 }
 
+bool sl_may_change(
+    const struct sl_policy *policy, const struct sl_recipient *recipient, const struct sl_r4_param *param)
+{
+    uint64_t parties = policy->asked_parties, purpose = sl_purpose_bit(sl_purpose_find(recipient->purpose));
+    uint32_t changes = 0;
+    for (unsigned i = 0; i < policy->party_count && policy->term_count > 1; i++)
+        if (fits(&policy->parties[i], recipient, sl_emergency_complete(recipient->emergency)))
+            parties |= (uint64_t)1 << i;
+    for (size_t i = 0; i < policy->rule_count && policy->term_count > 1; i++) {
+        const struct sl_rule *rule = &policy->rules[i];
+        if (!(rule->purposes & purpose) || !(rule->everyone || rule->parties & parties))
+            continue;
+        changes |= policy->terms[rule->term].changes;
+        for (size_t k = 0; k < rule->unless_count; k++)
+            changes |= policy->terms[rule->unless[k].term].changes;
+    }
+    return changes && sl_change_touches(changes, param);
+}
+
 /* ---- The decision ---- */
 
 static struct sl_verdict withheld(unsigned bit, const struct sl_rule *rule, const char *why)
@@ -679,33 +720,53 @@ static struct sl_verdict withheld(unsigned bit, const struct sl_rule *rule, cons
     return (struct sl_verdict){SL_WITHHELD, {.class_bit = bit, .rule = rule ? &rule->view : NULL, .why = why}};
 }
 
+/* The first that withholds, before one that holds. */
 static const struct sl_rule *withholding_rule(const struct sl_ruling *ruling, const struct state *state, unsigned bit)
 {
+    const struct sl_rule *holds = NULL;
     for (size_t i = 0; i < ruling->rule_count; i++) {
         const struct sl_rule *rule = ruling->rules[i];
-        if (rule->verdict == SL_RULE_RELEASE || !sl_classes_has(&rule->data, bit) ||
-            !sl_rule_speaks(ruling, rule, state))
+        if (!sl_rule_bars(rule) || !sl_classes_has(&rule->data, bit) || !sl_rule_speaks(ruling, rule, state))
             continue;
         struct sl_classes reach = sl_rule_reach(ruling, rule, state);
-        if (sl_classes_has(&reach, bit))
+        if (!sl_classes_has(&reach, bit))
+            continue;
+        if (rule->verdict != SL_RULE_HOLD)
             return rule;
+        holds = holds ? holds : rule;
     }
-    return NULL;
+    return holds;
 }
 
-/* The first class, in the order of the policy, that was in the way. */
+static struct sl_verdict denied(const struct state *state)
+{
+    struct sl_verdict verdict = withheld(SL_CLASS_LIMIT, NULL, "denied-by-consent");
+    verdict.cause.directive = sl_directive_id(state->denial);
+    return verdict;
+}
+
+/* The first class, in the order of the policy, that was in the way. It is held only if nothing else is in the way: then
+ * the officer's answer would make a difference. */
 static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struct state *state,
     const struct masks *masks, const struct sl_classes *classes)
 {
+    struct sl_verdict held = withheld(SL_CLASS_LIMIT, NULL, "unlabelled");
+    bool holds = false;
     for (unsigned bit = sl_classes_next(classes, 0); bit < SL_CLASS_LIMIT; bit = sl_classes_next(classes, bit + 1)) {
-        if (sl_classes_has(&masks->no, bit)) {
-            const struct sl_rule *rule = withholding_rule(ruling, state, bit);
-            return withheld(bit, rule, rule && rule->verdict == SL_RULE_HOLD ? "held-by-rule" : "withheld-by-rule");
-        }
+        if (sl_classes_has(&masks->lacks, bit) && !sl_classes_has(&masks->no, bit))
+            return withheld(bit, NULL, "no-release-rule");
+        if (!sl_classes_has(&masks->no, bit))
+            continue;
+        const struct sl_rule *rule = withholding_rule(ruling, state, bit);
+        if (!rule || rule->verdict != SL_RULE_HOLD)
+            return withheld(bit, rule, "withheld-by-rule");
         if (sl_classes_has(&masks->lacks, bit))
             return withheld(bit, NULL, "no-release-rule");
+        if (!holds)
+            held = withheld(bit, rule, "held-by-rule");
+        holds = true;
     }
-    return withheld(SL_CLASS_LIMIT, NULL, "unlabelled");
+    return holds && state->denial ? denied(state) : held;
 }
 
 /* `classes`: what is decided about; `judged`: what consents look at. */
@@ -721,11 +782,8 @@ static struct sl_verdict judge(const struct sl_ruling *ruling, const struct sl_i
     }
     if (sl_classes_meet(classes, &masks->lacks) || sl_classes_meet(classes, &masks->no))
         return first_cause(ruling, &state, masks, classes);
-    if (state.denial) {
-        struct sl_verdict verdict = withheld(SL_CLASS_LIMIT, NULL, "denied-by-consent");
-        verdict.cause.directive = sl_directive_id(state.denial);
-        return verdict;
-    }
+    if (state.denial)
+        return denied(&state);
     return (struct sl_verdict){.decision = SL_RELEASED, .cause = {.class_bit = SL_CLASS_LIMIT, .why = "released"}};
 }
 

@@ -2,6 +2,7 @@
 /* The words of the policy language: see language.h. */
 #include "language.h"
 
+#include "change.h"
 #include "policy_model.h"
 #include "words.h"
 
@@ -13,6 +14,8 @@
 #define OF_ID(of) SL_WORDS_##of
 #define OF_FLAG(of) SL_WORDS_##of
 #define OF_DATE(of) SL_WORDS_##of
+#define OF_DAYS(of) SL_WORDS_##of
+#define OF_HOURS(of) SL_WORDS_##of
 #define OF_ONE(of) SL_WORDS_##of
 #define OF_SOME(of) SL_WORDS_##of
 #define OF_LIST(of) SL_WORDS_##of
@@ -150,6 +153,8 @@ static const struct entry {
     {SL_WORDS_OUTCOME, "released", NULL},
     {SL_WORDS_OUTCOME, "withheld", NULL},
     {SL_WORDS_OUTCOME, "refused", NULL},
+    {SL_WORDS_OTHERS, "none", "nothing goes"},
+    {SL_WORDS_OTHERS, "whole", "everything goes"},
 };
 #define ENTRIES (sizeof entries / sizeof *entries)
 
@@ -203,6 +208,14 @@ static size_t topics(struct sl_slice *out, size_t max)
     return count;
 }
 
+static size_t changes(struct sl_slice *out, size_t max)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < SL_CHANGES && count < max; i++)
+        out[count++] = sl_change_word((enum sl_change)i);
+    return count;
+}
+
 static size_t fixed(enum sl_vocabulary vocabulary, struct sl_slice *out, size_t max)
 {
     size_t count = 0;
@@ -220,6 +233,8 @@ size_t sl_vocabulary_words(enum sl_vocabulary vocabulary, struct sl_slice *out, 
         return exchanges(out, max);
     if (vocabulary == SL_WORDS_TYPE)
         return types(out, max);
+    if (vocabulary == SL_WORDS_CHANGE)
+        return changes(out, max);
     if (vocabulary == SL_WORDS_REGISTER)
         return kinds_of_entry(out, max);
     if (vocabulary == SL_WORDS_TOPIC)
@@ -231,6 +246,9 @@ size_t sl_vocabulary_words(enum sl_vocabulary vocabulary, struct sl_slice *out, 
 
 struct sl_slice sl_vocabulary_reads(enum sl_vocabulary vocabulary, struct sl_slice word)
 {
+    for (unsigned i = 0; vocabulary == SL_WORDS_CHANGE && i < SL_CHANGES; i++)
+        if (sl_slice_eq(sl_change_word((enum sl_change)i), word))
+            return sl_change_reads((enum sl_change)i);
     for (size_t i = 0; i < ENTRIES; i++)
         if (entries[i].vocabulary == vocabulary && entries[i].reads && sl_slice_eq(sl_slice_of(entries[i].word), word))
             return sl_slice_of(entries[i].reads);
@@ -314,4 +332,38 @@ bool sl_recipient_word(enum sl_recipient_words which, struct sl_slice word, stru
     *nearest = sl_nearest_word(word, words, count);
     bool own = which != SL_RECIPIENT_RELATIONSHIPS || !sl_slice_starts(word, SL_LIT("x-"));
     return own && sl_vocabulary_has(vocabularies[which], word);
+}
+
+/* A number and a word with or without an s: "1 day", "30 days". */
+static unsigned duration(const struct sl_yaml_source *source, const struct sl_yaml *at, struct sl_slice unit)
+{
+    struct sl_slice text = sl_yaml_text(source, at);
+    unsigned number = 0;
+    size_t digits = 0;
+    for (; digits < text.len && digits < 5 && text.ptr[digits] >= '0' && text.ptr[digits] <= '9'; digits++)
+        number = number * 10 + (unsigned)(text.ptr[digits] - '0');
+    struct sl_slice rest = sl_slice_from(text, digits);
+    bool spaced = rest.len && rest.ptr[0] == ' ' && digits && digits < 5 && text.ptr[0] != '0';
+    if (spaced && sl_slice_starts(sl_slice_from(rest, 1), unit)) {
+        struct sl_slice end = sl_slice_from(rest, 1 + unit.len);
+        if (!end.len || sl_slice_eq(end, SL_LIT("s")))
+            return number;
+    }
+    if (!text.len)
+        return 0;
+    struct sl_issue *issue =
+        sl_yaml_issue(source, at, false, "bad-duration", "\"%.*s\" is no number of %.*ss.", SL_FMT(text), SL_FMT(unit));
+    if (issue)
+        issue->fix = sl_arena_printf(source->arena, "Write it as \"30 %.*ss\".", SL_FMT(unit));
+    return 0;
+}
+
+unsigned sl_language_days(const struct sl_yaml_source *source, const struct sl_yaml *at)
+{
+    return duration(source, at, SL_LIT("day"));
+}
+
+unsigned sl_language_hours(const struct sl_yaml_source *source, const struct sl_yaml *at)
+{
+    return duration(source, at, SL_LIT("hour"));
 }

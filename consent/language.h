@@ -30,10 +30,13 @@ enum sl_map {
     SL_MAP_FORM,
     SL_MAP_CODING,
     SL_MAP_LABEL_SET,
+    SL_MAP_ELEMENT_LIST,
+    SL_MAP_KEEP,
     SL_MAP_RULE,
     SL_MAP_EXCEPT,
     SL_MAP_LINE,
     SL_MAP_DUTIES,
+    SL_MAP_EXCEPTION,
     SL_MAP_INVARIANT,
     SL_MAP_FACTS,
     SL_MAP_SCENARIO,
@@ -47,6 +50,8 @@ enum sl_form {
     SL_FORM_ID,
     SL_FORM_FLAG,  /* yes or no */
     SL_FORM_DATE,  /* YYYY-MM-DD */
+    SL_FORM_DAYS,  /* "30 days" */
+    SL_FORM_HOURS, /* "4 hours" */
     SL_FORM_ONE,   /* one word of a vocabulary */
     SL_FORM_SOME,  /* one, or a list of them */
     SL_FORM_LIST,  /* a list of them */
@@ -80,6 +85,8 @@ enum sl_vocabulary {
     SL_WORDS_YES,
     SL_WORDS_NEVER,
     SL_WORDS_OUTCOME,
+    SL_WORDS_OTHERS,
+    SL_WORDS_CHANGE,
     SL_WORDS_PURPOSE,  /* one by one */
     SL_WORDS_PURPOSES, /* and "tpo", "any" */
     SL_WORDS_LABEL_OUT,
@@ -93,6 +100,7 @@ enum sl_vocabulary {
     SL_WORDS_PARTY_OR_NOBODY,
     SL_WORDS_CONSENT_ID,
     SL_WORDS_LABEL_SET_ID,
+    SL_WORDS_LIST_ID,
     SL_WORDS_RULE_ID,
     SL_VOCABULARIES
 };
@@ -130,6 +138,11 @@ void sl_language_hint(const struct sl_yaml_source *source, const struct sl_yaml 
     const char *code, const char *what);
 /* Is it a word of the vocabulary, or a house's own? */
 bool sl_vocabulary_has(enum sl_vocabulary vocabulary, struct sl_slice word);
+
+/* "30 days", "1 day", "4 hours": the number, 1 to 9999; 0 with an issue "bad-duration" if it is none, and without one
+ * if the node is NULL. */
+unsigned sl_language_days(const struct sl_yaml_source *source, const struct sl_yaml *at);
+unsigned sl_language_hours(const struct sl_yaml_source *source, const struct sl_yaml *at);
 
 /* "No <what> is called "x"." with the nearest of the words. */
 void sl_language_unknown(const struct sl_yaml_source *source, const struct sl_yaml *at, const char *code,

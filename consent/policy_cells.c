@@ -309,7 +309,9 @@ static void suppose(struct sl_asked *a, const struct sl_side *side, const struct
     *r = (struct sl_ruling){.policy = r->policy,
         .purpose = r->purpose,
         .recipient = {.purpose = r->recipient.purpose, .relationships = a->relationships, .kinds = a->kinds},
-        .rules = a->rules};
+        .rules = a->rules,
+        .terms = true,
+        .declared_hours = 1};
     take_party(r, side->party);
     r->emergency = r->parties & side->policy->emergency_parties;
     for (unsigned i = 0; i < facts->count; i++)
@@ -336,12 +338,44 @@ unsigned sl_cell_ask(struct sl_asked *asked, const struct sl_side *side, const s
             continue;
         if (rule->verdict == SL_RULE_RELEASE) {
             said |= SL_ANSWER_YES;
-        } else {
+        } else if (!rule->narrows) {
             struct sl_classes reach = sl_rule_reach(r, rule, &r->plain);
             said |= sl_classes_has(&reach, side->class) ? SL_ANSWER_NO : 0;
         }
     }
     return said;
+}
+
+/* "a or b" as one word: limited-to:a|b. */
+static void write_term(struct sl_buffer *out, const char *lead, struct sl_slice words)
+{
+    sl_buffer_printf(out, " %s:", lead);
+    for (size_t i = 0; i < words.len; i++)
+        if (words.ptr[i] != ' ')
+            sl_buffer_add(out, (struct sl_slice){words.ptr + i, 1});
+        else if (words.len - i > 4) {
+            sl_buffer_add(out, SL_LIT("|"));
+            i += 3;
+        }
+}
+
+static void write_terms(struct sl_buffer *out, const struct sl_release *release)
+{
+    bool notify = false;
+    unsigned days = 0;
+    for (size_t i = 0; i < release->limited_count; i++)
+        write_term(out, "limited-to", release->limited_to[i]);
+    for (size_t i = 0; i < release->changed_count; i++)
+        write_term(out, "changed", release->changed[i]);
+    for (size_t i = 0; i < release->task_count; i++) {
+        notify |= release->tasks[i].notify;
+        if (release->tasks[i].review_days && (!days || release->tasks[i].review_days < days))
+            days = release->tasks[i].review_days;
+    }
+    if (notify)
+        sl_buffer_add(out, SL_LIT(" notify"));
+    if (days)
+        sl_buffer_printf(out, " review-within-%u-days", days);
 }
 
 void sl_release_write(const struct sl_release *release, struct sl_buffer *out)
@@ -350,6 +384,7 @@ void sl_release_write(const struct sl_release *release, struct sl_buffer *out)
         release->account ? " accounting" : "", release->emergency_record ? " emergency-record" : "");
     for (size_t i = 0; i < release->label_count; i++)
         sl_buffer_printf(out, " %.*s", SL_FMT(release->labels[i].code));
+    write_terms(out, release);
 }
 
 struct sl_slice sl_cell_duties(const struct sl_asked *asked, const struct sl_side *side, struct sl_arena *scratch)

@@ -151,6 +151,52 @@ static void check_notice(struct sl_policy *policy, const struct sl_rule *rule, s
     }
 }
 
+/* A limit stands where something goes: on a release, on a line that lets go what a rule withholds, or on a rule that
+ * withholds all else. */
+static void check_terms(const struct sl_rule *rule)
+{
+    for (size_t i = 0; i < rule->only_if_count; i++)
+        if (rule->only_if[i].term)
+            sl_yaml_issue(&rule->source->yaml, rule->only_if[i].at, false, "bad-limit",
+                "A line of only-if lets nothing go by itself: the limit belongs to the rule, or to a rule of its own.");
+    for (size_t i = 0; i < rule->unless_count && rule->verdict == SL_RULE_RELEASE; i++)
+        if (rule->unless[i].term)
+            sl_yaml_issue(&rule->source->yaml, rule->unless[i].at, false, "bad-limit",
+                "This line makes the release silent, so that nothing goes by it that could be limited.");
+    if (rule->verdict == SL_RULE_HOLD && rule->term)
+        at_key(rule->source, rule->at, sl_yaml_get(rule->at, "limit-to") ? "limit-to" : "change", "bad-limit", "rule",
+            rule->view.id, "holds all that it is about, so that there is nothing to limit or change");
+}
+
+/* A time-box is of a declared emergency, on what rests on it. */
+static void check_time_box(const struct sl_rule *rule)
+{
+    bool asks = rule->only_if_count > 0;
+    for (size_t i = 0; i < rule->only_if_count; i++)
+        asks = asks && rule->only_if[i].emergency;
+    if (rule->then.time_box && (rule->verdict != SL_RULE_RELEASE || !asks))
+        at_key(rule->source, rule->at, "then", "bad-time-box", "rule", rule->view.id,
+            "has a time-box, and does not release in a declared emergency alone (`only-if: {emergency: declared}`)");
+    for (unsigned which = 0; which < 2; which++) {
+        const struct sl_condition *lines = which ? rule->unless : rule->only_if;
+        for (size_t i = 0; i < (which ? rule->unless_count : rule->only_if_count); i++)
+            if (lines[i].then.time_box && !lines[i].emergency)
+                sl_yaml_issue(&rule->source->yaml, lines[i].at, false, "bad-time-box",
+                    "This line has a time-box, and asks for no declared emergency.");
+    }
+}
+
+/* What nobody may lift ends on no day, and a guard withholds. */
+static void check_exception(const struct sl_rule *rule)
+{
+    if (rule->until && rule->lift_never)
+        at_key(rule->source, rule->at, "exception", "exception-of-never", "rule", rule->view.id,
+            "may never be lifted, and would lift itself on that day");
+    if (rule->guard && rule->verdict == SL_RULE_RELEASE)
+        at_key(rule->source, rule->at, "guard", "bad-guard", "rule", rule->view.id,
+            "releases, and what stands behind others as a guard withholds");
+}
+
 /* ---- Classes ---- */
 
 static bool named(const struct sl_policy *policy, unsigned bit, bool release)
@@ -213,8 +259,12 @@ void sl_policy_check(struct sl_policy *policy)
         check_twin(policy, &policy->rules[i]);
         check_lifts(policy, &policy->rules[i]);
         check_notice(policy, &policy->rules[i], issues);
+        check_terms(&policy->rules[i]);
+        check_time_box(&policy->rules[i]);
+        check_exception(&policy->rules[i]);
     }
     for (unsigned bit = 0; bit < policy->class_count; bit++)
         check_class(policy, bit, issues);
+    sl_element_lists_check(policy);
     sl_scenarios_check(policy);
 }

@@ -125,22 +125,49 @@ static size_t write_missing(struct sl_buffer *out, struct sl_slice these, struct
     return count;
 }
 
-/* What changed in a combination, without saying in which. `loses`: something no longer goes out with it. */
-static struct sl_slice verb_of(struct diff *d, const struct table *table, uint32_t truth, bool *loses)
+static enum sl_diff_way way_of_turn(enum turn turn)
+{
+    return turn == TURN_RELEASED || turn == TURN_LIFTED ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER;
+}
+
+/* How many of the words are terms: something else than what goes out with it. */
+static size_t count_terms(struct sl_slice words)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < words.len; i++)
+        if (i == 0 || words.ptr[i - 1] == ' ')
+            count += sl_slice_starts(sl_slice_from(words, i), SL_LIT("limited-to:")) ||
+                     sl_slice_starts(sl_slice_from(words, i), SL_LIT("changed:"));
+    return count;
+}
+
+/* A limit or a change that is gone releases more; anything else that no longer goes out with it could be either. */
+static enum sl_diff_way way_of_duties(const struct table *table, uint32_t truth, size_t gained, size_t lost)
+{
+    size_t before = count_terms(table->before[truth]), after = count_terms(table->after[truth]);
+    if (!lost)
+        return SL_DIFF_TIGHTER;
+    return !gained && lost == before - after ? SL_DIFF_LOOSER : SL_DIFF_EITHER;
+}
+
+/* What changed in a combination, without saying in which, and which way that goes. */
+static struct sl_slice verb_of(struct diff *d, const struct table *table, uint32_t truth, enum sl_diff_way *way)
 {
     static const char *const verbs[] = {[TURN_RELEASED] = "now released",
         [TURN_WITHHELD] = "now withheld",
         [TURN_LIFTED] = "no longer barred, for a recipient who is another party too that may have it",
         [TURN_BARRED] = "now barred, for a recipient who is another party too that may have it"};
     struct sl_buffer text;
-    *loses = false;
-    if (table->turn[truth] != TURN_DUTIES)
+    if (table->turn[truth] != TURN_DUTIES) {
+        *way = way_of_turn((enum turn)table->turn[truth]);
         return sl_slice_of(verbs[table->turn[truth]]);
+    }
     sl_buffer_init(&text, 64 * 1024);
     sl_buffer_add(&text, SL_LIT("goes out"));
-    write_missing(&text, table->after[truth], table->before[truth], " now with ");
-    *loses = write_missing(&text, table->before[truth], table->after[truth],
-                 text.len > strlen("goes out") ? ", no longer with " : " no longer with ") > 0;
+    size_t gained = write_missing(&text, table->after[truth], table->before[truth], " now with ");
+    size_t lost = write_missing(&text, table->before[truth], table->after[truth],
+        text.len > strlen("goes out") ? ", no longer with " : " no longer with ");
+    *way = way_of_duties(table, truth, gained, lost);
     struct sl_slice copy = sl_arena_copy(d->report.arena, sl_buffer_slice(&text));
     sl_buffer_fini(&text);
     return copy;
@@ -207,11 +234,6 @@ static void join_changes(struct diff *d, bool classes)
 
 /* ---- Cells ---- */
 
-static enum sl_diff_way way_of_turn(enum turn turn)
-{
-    return turn == TURN_RELEASED || turn == TURN_LIFTED ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER;
-}
-
 static void fill_table(struct diff *d, struct cell *cell, struct sl_asked *asked, struct table *table)
 {
     uint32_t all = (uint32_t)1 << cell->facts.count;
@@ -263,14 +285,13 @@ static void tell_table(struct diff *d, const struct cell *cell, const struct tab
     for (unsigned weight = 0; told && tellings && weight <= cell->facts.count; weight++)
         for (uint32_t truth = 0; truth < all; truth++) {
             enum turn turn = (enum turn)table->turn[truth];
-            bool loses = false;
             if ((unsigned)__builtin_popcount(truth) != weight || turn == TURN_NONE || turn == TURN_IMPOSSIBLE ||
                 covers(table, told, count, truth))
                 continue;
             told[count++] = truth;
-            struct telling one = {.verb = verb_of(d, table, truth, &loses)};
+            struct telling one = {.way = SL_DIFF_EITHER};
+            one.verb = verb_of(d, table, truth, &one.way);
             one.conditions = condition_of(d, cell, table, truth);
-            one.way = turn != TURN_DUTIES ? way_of_turn(turn) : loses ? SL_DIFF_EITHER : SL_DIFF_TIGHTER;
             add_telling(d, tellings, &telling_count, one);
         }
     for (size_t i = 0; i < telling_count; i++) {

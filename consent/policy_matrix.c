@@ -47,7 +47,7 @@ static bool is_empty(const struct sl_policy *policy, const struct masks *best)
 
 static enum sl_status add_column(struct matrix *m, struct sl_arena *arena, unsigned party, size_t purpose)
 {
-    static const struct sl_emergency emergency = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, true};
+    static const struct sl_emergency emergency = {{"a", 1}, {"b", 1}, {"c", 1}, {"d", 1}, true, 0};
     struct column *c = &m->columns[m->count];
     struct sl_ruling *ruling;
     *c = (struct column){.party = &m->policy->parties[party], .purpose = purpose};

@@ -72,8 +72,36 @@ struct sl_label_set {
     const struct sl_yaml *at;
 };
 
+#define SL_ELEMENT_LIST_LIMIT 31u /* a set of them is one word, with a bit for what no list limits */
+#define SL_TERM_LIMIT 64u         /* a set of terms is one word */
+#define SL_TASK_LIMIT 16u         /* rules that ask something of the officer, for one release */
+
+/* Which elements a limited release keeps; which, by type and path, is sl_policy.kept. */
+struct sl_element_list {
+    struct sl_slice id;
+    bool others; /* records of types it does not name go whole; else not at all */
+    const struct sl_policy_source *source;
+    const struct sl_yaml *at;
+};
+
+/* One step of a path that some list names. A set of lists has bit i + 1 for list i, and bit 0 for no list at all. */
+struct sl_kept {
+    sl_name name;
+    uint32_t whole, part; /* lists that keep the element, or something in it */
+    uint32_t child, next; /* first step below, next beside it; 0: none */
+};
+
+/* On what terms something goes: a limit, changes, both or neither. The terms that rules name are numbered; 0 is whole
+ * and unchanged, and what a rule without limit and change has. */
+struct sl_term {
+    unsigned list; /* place among the lists + 1; 0: whole */
+    uint32_t changes;
+};
+
 struct sl_duties {
-    bool notice, scope, account, emergency_record;
+    bool notice, scope, account, emergency_record, notify;
+    unsigned review_days;              /* somebody must look at it within these; 0: nobody need */
+    unsigned time_box;                 /* hours for which the declaration of an emergency counts; 0: no end */
     const struct sl_label_set *labels; /* NULL: none */
 };
 
@@ -104,6 +132,7 @@ struct sl_condition {
     uint32_t facts;                           /* of the item: all of these, among the policy's predicates */
     uint32_t one_of[SL_CHOICES];              /* and of each of these sets that is not empty, one */
     bool emergency;
+    uint8_t term;          /* of what a rule withholds: what goes on this line goes on these terms */
     struct sl_duties then; /* what relying on this line brings with it */
     const struct sl_yaml *at;
 };
@@ -122,6 +151,10 @@ struct sl_rule {
     const uint16_t *lifted_by; /* rules that name this one in `lifts` */
     size_t lifted_by_count;
     bool lift_never, unverified;
+    bool guard;        /* it stands behind others */
+    uint8_t term;      /* on which it releases; of a rule that withholds, on which it lets go after all (`narrows`) */
+    bool narrows;      /* it does not withhold: it limits or changes what others release */
+    int64_t until;     /* an exception: from then on it is silent; 0: it is none */
     int64_t review_by; /* somebody must look at it again by then; 0: not said */
     const struct sl_policy_source *source;
     const struct sl_yaml *at;
@@ -194,6 +227,15 @@ struct sl_policy {
     struct sl_label_set *label_sets;
     size_t label_set_count;
 
+    struct sl_element_list element_lists[SL_ELEMENT_LIST_LIMIT];
+    unsigned element_list_count;
+    struct sl_kept *kept; /* [0] is none */
+    uint32_t kept_count, kept_room;
+    uint32_t *kept_types; /* by resource type: the step of the type itself; 0: no list names it */
+    uint32_t kept_others; /* lists that keep what they do not name */
+    struct sl_term terms[SL_TERM_LIMIT];
+    unsigned term_count;
+
     struct sl_rule *rules; /* by layer, then file, then line */
     size_t rule_count;
     struct sl_invariant *invariants; /* by layer, then file, then line */
@@ -209,6 +251,14 @@ struct sl_policy {
 /* policy_read.c: the sections of every source, in the order classes, parties, consents, label sets, rules, scenarios.
  * What is wrong goes to the sources' issues; memory that ran out is the only failure. */
 SL_MUST_CHECK enum sl_status sl_policy_read(struct sl_policy *policy);
+/* element_lists.c: one entry of `element-lists`; the list of that name (SL_ELEMENT_LIST_LIMIT: none); the number of
+ * terms, with an issue and 0 if there are too many; and what is wrong with the lists, once all are read. */
+SL_MUST_CHECK enum sl_status sl_element_list_read(
+    struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *entry, struct sl_slice id);
+unsigned sl_element_list_find(const struct sl_policy *policy, struct sl_slice id);
+uint8_t sl_policy_term(
+    struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_term term);
+void sl_element_lists_check(struct sl_policy *policy);
 /* policy_check.c: what can only be judged over all files. */
 void sl_policy_check(struct sl_policy *policy);
 /* policy_place.c: fills in the line of the file and how much of it an issue is about; what is not at hand stays empty.
@@ -249,6 +299,21 @@ size_t sl_security_label_codes(bool emit_only, struct sl_slice *out, size_t max)
 static inline bool sl_party_counts(const struct sl_policy *policy, unsigned party)
 {
     return party < policy->party_count && (party >= SL_BUILTINS || policy->asked_parties >> party & 1);
+}
+
+/* Does it, or a line of it, limit or change what goes? */
+static inline bool sl_rule_has_terms(const struct sl_rule *rule)
+{
+    bool any = rule->term != 0;
+    for (size_t i = 0; i < rule->unless_count; i++)
+        any |= rule->unless[i].term != 0;
+    return any;
+}
+
+/* Does the rule, where it speaks, withhold? */
+static inline bool sl_rule_bars(const struct sl_rule *rule)
+{
+    return rule->verdict != SL_RULE_RELEASE && !rule->narrows;
 }
 
 static inline bool sl_words_have(const struct sl_words *words, struct sl_slice word)

@@ -4,6 +4,7 @@
  * what is wrong becomes an issue with file, line and column, and reading goes on, so that one run shows every mistake.
  * A policy with any mistake is never used, so what a mistake leaves behind does not matter.
  */
+#include "change.h"
 #include "item_facts.h"
 #include "language.h"
 #include "policy_model.h"
@@ -740,11 +741,61 @@ static void read_duties(const struct sl_policy *policy, const struct sl_policy_s
     out->scope = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "scope"), false);
     out->account = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "account"), false);
     out->emergency_record = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "emergency-record"), false);
+    out->notify = sl_yaml_flag(&source->yaml, sl_yaml_get(map, "notify"), false);
+    out->review_days = sl_language_days(&source->yaml, sl_yaml_get(map, "review-within"));
+    out->time_box = sl_language_hours(&source->yaml, sl_yaml_get(map, "time-box"));
     const struct sl_yaml *at = sl_yaml_get(map, "label-set");
     struct sl_slice id = sl_yaml_text(&source->yaml, at);
     out->labels = id.len ? find_label_set(policy, id) : NULL;
     if (id.len && !out->labels)
         unknown_label_set(policy, source, at);
+}
+
+/* ---- Element lists, and the terms on which something goes ---- */
+
+static enum sl_status read_element_list(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_ELEMENT_LIST))
+        return SL_OK;
+    struct sl_slice id = read_id(source, entry);
+    if (id.len && sl_element_list_find(r->policy, id) < SL_ELEMENT_LIST_LIMIT) {
+        duplicate(source, entry, "element lists", id);
+        return SL_OK;
+    }
+    return sl_element_list_read(r->policy, source, entry, id);
+}
+
+static unsigned read_limit(
+    const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    struct sl_slice ids[SL_ELEMENT_LIST_LIMIT], id = sl_yaml_text(&source->yaml, at);
+    unsigned list = id.len ? sl_element_list_find(policy, id) : SL_ELEMENT_LIST_LIMIT;
+    if (list < SL_ELEMENT_LIST_LIMIT)
+        return list + 1;
+    for (unsigned i = 0; i < policy->element_list_count; i++)
+        ids[i] = policy->element_lists[i].id;
+    if (id.len)
+        sl_language_unknown(&source->yaml, at, "unknown-element-list", "element list", ids, policy->element_list_count);
+    return 0;
+}
+
+static uint32_t read_changes(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    uint32_t changes = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        unsigned word = sl_language_word(&source->yaml, item, SL_WORDS_CHANGE, "unknown-change", "change");
+        changes |= word < SL_CHANGES ? sl_change_bits((enum sl_change)word) : 0;
+    }
+    return changes;
+}
+
+/* `limit-to` and `change` of a rule or a line. */
+static uint8_t read_term(struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *map)
+{
+    struct sl_term term = {.list = read_limit(policy, source, sl_yaml_get(map, "limit-to")),
+        .changes = read_changes(source, sl_yaml_get(map, "change"))};
+    return sl_policy_term(policy, source, map, term);
 }
 
 /* ---- Rules ---- */
@@ -862,6 +913,7 @@ static enum sl_status read_condition(struct sl_policy *policy, const struct sl_p
         !out->relationships.count && !out->recipient.count && !out->not_recipient.count)
         sl_yaml_issue(
             &source->yaml, map, false, "empty-condition", "This condition asks nothing, so it would always hold.");
+    out->term = read_term(policy, source, map);
     read_duties(policy, source, sl_yaml_get(map, "then"), &out->then);
     return SL_OK;
 }
@@ -914,6 +966,16 @@ static struct sl_rule_view read_view(const struct sl_policy_source *source, cons
     return view;
 }
 
+/* Until when it is in force; who granted it, and why, is for those who read. */
+static int64_t read_exception(const struct sl_policy_source *source, const struct sl_yaml *map)
+{
+    if (!map || !sl_language_check(&source->yaml, map, SL_MAP_EXCEPTION))
+        return 0;
+    (void)text_of(source, map, "by");
+    (void)text_of(source, map, "why");
+    return sl_yaml_date(&source->yaml, sl_yaml_get(map, "until"));
+}
+
 static enum sl_status read_rule(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
 {
     struct sl_policy *policy = r->policy;
@@ -929,6 +991,10 @@ static enum sl_status read_rule(struct reader *r, const struct sl_policy_source 
     rule->lift_never = sl_language_word(&source->yaml, sl_yaml_get(entry, "lift"), SL_WORDS_LIFT, "unknown-lift",
                            "way of lifting") == 0;
     rule->review_by = sl_yaml_date(&source->yaml, sl_yaml_get(entry, "review-by"));
+    rule->until = read_exception(source, sl_yaml_get(entry, "exception"));
+    rule->guard = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "guard"), false);
+    rule->term = read_term(policy, source, entry);
+    rule->narrows = rule->verdict == SL_RULE_WITHHOLD && rule->term;
     read_duties(policy, source, sl_yaml_get(entry, "then"), &rule->then);
     SL_TRY(read_conditions(
         policy, source, SL_MAP_LINE, sl_yaml_get(entry, "only-if"), &rule->only_if, &rule->only_if_count));
@@ -1072,6 +1138,7 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     SL_TRY(each_entry(&r, "parties", read_party));
     SL_TRY(each_entry(&r, "consents", read_kind));
     SL_TRY(each_entry(&r, "label-sets", read_label_set));
+    SL_TRY(each_entry(&r, "element-lists", read_element_list));
     SL_TRY(each_entry(&r, "rules", read_rule));
     SL_TRY(each_entry(&r, "invariants", read_invariant));
     SL_TRY(each_entry(&r, "scenarios", read_scenario));

@@ -90,7 +90,8 @@ static void write_word(const struct rendering *r, enum sl_vocabulary of, struct 
         enum sl_vocabulary of;
         const char *section;
     } named[] = {{SL_WORDS_CLASS_ID, "classes"}, {SL_WORDS_PARTY_ID, "parties"}, {SL_WORDS_PARTY_OR_NOBODY, "parties"},
-        {SL_WORDS_CONSENT_ID, "consents"}, {SL_WORDS_LABEL_SET_ID, "label-sets"}, {SL_WORDS_RULE_ID, "rules"}};
+        {SL_WORDS_CONSENT_ID, "consents"}, {SL_WORDS_LABEL_SET_ID, "label-sets"}, {SL_WORDS_LIST_ID, "element-lists"},
+        {SL_WORDS_RULE_ID, "rules"}};
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         if (named[i].of == of) {
             write_named(r, named[i].section, word);
@@ -215,7 +216,7 @@ static void render_line(const struct rendering *r, enum sl_map map, const struct
     const struct sl_yaml *then = sl_yaml_get(line, "then");
     indent(r, depth);
     say(r, "- ");
-    write_map(r, map, line, ", and ");
+    write_map(r, map, line, map == SL_MAP_KEEP ? ": " : ", and ");
     say(r, then ? "; and then:\n" : "\n");
     if (then)
         render_points(r, SL_MAP_DUTIES, then, depth + 1);
@@ -286,7 +287,8 @@ static void render_row(const struct rendering *r, const struct sl_word *word, co
         render_data(r, word, at, depth + 1);
     } else if (word->form == SL_FORM_TO) {
         render_to(r, word, entry, at, depth + 1);
-    } else if (word->form == SL_FORM_LINES || (word->form == SL_FORM_MAPS && word->of == SL_MAP_FORM)) {
+    } else if (word->form == SL_FORM_LINES ||
+               (word->form == SL_FORM_MAPS && (word->of == SL_MAP_FORM || word->of == SL_MAP_KEEP))) {
         render_lines(r, word, at, depth);
     } else if (word->form == SL_FORM_MAP) {
         indent(r, depth);
@@ -338,6 +340,7 @@ static void render_sections(const struct rendering *r)
         {"notes", "NOTES KEPT APART", "Notes", SL_MAP_NOTE},
         {"consents", "CONSENTS", "Consent", SL_MAP_CONSENT},
         {"label-sets", "WHAT IS PUT ON A RELEASE", "Label set", SL_MAP_LABEL_SET},
+        {"element-lists", "LISTS OF ELEMENTS", "Element list", SL_MAP_ELEMENT_LIST},
         {"rules", "RULES", "Rule", SL_MAP_RULE},
         {"invariants", "WHAT NO RULE MAY EVER DO", "Invariant", SL_MAP_INVARIANT},
     };

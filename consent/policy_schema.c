@@ -22,10 +22,13 @@ static const char *const map_names[SL_MAPS] = {[SL_MAP_HEAD] = "policy.yaml",
     [SL_MAP_FORM] = "form",
     [SL_MAP_CODING] = "coding",
     [SL_MAP_LABEL_SET] = "label-set",
+    [SL_MAP_ELEMENT_LIST] = "element-list",
+    [SL_MAP_KEEP] = "kept-elements",
     [SL_MAP_RULE] = "rule",
     [SL_MAP_EXCEPT] = "all-except",
     [SL_MAP_LINE] = "line",
     [SL_MAP_DUTIES] = "duties",
+    [SL_MAP_EXCEPTION] = "exception",
     [SL_MAP_INVARIANT] = "invariant",
     [SL_MAP_FACTS] = "facts",
     [SL_MAP_SCENARIO] = "scenario",
@@ -50,6 +53,8 @@ static const char *const vocabulary_names[SL_VOCABULARIES] = {[SL_WORDS_ANY] = "
     [SL_WORDS_YES] = "yes",
     [SL_WORDS_NEVER] = "never",
     [SL_WORDS_OUTCOME] = "outcome",
+    [SL_WORDS_OTHERS] = "records-of-other-types",
+    [SL_WORDS_CHANGE] = "change",
     [SL_WORDS_PURPOSE] = "purpose",
     [SL_WORDS_PURPOSES] = "purposes",
     [SL_WORDS_LABEL_OUT] = "label",
@@ -63,6 +68,7 @@ static const char *const vocabulary_names[SL_VOCABULARIES] = {[SL_WORDS_ANY] = "
     [SL_WORDS_PARTY_OR_NOBODY] = "id",
     [SL_WORDS_CONSENT_ID] = "id",
     [SL_WORDS_LABEL_SET_ID] = "id",
+    [SL_WORDS_LIST_ID] = "id",
     [SL_WORDS_RULE_ID] = "id"};
 
 /* What YAML reads as a number or a truth is text here. A truth that is asked for may be written in every way. */
@@ -71,6 +77,8 @@ static const char *const basics[] = {
     "\"id\":{\"type\":[\"string\",\"integer\"],\"pattern\":\"^[a-z0-9-]+$\"}",
     "\"flag\":{\"enum\":[\"yes\",\"no\",\"true\",\"false\",true,false]}",
     "\"date\":{\"type\":\"string\",\"pattern\":\"^[0-9]{4}-[0-9]{2}-[0-9]{2}$\"}",
+    "\"days\":{\"type\":\"string\",\"pattern\":\"^[1-9][0-9]{0,3} days?$\"}",
+    "\"hours\":{\"type\":\"string\",\"pattern\":\"^[1-9][0-9]{0,3} hours?$\"}",
 };
 
 static void reference(struct sl_buffer *out, const char *name)
@@ -108,6 +116,12 @@ static void alternatives(struct sl_buffer *out, const struct sl_word *word)
         break;
     case SL_FORM_DATE:
         reference(out, "date");
+        break;
+    case SL_FORM_DAYS:
+        reference(out, "days");
+        break;
+    case SL_FORM_HOURS:
+        reference(out, "hours");
         break;
     case SL_FORM_ONE:
         reference(out, words);

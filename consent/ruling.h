@@ -48,10 +48,12 @@ struct sl_ruling {
     uint64_t parties;
     struct sl_slice party_ids[SL_PARTY_LIMIT];
     size_t party_count;
-    uint64_t purpose; /* one bit; 0: none that we know, which nothing is released for */
-    bool known;       /* fits some party, the relationship aside */
-    uint64_t could;   /* built-in parties that it is for some items, perhaps */
-    bool emergency;   /* declared, and complete */
+    uint64_t purpose;        /* one bit; 0: none that we know, which nothing is released for */
+    bool known;              /* fits some party, the relationship aside */
+    uint64_t could;          /* built-in parties that it is for some items, perhaps */
+    bool emergency;          /* declared, and complete */
+    uint32_t declared_hours; /* ago, at most: 1 in the first hour; 0: it does not say, which is within no time-box */
+    bool terms;              /* some rule at hand limits or changes */
     bool denials_give_way;
     bool nobody; /* about nobody, while the recipient's party rests on a relationship with somebody */
     const struct sl_slice *persons;
@@ -95,6 +97,8 @@ bool sl_condition_holds(
  * first; NULL if none holds. */
 const struct sl_condition *sl_condition_relied(
     const struct sl_ruling *ruling, const struct sl_condition *lines, size_t count, const struct state *state);
+/* Is a time-box still open, or is there none? */
+bool sl_ruling_within(const struct sl_ruling *ruling, const struct sl_duties *duties);
 /* Is the rule about this recipient and purpose, at least for some items? */
 bool sl_rule_reaches(const struct sl_ruling *ruling, const struct sl_rule *rule);
 /* Does a rule about this recipient and purpose speak, in this state? */
@@ -103,6 +107,23 @@ bool sl_rule_speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, 
 struct sl_classes sl_rule_reach(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state);
 /* Does a release rest on a declared emergency (by its condition or by the only parties it reaches)? */
 bool sl_rule_rests_on_emergency(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *state);
+/*
+ * On what terms something goes. Each clause is a set of the policy's terms (sl_term), any of which suffices: the yeses
+ * for one class, the lines of one rule that withholds. All clauses must be met: an element goes if each clause has a
+ * term whose list keeps it, and with every change on which a clause insists, which is one that all its terms that keep
+ * the element make. No clause: whole and unchanged.
+ */
+#define SL_CLAUSE_LIMIT 32u
+struct sl_terms {
+    uint64_t clause[SL_CLAUSE_LIMIT];
+    unsigned count;
+};
+/* Adds those for an item, or an element of it, in a state; `classes`: whose. */
+void sl_terms_add(const struct sl_ruling *ruling, const struct state *state, const struct sl_classes *classes,
+    struct sl_terms *terms);
+/* May an element go that these lists keep (bits as in sl_kept)? Which changes are made to it then? */
+bool sl_terms_keep(const struct sl_policy *policy, const struct sl_terms *terms, uint32_t lists);
+uint32_t sl_terms_changes(const struct sl_policy *policy, const struct sl_terms *terms, uint32_t lists);
 /* How the policy's classes are earned. */
 const struct sl_earning *sl_ruling_earning(const struct sl_ruling *ruling);
 /* The masks if every consent were given, and none that restricts: what the recipient could have at best. */

@@ -97,6 +97,8 @@ static void read_given(
     read_consents(policy, yaml, sl_yaml_get(map, "consents"), w);
     w->denied = sl_yaml_flag(yaml, sl_yaml_get(map, "denied"), false);
     read_emergency(yaml, sl_yaml_get(map, "emergency"), w);
+    w->hours = sl_language_hours(yaml, sl_yaml_get(map, "declared-ago"));
+    w->on = sl_yaml_date(yaml, sl_yaml_get(map, "on"));
     w->same_program = sl_yaml_flag(yaml, sl_yaml_get(map, "same-program"), false);
     w->program = sl_yaml_flag(yaml, sl_yaml_get(map, "program"), false) || w->same_program;
     w->nobody = sl_yaml_flag(yaml, sl_yaml_get(map, "about-nobody"), false);
@@ -131,6 +133,29 @@ static void read_by(
     }
 }
 
+/* Element lists, each of which must exist. */
+static void check_lists(const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *list)
+{
+    struct sl_slice ids[SL_ELEMENT_LIST_LIMIT];
+    for (unsigned i = 0; i < policy->element_list_count; i++)
+        ids[i] = policy->element_lists[i].id;
+    for (const struct sl_yaml *item = list ? list->first : NULL; item; item = item->next)
+        if (sl_yaml_text(yaml, item).len && sl_element_list_find(policy, item->text) == SL_ELEMENT_LIST_LIMIT)
+            sl_language_unknown(yaml, item, "unknown-element-list", "element list", ids, policy->element_list_count);
+}
+
+static void read_terms(
+    const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
+{
+    w->limited_to = sl_yaml_list(yaml, sl_yaml_get(at, "limited-to"));
+    w->changed = sl_yaml_list(yaml, sl_yaml_get(at, "changed"));
+    w->review_days = sl_language_days(yaml, sl_yaml_get(at, "review-within"));
+    (void)sl_yaml_flag(yaml, sl_yaml_get(at, "held"), false);
+    check_lists(policy, yaml, w->limited_to);
+    for (const struct sl_yaml *item = w->changed ? w->changed->first : NULL; item; item = item->next)
+        (void)sl_language_word(yaml, item, SL_WORDS_CHANGE, "unknown-change", "change");
+}
+
 static void read_scenario(
     const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
 {
@@ -143,6 +168,7 @@ static void read_scenario(
     read_by(policy, yaml, sl_yaml_get(at, "by"), w);
     w->labels = sl_yaml_list(yaml, sl_yaml_get(at, "labels"));
     w->without = sl_yaml_list(yaml, sl_yaml_get(at, "without-labels"));
+    read_terms(policy, yaml, at, w);
     for (size_t i = 0; i < sl_duty_word_count; i++)
         (void)sl_yaml_flag(yaml, sl_yaml_get(at, sl_duty_words[i].key), false);
     struct sl_slice level = sl_yaml_text(yaml, sl_yaml_get(at, "confidentiality"));
@@ -252,11 +278,16 @@ static enum sl_status add_consents(struct sl_case *c, struct sl_directives *list
 
 /* ---- Deciding ---- */
 
+static int64_t day_of(const struct sl_worked *w)
+{
+    return w->on ? w->on : CASE_TIME;
+}
+
 static void make_recipient(struct sl_case *c)
 {
     const struct sl_worked *w = &c->w;
     c->statement = (struct sl_emergency){SL_LIT("Dr. Example"), SL_LIT("Example Hospital"), SL_LIT("Example Clinic"),
-        w->incomplete ? SL_LIT(" ") : SL_LIT("unconscious"), true};
+        w->incomplete ? SL_LIT(" ") : SL_LIT("unconscious"), true, w->hours ? day_of(w) - (int64_t)3600 * w->hours : 0};
     for (size_t i = 0; i < w->relation_count; i++)
         c->relationships[i] =
             (struct sl_relationship){.kind = w->relations[i], .patient = SL_LIT("Patient/p"), .voucher = SL_BY_TOKEN};
@@ -311,7 +342,7 @@ enum sl_status sl_case_decide(
     struct sl_ruling *ruling = NULL;
     *out = (struct sl_outcome){.refused = sl_admit(policy, &c->recipient) != SL_OK};
     SL_TRY(sl_ruling_new(arena, policy, &c->recipient, &patient, c->w.nobody ? 0 : 1,
-        c->undenied ? &c->permits : &c->directives, CASE_TIME, &ruling));
+        c->undenied ? &c->permits : &c->directives, day_of(&c->w), &ruling));
     out->ruling = ruling;
     out->verdict = sl_decide_item(ruling, &c->item);
     c->part.cut = false;

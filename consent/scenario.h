@@ -31,8 +31,11 @@ struct sl_worked {
     enum sl_expectation expect;
     struct sl_slice by[SL_GIVEN_WORDS];
     size_t by_count;
-    const struct sl_yaml *labels, *without;
+    const struct sl_yaml *labels, *without, *limited_to, *changed;
     char confidentiality;
+    int64_t on;           /* the day of the request; 0: not said */
+    unsigned hours;       /* for which the emergency has been declared; 0: it does not say */
+    unsigned review_days; /* expected; 0: not said */
 };
 
 /* What must, or must not, go out with a release, by the words of the language: the rows of scenario_trial.c. */

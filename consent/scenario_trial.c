@@ -32,19 +32,36 @@ static bool has_emergency_record(const struct sl_release *release)
     return release->emergency_record;
 }
 
+static bool has_notify(const struct sl_release *release)
+{
+    for (size_t i = 0; i < release->task_count; i++)
+        if (release->tasks[i].notify)
+            return true;
+    return false;
+}
+
+/* Within how many days somebody must look at it; 0: nobody need. */
+static unsigned review_days(const struct sl_release *release)
+{
+    unsigned days = 0;
+    for (size_t i = 0; i < release->task_count; i++)
+        if (release->tasks[i].review_days && (!days || release->tasks[i].review_days < days))
+            days = release->tasks[i].review_days;
+    return days;
+}
+
 const struct sl_duty_word sl_duty_words[] = {
     {"notice", has_notice},
     {"scope", has_scope},
     {"account", has_account},
     {"emergency-record", has_emergency_record},
+    {"notify", has_notify},
 };
 const size_t sl_duty_word_count = sizeof sl_duty_words / sizeof *sl_duty_words;
 
 bool sl_rule_is_guard(const struct sl_rule *rule)
 {
-    const struct sl_yaml *at = sl_yaml_get(rule->at, "guard");
-    const struct sl_yaml_source quiet = {0};
-    return at && sl_yaml_flag(&quiet, at, false);
+    return rule->guard;
 }
 
 /* ---- A policy with rules taken away ---- */
@@ -111,6 +128,33 @@ static bool has_label(const struct sl_release *release, struct sl_slice code)
     return false;
 }
 
+/* Are the words of the list, if there is one, these and no others? */
+static bool same_terms(const struct sl_yaml *list, const struct sl_slice *words, size_t count)
+{
+    size_t found = 0;
+    for (const struct sl_yaml *l = list ? list->first : NULL; l; l = l->next)
+        for (size_t i = 0; i < count; i++)
+            found += sl_slice_eq(l->text, words[i]);
+    return !list || (found == count && list->count == count);
+}
+
+/* On what terms it went, and whether it was held: as difference. */
+static const char *terms_differ(const struct sl_worked *w, const struct sl_outcome *o)
+{
+    const struct sl_yaml_source quiet = {0};
+    const struct sl_yaml *held = sl_yaml_get(w->at, "held");
+    bool is_held = o->verdict.cause.why && strcmp(o->verdict.cause.why, "held-by-rule") == 0;
+    if (held && sl_yaml_flag(&quiet, held, false) != is_held)
+        return is_held ? "it was held" : "it was not held";
+    if (!same_terms(w->limited_to, o->release.limited_to, o->release.limited_count))
+        return "it is limited in another way";
+    if (!same_terms(w->changed, o->release.changed, o->release.changed_count))
+        return "it is changed in another way";
+    if (w->review_days && w->review_days != review_days(&o->release))
+        return "the time for its review is another";
+    return NULL;
+}
+
 /* What did not come out as expected, in words, of all but the rule that decided; NULL: nothing. */
 static const char *difference(const struct sl_worked *w, const struct sl_outcome *o, struct sl_slice *which)
 {
@@ -131,6 +175,8 @@ static const char *difference(const struct sl_worked *w, const struct sl_outcome
             return "a label is there that must not be: ";
     if (w->confidentiality && w->confidentiality != o->release.confidentiality)
         return *which = (struct sl_slice){&o->release.confidentiality, 1}, "the confidentiality is another: ";
+    if (terms_differ(w, o))
+        return *which = SL_LIT(""), terms_differ(w, o);
     for (size_t i = 0; i < sl_duty_word_count; i++) {
         const struct sl_yaml *at = sl_yaml_get(w->at, sl_duty_words[i].key);
         *which = sl_slice_of(sl_duty_words[i].key);
@@ -286,6 +332,12 @@ static void write_expected(const struct sl_worked *w, struct sl_buffer *out)
         sl_buffer_printf(out, "%s%.*s", i ? " and " : ", by ", SL_FMT(w->by[i]));
     write_list(out, ", labelled ", w->labels);
     write_list(out, ", not labelled ", w->without);
+    write_list(out, ", limited to ", w->limited_to);
+    write_list(out, ", changed by ", w->changed);
+    if (sl_yaml_get(w->at, "held"))
+        sl_buffer_printf(out, ", held: %.*s", SL_FMT(sl_yaml_get(w->at, "held")->text));
+    if (w->review_days)
+        sl_buffer_printf(out, ", review within %u days", w->review_days);
     if (w->confidentiality)
         sl_buffer_printf(out, ", confidentiality %c", w->confidentiality);
     for (size_t i = 0; i < sl_duty_word_count; i++) {

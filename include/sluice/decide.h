@@ -22,6 +22,7 @@ enum sl_decision { SL_UNDECIDED = 0, SL_RELEASED = 0x5a3c, SL_WITHHELD = 0xa5c3 
 struct sl_emergency {
     struct sl_slice clinician, affiliation, discloser, nature;
     bool consent_unobtainable;
+    int64_t made; /* when it was declared, as it says; 0: it does not say */
 };
 /* Complete: each text has a visible character, and the flag is set. */
 bool sl_emergency_complete(const struct sl_emergency *emergency);
@@ -111,6 +112,13 @@ bool sl_ruling_regenerates(const struct sl_ruling *ruling);
 /* May this recipient use the interaction at all? By party and policy alone, before anything is fetched. */
 SL_MUST_CHECK enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipient *recipient);
 
+/* What a rule relied on asks of the privacy officer: an entry in the queue. */
+struct sl_officer_task {
+    const struct sl_rule_view *rule;
+    bool notify;
+    unsigned review_days; /* 0: it asks for no review */
+};
+
 /* What goes out with an item that is released: labels and duties of the rules relied on, for what is in it:
  * its own classes and those of its parts that are not cut (sl_part.cut). */
 struct sl_release {
@@ -122,9 +130,15 @@ struct sl_release {
         statement; /* the short statement of 2.32(a)(2) and the scopes, as it goes on a resource; empty if not due */
     struct sl_slice *scopes; /* of each consent relied on: who may disclose what to whom, in words; each once */
     size_t scope_count;
-    struct sl_slice consent; /* "Consent/x", the first relied on; empty if none */
-    bool account;            /* an accounting of disclosures must list it (2.25) */
-    bool emergency_record;   /* it rests on a declared emergency, which must be on record (2.51) */
+    struct sl_slice consent;       /* "Consent/x", the first relied on; empty if none */
+    bool account;                  /* an accounting of disclosures must list it (2.25) */
+    bool emergency_record;         /* it rests on a declared emergency, which must be on record (2.51) */
+    struct sl_officer_task *tasks; /* by rule */
+    size_t task_count;
+    /* On what terms the whole goes: element lists beyond which none of it does ("a", or "a or b": what either names),
+     * and changes made to it. Parts may have narrower ones. */
+    struct sl_slice *limited_to, *changed;
+    size_t limited_count, changed_count;
 };
 SL_MUST_CHECK enum sl_status sl_ruling_release(
     const struct sl_ruling *ruling, const struct sl_item *item, struct sl_arena *arena, struct sl_release *out);
@@ -139,6 +153,10 @@ SL_MUST_CHECK enum sl_status sl_release_copy(
     struct sl_release *out, const struct sl_release *release, struct sl_arena *arena);
 /* Do elements carry labels of their own (the policy's `inline-labels`)? */
 bool sl_ruling_inline(const struct sl_ruling *ruling);
+/* Could what this recipient gets have another text than the record where the search parameter reads? By party, purpose
+ * and policy alone: then the upstream cannot say what matches. */
+bool sl_may_change(
+    const struct sl_policy *policy, const struct sl_recipient *recipient, const struct sl_r4_param *param);
 struct sl_slice sl_ruling_short_notice(const struct sl_ruling *ruling);
 
 /* Does what is decided or relied on depend on more of an item than its classes (a consent limited to dates, instances,

@@ -16,7 +16,7 @@
 static struct sl_policy *policy;
 
 static const struct sl_emergency complete = {
-    {"Dr. A", 5}, {"Hospital", 8}, {"Clinic", 6}, {"found unconscious", 17}, true};
+    {"Dr. A", 5}, {"Hospital", 8}, {"Clinic", 6}, {"found unconscious", 17}, true, 0};
 
 /* ---- Consents, as FHIR ---- */
 
@@ -258,12 +258,12 @@ static void an_emergency_is_one_only_when_complete(void **state)
         struct sl_emergency emergency;
         bool complete;
     } cases[] = {
-        {{{"A", 1}, {"B", 1}, {"C", 1}, {"D", 1}, true}, true},
-        {{{"A", 1}, {"B", 1}, {"C", 1}, {"D", 1}, false}, false},
-        {{{"", 0}, {"B", 1}, {"C", 1}, {"D", 1}, true}, false},
-        {{{"A", 1}, {" \t", 2}, {"C", 1}, {"D", 1}, true}, false},
-        {{{"A", 1}, {"B", 1}, {NULL, 0}, {"D", 1}, true}, false},
-        {{{"A", 1}, {"B", 1}, {"C", 1}, {"\n", 1}, true}, false},
+        {{{"A", 1}, {"B", 1}, {"C", 1}, {"D", 1}, true, 0}, true},
+        {{{"A", 1}, {"B", 1}, {"C", 1}, {"D", 1}, false, 0}, false},
+        {{{"", 0}, {"B", 1}, {"C", 1}, {"D", 1}, true, 0}, false},
+        {{{"A", 1}, {" \t", 2}, {"C", 1}, {"D", 1}, true, 0}, false},
+        {{{"A", 1}, {"B", 1}, {NULL, 0}, {"D", 1}, true, 0}, false},
+        {{{"A", 1}, {"B", 1}, {"C", 1}, {"\n", 1}, true, 0}, false},
     };
     assert_false(sl_emergency_complete(NULL));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -104,7 +104,7 @@ static char *segmented(const char *records, const char *consents, const struct a
 {
     struct world world = {.arena = sl_arena_new((size_t)64 << 20)};
     struct sl_emergency declared = {
-        SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"), SL_LIT("unconscious"), true};
+        SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"), SL_LIT("unconscious"), true, 0};
     const struct sl_slice kind = sl_slice_of(asker->kind);
     struct sl_recipient recipient = {.party = sl_slice_of(asker->party),
         .purpose = sl_purpose_find(sl_slice_of(asker->purpose)),

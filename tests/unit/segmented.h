@@ -94,7 +94,7 @@ static char *segmented(
 {
     struct world world = {.arena = sl_arena_new((size_t)64 << 20)};
     struct sl_emergency emergency = {
-        SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"), SL_LIT("unconscious"), true};
+        SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"), SL_LIT("unconscious"), true, 0};
     struct sl_recipient recipient = {.party = sl_slice_of(party),
         .purpose = sl_purpose_find(sl_slice_of(purpose)),
         .emergency = strcmp(party, "emergency-clinician") == 0 ? &emergency : NULL};
