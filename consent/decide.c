@@ -697,7 +697,8 @@ enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipien
 bool sl_may_change(
     const struct sl_policy *policy, const struct sl_recipient *recipient, const struct sl_r4_param *param)
 {
-    uint64_t parties = policy->asked_parties, purpose = sl_purpose_bit(sl_purpose_find(recipient->purpose));
+    uint64_t parties = policy->asked_parties & (((uint64_t)1 << SL_BUILTINS) - 1),
+             purpose = sl_purpose_bit(sl_purpose_find(recipient->purpose));
     uint32_t changes = 0;
     for (unsigned i = 0; i < policy->party_count && policy->term_count > 1; i++)
         if (fits(&policy->parties[i], recipient, sl_emergency_complete(recipient->emergency)))

@@ -272,7 +272,7 @@ static bool lacks(const struct requirement *r, uint32_t step, sl_r4_node node)
     for (size_t i = 0; i < count; i++) {
         bool first = !all[i].choice || i == 0 || all[i - 1].choice != all[i].choice;
         bool required = all[i].flags & SL_R4_REQUIRED;
-        bool constant = step == r->policy->kept_types[r->type] && all[i].name == SL_NAME_meta;
+        bool constant = step == r->policy->kept_types[r->type] && sl_kept_always(all[i].name);
         uint32_t at = kept_choice(r, step, &all[i]);
         if (required && !at && first && !constant) {
             tell_missing(r, node, all[i].name);

@@ -164,8 +164,8 @@ static void check_terms(const struct sl_rule *rule)
             sl_yaml_issue(&rule->source->yaml, rule->unless[i].at, false, "bad-limit",
                 "This line makes the release silent, so that nothing goes by it that could be limited.");
     if (rule->verdict == SL_RULE_HOLD && rule->term)
-        at_key(rule->source, rule->at, sl_yaml_get(rule->at, "limit-to") ? "limit-to" : "change", "bad-limit", "rule",
-            rule->view.id, "holds all that it is about, so that there is nothing to limit or change");
+        at_key(rule->source, rule->at, "verdict", "bad-limit", "rule", rule->view.id,
+            "holds all that it is about, so that there is nothing to limit or change");
 }
 
 /* A time-box is of a declared emergency, on what rests on it. */

@@ -91,6 +91,12 @@ struct sl_kept {
     uint32_t child, next; /* first step below, next beside it; 0: none */
 };
 
+/* Of a record itself, whatever a list says: what type it is, which one, and what labels it has. */
+static inline bool sl_kept_always(sl_name name)
+{
+    return name == SL_NAME_resourceType || name == SL_NAME_id || name == SL_NAME_meta;
+}
+
 /* On what terms something goes: a limit, changes, both or neither. The terms that rules name are numbered; 0 is whole
  * and unchanged, and what a rule without limit and change has. */
 struct sl_term {

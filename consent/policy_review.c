@@ -81,7 +81,7 @@ static void review_law(const struct sl_review *r, const struct sl_policy_source 
 /* Consents, label sets, rules and invariants have a `law`. */
 static void review_laws(const struct sl_review *r)
 {
-    static const char *const sections[] = {"consents", "label-sets", "rules", "invariants"};
+    static const char *const sections[] = {"consents", "label-sets", "element-lists", "rules", "invariants"};
     for (size_t i = 0; i < r->policy->source_count; i++)
         for (size_t k = 0; k < sizeof sections / sizeof *sections; k++) {
             const struct sl_policy_source *source = &r->policy->sources[i];
@@ -118,6 +118,20 @@ static void review_packs(const struct sl_review *r)
 
 /* ---- Dates and agreements ---- */
 
+static void review_exception(const struct sl_review *r, const struct sl_rule *rule)
+{
+    const struct sl_yaml *at = sl_yaml_get(rule->at, "exception");
+    if (r->now >= rule->until)
+        fix(sl_review_say(r, rule->source, at, "until", "exception-past",
+                "The exception \"%.*s\" has ended: the rule is silent.", SL_FMT(rule->view.id)),
+            "Take the rule out, or have the exception granted anew.");
+    else if (r->now >= rule->until - SOON)
+        fix(sl_review_say(r, rule->source, at, "until", "exception-ends",
+                "The exception \"%.*s\" ends in %lld days; from then on the rule is silent.", SL_FMT(rule->view.id),
+                (long long)((rule->until - r->now + DAY - 1) / DAY)),
+            "See that nobody counts on it, or have it granted anew.");
+}
+
 static void review_rules(const struct sl_review *r)
 {
     for (size_t i = 0; i < r->policy->rule_count; i++) {
@@ -126,6 +140,8 @@ static void review_rules(const struct sl_review *r)
             fix(sl_review_say(r, rule->source, rule->at, "review-by", "review-passed",
                     "The rule \"%.*s\" should have been looked at by now.", SL_FMT(rule->view.id)),
                 "Look at it, and write the day of the next review.");
+        if (rule->until)
+            review_exception(r, rule);
         if (rule->unverified)
             fix(sl_review_say(r, rule->source, rule->at, "unverified", "rule-unverified",
                     "Nobody has yet compared the rule \"%.*s\" with the text of the law.", SL_FMT(rule->view.id)),

@@ -131,6 +131,8 @@ static void tell_rules(const struct look *l)
     for (size_t i = 0; i < l->policy->rule_count; i++) {
         const struct sl_rule *rule = &l->policy->rules[i];
         struct sl_issue *issue = NULL;
+        if (rule->guard) /* it stands there for when others change */
+            continue;
         if (!l->speaks[i] && !l->matters[i])
             issue = sl_review_say(l->review, rule->source, rule->at, "id", "rule-never-speaks",
                 "The rule \"%.*s\" can never match: in no case do its parties, purposes and lines come together.",

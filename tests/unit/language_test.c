@@ -200,6 +200,8 @@ static bool text_is_valid(const char *text)
 
 #define RULE(more)                                                                                                     \
     "layer: organization\nrules: [{id: r, title: R, verdict: release, data: all, to: everyone, for: any" more "}]"
+#define RELEASE(more)                                                                                                  \
+    "layer: organization\nrules: [{id: r, title: R, verdict: release, data: [a], to: b, for: tpo, " more "}]"
 #define CLASS(more) "layer: state\nclasses: [{id: c, title: C, kind: needs-yes" more "}]"
 
 static void each_text_is_taken_or_refused(void **state)
@@ -229,6 +231,18 @@ static void each_text_is_taken_or_refused(void **state)
             true},
         {"layer: organization\nrules: [{id: r, title: R, verdict: hold, data: {all-but: [a]}, to: b, for: tpo}]",
             false},
+        {"layer: organization\nelement-lists: [{id: l, title: L, others: none, records: [{type: Claim, keep: all}]}]",
+            true},
+        {"layer: organization\nelement-lists: [{id: l, title: L, others: some, records: []}]", false},
+        {"layer: organization\nelement-lists: [{id: l, title: L, others: none, records: [{type: Clam, keep: [a]}]}]",
+            false},
+        {RELEASE("limit-to: l, change: [zip-to-3], guard: yes, exception: {until: 2027-01-01, by: B, why: W}"), true},
+        {RELEASE("change: zip-to-4"), false},
+        {RELEASE("exception: {until: 2027-01-01, by: B}"), false},
+        {RELEASE("then: {notify: yes, review-within: 30 days}"), true},
+        {RELEASE("then: {review-within: 30}"), false},
+        {RELEASE("then: {time-box: 1 hour}"), true},
+        {RELEASE("then: {time-box: 0 hours}"), false},
         {"layer: county", false},
         {"rules: []", false},
         {CLASS(""), true},
@@ -295,7 +309,14 @@ static const char more[] =
     "consents: [{id: all-words, title: A, law: L, purposes: [treatment], needs-purpose: no, needs-expiry: no, "
     "except-categories: [{system: s, code: c, display: d}], forms: [{categories: [u], policy-rules: [v]}]}]\n"
     "label-sets: [{id: plain, title: P, law: L, labels: [CPLYJPP], confidentiality: R, purpose: no}]\n"
+    "element-lists: [{id: few, title: F, law: L, others: none, records: [{type: Patient, keep: [name.family, "
+    "birthDate, "
+    "active, deceased, link]}]}]\n"
     "rules:\n"
+    "  - {id: narrow, title: N, verdict: withhold, data: [chart], to: [every], for: any, limit-to: few, change: "
+    "[dates-to-year, no-names], guard: no, exception: {until: 2099-01-01, by: B, why: W}, unless: {emergency: "
+    "declared, "
+    "limit-to: few, change: ages-over-89, then: {notify: yes, review-within: 30 days, time-box: 4 hours}}}\n"
     "  - {id: full, title: F, law: L, unverified: no, review-by: 2099-01-01, verdict: hold, data: {all-except: "
     "[chart]}, to: "
     "[every], for: [treatment, HPAYMT], lift: never, only-if: [{consent: [all-words], purpose: tpo, emergency: "
