@@ -12,6 +12,8 @@
 #include "notice.h"
 #include "outcome.h"
 
+#define GZIP_FROM 1400u /* bytes of a body from which on it is packed for who takes that */
+
 #define LIT(text) sl_blocks_add(out, SL_LIT(text))
 
 static void add_header(struct sl_exchange *x, struct sl_slice name, struct sl_slice value)
@@ -59,6 +61,18 @@ static enum sl_status format_answer(struct sl_exchange *x)
         return SL_UNAVAILABLE;
     SL_TRY(sl_format_as_xml(&x->body));
     x->headers[0].value = sl_format_type(SL_FORMAT_XML);
+    return SL_OK;
+}
+
+/* What fits a packet is not worth it. How long an answer is, packed or not, is a function of what is in it. */
+static enum sl_status pack_answer(struct sl_exchange *x)
+{
+    if (x->body.total < GZIP_FROM || !x->request || !sl_format_takes_gzip(x->request))
+        return SL_OK;
+    if (!sl_exchange_reserve(x, &x->reserved, x->body.total))
+        return SL_UNAVAILABLE;
+    SL_TRY(sl_format_gzip(&x->body));
+    add_header(x, SL_LIT("Content-Encoding"), SL_LIT("gzip"));
     return SL_OK;
 }
 
@@ -461,5 +475,7 @@ enum sl_status sl_answer(struct sl_exchange *x)
     }
     if (status == SL_OK && (x->body.failed || sl_arena_failed(x->arena)))
         status = SL_NO_MEMORY;
-    return status == SL_OK ? format_answer(x) : status;
+    if (status == SL_OK)
+        status = format_answer(x);
+    return status == SL_OK ? pack_answer(x) : status;
 }

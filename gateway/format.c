@@ -3,6 +3,7 @@
 #include "format.h"
 
 #include <strings.h>
+#include <zlib.h>
 
 #include "sluice/xml.h"
 
@@ -195,4 +196,58 @@ enum sl_status sl_format_as_xml(struct sl_blocks *body)
     if (status == SL_OK)
         *body = out;
     return status;
+}
+
+/* ---- gzip ---- */
+
+bool sl_format_takes_gzip(const struct sl_request *request)
+{
+    unsigned best = 0;
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct sl_slice list = request->headers[i].value;
+        while (sl_format_same(request->headers[i].name, SL_LIT("accept-encoding")) && list.len) {
+            struct sl_slice coding = sl_format_take(&list, ',');
+            struct sl_slice name = sl_format_take(&coding, ';');
+            unsigned quality = quality_of(coding);
+            if ((sl_format_same(name, SL_LIT("gzip")) || sl_format_same(name, SL_LIT("x-gzip"))) && quality > best)
+                best = quality;
+        }
+    }
+    return best > 0;
+}
+
+/* Gives zlib what it has been shown, and takes what comes out. */
+static bool deflate_some(z_stream *stream, int flush, struct sl_blocks *out)
+{
+    unsigned char chunk[16384];
+    int result;
+    do {
+        stream->next_out = chunk;
+        stream->avail_out = sizeof chunk;
+        result = deflate(stream, flush);
+        if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
+            return false;
+        sl_blocks_add(out, (struct sl_slice){(const char *)chunk, sizeof chunk - stream->avail_out});
+    } while (!stream->avail_out);
+    return flush != Z_FINISH || result == Z_STREAM_END;
+}
+
+enum sl_status sl_format_gzip(struct sl_blocks *body)
+{
+    struct sl_blocks out = {.arena = body->arena};
+    z_stream stream = {0};
+    bool good =
+        deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + 16, MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK;
+    if (!good)
+        return SL_NO_MEMORY;
+    for (const struct sl_block *block = body->first; good && block; block = block->next) {
+        stream.next_in = (unsigned char *)block->ptr;
+        stream.avail_in = (uInt)block->len;
+        good = deflate_some(&stream, block->next ? Z_NO_FLUSH : Z_FINISH, &out);
+    }
+    deflateEnd(&stream);
+    if (!good || out.failed)
+        return SL_NO_MEMORY;
+    *body = out;
+    return SL_OK;
 }

@@ -31,4 +31,9 @@ struct sl_slice sl_format_word(enum sl_format format); /* as `_format` has it */
  * that XML cannot hold (a narrative that is not well-formed). */
 SL_MUST_CHECK enum sl_status sl_format_as_xml(struct sl_blocks *body);
 
+/* Does the request take answers in gzip (Accept-Encoding)? */
+bool sl_format_takes_gzip(const struct sl_request *request);
+/* Compresses the body, into blocks of the same arena. */
+SL_MUST_CHECK enum sl_status sl_format_gzip(struct sl_blocks *body);
+
 #endif

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import gzip
 import json
 import xml.etree.ElementTree as tree
 
@@ -89,6 +90,18 @@ def scenario(sluice, folder):
     h.expect("a form can say it", status == 200 and "fhir+xml" in head and body.startswith(b"<?xml"), head)
     status, head, body = h.ask("Patient/ann", method="HEAD", headers=XML)
     h.expect("HEAD has the head of GET", status == 200 and "fhir+xml" in head and not body, head)
+    for accept in ("gzip", "br;q=1.0, gzip;q=0.5", "deflate, x-gzip"):
+        packed = h.ask("Observation?patient=ann&_count=5", headers=(f"Accept-Encoding: {accept}",))
+        plain = h.ask("Observation?patient=ann&_count=5")
+        h.expect(f"{accept}: packed, and the same inside", "Content-Encoding: gzip" in packed[1] and "Content-Encoding" not in plain[1]
+                 and gzip.decompress(packed[2]) == plain[2] and len(packed[2]) < len(plain[2]), packed[1])
+    for accept in ("gzip;q=0", "identity", "br"):
+        h.expect(f"{accept}: not packed", "Content-Encoding" not in h.ask("Observation?patient=ann", headers=(f"Accept-Encoding: {accept}",))[1])
+    head = h.ask("Observation?patient=ann&_count=5", method="HEAD", headers=("Accept-Encoding: gzip",))[1]
+    h.expect("HEAD says how long GET is", f"Content-Length: {len(packed[2])}" in head, head)
+    packed = h.ask("Observation?patient=ann&_count=5", headers=XML + ("Accept-Encoding: gzip",))
+    h.expect("XML is packed as well", gzip.decompress(packed[2]).startswith(b"<?xml"))
+    h.expect("what is small is not", "Content-Encoding" not in h.ask("Observation/o1", headers=("Accept-Encoding: gzip",))[1])
     h.expect("what is no XML cannot be had in XML", (h.ask("Condition/odd", headers=XML)[0], h.ask("Condition/odd")[0]) == (406, 200), h.ask("Condition/odd", headers=XML))
     h.close()
     return h.failures
