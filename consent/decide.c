@@ -563,6 +563,14 @@ static bool may_text(const struct sl_ruling *ruling)
            !sl_classes_meet(&ruling->may.no, &wanted);
 }
 
+/* 2.26(a)(5) and 45 CFR 164.522(a)(1)(iii): a restriction does not stand in the way of emergency treatment. */
+static void let_denials_give_way(struct sl_ruling *ruling)
+{
+    ruling->denials_give_way = ruling->policy->denials_give_way && ruling->emergency &&
+                               (ruling->parties & ruling->policy->emergency_parties) &&
+                               sl_purpose_within(sl_purpose_find(ruling->recipient.purpose), SL_LIT("ETREAT"));
+}
+
 enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *policy,
     const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
     const struct sl_directives *directives, int64_t now, struct sl_ruling **out)
@@ -574,14 +582,34 @@ enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *pol
     ruling->persons = patients;
     ruling->person_count = patient_count;
     find_parties(ruling);
-    /* 2.26(a)(5) and 45 CFR 164.522(a)(1)(iii): a restriction does not stand in the way of emergency treatment. */
-    ruling->denials_give_way = policy->denials_give_way && ruling->emergency &&
-                               (ruling->parties & policy->emergency_parties) &&
-                               sl_purpose_within(sl_purpose_find(recipient->purpose), SL_LIT("ETREAT"));
+    let_denials_give_way(ruling);
     SL_TRY(find_candidates(ruling, directives, arena));
     ruling->could = could_be(ruling);
     SL_TRY(find_rules(ruling, arena));
     settle(ruling);
+    SL_TRY(prepare_masks(ruling, arena));
+    ruling->may_text = may_text(ruling);
+    *out = ruling;
+    return SL_OK;
+}
+
+enum sl_status sl_ruling_supposed(struct sl_arena *arena, const struct sl_policy *policy,
+    const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count, int64_t now,
+    const struct state *given, struct sl_ruling **out)
+{
+    *out = NULL;
+    struct sl_ruling *ruling = ruling_of(arena, policy, recipient, now);
+    if (!ruling)
+        return SL_NO_MEMORY;
+    ruling->persons = patients;
+    ruling->person_count = patient_count;
+    find_parties(ruling);
+    let_denials_give_way(ruling);
+    ruling->plain = *given;
+    if (ruling->denials_give_way)
+        ruling->plain.denial = NULL;
+    ruling->could = sl_parties_in(ruling, &ruling->plain) & (((uint64_t)1 << SL_BUILTINS) - 1);
+    SL_TRY(find_rules(ruling, arena));
     SL_TRY(prepare_masks(ruling, arena));
     ruling->may_text = may_text(ruling);
     *out = ruling;

@@ -90,6 +90,12 @@ static inline uint64_t sl_parties_in(const struct sl_ruling *ruling, const struc
     return ruling->parties | ((staff | named) & ruling->policy->asked_parties);
 }
 
+/* A ruling of which the state is given, and the same for every item: to decide again what is on record, or to ask what
+ * else would change an answer. Everything else is as sl_ruling_new has it. */
+SL_MUST_CHECK enum sl_status sl_ruling_supposed(struct sl_arena *arena, const struct sl_policy *policy,
+    const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count, int64_t now,
+    const struct state *given, struct sl_ruling **out);
+
 /* Does the line hold, in this state? */
 bool sl_condition_holds(
     const struct sl_ruling *ruling, const struct sl_condition *condition, const struct state *state);
