@@ -119,6 +119,12 @@ static void write_relationships(struct sl_buffer *out, const struct sl_ruling *r
         sl_buffer_json_string(out, one->kind);
         sl_buffer_printf(out, ",\"%s\",", voucher);
         sl_buffer_json_string(out, one->patient);
+        if (one->authority.len || one->since) {
+            sl_buffer_add(out, SL_LIT(","));
+            sl_buffer_json_string(out, one->authority);
+        }
+        if (one->since)
+            sl_buffer_printf(out, ",%lld", (long long)one->since);
         sl_buffer_add(out, SL_LIT("]"));
     }
     end_list(&l);

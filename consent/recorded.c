@@ -28,15 +28,20 @@ static struct sl_slice text_at(const struct reading *r, uint32_t object, const c
     return at ? sl_span_string(&r->doc, at, r->arena) : (struct sl_slice){NULL, 0};
 }
 
-static uint64_t number_at(const struct reading *r, uint32_t object, const char *key)
+static uint64_t number_of(const struct reading *r, uint32_t at)
 {
-    uint32_t at = member(r, object, key);
     char digits[24] = "";
-    struct sl_slice text = at ? sl_span_text(&r->doc, at) : (struct sl_slice){NULL, 0};
-    if (!text.len || text.len >= sizeof digits)
+    struct sl_slice text = sl_span_text(&r->doc, at);
+    if (r->doc.spans[at].type != SL_SPAN_NUMBER || text.len >= sizeof digits)
         return 0;
     memcpy(digits, text.ptr, text.len);
     return strtoull(digits, NULL, 10);
+}
+
+static uint64_t number_at(const struct reading *r, uint32_t object, const char *key)
+{
+    uint32_t at = member(r, object, key);
+    return at ? number_of(r, at) : 0;
 }
 
 static bool true_at(const struct reading *r, uint32_t object, const char *key)
@@ -90,12 +95,22 @@ static enum sl_voucher voucher_of(struct sl_slice name)
 
 static void read_relationship(const struct reading *r, uint32_t array, struct sl_relationship *out)
 {
-    struct sl_slice words[3] = {{NULL, 0}};
+    struct sl_slice words[4] = {{NULL, 0}};
     size_t i = 0;
-    if (r->doc.spans[array].type == SL_SPAN_ARRAY)
-        for (uint32_t at = first_of(r, array); at && i < 3; at = next_of(r, array, at))
-            words[i++] = sl_span_string(&r->doc, at, r->arena);
-    *out = (struct sl_relationship){.kind = words[0], .voucher = voucher_of(words[1]), .patient = words[2]};
+    *out = (struct sl_relationship){.voucher = SL_BY_NOBODY};
+    if (r->doc.spans[array].type != SL_SPAN_ARRAY)
+        return;
+    for (uint32_t at = first_of(r, array); at; at = next_of(r, array, at)) {
+        if (i < 4)
+            words[i] = sl_span_string(&r->doc, at, r->arena);
+        else if (i == 4)
+            out->since = (int64_t)number_of(r, at);
+        i++;
+    }
+    out->kind = words[0];
+    out->voucher = voucher_of(words[1]);
+    out->patient = words[2];
+    out->authority = words[3];
 }
 
 static enum sl_status read_ground(const struct reading *r, uint32_t object, struct sl_recorded_ground *out)
@@ -213,6 +228,22 @@ static int64_t instant_of(struct sl_slice text)
     return (int64_t)timegm(&tm);
 }
 
+static struct sl_agreement *agreements_at(const struct reading *r, uint32_t object, size_t *count)
+{
+    size_t i = 0;
+    uint32_t array = array_at(r, object, "agreements", count);
+    struct sl_agreement *out = *count ? sl_arena_array(r->arena, *count, sizeof *out) : NULL;
+    for (uint32_t at = out ? first_of(r, array) : 0; at; at = next_of(r, array, at)) {
+        struct sl_words services = words_at(r, at, "services");
+        out[i++] = (struct sl_agreement){.kind = text_at(r, at, "kind"),
+            .with = text_at(r, at, "with"),
+            .services = services.word,
+            .service_count = services.count};
+    }
+    *count = i;
+    return out;
+}
+
 static void read_recipient(const struct reading *r)
 {
     struct sl_recipient *out = &r->out->recipient;
@@ -220,7 +251,7 @@ static void read_recipient(const struct reading *r)
     r->out->known = object && member(r, object, "client");
     if (object) {
         struct sl_words roles = words_at(r, object, "roles"), kinds = words_at(r, object, "kinds"),
-                        agreements = words_at(r, object, "agreements");
+                        networks = words_at(r, object, "networks");
         *out = (struct sl_recipient){.client = text_at(r, object, "client"),
             .user = text_at(r, object, "user"),
             .user_reference = text_at(r, object, "reference"),
@@ -228,12 +259,14 @@ static void read_recipient(const struct reading *r)
             .organization = text_at(r, object, "organization"),
             .organization_name = text_at(r, object, "organization-name"),
             .purpose = text_at(r, object, "purpose"),
+            .exchange_purpose = text_at(r, object, "exchange-purpose"),
             .roles = roles.word,
             .role_count = roles.count,
             .kinds = kinds.word,
             .kind_count = kinds.count,
-            .agreements = agreements.word,
-            .agreement_count = agreements.count};
+            .networks = networks.word,
+            .network_count = networks.count};
+        out->agreements = agreements_at(r, object, &out->agreement_count);
     }
     if (!emergency)
         return;
@@ -297,13 +330,18 @@ static bool same_yaml(const struct sl_yaml *a, const struct sl_yaml *b)
     return !x && !y;
 }
 
-bool sl_same_entry(const struct sl_policy *a, const struct sl_policy *b, const char *section, struct sl_slice id)
+bool sl_same_entry(
+    const struct sl_policy *a, const struct sl_policy *b, const char *section, struct sl_slice id, const char *key)
 {
     const struct sl_yaml *in_a = NULL, *in_b = NULL;
     for (size_t i = 0; i < a->source_count && !in_a; i++)
         in_a = entry_in(&a->sources[i], section, id);
     for (size_t i = 0; i < b->source_count && !in_b; i++)
         in_b = entry_in(&b->sources[i], section, id);
+    if (key && in_a && in_b) {
+        in_a = sl_yaml_get(in_a, key);
+        in_b = sl_yaml_get(in_b, key);
+    }
     return a == b || same_yaml(in_a, in_b);
 }
 
@@ -316,7 +354,7 @@ static void take_kinds(const struct sl_policy *policy, const struct sl_policy *b
         struct sl_slice id = policy->kind_ids[k];
         uint32_t bit = (uint32_t)1 << k;
         bool held = sl_words_have(&ground->holds, id);
-        if (by && sl_same_entry(policy, by, "consents", id))
+        if (by && sl_same_entry(policy, by, "consents", id, NULL))
             state->kinds |= held ? bit : 0;
         else if (ground->consents.count)
             unknown->kinds |= bit;

@@ -53,9 +53,10 @@ struct sl_record {
 SL_MUST_CHECK enum sl_status sl_record_read(
     struct sl_arena *arena, uint64_t sequence, struct sl_slice text, struct sl_record *out);
 
-/* Do two policies say the same of an entry of a section ("consents", "classes"), in the same words? Neither has it:
- * yes. */
-bool sl_same_entry(const struct sl_policy *a, const struct sl_policy *b, const char *section, struct sl_slice id);
+/* Do two policies say the same of an entry of a section ("consents", "classes"), in the same words? `key`: of what
+ * stands under it alone; NULL: of all. Neither has it: yes. */
+bool sl_same_entry(
+    const struct sl_policy *a, const struct sl_policy *b, const char *section, struct sl_slice id, const char *key);
 /* The state that a ground records, in the words of a policy. `unknown`: kinds and facts that this policy asks for, and
  * of which the ground cannot tell; `by`: the policy that decided, NULL if it is not at hand. */
 void sl_ground_state(const struct sl_policy *policy, const struct sl_policy *by,
