@@ -2,6 +2,7 @@
 /* One decision of the ledger, made again: see again.h. */
 #include "again.h"
 
+#include "item_facts.h"
 #include "policy_cells.h"
 
 #define UNKNOWN_LIMIT 6u /* kinds and facts that may be one way or the other: 64 cases */
@@ -12,7 +13,7 @@ static enum sl_status decide_in(struct sl_arena *arena, const struct sl_policy *
     struct sl_ruling *ruling = NULL;
     struct sl_buffer text;
     *out = (struct sl_again){0};
-    SL_TRY(sl_recorded_item(arena, policy, record, item, &out->item));
+    SL_TRY(sl_recorded_item(arena, policy, item, &out->item));
     SL_TRY(sl_ground_ruling(arena, policy, record, item->ground, state, &ruling));
     out->ruling = ruling;
     out->verdict = sl_decide_item(ruling, &out->item);
@@ -55,14 +56,57 @@ static struct state with_unknown(const struct state *state, const struct state *
     uint32_t bit = 1;
     for (uint32_t rest = unknown->kinds; rest; rest &= rest - 1, bit <<= 1)
         full.kinds |= which & bit ? rest & -rest : 0;
+    for (uint32_t rest = unknown->facts; rest; rest &= rest - 1, bit <<= 1)
+        full.facts |= which & bit ? rest & -rest : 0;
     return full;
 }
 
 static struct sl_slice name_unknown(struct sl_arena *arena, const struct sl_policy *policy, const struct state *unknown)
 {
-    unsigned first = (unsigned)__builtin_ctz(unknown->kinds);
-    return sl_arena_printf(arena, "the consent %.*s%s is written otherwise now, or the policy that decided is not here",
-        SL_FMT(policy->kind_ids[first]), unknown->kinds & (unknown->kinds - 1) ? " (and others)" : "");
+    const char *others = (unknown->kinds & (unknown->kinds - 1)) || (unknown->facts & (unknown->facts - 1)) ||
+                                 (unknown->kinds && unknown->facts)
+                             ? " (and more)"
+                             : "";
+    struct sl_buffer text;
+    sl_buffer_init(&text, 4096);
+    if (unknown->kinds) {
+        struct sl_slice kind = policy->kind_ids[__builtin_ctz(unknown->kinds)];
+        sl_buffer_printf(&text, "which consent counts as %.*s is said otherwise%s", SL_FMT(kind), others);
+    } else {
+        sl_buffer_add(&text, SL_LIT("the policy that decided did not ask for "));
+        sl_predicate_write(&text, &policy->predicates[__builtin_ctz(unknown->facts)]);
+        sl_buffer_add(&text, sl_slice_of(others));
+    }
+    struct sl_slice copy = sl_arena_copy(arena, sl_buffer_slice(&text));
+    sl_buffer_fini(&text);
+    return copy;
+}
+
+static void ask_lines(const struct sl_condition *lines, size_t count, struct state *asked)
+{
+    for (size_t i = 0; i < count; i++) {
+        asked->kinds |= lines[i].kinds;
+        asked->facts |= lines[i].facts;
+        for (unsigned k = 0; k < SL_CHOICES; k++)
+            asked->facts |= lines[i].one_of[k];
+    }
+}
+
+/* What rules about these classes ask for; and what makes somebody a built-in party. */
+static struct state asked_of(const struct sl_policy *policy, const struct sl_item *item)
+{
+    struct state asked = {.kinds = SL_KIND_NAMED, .facts = SL_FACT_STAFF};
+    struct sl_classes classes = item->classes;
+    for (uint32_t i = 0; i < item->part_count; i++)
+        sl_classes_join(&classes, &item->parts[i].classes);
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        const struct sl_rule *rule = &policy->rules[i];
+        if (!sl_classes_meet(&rule->data, &classes))
+            continue;
+        ask_lines(rule->only_if, rule->only_if_count, &asked);
+        ask_lines(rule->unless, rule->unless_count, &asked);
+    }
+    return asked;
 }
 
 /* The same, whatever is unknown? */
@@ -76,8 +120,11 @@ enum sl_status sl_decide_again(struct sl_arena *arena, const struct sl_policy *p
 {
     struct state state, unknown;
     sl_ground_state(policy, by, item->ground, &state, &unknown);
-    unsigned count = (unsigned)__builtin_popcount(unknown.kinds);
     SL_TRY(decide_in(arena, policy, record, item, &state, out));
+    struct state asked = asked_of(policy, &out->item);
+    unknown.kinds &= asked.kinds;
+    unknown.facts &= asked.facts;
+    unsigned count = (unsigned)__builtin_popcount(unknown.kinds) + (unsigned)__builtin_popcount(unknown.facts);
     bool unsure = count > UNKNOWN_LIMIT;
     for (uint32_t which = 1; !unsure && which < (uint32_t)1 << count; which++) {
         struct state full = with_unknown(&state, &unknown, which);

@@ -152,6 +152,8 @@ static void write_kinds(struct sl_buffer *out, const struct sl_ruling *ruling, c
     for (unsigned k = 0; ruling->person_count && k < ruling->policy->kind_id_count; k++)
         if (state->kinds >> k & 1)
             add_word(&l, ruling->policy->kind_ids[k]);
+    if (ruling->person_count && state->kinds & SL_KIND_NAMED)
+        add_word(&l, SL_LIT("named-in-consent"));
     end_list(&l);
 }
 

@@ -236,6 +236,13 @@ enum sl_status sl_policy_in_force(
     return load_generation(store, issues, generation, out);
 }
 
+enum sl_status sl_policy_of_generation(
+    struct sl_store *store, uint64_t number, struct sl_issues *issues, struct sl_policy **out)
+{
+    *out = NULL;
+    return number ? load_generation(store, issues, &number, out) : SL_MISSING;
+}
+
 enum sl_status sl_policy_rollback(
     struct sl_store *store, uint64_t to, struct sl_slice author, int64_t now, uint64_t *generation)
 {

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "directive_model.h"
+#include "item_facts.h"
 #include "sluice/evidence.h"
 
 struct reading {
@@ -333,6 +334,8 @@ static bool same_yaml(const struct sl_yaml *a, const struct sl_yaml *b)
 bool sl_same_entry(
     const struct sl_policy *a, const struct sl_policy *b, const char *section, struct sl_slice id, const char *key)
 {
+    if (a == b)
+        return true;
     const struct sl_yaml *in_a = NULL, *in_b = NULL;
     for (size_t i = 0; i < a->source_count && !in_a; i++)
         in_a = entry_in(&a->sources[i], section, id);
@@ -342,7 +345,21 @@ bool sl_same_entry(
         in_a = sl_yaml_get(in_a, key);
         in_b = sl_yaml_get(in_b, key);
     }
-    return a == b || same_yaml(in_a, in_b);
+    return same_yaml(in_a, in_b);
+}
+
+#define NAME_LIMIT 256u
+
+static struct sl_slice predicate_name(const struct sl_predicate *predicate, char room[NAME_LIMIT])
+{
+    struct sl_buffer name;
+    sl_buffer_init(&name, NAME_LIMIT);
+    sl_predicate_name(&name, predicate);
+    size_t len = sl_buffer_failed(&name) ? 0 : name.len;
+    if (len)
+        memcpy(room, name.ptr, len);
+    sl_buffer_fini(&name);
+    return (struct sl_slice){room, len};
 }
 
 /* Which kinds of consent held: by their names where the same forms count as them in both policies. Where no consent
@@ -367,7 +384,17 @@ void sl_ground_state(const struct sl_policy *policy, const struct sl_policy *by,
     *state = (struct state){0};
     *unknown = (struct state){0};
     take_kinds(policy, by, ground, state, unknown);
-    state->same_program = sl_words_have(&ground->facts, SL_LIT("same-program"));
+    if (sl_words_have(&ground->holds, SL_LIT("named-in-consent")))
+        state->kinds |= SL_KIND_NAMED;
+    for (unsigned i = 0; i < policy->predicate_count; i++) {
+        char name[NAME_LIMIT];
+        struct sl_slice fact = predicate_name(&policy->predicates[i], name);
+        bool asked = by && sl_predicate_find(by, &policy->predicates[i]);
+        if (sl_words_have(&ground->facts, fact))
+            state->facts |= (uint32_t)1 << i;
+        else if (!asked)
+            unknown->facts |= (uint32_t)1 << i;
+    }
 }
 
 enum sl_status sl_ground_ruling(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_record *record,
@@ -399,15 +426,13 @@ static struct sl_classes classes_of(const struct sl_policy *policy, const struct
     return classes;
 }
 
-enum sl_status sl_recorded_item(struct sl_arena *arena, const struct sl_policy *policy, const struct sl_record *record,
+enum sl_status sl_recorded_item(struct sl_arena *arena, const struct sl_policy *policy,
     const struct sl_recorded_item *recorded, struct sl_item *out)
 {
     *out = (struct sl_item){.type = recorded->type, .classes = classes_of(policy, &recorded->classes)};
     const char *slash = recorded->item.len ? memchr(recorded->item.ptr, '/', recorded->item.len) : NULL;
     if (slash)
         out->id = sl_slice_from(recorded->item, (size_t)(slash - recorded->item.ptr) + 1);
-    if (recorded->ground && sl_words_have(&recorded->ground->facts, SL_LIT("same-program")))
-        out->program = record->recipient.organization;
     if (recorded->unlabelled.len)
         out->unlabelled = recorded->unlabelled.ptr;
     out->parts = sl_arena_array(arena, recorded->part_count + 1, sizeof *out->parts);

@@ -67,6 +67,6 @@ SL_MUST_CHECK enum sl_status sl_ground_ruling(struct sl_arena *arena, const stru
     struct sl_ruling **out);
 /* The item as it was decided on, with room for its parts. Classes that the policy does not know are left out. */
 SL_MUST_CHECK enum sl_status sl_recorded_item(struct sl_arena *arena, const struct sl_policy *policy,
-    const struct sl_record *record, const struct sl_recorded_item *recorded, struct sl_item *out);
+    const struct sl_recorded_item *recorded, struct sl_item *out);
 
 #endif

@@ -213,7 +213,6 @@ static enum sl_status compare_parts(
     struct sl_replay *replay = d->replay;
     for (size_t i = 0; i < item->part_count; i++) {
         bool kept = now->parts[i].decision == SL_RELEASED;
-        replay->result.elements++;
         /* What was cut though policy released it (narrative, a mention of what is withheld) stays cut. */
         if (item->parts[i].cut && kept && was && was->parts[i].decision != SL_RELEASED) {
             replay->result.more++;
@@ -285,6 +284,7 @@ static enum sl_status decide(struct deciding *d, const struct sl_recorded_item *
         return SL_OK;
     }
     replay->result.decisions++;
+    replay->result.elements += item->part_count;
     if (d->by) {
         SL_TRY(sl_decide_again(replay->scratch, d->by, d->by, d->record, item, &was));
         SL_TRY(check(d, item, &was));

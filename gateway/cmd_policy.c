@@ -123,8 +123,20 @@ static int diff(struct policy_run *run)
     status = sl_policy_diff(run->policy, after, run->arena, &text, &result);
     int failed = status == SL_OK ? print_text(&text) : sl_cli_failed("diff", status, &run->issues);
     sl_buffer_fini(&text);
+    const char *days = sl_cli_value(run->cli, "replay");
+    if (!failed && days) {
+        printf("\nOf what the ledger holds of the last %s days:\n", days);
+        failed = sl_policy_replay(run->cli, days, run->policy, after, &run->issues);
+    }
     sl_policy_unref(after);
     return failed;
+}
+
+static int replay(struct policy_run *run)
+{
+    if (run->cli->operand_count > 1 && load(run))
+        return 1;
+    return sl_policy_replay(run->cli, sl_cli_value(run->cli, "days"), NULL, run->policy, &run->issues);
 }
 
 static struct sl_slice author(const struct policy_run *run)
@@ -202,6 +214,8 @@ static const struct verb {
     {"render", 2, render},
     {"schema", 1, schema},
     {"diff", 3, diff},
+    {"replay", 1, replay},
+    {"replay", 2, replay},
     {"activate", 2, activate},
     {"list", 1, list},
     {"rollback", 2, rollback},
@@ -244,19 +258,24 @@ static int run_verb(struct policy_run *run, const char *usage)
 int sl_cmd_policy(int argc, char **argv)
 {
     static const struct sl_option options[] = {
-        {"store", SL_OPTION_ONE, "DIR", "the policy store (activate, list, rollback)", false},
+        {"store", SL_OPTION_ONE, "DIR", "the policy store (activate, list, rollback, replay)", false},
         {"author", SL_OPTION_ONE, "NAME", "who does it (activate, rollback); otherwise $USER", false},
         {"note", SL_OPTION_ONE, "TEXT", "why (activate)", false},
         {"form", SL_OPTION_ONE, "FORM", "text, html (to print) or json (matrix)", false},
         {"every-purpose", SL_OPTION_FLAG, NULL, "a column for each purpose, not the usual one of a party (matrix)",
             false},
-        {"json", SL_OPTION_FLAG, NULL, "write JSON instead of text (test)", false},
+        {"json", SL_OPTION_FLAG, NULL, "write JSON instead of text (test, replay)", false},
+        {"replay", SL_OPTION_ONE, "DAYS", "and decide the ledger's last days again (diff)", false},
+        {"days", SL_OPTION_ONE, "DAYS", "of the last days alone (replay)", false},
+        {"ledger", SL_OPTION_ONE, "DIR", "the ledger (replay, diff --replay)", false},
+        {"list", SL_OPTION_FLAG, NULL, "each decision that changes, with patient and date (replay, diff --replay)",
+            false},
         {"mutate", SL_OPTION_FLAG, NULL, "take each rule away in turn: does a scenario fail? (test)", false},
         {"coverage", SL_OPTION_FLAG, NULL, "how many scenarios turn on each rule, and name each class (test)", false},
     };
     static const char usage[] = "policy check|test|matrix|render|activate DIR  |  policy diff DIR NEW  |  policy "
                                 "list|schema  |  policy rollback GENERATION"
-                                "  |  policy explain --help";
+                                "  |  policy replay [DIR] --ledger DIR  |  policy explain --help";
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "check") == 0)

@@ -7,4 +7,9 @@
 
 int sl_cmd_policy_check(int argc, char **argv);
 
+/* Decides the ledger's last days (NULL: all of it) again: under `after`, or (NULL) each under the policy that decided.
+ * `before`: one more that may have decided; with it the report is text. Of the options: ledger, store, list, json. */
+int sl_policy_replay(const struct sl_cli *cli, const char *days, struct sl_policy *before, struct sl_policy *after,
+    struct sl_issues *issues);
+
 #endif

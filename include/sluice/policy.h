@@ -197,6 +197,9 @@ SL_MUST_CHECK enum sl_status sl_policy_activate(struct sl_store *store, const st
 /* The generation in force, compiled. SL_MISSING if none was ever activated. */
 SL_MUST_CHECK enum sl_status sl_policy_in_force(
     struct sl_store *store, struct sl_issues *issues, uint64_t *generation, struct sl_policy **out);
+/* Any generation, compiled. */
+SL_MUST_CHECK enum sl_status sl_policy_of_generation(
+    struct sl_store *store, uint64_t number, struct sl_issues *issues, struct sl_policy **out);
 SL_MUST_CHECK enum sl_status sl_policy_generations(
     struct sl_store *store, struct sl_arena *arena, struct sl_generation **out, size_t *count);
 /* Puts an earlier generation in force again, as a new generation with the old sources. */
