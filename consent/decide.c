@@ -288,7 +288,7 @@ static bool any_holds(
 static bool speaks(const struct sl_ruling *ruling, const struct sl_rule *rule, const struct state *spoken,
     const struct state *silenced)
 {
-    if (!reaches_in(ruling, rule, spoken) || !sl_ruling_within(ruling, &rule->then))
+    if (!reaches_in(ruling, rule, spoken) || rule->facts & ~spoken->facts || !sl_ruling_within(ruling, &rule->then))
         return false;
     if (rule->only_if_count && !any_holds(ruling, rule->only_if, rule->only_if_count, spoken))
         return false;
@@ -441,6 +441,7 @@ static struct state all_asked(const struct sl_ruling *ruling)
     for (size_t i = 0; i < ruling->rule_count; i++) {
         const struct sl_rule *rule = ruling->rules[i];
         ask_parties(rule->parties, &asked);
+        asked.facts |= rule->facts;
         ask_lines(rule->only_if, rule->only_if_count, &asked);
         ask_lines(rule->unless, rule->unless_count, &asked);
     }
@@ -674,8 +675,8 @@ static bool could_have_anything(const struct sl_ruling *ruling)
         if (rule->verdict == SL_RULE_RELEASE) {
             if (!rule->only_if_count || could_hold(ruling, rule->only_if, rule->only_if_count))
                 sl_classes_join(&yes, &rule->data);
-        } else if (!rule->narrows && !rule->only_if_count && !could_hold(ruling, rule->unless, rule->unless_count) &&
-                   !rule->lifted_by_count) {
+        } else if (!rule->narrows && !rule->facts && !rule->only_if_count &&
+                   !could_hold(ruling, rule->unless, rule->unless_count) && !rule->lifted_by_count) {
             sl_classes_join(&no, &rule->data);
         }
     }

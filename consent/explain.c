@@ -103,6 +103,8 @@ static const char *standing(const struct sl_ruling *ruling, const struct sl_rule
     const char *reason = out_of_reach(ruling, rule);
     if (reason)
         return reason;
+    if (rule->facts & ~state->facts)
+        return "is about the records of another source";
     if (!sl_rule_speaks(ruling, rule, state)) {
         bool asked = rule->only_if_count && !sl_condition_relied(ruling, rule->only_if, rule->only_if_count, state);
         return asked ? "is silent: no line of its only-if holds" : "is silent: a line of its unless holds";

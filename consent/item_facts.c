@@ -11,7 +11,7 @@
 
 bool sl_predicate_same(const struct sl_predicate *a, const struct sl_predicate *b)
 {
-    return a->asks == b->asks;
+    return a->asks == b->asks && sl_slice_eq(a->word, b->word);
 }
 
 uint32_t sl_predicate_find(const struct sl_policy *policy, const struct sl_predicate *predicate)
@@ -43,12 +43,19 @@ static bool is_staff(const struct sl_ruling *ruling, const struct sl_item *item)
            (sl_slice_eq(item->program, r->organization) || sl_slice_eq(item->named_program, r->organization));
 }
 
+static bool is_of(const struct sl_item *item, struct sl_slice program)
+{
+    return sl_slice_eq(item->program, program) || sl_slice_eq(item->named_program, program);
+}
+
 static bool can_vary(const struct sl_ruling *ruling, const struct sl_predicate *predicate)
 {
     const struct sl_recipient *r = &ruling->recipient;
     switch (predicate->asks) {
     case SL_ASKS_PROGRAM:
         return r->organization.len || sl_slice_eq(r->party, ruling->policy->party_ids[SL_PARTY_STAFF]);
+    case SL_ASKS_OF:
+        return true;
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:
         break;
@@ -63,6 +70,8 @@ static bool holds(const struct sl_ruling *ruling, const struct sl_predicate *pre
     switch (predicate->asks) {
     case SL_ASKS_PROGRAM:
         return is_staff(ruling, item);
+    case SL_ASKS_OF:
+        return is_of(item, predicate->word);
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:
         break;
@@ -94,8 +103,8 @@ uint32_t sl_facts_of(
 void sl_predicate_name(struct sl_buffer *out, const struct sl_predicate *predicate)
 {
     static const char *const names[] = {
-        [SL_ASKS_NOTHING] = "", [SL_ASKS_PROGRAM] = "same-program", [SL_ASK_WORDS] = ""};
-    sl_buffer_add(out, sl_slice_of(names[predicate->asks]));
+        [SL_ASKS_NOTHING] = "", [SL_ASKS_PROGRAM] = "same-program", [SL_ASKS_OF] = "of-program", [SL_ASK_WORDS] = ""};
+    sl_buffer_printf(out, "%s%s%.*s", names[predicate->asks], predicate->word.len ? "=" : "", SL_FMT(predicate->word));
 }
 
 void sl_predicate_write(struct sl_buffer *out, const struct sl_predicate *predicate)
@@ -103,6 +112,9 @@ void sl_predicate_write(struct sl_buffer *out, const struct sl_predicate *predic
     switch (predicate->asks) {
     case SL_ASKS_PROGRAM:
         sl_buffer_add(out, SL_LIT("the program being its own"));
+        break;
+    case SL_ASKS_OF:
+        sl_buffer_printf(out, "the record being of the program %.*s", SL_FMT(predicate->word));
         break;
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:

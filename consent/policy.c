@@ -321,6 +321,21 @@ static struct sl_slice trimmed(struct sl_slice text)
     return text;
 }
 
+/* A program's file must say whose it is, so that it cannot bind the records of others. */
+static void read_file_head(struct sl_policy_source *source)
+{
+    const struct sl_yaml *program = sl_yaml_get(source->root, "program");
+    (void)sl_yaml_text(&source->yaml, sl_yaml_get(source->root, "title"));
+    (void)sl_yaml_text(&source->yaml, sl_yaml_get(source->root, "version"));
+    source->example = sl_yaml_flag(&source->yaml, sl_yaml_get(source->root, "example"), false);
+    source->program = sl_yaml_text(&source->yaml, program);
+    if (source->layer == SL_LAYER_PROGRAM)
+        (void)sl_yaml_require(&source->yaml, source->root, "program");
+    else if (program)
+        sl_yaml_issue(&source->yaml, program, false, "program-layer",
+            "Only a file of the layer \"program\" is of one program; this one is about the records of all.");
+}
+
 static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *issues)
 {
     bool head = false;
@@ -346,9 +361,7 @@ static enum sl_status parse_sources(struct sl_policy *policy, struct sl_issues *
         if (!sl_language_check(&source.yaml, source.root, SL_MAP_FILE))
             continue;
         source.layer = read_layer(&source);
-        (void)sl_yaml_text(&source.yaml, sl_yaml_get(source.root, "title"));
-        (void)sl_yaml_text(&source.yaml, sl_yaml_get(source.root, "version"));
-        source.example = sl_yaml_flag(&source.yaml, sl_yaml_get(source.root, "example"), false);
+        read_file_head(&source);
         policy->sources[policy->source_count++] = source;
     }
     if (!head)

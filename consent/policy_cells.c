@@ -74,6 +74,7 @@ void sl_facts_add_line(struct sl_facts *facts, const struct sl_policy *policy, c
 
 static void add_rule(struct sl_facts *facts, const struct sl_policy *policy, const struct sl_rule *rule)
 {
+    add_items(facts, policy, rule->facts);
     for (size_t i = 0; i < rule->only_if_count; i++)
         sl_facts_add_line(facts, policy, &rule->only_if[i]);
     for (size_t i = 0; i < rule->unless_count; i++)

@@ -36,7 +36,8 @@ struct sl_policy_source {
     struct sl_yaml_source yaml;
     const struct sl_yaml *root;
     enum sl_layer layer;
-    bool example; /* counsel has not reviewed it yet */
+    bool example;            /* counsel has not reviewed it yet */
+    struct sl_slice program; /* whose file it is, of the layer of programs; else empty */
 };
 
 /* Parties that every policy has, at these places. Who is one differs from item to item. */
@@ -115,6 +116,7 @@ struct sl_duties {
 enum sl_asks {
     SL_ASKS_NOTHING,
     SL_ASKS_PROGRAM, /* is it of the program that the recipient belongs to? The first of every policy */
+    SL_ASKS_OF,      /* is it of the program of this name? */
     SL_ASK_WORDS
 };
 
@@ -122,6 +124,7 @@ enum sl_asks {
  * each item, and one bit of `struct state`. */
 struct sl_predicate {
     enum sl_asks asks;
+    struct sl_slice word; /* OF: which program; else empty */
 };
 #define SL_FACT_STAFF ((uint32_t)1 << 0) /* SL_ASKS_PROGRAM, by its place */
 
@@ -151,6 +154,7 @@ struct sl_rule {
     uint64_t parties;
     bool everyone;
     uint64_t purposes;
+    uint32_t facts; /* of the item, all of these: a program's file speaks of that program's records alone */
     const struct sl_condition *only_if, *unless;
     size_t only_if_count, unless_count;
     struct sl_duties then;

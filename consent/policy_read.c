@@ -984,6 +984,8 @@ static enum sl_status read_rule(struct reader *r, const struct sl_policy_source 
     struct sl_rule *rule = &policy->rules[policy->rule_count++];
     *rule = (struct sl_rule){.view = read_view(source, entry), .layer = source->layer, .source = source, .at = entry};
     rule->verdict = read_verdict(source, entry);
+    if (source->program.len)
+        rule->facts = ask(policy, source, entry, &(struct sl_predicate){SL_ASKS_OF, source->program});
     rule->data = read_data(policy, source, sl_yaml_get(entry, "data"));
     read_to(policy, source, entry, rule);
     rule->purposes = read_purposes(source, sl_yaml_get(entry, "for"), rule->verdict != SL_RULE_RELEASE);

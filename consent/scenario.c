@@ -283,6 +283,13 @@ static int64_t day_of(const struct sl_worked *w)
     return w->on ? w->on : CASE_TIME;
 }
 
+/* In a program's own file it is that program. */
+static struct sl_slice program_of(const struct sl_case *c)
+{
+    struct sl_slice program = c->scenario->source->program;
+    return program.len ? program : SL_LIT("Organization/program");
+}
+
 static void make_recipient(struct sl_case *c)
 {
     const struct sl_worked *w = &c->w;
@@ -308,7 +315,7 @@ static void make_recipient(struct sl_case *c)
         .exchange_purpose = w->exchange ? w->exchange->code : SL_LIT(""),
         .relationships = c->relationships,
         .relationship_count = w->relation_count,
-        .organization = w->same_program ? SL_LIT("Organization/program") : w->organization,
+        .organization = w->same_program ? program_of(c) : w->organization,
         .emergency = w->emergency || w->incomplete ? &c->statement : NULL};
 }
 
@@ -316,7 +323,7 @@ static void make_item(struct sl_case *c)
 {
     const struct sl_worked *w = &c->w;
     c->item = (struct sl_item){.type = SL_R4_Observation, .id = SL_LIT("o"), .classes = w->item};
-    c->item.program = w->program ? SL_LIT("Organization/program") : SL_LIT("");
+    c->item.program = w->program ? program_of(c) : SL_LIT("");
     c->item.source = w->program ? SL_SOURCE_PROGRAM : SL_SOURCE_NOT;
     c->part = (struct sl_part){.classes = w->part};
     c->item.parts = w->has_part ? &c->part : NULL;

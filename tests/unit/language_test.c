@@ -333,6 +333,7 @@ static const char more[] =
     "all-words, purpose: any, emergency: declared, relationship: self, party: every, same-program: yes, kinds: k, "
     "except-kinds: x}, unless: {consent: all-words}}\n";
 
+static const char own[] = "layer: program\nprogram: Organization/p\n";
 static const char pack[] = "layer: state\ntitle: A pack\nexample: yes\n";
 
 struct shown {
@@ -412,7 +413,7 @@ static size_t with_more(struct sl_arena *arena, const struct sl_policy *shipped,
 {
     size_t count;
     const struct sl_policy_file *files = sl_policy_files(shipped, &count);
-    struct sl_policy_file *with = sl_arena_array(arena, count + 2, sizeof *with);
+    struct sl_policy_file *with = sl_arena_array(arena, count + 3, sizeof *with);
     assert_non_null(with);
     memcpy(with, files, count * sizeof *with);
     for (size_t i = 0; i < count; i++)
@@ -420,8 +421,9 @@ static size_t with_more(struct sl_arena *arena, const struct sl_policy *shipped,
             with[i].text = sl_arena_printf(arena, "%.*s\nstates: [XX]\n", SL_FMT(with[i].text));
     with[count] = (struct sl_policy_file){SL_LIT("program/more.yaml"), SL_LIT(more)};
     with[count + 1] = (struct sl_policy_file){SL_LIT("states/XX.yaml"), SL_LIT(pack)};
+    with[count + 2] = (struct sl_policy_file){SL_LIT("program/own.yaml"), SL_LIT(own)};
     *out = with;
-    return count + 2;
+    return count + 3;
 }
 
 static void whatever_a_policy_says_shows(void **state)
