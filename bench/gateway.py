@@ -77,7 +77,8 @@ CONSENT = {"resourceType": "Consent", "id": "bench-consent", "status": "active",
            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
            "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2CD"}]}],
            "patient": ref("Patient", PATIENT), "dateTime": "2026-01-05T10:00:00Z",
-           "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}]},
+           "performer": [ref("Patient", PATIENT)], "sourceAttachment": {"title": "form"},
+           "policy": [{"uri": "urn:sluice:form:part2-tpo-2024"}],
            "provision": {"type": "permit", "period": {"start": "2026-01-05", "end": "2036-01-05"},
                          "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": code}
                                      for code in ("TREAT", "HPAYMT", "HOPERAT")]}}

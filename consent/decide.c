@@ -396,17 +396,6 @@ static enum sl_status prepare_masks(struct sl_ruling *ruling, struct sl_arena *a
 
 /* ---- Consents ---- */
 
-static uint32_t kinds_of(const struct sl_policy *policy, const struct sl_directive *directive)
-{
-    uint32_t kinds = 0;
-    for (size_t i = 0; i < policy->kind_count; i++) {
-        unsigned kind = sl_policy_kind(policy, policy->kinds[i].id);
-        if (kind < SL_KIND_LIMIT && !(kinds >> kind & 1) && sl_directive_is_kind(directive, &policy->kinds[i]))
-            kinds |= (uint32_t)1 << kind;
-    }
-    return kinds;
-}
-
 static unsigned person_of(const struct sl_ruling *ruling, const struct sl_directive *directive)
 {
     struct sl_slice patient = sl_directive_patient(directive);
@@ -453,8 +442,8 @@ static struct state all_asked(const struct sl_ruling *ruling)
 /* Judged without an item: for every item, where none matters; else DENY tells that it could deny some item. */
 static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d, unsigned person)
 {
-    struct candidate c = {
-        .directive = d, .kinds = kinds_of(ruling->policy, d), .person = person, .by_item = sl_directive_by_item(d)};
+    struct candidate c = {.directive = d, .person = person, .by_item = sl_directive_by_item(d)};
+    c.kinds = sl_directive_kinds(d, ruling->policy, sl_purpose_find(ruling->recipient.purpose), ruling->now);
     c.verdict = sl_directive_judge(d, ruling->policy, &ruling->recipient, NULL, NULL, ruling->now);
     if (is_named(ruling, SL_PARTY_NAMED) || sl_directive_names(d, &ruling->recipient, ruling->now))
         c.kinds |= SL_KIND_NAMED;

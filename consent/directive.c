@@ -145,80 +145,6 @@ void sl_directives_settle(struct sl_directives *list, int64_t now)
     drop_outdated(list);
 }
 
-/* ---- Kinds ---- */
-
-static bool names_coding(const struct sl_values *values, const struct sl_coding *coding)
-{
-    for (uint32_t i = 0; i < values->count; i++)
-        if (!values->value[i].unreadable && sl_slice_eq(values->value[i].code, coding->code) &&
-            sl_slice_eq(values->value[i].system, coding->system))
-            return true;
-    return false;
-}
-
-static bool has_category(const struct sl_directive *d, const struct sl_consent_kind *kind)
-{
-    bool any = kind->category_count == 0;
-    for (size_t i = 0; i < kind->except_category_count; i++)
-        if (names_coding(&d->categories, &kind->except_categories[i]))
-            return false;
-    for (size_t i = 0; i < kind->category_count; i++)
-        any = any || names_coding(&d->categories, &kind->categories[i]);
-    return any;
-}
-
-static bool has_policy(const struct sl_directive *d, const struct sl_consent_kind *kind)
-{
-    bool any = kind->policy_rule_count == 0;
-    for (size_t i = 0; i < kind->policy_rule_count; i++) {
-        const struct sl_coding *rule = &kind->policy_rules[i];
-        any = any || names_coding(rule->system.len ? &d->policy_rules : &d->policy_uris, rule);
-    }
-    return any;
-}
-
-/* Where the root permits, it says what for and until when; else each permit in it does for itself. */
-static bool permits(const struct sl_directive *d, uint32_t i)
-{
-    if (d->provisions[0].type == SL_PROVISION_PERMIT)
-        return i == 0;
-    return d->provisions[i].type == SL_PROVISION_PERMIT;
-}
-
-static bool permits_purpose(const struct sl_directive *d, struct sl_slice purpose)
-{
-    for (uint32_t i = 0; i < d->provision_count; i++)
-        for (uint32_t v = 0; permits(d, i) && v < d->provisions[i].purposes.count; v++) {
-            const struct sl_value *value = &d->provisions[i].purposes.value[v];
-            if (!value->unreadable && (purpose.len == 0 || sl_purpose_within(purpose, value->code)))
-                return true;
-        }
-    return false;
-}
-
-static bool has_expiry(const struct sl_directive *d)
-{
-    bool any = false, all = true;
-    for (uint32_t i = 0; i < d->provision_count; i++) {
-        const struct sl_moment *end = &d->provisions[i].period.end;
-        any = any || permits(d, i);
-        all = all && (!permits(d, i) || end->there);
-    }
-    return d->provisions[0].period.end.there || (any && all);
-}
-
-bool sl_directive_is_kind(const struct sl_directive *directive, const struct sl_consent_kind *kind)
-{
-    if (!has_category(directive, kind) || !has_policy(directive, kind))
-        return false;
-    for (size_t i = 0; i < kind->purpose_count; i++)
-        if (!permits_purpose(directive, kind->purposes[i]))
-            return false;
-    if (kind->needs_purpose && !permits_purpose(directive, (struct sl_slice){NULL, 0}))
-        return false;
-    return !kind->needs_expiry || has_expiry(directive);
-}
-
 /* ---- What is said of one ---- */
 
 struct sl_slice sl_directive_id(const struct sl_directive *directive)
@@ -324,7 +250,7 @@ static void add_purposes(struct naming *n)
 {
     for (uint32_t i = 0; i < n->d->provision_count; i++) {
         const struct sl_provision *p = &n->d->provisions[i];
-        for (uint32_t v = 0; permits(n->d, i) && !is_others(n, p) && v < p->purposes.count; v++)
+        for (uint32_t v = 0; sl_provision_permits(n->d, i) && !is_others(n, p) && v < p->purposes.count; v++)
             if (p->purposes.value[v].code.len)
                 add_next(n, &(struct sl_value){.code = purpose_words(p->purposes.value[v].code)});
     }

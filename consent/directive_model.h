@@ -10,6 +10,7 @@
 
 #define SL_PROVISION_DEPTH 40u /* nested provisions; a parse of default depth holds 31 */
 #define SL_PROVISION_LIMIT 4096u
+#define SL_SOURCE_LIMIT 4u
 #define SL_PATIENT_LIMIT 96u /* bytes of the patient's reference: a store key's prefix less its end */
 
 /* ---- Time ---- */
@@ -68,6 +69,10 @@ struct sl_directive {
     bool unverified, unreadable; /* verification says no; a modifier nobody here understands */
     bool emergency_only;         /* policyRule EMRGONLY */
     bool has_source;
+    bool ends_with_event; /* an event is named with which it expires, though nobody here can tell when that is */
+    bool by_patient, by_representative, by_others; /* who signed (performer) */
+    struct sl_slice sources[SL_SOURCE_LIMIT];      /* canonicals of what was signed */
+    size_t source_count;
     bool outdated;  /* while a list is settled: it goes */
     bool no_permit; /* a later Consent, no longer in force, had taken its place */
     struct sl_moment date, updated;
@@ -116,6 +121,10 @@ enum sl_match sl_match_consent(const struct sl_asking *asking);
 enum sl_match sl_match_actor(const struct sl_asking *asking, const struct sl_value *actor);
 /* Does `now` lie in the period? */
 enum sl_match sl_match_now(const struct sl_period *period, int64_t now);
+
+/* Does the provision say what is permitted? Where the root permits, it alone says what for and until when; else each
+ * permit in it does for itself. */
+bool sl_provision_permits(const struct sl_directive *directive, uint32_t provision);
 
 /* Can every criterion be read? */
 bool sl_provision_readable(const struct sl_provision *provision);

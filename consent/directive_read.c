@@ -492,6 +492,68 @@ static void read_dates(struct reading *r, uint32_t root)
         directive->updated = (struct sl_moment){0};
 }
 
+/* ---- What was signed, and by whom ---- */
+
+static struct sl_slice type_in(struct sl_slice reference)
+{
+    const char *slash = reference.len ? memchr(reference.ptr, '/', reference.len) : NULL;
+    return (struct sl_slice){reference.ptr, slash ? (size_t)(slash - reference.ptr) : 0};
+}
+
+/* performer: "either the Grantor … or the Grantee". The patient; a RelatedPerson for the patient; or somebody else. */
+static void read_signers(struct reading *r)
+{
+    struct sl_directive *d = r->directive;
+    for (uint32_t i = 0; i < d->performers.count; i++) {
+        const struct sl_value *performer = &d->performers.value[i];
+        bool patient = sl_slice_eq(performer->code, d->patient);
+        bool representative = sl_slice_eq(type_in(performer->code), SL_LIT("RelatedPerson"));
+        d->by_patient |= patient;
+        d->by_representative |= representative;
+        d->by_others |= !patient && !representative;
+    }
+}
+
+static void add_source(struct reading *r, struct sl_slice canonical)
+{
+    if (canonical.len && r->directive->source_count < SL_SOURCE_LIMIT)
+        r->directive->sources[r->directive->source_count++] = canonical;
+}
+
+/* What the Consent holds within itself under that id: the answers to a questionnaire. */
+static void read_contained(struct reading *r, uint32_t root, struct sl_slice id)
+{
+    uint32_t list = sl_span_member(r->doc, root, SL_NAME_contained);
+    for (uint32_t c = list + 1; list && at(r, list)->type == SL_SPAN_ARRAY && c < at(r, list)->next; c = at(r, c)->next)
+        if (at(r, c)->type == SL_SPAN_OBJECT && sl_slice_eq(member_string(r, c, SL_NAME_id), id))
+            add_source(r, member_string(r, c, SL_NAME_questionnaire));
+}
+
+/* "The source on which this consent statement is based": the scanned paper, or where it is. */
+static void read_sources(struct reading *r, uint32_t root)
+{
+    uint32_t reference = sl_span_member(r->doc, root, SL_NAME_sourceReference);
+    uint32_t attachment = sl_span_member(r->doc, root, SL_NAME_sourceAttachment);
+    uint32_t source = reference ? reference : attachment;
+    r->directive->has_source =
+        source && at(r, source)->type == SL_SPAN_OBJECT && at(r, source)->next > source + 1; /* it says something */
+    if (attachment && at(r, attachment)->type == SL_SPAN_OBJECT)
+        add_source(r, member_string(r, attachment, SL_NAME_url));
+    struct sl_slice to = reference ? reference_of(r, reference) : (struct sl_slice){NULL, 0};
+    if (to.len > 1 && to.ptr[0] == '#')
+        read_contained(r, root, sl_slice_from(to, 1));
+}
+
+/* R4 has no element for an event with which a consent expires (2.31(a)(7)); this says that one is named on the form. */
+static void read_event(struct reading *r, uint32_t root)
+{
+    uint32_t list = sl_span_member(r->doc, root, SL_NAME_extension);
+    for (uint32_t e = list + 1; list && at(r, list)->type == SL_SPAN_ARRAY && e < at(r, list)->next; e = at(r, e)->next)
+        if (at(r, e)->type == SL_SPAN_OBJECT &&
+            sl_slice_eq(member_string(r, e, SL_NAME_url), SL_LIT("urn:sluice:consent-expiry-event")))
+            r->directive->ends_with_event = member_string(r, e, SL_NAME_valueString).len > 0;
+}
+
 /* ---- What is wanting, for the operator ---- */
 
 bool sl_provision_readable(const struct sl_provision *p)
@@ -505,82 +567,6 @@ bool sl_provision_readable(const struct sl_provision *p)
             readable = readable && !lists[i]->value[v].unreadable;
     }
     return readable;
-}
-
-static bool names_role(const struct sl_directive *directive, enum sl_role role)
-{
-    for (uint32_t i = 0; i < directive->provision_count; i++)
-        for (uint32_t v = 0; v < directive->provisions[i].actors.count; v++)
-            if (directive->provisions[i].actors.value[v].kind == role)
-                return true;
-    return false;
-}
-
-static bool names_purpose(const struct sl_directive *directive)
-{
-    for (uint32_t i = 0; i < directive->provision_count; i++)
-        if (directive->provisions[i].purposes.there)
-            return true;
-    return false;
-}
-
-static bool names_end(const struct sl_directive *directive)
-{
-    for (uint32_t i = 0; i < directive->provision_count; i++)
-        if (directive->provisions[i].period.end.there)
-            return true;
-    return false;
-}
-
-static bool is_tpo(struct sl_slice purpose)
-{
-    return sl_slice_eq(purpose, SL_LIT("TREAT")) || sl_slice_eq(purpose, SL_LIT("HPAYMT")) ||
-           sl_slice_eq(purpose, SL_LIT("HOPERAT"));
-}
-
-/* "None" is an end that a consent for treatment, payment and operations may have (42 CFR 2.31(a)(7)). */
-static bool needs_end(const struct sl_directive *directive)
-{
-    bool all_tpo = names_purpose(directive);
-    for (uint32_t i = 0; i < directive->provision_count; i++)
-        for (uint32_t v = 0; v < directive->provisions[i].purposes.count; v++)
-            all_tpo = all_tpo && is_tpo(directive->provisions[i].purposes.value[v].code);
-    return !all_tpo;
-}
-
-static bool permits(const struct sl_directive *directive)
-{
-    for (uint32_t i = 0; i < directive->provision_count; i++)
-        if (directive->provisions[i].type == SL_PROVISION_PERMIT)
-            return true;
-    return false;
-}
-
-/* The elements that 42 CFR 2.31(a) wants, as far as an instance holds them (standards: consent elements). */
-static void report_missing(struct reading *r)
-{
-    const struct sl_directive *d = r->directive;
-    const struct {
-        bool there;
-        const char *what;
-    } elements[] = {
-        {d->organizations.count || names_role(d, SL_ROLE_DISCLOSER), " discloser"},
-        {names_role(d, SL_ROLE_RECIPIENT), " recipient"},
-        {names_purpose(d), " purpose"},
-        {names_end(d) || !needs_end(d), " expiry"},
-        {d->has_source, " source"},
-        {d->performers.count > 0, " performer"},
-        {d->date.there, " date"},
-    };
-    struct sl_buffer missing;
-    sl_buffer_init(&missing, 256);
-    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++)
-        if (!elements[i].there)
-            sl_buffer_add(&missing, sl_slice_of(elements[i].what));
-    if (missing.len && permits(d)) /* a denial needs no form */
-        sl_issue_add(r->issues, SL_GRADE_WARNING, "consent-incomplete", "%.*s lacks:%.*s.", SL_FMT(d->id),
-            SL_FMT(sl_buffer_slice(&missing)));
-    sl_buffer_fini(&missing);
 }
 
 static void report_effect(struct reading *r)
@@ -697,8 +683,9 @@ static enum sl_status read_consent(struct reading *r, uint32_t root)
     read_modifiers(r, root);
     read_lists(r, root);
     read_dates(r, root);
-    r->directive->has_source =
-        sl_span_member(r->doc, root, SL_NAME_sourceReference) || sl_span_member(r->doc, root, SL_NAME_sourceAttachment);
+    read_sources(r, root);
+    read_signers(r);
+    read_event(r, root);
     enum sl_status status = read_provisions(r, root);
     if (status == SL_INVALID)
         return refuse(r, "a provision is not an object, or they are too many or too deep");
@@ -723,7 +710,6 @@ enum sl_status sl_directive_read(struct sl_arena *arena, const struct sl_doc *do
     if (!read_id(&r, root))
         return refuse(&r, "its id is none");
     SL_TRY(read_consent(&r, root));
-    report_missing(&r);
     report_effect(&r);
     if (list->last)
         list->last->next = r.directive;

@@ -155,6 +155,11 @@ static const struct entry {
     {SL_WORDS_OUTCOME, "refused", NULL},
     {SL_WORDS_OTHERS, "none", "nothing goes"},
     {SL_WORDS_OTHERS, "whole", "everything goes"},
+#define E(element, word, reads, lacking) {SL_WORDS_ELEMENT, word, reads},
+#define F(element, lacking)
+#include "sluice/consent_elements.def"
+#undef E
+#undef F
 };
 #define ENTRIES (sizeof entries / sizeof *entries)
 

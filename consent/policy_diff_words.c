@@ -36,12 +36,20 @@ static const struct key_way ways[] = {
     {"consents", "forms", SL_DIFF_LOOSER, SL_DIFF_LOOSER},
     {"consents", "purposes", SL_DIFF_TIGHTER, SL_DIFF_TIGHTER},
     {"consents", "except-categories", SL_DIFF_TIGHTER, SL_DIFF_TIGHTER},
-    {"consents", "needs-expiry", SL_DIFF_EITHER, SL_DIFF_TIGHTER},
-    {"consents", "needs-purpose", SL_DIFF_EITHER, SL_DIFF_TIGHTER},
+    {"consents", "needs", SL_DIFF_TIGHTER, SL_DIFF_TIGHTER},
+    {"consents", "signed-by-others-for", SL_DIFF_LOOSER, SL_DIFF_LOOSER},
+    {"consents", "alone", SL_DIFF_EITHER, SL_DIFF_TIGHTER},
+    {"consents", "refuses", SL_DIFF_EITHER, SL_DIFF_TIGHTER},
+    {"forms", "counts-as", SL_DIFF_LOOSER, SL_DIFF_LOOSER},
+    {"forms", "categories", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
+    {"forms", "policy-rules", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
+    {"forms", "sources", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
+    {"forms", "states", SL_DIFF_LOOSER, SL_DIFF_LOOSER},
 };
 
 /* Keys that say nothing of what is released: what they put on a release is compared release by release. */
-static const char *const silent[] = {"id", "title", "law", "labels", "confidentiality", "purpose", "kind", NULL};
+static const char *const silent[] = {
+    "id", "title", "law", "labels", "confidentiality", "purpose", "kind", "checked-by", "checked-on", NULL};
 
 struct comparison {
     struct sl_diff_report *report;
@@ -209,7 +217,7 @@ static const struct {
     enum sl_diff_way comes, goes;
 } sections[] = {
     {"parties", "party", SL_DIFF_TIGHTER, SL_DIFF_TIGHTER}, {"classes", "class", SL_DIFF_TIGHTER, SL_DIFF_LOOSER},
-    {"consents", "consent", SL_DIFF_TIGHTER, SL_DIFF_TIGHTER},
+    {"consents", "consent", SL_DIFF_TIGHTER, SL_DIFF_TIGHTER}, {"forms", "form", SL_DIFF_LOOSER, SL_DIFF_TIGHTER},
     {"invariants", "invariant", SL_DIFF_TIGHTER, SL_DIFF_EITHER}, /* releases nothing, and lets a later change do it */
 };
 

@@ -229,7 +229,7 @@ struct sl_policy {
     struct sl_predicate predicates[SL_PREDICATE_LIMIT];
     unsigned predicate_count;
 
-    struct sl_consent_kind *kinds; /* rows; those of one id are next to each other */
+    struct sl_consent_kind *kinds; /* rows, several of one kind: marks, then registered forms */
     size_t kind_count;
     struct sl_slice kind_ids[SL_KIND_LIMIT];
     unsigned kind_id_count;

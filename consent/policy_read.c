@@ -627,7 +627,7 @@ static uint64_t read_purposes(const struct sl_policy_source *source, const struc
 /* ---- Consents ---- */
 
 static enum sl_status read_kind_purposes(
-    const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_consent_kind *kind)
+    const struct sl_policy_source *source, const struct sl_yaml *at, const struct sl_slice **out, size_t *count)
 {
     at = sl_yaml_list(&source->yaml, at);
     if (!at)
@@ -635,29 +635,56 @@ static enum sl_status read_kind_purposes(
     struct sl_slice *codes = sl_arena_array(source->yaml.arena, at->count + 1, sizeof *codes);
     if (!codes)
         return SL_NO_MEMORY;
-    kind->purposes = codes;
+    *out = codes;
     for (const struct sl_yaml *item = at->first; item; item = item->next) {
         struct sl_slice code = sl_purpose_find(sl_yaml_text(&source->yaml, item));
         if (code.len)
-            codes[kind->purpose_count++] = code;
+            codes[(*count)++] = code;
         else if (item->text.len)
             (void)sl_language_word(&source->yaml, item, SL_WORDS_PURPOSE, "unknown-purpose", "purpose");
     }
     return SL_OK;
 }
 
+static unsigned read_elements(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    unsigned elements = 0;
+    at = sl_yaml_list(&source->yaml, at);
+    for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
+        unsigned word =
+            sl_language_word(&source->yaml, item, SL_WORDS_ELEMENT, "unknown-element", "element of a consent");
+        elements |= word == SL_NO_WORD ? 0 : 1u << word;
+    }
+    return elements;
+}
+
+/* By what a Consent is known to be of a kind: a mark, or the form that was signed. */
 static enum sl_status read_form(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *form,
     const struct sl_consent_kind *common)
 {
-    if (!sl_language_check(&source->yaml, form, SL_MAP_FORM))
-        return SL_OK;
     struct sl_consent_kind *row = &r->policy->kinds[r->policy->kind_count++];
     *row = *common;
     SL_TRY(read_codings(source, sl_yaml_get(form, "categories"), &row->categories, &row->category_count));
     SL_TRY(read_codings(source, sl_yaml_get(form, "policy-rules"), &row->policy_rules, &row->policy_rule_count));
-    if (!row->category_count && !row->policy_rule_count)
+    struct sl_words sources = {NULL, 0};
+    SL_TRY(read_words(source, sl_yaml_get(form, "sources"), &sources));
+    row->sources = sources.word;
+    row->source_count = sources.count;
+    if (!row->category_count && !row->policy_rule_count && !row->source_count)
         sl_yaml_issue(&source->yaml, form, false, "form-without-condition",
-            "This form names no categories and no policy-rules: any Consent would count as \"%.*s\".", SL_FMT(row->id));
+            "This form names no categories, no policy-rules and no sources: any Consent would count as \"%.*s\".",
+            SL_FMT(row->id));
+    return SL_OK;
+}
+
+static enum sl_status read_marks(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *forms,
+    const struct sl_consent_kind *common)
+{
+    if (forms && !forms->count)
+        sl_yaml_issue(&source->yaml, forms, false, "expected-list", "At least one form is expected here.");
+    for (const struct sl_yaml *form = forms ? forms->first : NULL; form; form = form->next)
+        if (sl_language_check(&source->yaml, form, SL_MAP_FORM))
+            SL_TRY(read_form(r, source, form, common));
     return SL_OK;
 }
 
@@ -676,19 +703,74 @@ static enum sl_status read_kind(struct reader *r, const struct sl_policy_source 
             &source->yaml, entry, false, "too-many", "A policy has at most %u kinds of consent.", SL_KIND_LIMIT);
         return SL_OK;
     }
+    common.index = policy->kind_id_count;
     policy->kind_ids[policy->kind_id_count++] = common.id;
     (void)text_of(source, entry, "title");
     (void)sl_yaml_text(&source->yaml, sl_yaml_get(entry, "law"));
-    common.needs_expiry = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-expiry"), false);
-    common.needs_purpose = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "needs-purpose"), false);
-    SL_TRY(read_kind_purposes(source, sl_yaml_get(entry, "purposes"), &common));
+    common.needs = read_elements(source, sl_yaml_get(entry, "needs"));
+    common.alone = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "alone"), false);
+    common.refuses = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "refuses"), false);
+    SL_TRY(read_kind_purposes(source, sl_yaml_get(entry, "purposes"), &common.purposes, &common.purpose_count));
+    SL_TRY(read_kind_purposes(
+        source, sl_yaml_get(entry, "signed-by-others-for"), &common.for_others, &common.for_other_count));
     SL_TRY(read_codings(
         source, sl_yaml_get(entry, "except-categories"), &common.except_categories, &common.except_category_count));
-    const struct sl_yaml *forms = sl_yaml_list(&source->yaml, sl_yaml_get(entry, "forms"));
-    if (forms && !forms->count)
-        sl_yaml_issue(&source->yaml, forms, false, "expected-list", "At least one form is expected here.");
-    for (const struct sl_yaml *form = forms ? forms->first : NULL; form; form = form->next)
-        SL_TRY(read_form(r, source, form, &common));
+    return read_marks(r, source, sl_yaml_list(&source->yaml, sl_yaml_get(entry, "forms")), &common);
+}
+
+/* What a kind asks of every Consent, however it is known to be one; NULL: no such kind. */
+static const struct sl_consent_kind *kind_row(const struct sl_policy *policy, struct sl_slice id)
+{
+    for (size_t i = 0; i < policy->kind_count; i++)
+        if (sl_slice_eq(policy->kinds[i].id, id))
+            return &policy->kinds[i];
+    return NULL;
+}
+
+/* A registered form is one more way to be of each of its kinds. */
+static enum sl_status read_registered(
+    struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    struct sl_policy *policy = r->policy;
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_REGISTERED))
+        return SL_OK;
+    struct sl_slice id = read_id(source, entry);
+    for (size_t i = 0; id.len && i < policy->kind_count; i++)
+        if (sl_slice_eq(policy->kinds[i].form, id)) {
+            duplicate(source, entry, "forms", id);
+            return SL_OK;
+        }
+    (void)text_of(source, entry, "title");
+    (void)text_of(source, entry, "checked-by");
+    (void)sl_yaml_date(&source->yaml, sl_yaml_get(entry, "checked-on"));
+    unsigned states = read_elements(source, sl_yaml_get(entry, "states"));
+    const struct sl_yaml *kinds = sl_yaml_get(entry, "counts-as");
+    for (const struct sl_yaml *item = first_of(kinds); item; item = next_of(kinds, item)) {
+        const struct sl_consent_kind *kind = kind_row(policy, item->text);
+        if (!kind) {
+            sl_language_unknown(
+                &source->yaml, item, "unknown-consent", "kind of consent", policy->kind_ids, policy->kind_id_count);
+            continue;
+        }
+        struct sl_consent_kind row = {.id = kind->id,
+            .index = kind->index,
+            .form = id,
+            .except_categories = kind->except_categories,
+            .except_category_count = kind->except_category_count,
+            .purposes = kind->purposes,
+            .purpose_count = kind->purpose_count,
+            .for_others = kind->for_others,
+            .for_other_count = kind->for_other_count,
+            .needs = kind->needs,
+            .states = states | 1u << SL_ELEMENT_FORM,
+            .alone = kind->alone,
+            .refuses = kind->refuses};
+        if (kind->alone && kinds->kind == SL_YAML_LIST && kinds->count > 1)
+            sl_yaml_issue(&source->yaml, item, false, "form-combined",
+                "The consent \"%.*s\" needs a paper of its own: a form that is another's too is none.",
+                SL_FMT(kind->id));
+        SL_TRY(read_form(r, source, entry, &row));
+    }
     return SL_OK;
 }
 
@@ -855,6 +937,14 @@ static uint64_t read_parties(
     return bits;
 }
 
+static uint32_t refusals(const struct sl_policy *policy)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < policy->kind_count; i++)
+        bits |= policy->kinds[i].refuses ? (uint32_t)1 << policy->kinds[i].index : 0;
+    return bits;
+}
+
 static uint32_t read_kinds(
     const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
 {
@@ -862,6 +952,9 @@ static uint32_t read_kinds(
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
         struct sl_slice id = sl_yaml_text(&source->yaml, item);
         unsigned kind = id.len ? sl_policy_kind(policy, id) : SL_KIND_LIMIT;
+        if (kind < SL_KIND_LIMIT && (refusals(policy) >> kind & 1))
+            sl_yaml_issue(&source->yaml, item, false, "refusal-relied-on",
+                "The consent \"%.*s\" says no: a Consent that denies withholds by itself.", SL_FMT(id));
         if (kind < SL_KIND_LIMIT)
             bits |= (uint32_t)1 << kind;
         else if (id.len)
@@ -1100,8 +1193,10 @@ static enum sl_status make_room(struct reader *r)
 {
     struct sl_policy *policy = r->policy;
     r->by_type = sl_arena_array(policy->arena, SL_R4_NODES, sizeof *r->by_type);
-    policy->kinds =
-        sl_arena_array(policy->arena, count_entries(policy, "consents", "forms") + 1, sizeof *policy->kinds);
+    policy->kinds = sl_arena_array(policy->arena,
+        count_entries(policy, "consents", "forms") + count_entries(policy, "forms", "counts-as") +
+            count_entries(policy, "forms", NULL) + 1,
+        sizeof *policy->kinds);
     policy->label_sets =
         sl_arena_array(policy->arena, count_entries(policy, "label-sets", NULL) + 1, sizeof *policy->label_sets);
     policy->rules = sl_arena_array(policy->arena, count_entries(policy, "rules", NULL) + 1, sizeof *policy->rules);
@@ -1139,6 +1234,7 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     give_parties(policy);
     SL_TRY(each_entry(&r, "parties", read_party));
     SL_TRY(each_entry(&r, "consents", read_kind));
+    SL_TRY(each_entry(&r, "forms", read_registered));
     SL_TRY(each_entry(&r, "label-sets", read_label_set));
     SL_TRY(each_entry(&r, "element-lists", read_element_list));
     SL_TRY(each_entry(&r, "rules", read_rule));

@@ -339,6 +339,7 @@ static void render_sections(const struct rendering *r)
         {"classes", "KINDS OF DATA", "Class", SL_MAP_CLASS},
         {"notes", "NOTES KEPT APART", "Notes", SL_MAP_NOTE},
         {"consents", "CONSENTS", "Consent", SL_MAP_CONSENT},
+        {"forms", "FORMS OF CONSENT", "Form", SL_MAP_REGISTERED},
         {"label-sets", "WHAT IS PUT ON A RELEASE", "Label set", SL_MAP_LABEL_SET},
         {"element-lists", "LISTS OF ELEMENTS", "Element list", SL_MAP_ELEMENT_LIST},
         {"rules", "RULES", "Rule", SL_MAP_RULE},

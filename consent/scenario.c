@@ -8,6 +8,9 @@
 
 #include "language.h"
 
+#define DISCLOSER "Organization/discloser"
+#define CLIENT "scenario"
+#define RECORD "Observation" /* a scenario says of a record what classes it has, and not of what type it is */
 #define CASE_TIME 1780272000 /* 2026-06-01: consents of scenarios hold from 2020 to 2099 */
 
 /* ---- Reading ---- */
@@ -220,7 +223,18 @@ static void write_purposes(struct sl_buffer *out, const struct sl_consent_kind *
     }
 }
 
-/* A Consent as the first form of its kind has it; without a kind, one that denies. */
+static void write_source(struct sl_buffer *out, const struct sl_consent_kind *kind)
+{
+    sl_buffer_add(out, SL_LIT(",\"sourceAttachment\":{\"title\":\"signed\""));
+    if (kind && kind->source_count) {
+        sl_buffer_add(out, SL_LIT(",\"url\":"));
+        sl_buffer_json_string(out, kind->sources[0]);
+    }
+    sl_buffer_add(out, SL_LIT("}"));
+}
+
+/* A Consent as the first form of its kind has it, with all that a consent consists of; without a kind, one that denies.
+ */
 static void write_consent(
     struct sl_buffer *out, const struct sl_consent_kind *kind, struct sl_slice purpose, unsigned number)
 {
@@ -231,13 +245,16 @@ static void write_consent(
         "\"category\":[",
         number);
     write_coding(out, kind && kind->category_count ? &kind->categories[0] : &plain);
-    sl_buffer_add(
-        out, SL_LIT("],\"patient\":{\"reference\":\"Patient/p\"},\"dateTime\":\"2026-01-01\","
-                    "\"performer\":[{\"reference\":\"Patient/p\"}],\"sourceAttachment\":{\"title\":\"signed\"}"));
+    sl_buffer_add(out,
+        SL_LIT("],\"patient\":{\"reference\":\"Patient/p\"},\"dateTime\":\"2026-01-01\","
+               "\"performer\":[{\"reference\":\"Patient/p\"}],\"organization\":[{\"reference\":\"" DISCLOSER "\"}]"));
+    write_source(out, kind);
     write_policy_rule(out, kind);
     sl_buffer_printf(out,
         ",\"provision\":{\"type\":\"%s\",\"period\":{\"start\":\"2020-01-01\",\"end\":\"2099-12-31\"},"
-        "\"purpose\":[",
+        "\"actor\":[{\"role\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/"
+        "v3-ParticipationType\",\"code\":\"IRCP\"}]},\"reference\":{\"reference\":\"Device/" CLIENT "\"}}],"
+        "\"class\":[{\"system\":\"http://hl7.org/fhir/resource-types\",\"code\":\"" RECORD "\"}],\"purpose\":[",
         kind ? "permit" : "deny");
     write_purposes(out, kind, purpose);
     sl_buffer_add(out, SL_LIT("]}}"));
@@ -258,12 +275,14 @@ static enum sl_status add_consent(struct sl_case *c, const struct sl_consent_kin
     return sl_directive_read(c->arena, doc, 0, NULL, list);
 }
 
+/* A form that somebody has checked, where there is one; else a mark. */
 static const struct sl_consent_kind *kind_row(const struct sl_policy *policy, struct sl_slice id)
 {
+    const struct sl_consent_kind *found = NULL;
     for (size_t i = 0; i < policy->kind_count; i++)
-        if (sl_slice_eq(policy->kinds[i].id, id))
-            return &policy->kinds[i];
-    return NULL;
+        if (sl_slice_eq(policy->kinds[i].id, id) && (!found || (policy->kinds[i].form.len && !found->form.len)))
+            found = &policy->kinds[i];
+    return found;
 }
 
 static enum sl_status add_consents(struct sl_case *c, struct sl_directives *list)
@@ -301,7 +320,7 @@ static void make_recipient(struct sl_case *c)
     for (size_t i = 0; i < w->agreement_count; i++)
         c->agreements[i] =
             (struct sl_agreement){.kind = w->agreements[i], .services = w->services, .service_count = w->service_count};
-    c->recipient = (struct sl_recipient){.client = SL_LIT("scenario"),
+    c->recipient = (struct sl_recipient){.client = SL_LIT(CLIENT),
         .party = w->party,
         .purpose = w->purpose,
         .roles = w->roles,
@@ -323,6 +342,7 @@ static void make_item(struct sl_case *c)
 {
     const struct sl_worked *w = &c->w;
     c->item = (struct sl_item){.type = SL_R4_Observation, .id = SL_LIT("o"), .classes = w->item};
+    c->item.custodian = SL_LIT(DISCLOSER);
     c->item.program = w->program ? program_of(c) : SL_LIT("");
     c->item.source = w->program ? SL_SOURCE_PROGRAM : SL_SOURCE_NOT;
     c->part = (struct sl_part){.classes = w->part};

@@ -685,7 +685,7 @@ def small_print(p):
 
 # ---- Consents ----
 
-def consent(p, event, *, purposes, status="active", permit=True, actors=(), label=None, until=None, kind="42CFRPart2CD"):
+def consent(p, event, *, purposes, status="active", permit=True, actors=(), label=None, until=None, kind="42CFRPart2CD", form="part2-tpo-2024"):
     provision = {"type": "permit" if permit else "deny",
                  "purpose": [{"system": HL7 + "v3-ActReason", "code": c} for c in purposes]}
     period = {"start": p.day(0)}
@@ -704,7 +704,7 @@ def consent(p, event, *, purposes, status="active", permit=True, actors=(), labe
             "dateTime": p.at(1), "performer": [p.me()],
             "organization": [ref("Organization", place) for place in ((HARBOR,) if kind else (PRIMARY, HOSPITAL))],
             "sourceReference": {"display": "Signed form on file"},
-            "policy": [{"uri": "urn:sluice:form:part2-tpo-2024"}] if kind else [{"uri": "urn:sluice:form:sharing-choices"}],
+            "policy": [{"uri": f"urn:sluice:form:{form}"}] if kind else [{"uri": "urn:sluice:form:sharing-choices"}],
             "provision": provision}
 
 
@@ -728,12 +728,14 @@ def tpo_expired(p):
 
 
 def to_the_hospital_only(p):
-    return [consent(p, "consent-hospital", purposes=("TREAT",), actors=[ref("Organization", HOSPITAL)], until="2030-12-31")]
+    return [consent(p, "consent-hospital", purposes=("TREAT",), actors=[ref("Organization", HOSPITAL)], until="2030-12-31",
+                    form="part2-specific-2024")]
 
 
 def tpo_and_counseling_notes(p):
     """Two forms: the law wants one of its own for counseling notes."""
-    made = consent(p, "consent-notes", purposes=("TREAT",), until="2030-12-31")
+    made = consent(p, "consent-notes", purposes=("TREAT",), until="2030-12-31", form="sud-counseling-notes-2024",
+                   actors=[ref("Organization", place) for place in (PRIMARY, HOSPITAL)])
     made["category"] = [code("urn:sluice:consent-form", "sud-counseling-notes")]
     return tpo(p) + [made]
 

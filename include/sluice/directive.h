@@ -25,8 +25,8 @@ struct sl_directives {
 enum sl_consent_verdict { SL_CONSENT_SILENT = 0x3311, SL_CONSENT_PERMIT = 0x5522, SL_CONSENT_DENY = 0xcc44 };
 
 /* Reads one Consent into the list (arena-owned; copies what it keeps). What is wrong or missing goes to issues: of
- * grade warning where it only narrows what the Consent can permit ("consent-incomplete", "consent-unreadable",
- * "consent-no-effect"). A Consent that is no Consent is SL_INVALID, and nothing is added. */
+ * grade warning where it only narrows what the Consent can permit ("consent-unreadable", "consent-no-effect"). A
+ * Consent that is no Consent is SL_INVALID, and nothing is added. */
 SL_MUST_CHECK enum sl_status sl_directive_read(struct sl_arena *arena, const struct sl_doc *doc, uint32_t root,
     struct sl_issues *issues, struct sl_directives *list);
 
@@ -56,8 +56,17 @@ bool sl_directive_names(const struct sl_directive *directive, const struct sl_re
 /* Does its verdict depend on the item (discloser, class, code, label, time, instance, author)? */
 bool sl_directive_by_item(const struct sl_directive *directive);
 
-/* Does it count as the kind (policy `consents:`)? By its form alone; the verdict is sl_directive_judge's business. */
-bool sl_directive_is_kind(const struct sl_directive *directive, const struct sl_consent_kind *kind);
+#define SL_CONSENT_OF_ANOTHER_KIND ((unsigned)1 << 31)
+/* What it lacks of being the kind by that row (policy `consents:`, `forms:`), as 1 << enum sl_consent_element; 0: it is
+ * one; SL_CONSENT_OF_ANOTHER_KIND: it does not say that it is. For a purpose, or (empty) for any. By what the Consent
+ * says alone; the verdict is sl_directive_judge's business. policy NULL: it stands alone. */
+unsigned sl_directive_lacks(const struct sl_directive *directive, const struct sl_policy *policy,
+    const struct sl_consent_kind *kind, struct sl_slice purpose, int64_t now);
+/* What it counts as, for a purpose: bits by the index of kinds. */
+uint32_t sl_directive_kinds(
+    const struct sl_directive *directive, const struct sl_policy *policy, struct sl_slice purpose, int64_t now);
+/* In words, what is not there. */
+const char *sl_consent_element_lacking(enum sl_consent_element element);
 
 struct sl_slice sl_directive_id(const struct sl_directive *directive);      /* "Consent/x" */
 struct sl_slice sl_directive_patient(const struct sl_directive *directive); /* "Patient/x" */

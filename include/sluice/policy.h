@@ -166,9 +166,22 @@ struct sl_rule_view {
  * the kind if it fits any one row. It fits a row if every condition below is met, so that an empty list sets none.
  * What the Consent permits, to whom, for how long and for which items is sl_directive_judge's business, not this.
  */
+/* What a Consent must supply itself, or its form's text: the rows of consent_elements.def. */
+enum sl_consent_element {
+#define E(element, word, reads, lacking) SL_ELEMENT_##element,
+#define F(element, lacking) SL_ELEMENT_##element,
+#include "sluice/consent_elements.def"
+#undef E
+#undef F
+    SL_ELEMENTS
+};
+
+/* One way to be of a kind: a mark by which a Consent says that it is one, or a registered form. */
 struct sl_consent_kind {
     struct sl_slice
         id; /* "part2-tpo", "part2-specific", "sud-counseling-notes", "psychotherapy-note-authorization", … */
+    struct sl_slice form; /* the registered form; empty: a mark alone, of whose text nobody has said that it will do */
+    unsigned index;       /* which kind of the policy's it is */
     const struct sl_coding *categories; /* any of these (system and code) in Consent.category; empty: no limit */
     size_t category_count;
     const struct sl_coding *except_categories; /* none of these in Consent.category: another kind speaks for it */
@@ -176,10 +189,16 @@ struct sl_consent_kind {
     const struct sl_coding
         *policy_rules; /* any of these in policyRule, or as uri in policy.uri (system empty); empty: no limit */
     size_t policy_rule_count;
+    const struct sl_slice *sources; /* any of these is the canonical of the form that was signed; empty: no limit */
+    size_t source_count;
     const struct sl_slice *purposes; /* each of these (or an ancestor) must be among the permit's purposes */
     size_t purpose_count;
-    bool needs_expiry;  /* provision.period.end must be there */
-    bool needs_purpose; /* the permit must name at least one purpose (42 CFR 2.31(a)(5)) */
+    const struct sl_slice *for_others; /* what somebody who is neither patient nor representative may sign it for */
+    size_t for_other_count;
+    unsigned needs;  /* 1 << enum sl_consent_element: what must be there */
+    unsigned states; /* of these, what the form's own text says for every instance */
+    bool alone;      /* together with anything else it is no consent of this kind */
+    bool refuses;    /* it says no: no rule can rely on it */
 };
 const struct sl_consent_kind *sl_policy_consent_kinds(const struct sl_policy *policy, size_t *count);
 

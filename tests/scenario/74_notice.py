@@ -42,7 +42,8 @@ def consent(ident, organization, name):
     return {"resourceType": "Consent", "id": ident, "status": "active", "scope": coding("consentscope", "patient-privacy"),
             "category": [coding("v3-ActCode", "42CFRPart2CD")], "patient": {"reference": "Patient/kei"}, "dateTime": "2026-01-01",
             "organization": [{"reference": organization, "display": name}],
-            "policyRule": coding("v3-ActCode", "42CFRPart2CD"),
+            "performer": [{"reference": "Patient/kei"}], "sourceAttachment": {"title": "form"},
+            "policy": [{"uri": "urn:sluice:form:part2-tpo-2024"}],
             "provision": {"type": "permit", "period": {"end": "2030-12-31"}, "purpose": purposes,
                           "actor": [actor("IRCP", "Organization/lakeside-primary", "Lakeside"),
                                     actor("IRCP", "Organization/drug-court", "The Drug Court")]}}

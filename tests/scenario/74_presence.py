@@ -61,7 +61,7 @@ CONSENT = {"resourceType": "Consent", "id": "only-tpo", "status": "active",
            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
            "category": [{"coding": [{"system": ACT, "code": "42CFRPart2CD"}]}], "patient": ref("Patient", "only"),
            "dateTime": "2026-01-01T00:00:00Z", "performer": [ref("Patient", "only")], "organization": [ref("Organization", HARBOR)],
-           "sourceAttachment": {"title": "form"}, "policyRule": {"coding": [{"system": ACT, "code": "42CFRPart2CD"}]},
+           "sourceAttachment": {"title": "form"}, "policy": [{"uri": "urn:sluice:form:part2-tpo-2024"}],
            "provision": {"type": "permit", "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": code}
                                                        for code in ("TREAT", "HPAYMT", "HOPERAT")]}}
 

@@ -20,33 +20,35 @@ static const struct sl_emergency complete = {
 
 /* ---- Consents, as FHIR ---- */
 
-#define CONSENT(id, patient, category, type, more)                                                                     \
+#define CONSENT(id, patient, category, form, type, more)                                                               \
     "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"        \
     "\"http://terminology.hl7.org/CodeSystem/"                                                                         \
     "consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":[{" category                             \
     "}]}],\"patient\":{\"reference\":\"Patient/" patient "\"},\"dateTime\":\"2026-01-0" id "\",\"performer\":[{"       \
     "\"reference\":\"Patient/" patient                                                                                 \
-    "\"}],\"sourceAttachment\":{\"title\":\"x\"},\"policyRule\":{\"coding\":[{\"system\":"                             \
-    "\"http://terminology.hl7.org/CodeSystem/consentpolicycodes\",\"code\":\"x\"}]},\"provision\":{\"type\":\"" type   \
-    "\"" more "}}"
+    "\"}],\"organization\":[{\"reference\":\"Organization/holder\"}],\"sourceAttachment\":{\"title\":\"x\"},"          \
+    "\"policy\":[{\"uri\":\"urn:sluice:form:" form "\"}],\"provision\":{\"type\":\"" type "\"" more "}}"
 #define PART2 "\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"42CFRPart2CD\""
 #define GENERAL "\"system\":\"http://loinc.org\",\"code\":\"59284-0\""
 #define PURPOSE(code) "{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"" code "\"}"
 #define TPO ",\"purpose\":[" PURPOSE("TREAT") "," PURPOSE("HPAYMT") "," PURPOSE("HOPERAT") "]"
+#define TO_ALL                                                                                                         \
+    ",\"actor\":[{\"role\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ParticipationType\","   \
+    "\"code\":\"IRCP\"}]},\"reference\":{\"reference\":\"Device/test\"}}],\"period\":{\"end\":\"2099-12-31\"}"
 #define TREAT ",\"purpose\":[" PURPOSE("TREAT") "]"
 #define ONLY(reference) ",\"data\":[{\"meaning\":\"instance\",\"reference\":{\"reference\":\"" reference "\"}}]"
 #define LABEL(code)                                                                                                    \
     ",\"securityLabel\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"" code "\"}]"
 
-static const char tpo_of_p[] = CONSENT("1", "p", PART2, "permit", TPO);
-static const char tpo_of_q[] = CONSENT("2", "q", PART2, "permit", TPO);
-static const char general_of_p[] = CONSENT("3", "p", GENERAL, "permit", TPO);
-static const char treat_of_p[] = CONSENT("4", "p", PART2, "permit", TREAT);
-static const char one_of_p[] = CONSENT("5", "p", PART2, "permit", TPO ONLY("Observation/a"));
-static const char denial_of_p[] = CONSENT("6", "p", GENERAL, "deny", TPO);
-static const char denial_of_one[] = CONSENT("7", "p", GENERAL, "deny", ONLY("Observation/a"));
-static const char denial_of_hiv[] = CONSENT("8", "p", GENERAL, "deny", LABEL("HIV"));
-static const char without_purpose[] = CONSENT("9", "p", PART2, "permit", "");
+static const char tpo_of_p[] = CONSENT("1", "p", PART2, "part2-tpo-2024", "permit", TPO);
+static const char tpo_of_q[] = CONSENT("2", "q", PART2, "part2-tpo-2024", "permit", TPO);
+static const char general_of_p[] = CONSENT("3", "p", GENERAL, "x", "permit", TPO);
+static const char treat_of_p[] = CONSENT("4", "p", PART2, "part2-specific-2024", "permit", TREAT TO_ALL);
+static const char one_of_p[] = CONSENT("5", "p", PART2, "part2-tpo-2024", "permit", TPO ONLY("Observation/a"));
+static const char denial_of_p[] = CONSENT("6", "p", GENERAL, "x", "deny", TPO);
+static const char denial_of_one[] = CONSENT("7", "p", GENERAL, "x", "deny", ONLY("Observation/a"));
+static const char denial_of_hiv[] = CONSENT("8", "p", GENERAL, "x", "deny", LABEL("HIV"));
+static const char without_purpose[] = CONSENT("9", "p", PART2, "part2-tpo-2024", "permit", "");
 
 /* ---- Building ---- */
 
@@ -98,7 +100,10 @@ static struct sl_classes classes_of(const char *ids)
 
 static struct sl_item item_of(const char *ids)
 {
-    return (struct sl_item){.type = SL_R4_Observation, .id = SL_LIT("a"), .classes = classes_of(ids)};
+    return (struct sl_item){.type = SL_R4_Observation,
+        .id = SL_LIT("a"),
+        .custodian = SL_LIT("Organization/holder"),
+        .classes = classes_of(ids)};
 }
 
 static const struct sl_slice p = {"Patient/p", 9}, q = {"Patient/q", 9};
@@ -198,7 +203,8 @@ static void each_party_gets_what_the_policy_says(void **state)
         {"no-such-party", "TREAT", NULL, "chart", "no-release-rule"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sl_recipient r = {.party = sl_slice_of(cases[i].party), .purpose = sl_slice_of(cases[i].purpose)};
+        struct sl_recipient r = {
+            .client = SL_LIT("test"), .party = sl_slice_of(cases[i].party), .purpose = sl_slice_of(cases[i].purpose)};
         struct sl_verdict v = decide(&r, cases[i].consent, cases[i].classes);
         struct sl_slice why = v.cause.rule ? v.cause.rule->id : sl_slice_of(v.cause.why);
         bool released = v.decision == SL_RELEASED;
@@ -237,7 +243,8 @@ static void parties_come_from_roles_kinds_and_proven_relationships(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_relationship relationship = {
             .kind = sl_slice_of(cases[i].kind), .patient = sl_slice_of(cases[i].patient), .voucher = cases[i].voucher};
-        struct sl_recipient r = {.purpose = SL_LIT("TREAT"),
+        struct sl_recipient r = {.client = SL_LIT("test"),
+            .purpose = SL_LIT("TREAT"),
             .roles = cases[i].roles,
             .role_count = cases[i].roles != NULL,
             .kinds = cases[i].kinds,
@@ -267,8 +274,10 @@ static void an_emergency_is_one_only_when_complete(void **state)
     };
     assert_false(sl_emergency_complete(NULL));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sl_recipient r = {
-            .party = SL_LIT("emergency-clinician"), .purpose = SL_LIT("BTG"), .emergency = &cases[i].emergency};
+        struct sl_recipient r = {.client = SL_LIT("test"),
+            .party = SL_LIT("emergency-clinician"),
+            .purpose = SL_LIT("BTG"),
+            .emergency = &cases[i].emergency};
         assert_int_equal(sl_emergency_complete(&cases[i].emergency), cases[i].complete);
         assert_int_equal(decide(&r, NULL, "part2 hiv chart").decision, cases[i].complete ? SL_RELEASED : SL_WITHHELD);
         assert_int_equal(sl_admit(policy, &r), cases[i].complete ? SL_OK : SL_EMERGENCY_INCOMPLETE);
@@ -302,7 +311,8 @@ static void admission_goes_by_party_and_policy_alone(void **state)
         {"no-such-party", "TREAT", NULL, NULL, SL_FORBIDDEN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sl_recipient r = {.party = sl_slice_of(cases[i].party),
+        struct sl_recipient r = {.client = SL_LIT("test"),
+            .party = sl_slice_of(cases[i].party),
             .purpose = sl_slice_of(cases[i].purpose),
             .roles = cases[i].roles,
             .role_count = cases[i].roles != NULL,
@@ -319,7 +329,8 @@ static void several_patients_are_the_and_of_their_masks(void **state)
 {
     (void)state;
     const struct sl_slice both[] = {p, q};
-    struct sl_recipient r = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient r = {
+        .client = SL_LIT("test"), .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
     struct sl_item item = item_of("part2 chart");
     for (int given = 0; given < 4; given++) {
         struct asked a;
@@ -349,7 +360,8 @@ static void of_nobody_there_is_no_consent_and_no_relationship(void **state)
     (void)state;
     static const struct sl_slice physician[] = {{"physician", 9}};
     struct sl_relationship relationship = {.kind = SL_LIT("treating"), .patient = p, .voucher = SL_BY_TOKEN};
-    struct sl_recipient r = {.purpose = SL_LIT("TREAT"),
+    struct sl_recipient r = {.client = SL_LIT("test"),
+        .purpose = SL_LIT("TREAT"),
         .roles = physician,
         .role_count = 1,
         .relationships = &relationship,
@@ -368,7 +380,8 @@ static void of_nobody_there_is_no_consent_and_no_relationship(void **state)
     assert_int_equal(sl_decide_item(a.ruling, &medication).decision, SL_WITHHELD);
     sl_arena_free(a.arena);
     /* A party that is named has its relationships, with whomever. */
-    struct sl_recipient named = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient named = {
+        .client = SL_LIT("test"), .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
     begin(&a);
     rule(&a, &named, NULL, 0);
     assert_int_equal(sl_decide_item(a.ruling, &observation).decision, SL_RELEASED);
@@ -379,7 +392,7 @@ static void what_is_not_labelled_is_withheld(void **state)
 {
     (void)state;
     struct asked a;
-    struct sl_recipient r = {.party = SL_LIT("patient"), .purpose = SL_LIT("PATRQT")};
+    struct sl_recipient r = {.client = SL_LIT("test"), .party = SL_LIT("patient"), .purpose = SL_LIT("PATRQT")};
     begin(&a);
     rule(&a, &r, &p, 1);
     struct sl_item zero = {0}, restricting = item_of("free-text"), broken = item_of("chart");
@@ -400,7 +413,8 @@ static void what_is_not_labelled_is_withheld(void **state)
 static void a_consent_can_hold_for_one_item(void **state)
 {
     (void)state;
-    struct sl_recipient r = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient r = {
+        .client = SL_LIT("test"), .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
     struct sl_item a_item = item_of("part2 chart"), b_item = a_item;
     struct asked a;
     b_item.id = SL_LIT("b");
@@ -427,7 +441,8 @@ static void a_consent_can_hold_for_one_item(void **state)
 static void a_denial_by_label_reaches_elements(void **state)
 {
     (void)state;
-    struct sl_recipient r = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient r = {
+        .client = SL_LIT("test"), .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
     struct sl_item item = item_of("chart"), hiv = item_of("hiv chart");
     struct sl_part part = {.classes = classes_of("hiv")}, other = {.classes = classes_of("sud")};
     struct asked a;
@@ -444,7 +459,8 @@ static void a_denial_by_label_reaches_elements(void **state)
 static void a_program_sees_its_own(void **state)
 {
     (void)state;
-    struct sl_recipient r = {.party = SL_LIT("treating-provider"),
+    struct sl_recipient r = {.client = SL_LIT("test"),
+        .party = SL_LIT("treating-provider"),
         .purpose = SL_LIT("TREAT"),
         .organization = SL_LIT("Organization/program")};
     struct sl_item own = item_of("part2 chart"), other = own, none = own;
@@ -484,7 +500,8 @@ static void narrative_goes_by_party_and_purpose_whatever_consents_say(void **sta
     static const char *const consents[] = {NULL, tpo_of_p, general_of_p, denial_of_p, one_of_p};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (size_t c = 0; c < sizeof consents / sizeof *consents; c++) {
-            struct sl_recipient r = {.party = sl_slice_of(cases[i].party),
+            struct sl_recipient r = {.client = SL_LIT("test"),
+                .party = sl_slice_of(cases[i].party),
                 .purpose = sl_slice_of(cases[i].purpose),
                 .emergency = i == 1 ? &complete : NULL};
             struct asked a;
@@ -526,7 +543,8 @@ static void release(
 static void duties_come_from_the_rules_relied_on(void **state)
 {
     (void)state;
-    struct sl_recipient treating = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient treating = {
+        .client = SL_LIT("test"), .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
     struct sl_recipient emergency = {
         .party = SL_LIT("emergency-clinician"), .purpose = SL_LIT("BTG"), .emergency = &complete};
     struct sl_item program = item_of("part2 sud opioid chart"), plain = item_of("chart");
@@ -558,7 +576,8 @@ static void duties_come_from_the_rules_relied_on(void **state)
 static void labels_are_of_what_goes_out(void **state)
 {
     (void)state;
-    struct sl_recipient r = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient r = {
+        .client = SL_LIT("test"), .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
     struct sl_part parts[] = {{.classes = classes_of("hiv")}, {.classes = classes_of("genetic"), .cut = true}};
     struct sl_item item = item_of("chart");
     struct sl_release out;
@@ -575,7 +594,8 @@ static void labels_are_of_what_goes_out(void **state)
 static void rules_relied_on_are_named(void **state)
 {
     (void)state;
-    struct sl_recipient r = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient r = {
+        .client = SL_LIT("test"), .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
     const struct sl_rule_view *rules[8];
     struct sl_item item = item_of("part2 chart");
     struct sl_buffer text;
@@ -629,7 +649,8 @@ static void adding_a_class_or_a_denial_never_reveals_more(void **state)
     size_t count, released = 0;
     const struct sl_slice *parties = sl_policy_parties(policy, &count);
     for (unsigned round = 0; round < 4000; round++) {
-        struct sl_recipient r = {.party = parties[any((unsigned)count)],
+        struct sl_recipient r = {.client = SL_LIT("test"),
+            .party = parties[any((unsigned)count)],
             .purpose = sl_slice_of(purposes[any(9)]),
             .emergency = any(2) ? &complete : NULL};
         struct asked with, without;
@@ -688,7 +709,7 @@ static void many_kinds_that_depend_on_the_item_are_decided_exactly(void **state)
             SL_LIT("id,sensitivity,confidentiality,part2,also_match\nX,SUD,R,yes,\n")},
     };
     struct sl_policy *shipped = policy;
-    struct sl_recipient r = {.party = SL_LIT("a"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient r = {.client = SL_LIT("test"), .party = SL_LIT("a"), .purpose = SL_LIT("TREAT")};
     struct asked a;
     assert_int_equal(sl_policy_load_files(files, 4, NULL, &policy), SL_OK);
     begin(&a);
@@ -696,14 +717,15 @@ static void many_kinds_that_depend_on_the_item_are_decided_exactly(void **state)
         char consent[2048];
         const char *item = k % 2 ? "a" : "b"; /* odd kinds cover Observation/a, even ones Observation/b */
         snprintf(consent, sizeof consent,
-            CONSENT("1", "p", "\"system\":\"s\",\"code\":\"k%d\"", "permit",
+            CONSENT("1", "p", "\"system\":\"s\",\"code\":\"k%d\"", "x", "permit",
                 TPO ",\"data\":[{\"meaning\":\"instance\",\"reference\":{\"reference\":\"Observation/%s\"}}]"),
             k, item);
         add_consent(&a, strdup_in(&a, consent));
     }
     rule(&a, &r, &p, 1);
     for (unsigned set = 1; set < 1u << KINDS; set++) {
-        struct sl_item item = {.type = SL_R4_Observation, .id = SL_LIT("a")};
+        struct sl_item item = {
+            .type = SL_R4_Observation, .id = SL_LIT("a"), .custodian = SL_LIT("Organization/holder")};
         for (unsigned k = 0; k < KINDS; k++)
             if (set >> k & 1)
                 sl_classes_add(&item.classes,
@@ -720,7 +742,8 @@ static void many_kinds_that_depend_on_the_item_are_decided_exactly(void **state)
 static void memory_that_runs_out_is_no_ruling(void **state)
 {
     (void)state;
-    struct sl_recipient r = {.party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
+    struct sl_recipient r = {
+        .client = SL_LIT("test"), .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT")};
     struct asked a;
     begin(&a);
     add_consent(&a, one_of_p);

@@ -801,18 +801,6 @@ static void test_issues(void **state)
     (void)state;
     struct sl_issues issues = {.arena = arena};
     struct sl_directives list = {0};
-    assert_int_equal(
-        try_read(provision_text(PERMIT "," TO("Group/x") "," TREAT ",\"period\":{\"end\":\"2030\"}"), &issues, &list),
-        SL_OK);
-    assert_int_equal(issues.count, 1);
-    assert_int_equal(issues.first->grade, SL_GRADE_WARNING);
-    assert_true(sl_slice_eq(issues.first->code, SL_LIT("consent-incomplete")));
-    assert_true(sl_slice_eq(issues.first->text, SL_LIT("Consent/c lacks: discloser source performer.")));
-    issues = (struct sl_issues){.arena = arena};
-    assert_int_equal(try_read(provision_text(PERMIT "," PURPOSE("HRESCH")), &issues, &list), SL_OK);
-    assert_true(
-        sl_slice_eq(issues.first->text, SL_LIT("Consent/c lacks: discloser recipient expiry source performer.")));
-    issues = (struct sl_issues){.arena = arena};
     assert_int_equal(try_read(provision_text(DENY), &issues, &list), SL_OK);
     assert_int_equal(issues.count, 0);
     issues = (struct sl_issues){.arena = arena};
@@ -1032,7 +1020,8 @@ static void test_kinds(void **state)
                                  by_uri = {.policy_rules = &uri, .policy_rule_count = 1},
                                  for_tpo = {.purposes = tpo, .purpose_count = 2},
                                  for_emergency = {.purposes = emergency, .purpose_count = 1},
-                                 with_end = {.needs_expiry = true}, with_purpose = {.needs_purpose = true};
+                                 with_end = {.needs = 1u << SL_ELEMENT_EXPIRY},
+                                 with_purpose = {.needs = 1u << SL_ELEMENT_PURPOSE};
     const struct {
         const char *members;
         const struct sl_consent_kind *kind;
@@ -1068,10 +1057,113 @@ static void test_kinds(void **state)
     for (size_t i = 0; i < COUNT(cases); i++)
         for (int escaped = 0; escaped < 2; escaped++) {
             struct sl_slice text = consent_text(cases[i].members);
-            if (sl_directive_is_kind(read_one(escaped ? escape(text) : text), cases[i].kind) != cases[i].is)
+            const struct sl_directive *d = read_one(escaped ? escape(text) : text);
+            bool is = sl_directive_lacks(d, NULL, cases[i].kind, (struct sl_slice){NULL, 0}, june_2024) == 0;
+            if (is != cases[i].is)
                 print_error("case %zu: %s\n", i, cases[i].members);
-            assert_int_equal(sl_directive_is_kind(read_one(escaped ? escape(text) : text), cases[i].kind), cases[i].is);
+            assert_int_equal(is, cases[i].is);
         }
+}
+
+/* One element of 42 CFR 2.31(a) after another taken out of a Consent that has them all. */
+static void test_elements(void **state)
+{
+    (void)state;
+#define SIGNER(reference) "\"performer\":[{\"reference\":\"" reference "\"}]"
+#define DISCLOSER "\"organization\":[{\"reference\":\"Organization/clinic\"}]"
+#define SOURCE "\"sourceAttachment\":{\"url\":\"http://example.org/form|2\"}"
+#define PAPER(uri) "\"policy\":[{\"uri\":\"" uri "\"}]"
+#define END ",\"period\":{\"end\":\"2030\"}"
+#define WHAT ",\"class\":[{\"system\":\"http://hl7.org/fhir/resource-types\",\"code\":\"Observation\"}]"
+#define HEAD DISCLOSER "," SIGNER("Patient/p") "," SOURCE "," PAPER("urn:form") ","
+#define BODY(purpose) "\"provision\":{" PERMIT "," TO("Organization/hospital") "," purpose WHAT
+    const struct sl_coding form = {SL_LIT(""), SL_LIT("urn:form"), SL_LIT("")};
+    const struct sl_slice payment[] = {SL_LIT("HPAYMT")}, editions[] = {SL_LIT("http://example.org/form")},
+                          first[] = {SL_LIT("http://example.org/form|1")};
+    const unsigned all = (1u << SL_ELEMENT_ALL_PURPOSES) - 1;
+    struct sl_consent_kind kind = {.policy_rules = &form,
+                               .policy_rule_count = 1,
+                               .needs = all,
+                               .states = 1u << SL_ELEMENT_FORM},
+                           mark = kind, printed = kind, signed_for = kind, by_source = kind, by_edition = kind;
+    mark.states = 0;
+    printed.states |= 1u << SL_ELEMENT_RECIPIENT | 1u << SL_ELEMENT_INFORMATION;
+    signed_for.for_others = payment;
+    signed_for.for_other_count = 1;
+    by_source.sources = editions;
+    by_edition.sources = first;
+    by_source.source_count = by_edition.source_count = 1;
+    static const char treatment[] = "TREAT", payments[] = "HPAYMT";
+    const struct {
+        const char *members;
+        const struct sl_consent_kind *kind;
+        const char *purpose;
+        unsigned lacks; /* one bit more than the element; 0: nothing */
+    } cases[] = {
+        {HEAD BODY(TREAT) END "}", &kind, "", 0},
+        {HEAD BODY(TREAT) "}", &kind, "", 0}, /* "none" will do for treatment, payment, operations */
+        {HEAD BODY(PURPOSE("HRESCH")) END "}", &kind, "", 0},
+        {HEAD BODY(PURPOSE("HRESCH")) "}", &kind, "", SL_ELEMENT_EXPIRY + 1},
+        {HEAD
+            "\"extension\":[{\"url\":\"urn:sluice:consent-expiry-event\",\"valueString\":\"end of the study\"}]," BODY(
+                PURPOSE("HRESCH")) "}",
+            &kind, "", 0},
+        {HEAD BODY(TREAT) END "}", &mark, "", SL_ELEMENT_FORM + 1},
+        {SIGNER("Patient/p") "," SOURCE "," PAPER("urn:form") "," BODY(TREAT) "}", &kind, "", SL_ELEMENT_DISCLOSER + 1},
+        {HEAD "\"provision\":{" PERMIT "," TREAT WHAT "}", &kind, "", SL_ELEMENT_RECIPIENT + 1},
+        {HEAD "\"provision\":{" PERMIT "," TREAT "}", &printed, "", 0},
+        {HEAD "\"provision\":{" PERMIT "," TO("Organization/hospital") WHAT END "}", &kind, "", SL_ELEMENT_PURPOSE + 1},
+        {HEAD "\"provision\":{" PERMIT "," TO("Organization/hospital") "," TREAT "}", &kind, "",
+            SL_ELEMENT_INFORMATION + 1},
+        {DISCLOSER "," SOURCE "," PAPER("urn:form") "," BODY(TREAT) "}", &kind, "", SL_ELEMENT_SIGNATURE + 1},
+        {DISCLOSER "," SIGNER("Patient/p") "," PAPER("urn:form") "," BODY(TREAT) "}", &kind, "",
+            SL_ELEMENT_SIGNATURE + 1},
+        {DISCLOSER "," SIGNER("Patient/p") ",\"sourceReference\":{}," PAPER("urn:form") "," BODY(TREAT) "}", &kind, "",
+            SL_ELEMENT_SIGNATURE + 1},
+        {DISCLOSER "," SIGNER("RelatedPerson/r") "," SOURCE "," PAPER("urn:form") "," BODY(TREAT) "}", &kind, "", 0},
+        /* 2.15(a)(2): the director of a program signs for payment, and for nothing else. */
+        {DISCLOSER "," SIGNER("Practitioner/director") "," SOURCE "," PAPER("urn:form") "," BODY(TREAT) "}", &kind, "",
+            SL_ELEMENT_SIGNER + 1},
+        {DISCLOSER "," SIGNER("Practitioner/director") "," SOURCE "," PAPER("urn:form") "," BODY(TREAT) "}",
+            &signed_for, treatment, SL_ELEMENT_SIGNER + 1},
+        {DISCLOSER "," SIGNER("Practitioner/director") "," SOURCE "," PAPER("urn:form") "," BODY(TREAT) "}",
+            &signed_for, payments, 0},
+        {HEAD BODY(TREAT) "}", &by_source, "", 0},
+        {HEAD BODY(TREAT) "}", &by_edition, "", 32},
+        {DISCLOSER "," SIGNER("Patient/p") "," SOURCE "," PAPER("urn:other") "," BODY(TREAT) "}", &kind, "", 32},
+        {DISCLOSER "," SIGNER("Patient/p") ",\"contained\":[{\"resourceType\":\"QuestionnaireResponse\",\"id\":\"a\","
+                                           "\"questionnaire\":\"http://example.org/"
+                                           "form|7\"}],\"sourceReference\":{\"reference\":\"#a\"}," PAPER(
+                                               "urn:form") "," BODY(TREAT) "}",
+            &by_source, "", 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct sl_directive *d = read_one(consent_text(cases[i].members));
+        unsigned lacks = sl_directive_lacks(d, NULL, cases[i].kind, sl_slice_of(cases[i].purpose), june_2024);
+        unsigned expected = cases[i].lacks ? 1u << (cases[i].lacks - 1) : 0;
+        if (lacks != expected)
+            print_error("case %zu: %s\n", i, cases[i].members);
+        assert_int_equal(lacks, expected);
+    }
+    /* Signed tomorrow. */
+    unsigned lacks = sl_directive_lacks(
+        read_one(consent_text(HEAD BODY(TREAT) "}")), NULL, &kind, (struct sl_slice){NULL, 0}, 1700000000);
+    assert_int_equal(lacks, 1u << SL_ELEMENT_DATE);
+}
+
+/* Whom a Consent names: not everybody, and nobody by leaving it open. */
+static void test_named(void **state)
+{
+    (void)state;
+    struct sl_recipient recipient = doctor();
+    assert_true(
+        sl_directive_names(read_one(provision_text(PERMIT "," TO("Organization/hospital"))), &recipient, june_2024));
+    assert_true(sl_directive_names(read_one(provision_text(PERMIT "," TO("Practitioner/dr"))), &recipient, june_2024));
+    assert_false(
+        sl_directive_names(read_one(provision_text(PERMIT "," TO("Organization/other"))), &recipient, june_2024));
+    assert_false(sl_directive_names(read_one(provision_text(PERMIT "," TREAT)), &recipient, june_2024));
+    assert_false(
+        sl_directive_names(read_one(provision_text(DENY "," TO("Organization/hospital"))), &recipient, june_2024));
 }
 
 static void test_scope(void **state)
@@ -1250,6 +1342,7 @@ int main(void)
         TEST(test_data), TEST(test_labels), TEST(test_nested), TEST(test_whole), TEST(test_base_policy),
         TEST(test_unknown_recipient), TEST(test_tpo), TEST(test_unknown_item), TEST(test_concerns), TEST(test_refused),
         TEST(test_issues), TEST(test_large), TEST(test_failing_memory), TEST(test_settle), TEST(test_lists),
-        TEST(test_kinds), TEST(test_scope), TEST(test_store), TEST(test_ihe_pcf)};
+        TEST(test_kinds), TEST(test_elements), TEST(test_named), TEST(test_scope), TEST(test_store),
+        TEST(test_ihe_pcf)};
     return cmocka_run_group_tests(tests, load_policy, unload_policy);
 }

@@ -106,7 +106,8 @@ static char *segmented(const char *records, const char *consents, const struct a
     struct sl_emergency declared = {
         SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"), SL_LIT("unconscious"), true, 0};
     const struct sl_slice kind = sl_slice_of(asker->kind);
-    struct sl_recipient recipient = {.party = sl_slice_of(asker->party),
+    struct sl_recipient recipient = {.client = SL_LIT("test"),
+        .party = sl_slice_of(asker->party),
         .purpose = sl_purpose_find(sl_slice_of(asker->purpose)),
         .kinds = &kind,
         .kind_count = asker->kind != NULL,
@@ -142,34 +143,45 @@ static char *segmented(const char *records, const char *consents, const struct a
     PATIENT "{\"resourceType\":\"Organization\",\"id\":\"prog\",\"name\":\"Program\"}\n"                               \
             "{\"resourceType\":\"Organization\",\"id\":\"pcp\",\"name\":\"Primary\"}\n"
 #define VISIT(id, place, more)                                                                                         \
-    "{\"resourceType\":\"Encounter\",\"id\":\"" id "\",\"status\":\"finished\",\"class\":" ACT "AMB\"}," ABOUT    \
+    "{\"resourceType\":\"Encounter\",\"id\":\"" id "\",\"status\":\"finished\",\"class\":" ACT "AMB\"}," ABOUT         \
     ",\"serviceProvider\":{\"reference\":\"Organization/" place "\"}" more "}\n"
 #define CONDITION(id, visit, code, more)                                                                               \
     "{\"resourceType\":\"Condition\",\"id\":\"" id "\"" more "," ABOUT                                                 \
     ",\"encounter\":{\"reference\":\"Encounter/" visit "\"},\"code\":" ICD(code) "}\n"
 #define META(labels) ",\"meta\":{\"security\":[" labels "]}"
+#define HELD_BY(place) ",\"custodian\":{\"reference\":\"Organization/" place "\"}"
 #define NOTE(id, folder, more)                                                                                         \
     "{\"resourceType\":\"DocumentReference\",\"id\":\"" id "\"" more ",\"status\":\"current\"," ABOUT ",\"category\""  \
     ":[{\"coding\":[{\"system\":\"urn:sluice:note-folder\",\"code\":\"" folder "\"}]}],\"content\":[{\"attachment\":"  \
     "{\"contentType\":\"text/plain\",\"data\":\"d29yZHM=\"}}]}\n"
 
 #define CATEGORY(system, code) "\"category\":[{\"coding\":[{\"system\":\"" system "\",\"code\":\"" code "\"}]}],"
-#define CONSENT(id, category, provision)                                                                               \
+#define TO_THE_CLIENT                                                                                                  \
+    ",\"actor\":[{\"role\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ParticipationType\","   \
+    "\"code\":\"IRCP\"}]},\"reference\":{\"reference\":\"Device/test\"}}]"
+#define CONSENT(id, category, form, provision)                                                                         \
     "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"        \
     "\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]}," category                 \
     "\"patient\":{\"reference\":\"Patient/"                                                                            \
-    "p\"},\"dateTime\":\"2024-01-01\",\"provision\":{\"type\":\"permit\"," provision "}}\n"
+    "p\"},\"dateTime\":\"2024-01-01\",\"performer\":[{\"reference\":\"Patient/p\"}],\"organization\":[{\"reference\":" \
+    "\"Organization/prog\"},{\"reference\":\"Organization/"                                                            \
+    "pcp\"}],\"sourceReference\":{\"display\":\"form\"},\"policy\":["                                                  \
+    "{\"uri\":\"urn:sluice:form:" form                                                                                 \
+    "\"}],\"provision\":{\"type\":\"permit\",\"period\":{\"end\":\"2099-12-31\"}," provision "}}\n"
 #define PURPOSE(code) "{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"" code "\"}"
 #define ALL_TPO "\"purpose\":[" PURPOSE("TREAT") "," PURPOSE("HPAYMT") "," PURPOSE("HOPERAT") "]"
-#define PART2_CONSENT(id, provision)                                                                                   \
-    CONSENT(id, CATEGORY("http://terminology.hl7.org/CodeSystem/v3-ActCode", "42CFRPart2CD"), provision)
-#define TPO PART2_CONSENT("tpo", ALL_TPO)
-#define SPECIFIC PART2_CONSENT("one", "\"purpose\":[" PURPOSE("TREAT") "]")
-#define AUTHORIZED CONSENT("auth", CATEGORY("http://loinc.org", "59284-0"), "\"purpose\":[" PURPOSE("TREAT") "]")
+#define PART2_CONSENT(id, form, provision)                                                                             \
+    CONSENT(id, CATEGORY("http://terminology.hl7.org/CodeSystem/v3-ActCode", "42CFRPart2CD"), form, provision)
+#define FOR_TREATMENT "\"purpose\":[" PURPOSE("TREAT") "]" TO_THE_CLIENT
+#define TPO PART2_CONSENT("tpo", "part2-tpo-2024", ALL_TPO)
+#define SPECIFIC PART2_CONSENT("one", "part2-specific-2024", FOR_TREATMENT)
+#define AUTHORIZED CONSENT("auth", CATEGORY("http://loinc.org", "59284-0"), "general", FOR_TREATMENT)
 #define NOTES_CONSENT                                                                                                  \
-    CONSENT("notes", CATEGORY("urn:sluice:consent-form", "sud-counseling-notes"), "\"purpose\":[" PURPOSE("TREAT") "]")
+    CONSENT("notes", CATEGORY("urn:sluice:consent-form", "sud-counseling-notes"), "sud-counseling-notes-2024",         \
+        FOR_TREATMENT)
 #define THERAPY_CONSENT                                                                                                \
-    CONSENT("therapy", CATEGORY("urn:sluice:consent-form", "psychotherapy-notes"), "\"purpose\":[" PURPOSE("TREAT") "]")
+    CONSENT("therapy", CATEGORY("urn:sluice:consent-form", "psychotherapy-notes"), "psychotherapy-notes-2024",         \
+        FOR_TREATMENT)
 
 #define PROGRAMS_PULSE                                                                                                 \
     PLACES VISIT("e", "prog", "") "{\"resourceType\":\"Observation\",\"id\":\"bp\",\"status\":\"final\"," ABOUT        \
@@ -206,9 +218,9 @@ static const struct {
         {IS("42CFRPart2"), IS("NORDSCLCD"), IS("CPLYCD"), IS("ETREAT")}, {"prohibits unauthorized"}},
     {"the patient's own: moderate, and at his request", OUD, "", &patient,
         {LEVEL("M"), IS("SUD"), IS("42CFRPart2"), IS("PATRQT")}, {LEVEL("R"), IS("NORDSCLCD")}},
-    {"psychotherapy notes", PLACES NOTE("n", "psychotherapy", ""), THERAPY_CONSENT, &physician,
+    {"psychotherapy notes", PLACES NOTE("n", "psychotherapy", HELD_BY("pcp")), THERAPY_CONSENT, &physician,
         {LEVEL("R"), IS("PSYTHPN"), IS("HIPAAPsyNotes"), IS("NODSCLCDS")}, {IS("42CFRPart2"), IS("SUD")}},
-    {"SUD counseling notes", PLACES NOTE("n", "sud-counseling", ""), NOTES_CONSENT, &physician,
+    {"SUD counseling notes", PLACES NOTE("n", "sud-counseling", HELD_BY("pcp")), NOTES_CONSENT, &physician,
         {LEVEL("R"), IS("SUD"), IS("PSYTHPN"), IS("42CFRPart2"), IS("NODSCLCDS"), "prohibits unauthorized"},
         {IS("HIPAAPsyNotes")}},
     {"HIV under state law", PLACES CONDITION("h", "e", "B20", ""), "", &physician,

@@ -95,7 +95,8 @@ static char *segmented(
     struct world world = {.arena = sl_arena_new((size_t)64 << 20)};
     struct sl_emergency emergency = {
         SL_LIT("Dr. Haddad"), SL_LIT("St. Brigid Hospital"), SL_LIT("gateway"), SL_LIT("unconscious"), true, 0};
-    struct sl_recipient recipient = {.party = sl_slice_of(party),
+    struct sl_recipient recipient = {.client = SL_LIT("test"),
+        .party = sl_slice_of(party),
         .purpose = sl_purpose_find(sl_slice_of(purpose)),
         .emergency = strcmp(party, "emergency-clinician") == 0 ? &emergency : NULL};
     struct sl_programs *programs = sl_programs_new(true);
