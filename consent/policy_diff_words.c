@@ -229,6 +229,10 @@ static void compare_settings(
     if (before->denials_give_way != after->denials_give_way)
         sl_diff_say(report, after->denials_give_way ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER,
             "denials-in-emergency: a patient's denial now %s", after->denials_give_way ? "gives way" : "binds");
+    if (before->one_person != after->one_person)
+        sl_diff_say(report, after->one_person ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER,
+            "two-person-rule: a change that releases more now takes %s",
+            after->one_person ? "one person" : "two people");
     if (before->regenerate != after->regenerate)
         sl_diff_say(report, SL_DIFF_EITHER, "narrative: what was left out is now %s",
             after->regenerate ? "a constant sentence" : "left out");

@@ -381,6 +381,7 @@ static void render_defaults(const struct rendering *r)
         {"denials-in-emergency", {.kind = SL_YAML_SCALAR, .text = {"bind", 4}}},
         {"inline-labels", {.kind = SL_YAML_SCALAR, .text = {"no", 2}}},
         {"narrative", {.kind = SL_YAML_SCALAR, .text = {"drop", 4}}},
+        {"two-person-rule", {.kind = SL_YAML_SCALAR, .text = {"yes", 3}}},
     };
     for (size_t i = 0; i < sizeof unsaid / sizeof *unsaid; i++)
         if (!sl_yaml_get(r->policy->head, unsaid[i].key))

@@ -7,40 +7,55 @@
 #include "offline.h"
 
 #include <stdlib.h>
-#include <time.h>
 
-#include "sluice/store.h"
+#include "sluice/generation.h"
 
 struct policy_run {
     struct sl_arena *arena;
     struct sl_issues issues;
     struct sl_policy *policy;
-    struct sl_store *store;
     const struct sl_cli *cli;
 };
 
-static int load(struct policy_run *run)
-{
-    const char *directory = run->cli->operands[1];
-    enum sl_status status = sl_policy_load(directory, &run->issues, &run->policy);
-    sl_cli_issues(stderr, &run->issues, SL_GRADE_NOTE);
-    if (status != SL_OK) {
-        fprintf(stderr, "%s: not in order: %zu error%s\n", directory, run->issues.errors,
-            run->issues.errors == 1 ? "" : "s");
-        return 1;
-    }
-    return 0;
-}
-
-static int open_store(struct policy_run *run, bool writable)
+static enum sl_status load_generation(struct policy_run *run, const char *word, struct sl_policy **out)
 {
     const char *directory = sl_cli_value(run->cli, "store");
-    if (!directory) {
-        fprintf(stderr, "sluice: this needs --store DIR, the policy store\n");
-        return 2;
+    char *end = NULL;
+    uint64_t number = strtoull(word, &end, 10);
+    if (!directory || !*word || *end) {
+        fprintf(
+            stderr, "sluice: --generation takes numbers (sluice policy list), and --store DIR says of which store\n");
+        return SL_INVALID;
     }
-    enum sl_status status = sl_cli_policy_store(directory, writable, &run->issues, &run->store);
-    return status == SL_OK ? 0 : sl_cli_failed(directory, status, &run->issues);
+    struct sl_store *store =
+        NULL; /* closed again: other verbs open it as well, and a process may do so once at a time */
+    SL_TRY(sl_cli_policy_store(directory, false, &run->issues, &store));
+    enum sl_status status = sl_policy_of_generation(store, number, &run->issues, out);
+    sl_store_close(store);
+    return status;
+}
+
+/* The policies that a verb works on: the generations of --generation, then directories. */
+static int load_at(struct policy_run *run, size_t at, struct sl_policy **out)
+{
+    size_t count = 0;
+    const char *const *numbers = sl_cli_values(run->cli, "generation", &count);
+    const char *name = at < count ? numbers[at] : run->cli->operands[1 + at - count];
+    enum sl_status status = at < count ? load_generation(run, name, out) : sl_policy_load(name, &run->issues, out);
+    sl_cli_issues(stderr, &run->issues, SL_GRADE_NOTE);
+    if (status == SL_OK)
+        return 0;
+    if (run->issues.errors)
+        fprintf(
+            stderr, "%s: not in order: %zu error%s\n", name, run->issues.errors, run->issues.errors == 1 ? "" : "s");
+    else
+        fprintf(stderr, "sluice: %s%s: %s\n", at < count ? "generation " : "", name, sl_status_name(status));
+    return 1;
+}
+
+static int load(struct policy_run *run)
+{
+    return load_at(run, 0, &run->policy);
 }
 
 static int print_text(struct sl_buffer *text)
@@ -112,15 +127,10 @@ static int diff(struct policy_run *run)
     struct sl_policy *after = NULL;
     struct sl_policy_diff result;
     struct sl_buffer text;
-    enum sl_status status = sl_policy_load(run->cli->operands[2], &run->issues, &after);
-    if (status != SL_OK)
-        return sl_cli_failed(run->cli->operands[2], status, &run->issues);
-    if (load(run)) {
-        sl_policy_unref(after);
+    if (load(run) || load_at(run, 1, &after))
         return 1;
-    }
     sl_buffer_init(&text, (size_t)64 << 20);
-    status = sl_policy_diff(run->policy, after, run->arena, &text, &result);
+    enum sl_status status = sl_policy_diff(run->policy, after, run->arena, &text, &result);
     int failed = status == SL_OK ? print_text(&text) : sl_cli_failed("diff", status, &run->issues);
     sl_buffer_fini(&text);
     const char *days = sl_cli_value(run->cli, "replay");
@@ -139,71 +149,6 @@ static int replay(struct policy_run *run)
     return sl_policy_replay(run->cli, sl_cli_value(run->cli, "days"), NULL, run->policy, &run->issues);
 }
 
-static struct sl_slice author(const struct policy_run *run)
-{
-    const char *name = sl_cli_value(run->cli, "author");
-    if (!name)
-        name = getenv("USER");
-    return sl_slice_of(name ? name : "unknown");
-}
-
-static int activate(struct policy_run *run)
-{
-    uint64_t generation = 0;
-    if (load(run))
-        return 1;
-    int failed = open_store(run, true);
-    if (failed)
-        return failed;
-    struct sl_slice note = sl_slice_of(sl_cli_value(run->cli, "note")), digest = sl_policy_digest(run->policy);
-    enum sl_status status =
-        sl_policy_activate(run->store, run->policy, author(run), note, (int64_t)time(NULL), &generation);
-    if (status != SL_OK)
-        return sl_cli_failed("not activated; the generation in force stays", status, &run->issues);
-    printf("generation %llu is in force; digest %.*s\n", (unsigned long long)generation, SL_FMT(digest));
-    return 0;
-}
-
-static int list(struct policy_run *run)
-{
-    struct sl_generation *generations = NULL;
-    size_t count = 0;
-    int failed = open_store(run, false);
-    if (failed)
-        return failed;
-    enum sl_status status = sl_policy_generations(run->store, run->arena, &generations, &count);
-    if (status != SL_OK)
-        return sl_cli_failed("generations", status, &run->issues);
-    for (size_t i = 0; i < count; i++) {
-        char when[32];
-        time_t at = (time_t)generations[i].activated;
-        struct tm tm;
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm));
-        printf("%c %llu  %s  %.*s  %.16s…  %.*s\n", generations[i].in_force ? '*' : ' ',
-            (unsigned long long)generations[i].number, when, SL_FMT(generations[i].author), generations[i].digest.ptr,
-            SL_FMT(generations[i].note));
-    }
-    return 0;
-}
-
-static int rollback(struct policy_run *run)
-{
-    uint64_t generation = 0;
-    char *end = NULL;
-    uint64_t to = strtoull(run->cli->operands[1], &end, 10);
-    int failed = *end ? 2 : open_store(run, true);
-    if (failed)
-        return failed;
-    enum sl_status status = sl_policy_rollback(run->store, to, author(run), (int64_t)time(NULL), &generation);
-    if (status == SL_MISSING)
-        return sl_cli_failed("not rolled back: there is no such generation (sluice policy list)", status, &run->issues);
-    if (status != SL_OK)
-        return sl_cli_failed("not rolled back; the generation in force stays", status, &run->issues);
-    printf("generation %llu is in force, with the sources of %llu\n", (unsigned long long)generation,
-        (unsigned long long)to);
-    return 0;
-}
-
 static const struct verb {
     const char *name;
     size_t operands; /* with the verb itself */
@@ -216,9 +161,6 @@ static const struct verb {
     {"diff", 3, diff},
     {"replay", 1, replay},
     {"replay", 2, replay},
-    {"activate", 2, activate},
-    {"list", 1, list},
-    {"rollback", 2, rollback},
 };
 
 /* ---- explain: every rule considered for each resource of the input ---- */
@@ -248,8 +190,11 @@ static int explain(int argc, char **argv)
 
 static int run_verb(struct policy_run *run, const char *usage)
 {
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (run->cli->operand_count == verbs[i].operands && strcmp(run->cli->operands[0], verbs[i].name) == 0)
+    size_t generations = 0;
+    sl_cli_values(run->cli, "generation", &generations);
+    for (size_t i = 0; run->cli->operand_count && i < sizeof verbs / sizeof *verbs; i++)
+        if (run->cli->operand_count + generations == verbs[i].operands &&
+            strcmp(run->cli->operands[0], verbs[i].name) == 0)
             return verbs[i].run(run);
     fprintf(stderr, "usage: sluice %s\n", usage);
     return 2;
@@ -258,9 +203,8 @@ static int run_verb(struct policy_run *run, const char *usage)
 int sl_cmd_policy(int argc, char **argv)
 {
     static const struct sl_option options[] = {
-        {"store", SL_OPTION_ONE, "DIR", "the policy store (activate, list, rollback, replay)", false},
-        {"author", SL_OPTION_ONE, "NAME", "who does it (activate, rollback); otherwise $USER", false},
-        {"note", SL_OPTION_ONE, "TEXT", "why (activate)", false},
+        {"store", SL_OPTION_ONE, "DIR", "the policy store (replay, and for --generation)", false},
+        {"generation", SL_OPTION_MANY, "N…", "a generation, in the place of a directory (all but check)", false},
         {"form", SL_OPTION_ONE, "FORM", "text, html (to print) or json (matrix)", false},
         {"every-purpose", SL_OPTION_FLAG, NULL, "a column for each purpose, not the usual one of a party (matrix)",
             false},
@@ -273,13 +217,15 @@ int sl_cmd_policy(int argc, char **argv)
         {"mutate", SL_OPTION_FLAG, NULL, "take each rule away in turn: does a scenario fail? (test)", false},
         {"coverage", SL_OPTION_FLAG, NULL, "how many scenarios turn on each rule, and name each class (test)", false},
     };
-    static const char usage[] = "policy check|test|matrix|render|activate DIR  |  policy diff DIR NEW  |  policy "
-                                "list|schema  |  policy rollback GENERATION"
-                                "  |  policy replay [DIR] --ledger DIR  |  policy explain --help";
+    static const char usage[] = "policy check|test|matrix|render DIR  |  policy diff DIR NEW  |  policy schema  |  "
+                                "policy replay [DIR] --ledger DIR  |  "
+                                "policy activate|rollback|list|show|sign|keys --help  |  policy explain --help";
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return explain(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "check") == 0)
         return sl_cmd_policy_check(argc - 1, argv + 1);
+    if (argc > 1 && sl_policy_is_generation_verb(argv[1]))
+        return sl_cmd_policy_generation(argc, argv);
     struct policy_run run = {.arena = sl_arena_new((size_t)256 << 20)};
     struct sl_cli cli;
     int status = 1;
@@ -289,7 +235,6 @@ int sl_cmd_policy(int argc, char **argv)
     run.cli = &cli;
     if (sl_cli_read(run.arena, argc, argv, usage, options, sizeof options / sizeof *options, &cli, &status))
         status = run_verb(&run, usage);
-    sl_store_close(run.store);
     sl_policy_unref(run.policy);
     sl_arena_free(run.arena);
     return status;

@@ -12,4 +12,8 @@ int sl_cmd_policy_check(int argc, char **argv);
 int sl_policy_replay(const struct sl_cli *cli, const char *days, struct sl_policy *before, struct sl_policy *after,
     struct sl_issues *issues);
 
+/* activate, rollback, list, show, sign, keys; argv[1] is the verb. */
+bool sl_policy_is_generation_verb(const char *word);
+int sl_cmd_policy_generation(int argc, char **argv);
+
 #endif

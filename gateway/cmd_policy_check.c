@@ -5,6 +5,7 @@
 
 #include "check_report.h"
 #include "cmd_policy.h"
+#include "sluice/generation.h"
 
 #define REPORT_LIMIT ((size_t)64 << 20)
 
@@ -86,6 +87,18 @@ static int finish(const struct check_run *run)
     return failed || !run->policy || strict;
 }
 
+/* A pack that is not as shipped is a mistake like any other; a directory without packs is only told of. */
+static enum sl_status check_packs(struct check_run *run)
+{
+    size_t errors = run->issues.errors;
+    enum sl_status status = sl_policy_check_packs(run->policy, &run->issues);
+    if (run->issues.errors == errors)
+        return status == SL_INVALID ? SL_OK : status;
+    sl_policy_unref(run->policy);
+    run->policy = NULL;
+    return status;
+}
+
 static int check(struct check_run *run)
 {
     if (run->cli->operand_count != 1) {
@@ -104,6 +117,8 @@ static int check(struct check_run *run)
     enum sl_status status = sl_policy_load(run->cli->operands[0], &run->issues, &run->policy);
     if (status == SL_OK)
         status = sl_policy_review(run->policy, run->now, &run->issues);
+    if (status == SL_OK)
+        status = check_packs(run);
     if (status != SL_OK && status != SL_INVALID)
         return sl_cli_failed(run->cli->operands[0], status, &run->issues);
     return finish(run);

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "sluice/generation.h"
 #include "sluice/ledger.h"
 #include "sluice/replay.h"
-#include "sluice/store.h"
 
 #define REPORT_LIMIT ((size_t)256 << 20)
 #define POLICIES 256u

@@ -63,16 +63,45 @@ static enum sl_status open_upstream(struct sl_gateway *gateway, struct sl_issues
         issues, sl_upstream_token_read(c, &gateway->upstream_token), "The upstream's token", c->upstream_token);
 }
 
+/* Compiles a generation, once for all workers: who comes while another does it waits for him. */
+static enum sl_status compiled(
+    struct sl_gateway *gateway, uint64_t number, struct sl_issues *issues, struct sl_policy **out)
+{
+    struct sl_policy *policy = NULL;
+    enum sl_status status = SL_OK;
+    *out = NULL;
+    pthread_mutex_lock(&gateway->policy_lock);
+    if (!gateway->policy || gateway->generation != number) {
+        status = sl_policy_of_generation(gateway->store, number, issues, &policy);
+        if (status == SL_OK) {
+            sl_policy_unref(gateway->policy);
+            gateway->policy = policy;
+            gateway->generation = number;
+        }
+    }
+    if (status == SL_OK)
+        *out = sl_policy_ref(gateway->policy);
+    pthread_mutex_unlock(&gateway->policy_lock);
+    return status;
+}
+
 /* Is there a generation in force that compiles? Asked before anything listens. */
 static enum sl_status check_policy(struct sl_gateway *gateway, struct sl_issues *issues)
 {
     struct sl_policy *policy = NULL;
-    uint64_t generation;
-    enum sl_status status = sl_policy_in_force(gateway->store, issues, &generation, &policy);
+    uint64_t number = 0;
+    enum sl_status status = sl_policy_number_in_force(gateway->store, &number);
+    if (status == SL_OK)
+        status = compiled(gateway, number, issues, &policy);
     sl_policy_unref(policy);
-    if (status == SL_MISSING)
+    if (!number && status == SL_MISSING)
         sl_issue_add(issues, SL_GRADE_ERROR, "no-policy",
             "No policy has been activated in %.*s: sluice policy activate.", SL_FMT(gateway->config->policy_store));
+    else if (status != SL_OK)
+        sl_issue_add(issues, SL_GRADE_ERROR, "no-policy",
+            "Generation %llu, which is in force in %.*s, cannot be used (%s): sluice policy list, and activate or "
+            "rollback.",
+            (unsigned long long)number, SL_FMT(gateway->config->policy_store), sl_status_name(status));
     return status;
 }
 
@@ -120,6 +149,7 @@ enum sl_status sl_gateway_open(const struct sl_config *config, struct sl_issues 
         return SL_NO_MEMORY;
     gateway->config = config;
     pthread_mutex_init(&gateway->programs_lock, NULL);
+    pthread_mutex_init(&gateway->policy_lock, NULL);
     enum sl_status status = open_all(gateway, issues);
     if (status != SL_OK) {
         sl_gateway_close(gateway);
@@ -142,6 +172,8 @@ void sl_gateway_close(struct sl_gateway *gateway)
     sl_sealer_free(gateway->sealer);
     sl_programs_unref(gateway->programs);
     pthread_mutex_destroy(&gateway->programs_lock);
+    sl_policy_unref(gateway->policy);
+    pthread_mutex_destroy(&gateway->policy_lock);
     if (gateway->store)
         sl_store_close(gateway->store);
     free(gateway);
@@ -214,20 +246,6 @@ void sl_worker_state_free(struct sl_worker_state *state)
     free(state);
 }
 
-/* The number of the generation in force, without compiling it: most changes of the store are directives. */
-static enum sl_status number_in_force(struct sl_store *store, struct sl_arena *arena, uint64_t *number)
-{
-    struct sl_generation *list;
-    size_t count;
-    SL_TRY(sl_policy_generations(store, arena, &list, &count));
-    for (size_t i = 0; i < count; i++)
-        if (list[i].in_force) {
-            *number = list[i].number;
-            return SL_OK;
-        }
-    return SL_MISSING;
-}
-
 /* Labels rest on the policy, the programs and the register together. */
 static enum sl_status generation_of(const struct sl_worker_state *state, const struct sl_policy *policy,
     const struct sl_registered *registered, struct sl_label_generation *out)
@@ -286,20 +304,49 @@ static bool take_programs(struct sl_worker_state *state)
     return true;
 }
 
+/* A generation that cannot be read never replaces one that works, as long as that one releases no more: if all that it
+ * was recorded to do was to release more, what worked goes on. If it tightened something, or nobody can say, a
+ * superseded generation is no permission, and nothing is released until somebody has looked. */
+static bool may_stay(const struct sl_worker_state *state, uint64_t number, struct sl_arena *arena)
+{
+    struct sl_generation next;
+    return state->policy && sl_policy_generation(state->gateway->store, number, arena, &next) == SL_OK &&
+           next.replaces == state->generation && next.compared && !next.diff.tighter && !next.diff.either;
+}
+
+static enum sl_status policy_of(
+    struct sl_worker_state *state, uint64_t number, struct sl_issues *issues, struct sl_policy **out)
+{
+    *out = NULL;
+    if (state->policy && number == state->generation) {
+        *out = sl_policy_ref(state->policy);
+        return SL_OK;
+    }
+    enum sl_status status =
+        number == state->unreadable && state->policy ? SL_CORRUPT : compiled(state->gateway, number, issues, out);
+    if (status == SL_OK || !may_stay(state, number, issues->arena)) {
+        state->unreadable = 0;
+        return status;
+    }
+    if (state->unreadable != number)
+        fprintf(stderr, "sluice: generation %llu cannot be read (%s); generation %llu stays\n",
+            (unsigned long long)number, sl_status_name(status), (unsigned long long)state->generation);
+    state->unreadable = number;
+    *out = sl_policy_ref(state->policy);
+    return SL_OK;
+}
+
 static enum sl_status take_up(struct sl_worker_state *state, bool other_programs, struct sl_issues *issues)
 {
     struct sl_policy *policy = NULL;
     uint64_t number = 0, length = 0;
-    SL_TRY(number_in_force(state->gateway->store, issues->arena, &number));
+    SL_TRY(sl_policy_number_in_force(state->gateway->store, &number));
     SL_TRY(sl_register_length(state->gateway->store, &length));
-    bool same = state->policy && number == state->generation;
+    bool same = state->policy && (number == state->generation || number == state->unreadable);
     if (same && !other_programs && length == state->register_length && !is_due(state))
         return SL_OK;
-    if (same)
-        policy = sl_policy_ref(state->policy);
-    else
-        SL_TRY(sl_policy_in_force(state->gateway->store, issues, &number, &policy));
-    return put_in_force(state, policy, number, issues);
+    SL_TRY(policy_of(state, number, issues, &policy));
+    return put_in_force(state, policy, state->unreadable ? state->generation : number, issues);
 }
 
 enum sl_status sl_worker_state_refresh(struct sl_worker_state *state)

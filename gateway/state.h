@@ -16,9 +16,9 @@
 #include "records.h"
 #include "seal.h"
 #include "shelf.h"
+#include "sluice/generation.h"
 #include "sluice/label.h"
 #include "sluice/ledger.h"
-#include "sluice/policy.h"
 #include "sluice/register.h"
 #include "sluice/store.h"
 
@@ -27,6 +27,9 @@ struct sl_upstream;
 struct sl_gateway {
     const struct sl_config *config;
     struct sl_store *store; /* the `policy` store: generations and directives */
+    pthread_mutex_t policy_lock;
+    struct sl_policy *policy; /* under the lock: the generation that was compiled last, once for all workers */
+    uint64_t generation;
     pthread_mutex_t programs_lock;
     struct sl_programs *programs;          /* under the lock; a worker holds a reference of its own */
     atomic_uint_fast64_t programs_version; /* counts up when the table is taken up anew */
@@ -72,6 +75,7 @@ struct sl_worker_state {
     struct sl_upstream *upstream;
     struct sl_policy *policy; /* NULL: the generation in force could not be read, and everything is 503 */
     uint64_t generation;
+    uint64_t unreadable;                         /* a later generation that cannot be read, if `policy` stays; 0: none */
     struct sl_registered *registered;            /* what the officer's register says, compiled for `policy` */
     uint64_t register_length;                    /* of the register when it was read */
     struct sl_label_generation label_generation; /* of labels made under both; only with a keeper */

@@ -202,27 +202,4 @@ struct sl_consent_kind {
 };
 const struct sl_consent_kind *sl_policy_consent_kinds(const struct sl_policy *policy, size_t *count);
 
-/* ---- Generations in the `policy` store ---- */
-
-struct sl_store;
-struct sl_generation {
-    uint64_t number;
-    struct sl_slice digest, author, note;
-    int64_t activated; /* seconds since the epoch */
-    bool in_force;
-};
-SL_MUST_CHECK enum sl_status sl_policy_activate(struct sl_store *store, const struct sl_policy *policy,
-    struct sl_slice author, struct sl_slice note, int64_t now, uint64_t *generation);
-/* The generation in force, compiled. SL_MISSING if none was ever activated. */
-SL_MUST_CHECK enum sl_status sl_policy_in_force(
-    struct sl_store *store, struct sl_issues *issues, uint64_t *generation, struct sl_policy **out);
-/* Any generation, compiled. */
-SL_MUST_CHECK enum sl_status sl_policy_of_generation(
-    struct sl_store *store, uint64_t number, struct sl_issues *issues, struct sl_policy **out);
-SL_MUST_CHECK enum sl_status sl_policy_generations(
-    struct sl_store *store, struct sl_arena *arena, struct sl_generation **out, size_t *count);
-/* Puts an earlier generation in force again, as a new generation with the old sources. */
-SL_MUST_CHECK enum sl_status sl_policy_rollback(
-    struct sl_store *store, uint64_t to, struct sl_slice author, int64_t now, uint64_t *generation);
-
 #endif

@@ -815,7 +815,10 @@ static void fill_stores(struct sl_issues *issues)
     struct sl_records *store;
     struct sl_store *policies;
     struct sl_doc doc;
-    uint64_t generation;
+    struct sl_activated activated;
+    struct sl_buffer told;
+    const struct sl_activation what = {
+        .policy = world.policy, .author = SL_LIT("test"), .now = NOW, .any_packs = true};
     assert_int_equal(sl_records_open(in_folder("records").ptr, true, issues, &store), SL_OK);
     for (size_t i = 0; i < RECORDS; i++) {
         struct sl_records_import done;
@@ -823,7 +826,9 @@ static void fill_stores(struct sl_issues *issues)
     }
     sl_records_close(store);
     assert_int_equal(sl_cli_policy_store(in_folder("policy").ptr, true, issues, &policies), SL_OK);
-    assert_int_equal(sl_policy_activate(policies, world.policy, SL_LIT("test"), SL_LIT(""), NOW, &generation), SL_OK);
+    sl_buffer_init(&told, 1 << 20);
+    assert_int_equal(sl_policy_activate(policies, &what, issues, &told, &activated), SL_OK);
+    sl_buffer_fini(&told);
     assert_int_equal(sl_doc_parse(world.arena, SL_LIT(consent), NULL, &doc, NULL), SL_OK);
     assert_int_equal(sl_directives_import(policies, &doc, 0, issues), SL_OK);
     sl_store_close(policies);

@@ -269,10 +269,14 @@ static void activate(struct house *h)
 {
     struct sl_issues issues = {.arena = h->arena};
     struct sl_policy *policy = NULL;
-    uint64_t generation;
+    struct sl_activated done;
+    struct sl_buffer told;
+    sl_buffer_init(&told, 1 << 20);
     assert_int_equal(sl_cli_policy_store(at(h, "policy").ptr, true, &issues, &h->writer), SL_OK);
     assert_int_equal(sl_policy_load(SLUICE_SOURCE "/consent/policies", &issues, &policy), SL_OK);
-    assert_int_equal(sl_policy_activate(h->writer, policy, SL_LIT("test"), SL_LIT(""), 1700000000, &generation), SL_OK);
+    const struct sl_activation what = {.policy = policy, .author = SL_LIT("test"), .now = 1700000000};
+    assert_int_equal(sl_policy_activate(h->writer, &what, &issues, &told, &done), SL_OK);
+    sl_buffer_fini(&told);
     sl_policy_unref(policy);
 }
 

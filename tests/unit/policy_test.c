@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The policy language: what it reads, where it reports each mistake, the shipped policy, and generations in the store.
- */
+/* The policy language: what it reads, where it reports each mistake, and the shipped policy. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,7 +13,6 @@
 #include "sluice/buffer.h"
 #include "sluice/decide.h"
 #include "sluice/policy.h"
-#include "sluice/store.h"
 #include "sluice/yaml.h"
 
 #define SHIPPED SLUICE_SOURCE "/consent/policies"
@@ -724,108 +721,6 @@ static void examples_of_the_page_are_real(void **state)
     end(&f);
 }
 
-/* ---- Generations ---- */
-
-struct stored {
-    struct fixture f;
-    char directory[64];
-    struct sl_store *store;
-};
-
-static void open_store(struct stored *s)
-{
-    load_shipped(&s->f);
-    snprintf(s->directory, sizeof s->directory, "policy_test.XXXXXX");
-    assert_non_null(mkdtemp(s->directory));
-    assert_int_equal(sl_store_open(s->directory, sl_policy_tables, (size_t)256 << 20, true, NULL, &s->store), SL_OK);
-}
-
-static void close_store(struct stored *s)
-{
-    char path[128];
-    sl_store_close(s->store);
-    snprintf(path, sizeof path, "%s/data.mdb", s->directory);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/lock.mdb", s->directory);
-    unlink(path);
-    assert_int_equal(rmdir(s->directory), 0);
-    end(&s->f);
-}
-
-static void generations_come_and_go_back(void **state)
-{
-    (void)state;
-    struct stored s;
-    struct sl_policy *policy = NULL;
-    struct fixture small;
-    uint64_t number = 99;
-    size_t count;
-    struct sl_generation *list;
-    open_store(&s);
-    assert_int_equal(sl_policy_in_force(s.store, NULL, &number, &policy), SL_MISSING);
-    assert_int_equal(sl_policy_rollback(s.store, 1, SL_LIT("a"), 5, &number), SL_MISSING);
-    assert_int_equal(sl_policy_activate(s.store, s.f.policy, SL_LIT("officer"), SL_LIT("first"), 1000, &number), SL_OK);
-    assert_int_equal(number, 1);
-    begin(&small);
-    assert_int_equal(load(&small, head, federal, house), SL_OK);
-    assert_int_equal(sl_policy_activate(s.store, small.policy, SL_LIT("b"), SL_LIT(""), 2000, &number), SL_OK);
-    assert_int_equal(sl_policy_in_force(s.store, NULL, &number, &policy), SL_OK);
-    assert_int_equal(number, 2);
-    assert_true(sl_slice_eq(sl_policy_digest(policy), sl_policy_digest(small.policy)));
-    sl_policy_unref(policy);
-    assert_int_equal(sl_policy_rollback(s.store, 1, SL_LIT("c"), 3000, &number), SL_OK);
-    assert_int_equal(number, 3);
-    assert_int_equal(sl_policy_in_force(s.store, NULL, &number, &policy), SL_OK);
-    assert_true(sl_slice_eq(sl_policy_digest(policy), sl_policy_digest(s.f.policy)));
-    assert_int_equal(sl_policy_class_count(policy), sl_policy_class_count(s.f.policy));
-    sl_policy_unref(policy);
-    assert_int_equal(sl_policy_generations(s.store, small.arena, &list, &count), SL_OK);
-    assert_int_equal(count, 3);
-    assert_text(list[0].author, "officer");
-    assert_text(list[0].note, "first");
-    assert_int_equal(list[1].activated, 2000);
-    assert_text(list[2].note, "rollback to generation 1");
-    assert_false(list[0].in_force || list[1].in_force);
-    assert_true(list[2].in_force && sl_slice_eq(list[2].digest, list[0].digest));
-    end(&small);
-    close_store(&s);
-}
-
-static void a_damaged_generation_is_never_in_force(void **state)
-{
-    (void)state;
-    struct stored s;
-    struct sl_txn *txn = NULL;
-    struct sl_slice value;
-    struct sl_policy *policy = NULL;
-    uint64_t number;
-    static const char key[8] = {0, 0, 0, 0, 0, 0, 0, 1};
-    open_store(&s);
-    assert_int_equal(sl_policy_activate(s.store, s.f.policy, SL_LIT("a"), SL_LIT("b"), 1, &number), SL_OK);
-    assert_int_equal(sl_txn_begin(s.store, false, &txn), SL_OK);
-    assert_int_equal(sl_txn_get(txn, SL_TABLE_GENERATIONS, (struct sl_slice){key, 8}, &value), SL_OK);
-    char *copy = malloc(value.len);
-    size_t len = value.len;
-    memcpy(copy, value.ptr, len);
-    sl_txn_abort(txn);
-    /* Cut short, in the head, in the files; and one letter of a file changed. */
-    const size_t cuts[] = {0, 10, 50, 120, len / 2, len - 1};
-    for (size_t i = 0; i <= sizeof cuts / sizeof *cuts; i++) {
-        bool cut = i < sizeof cuts / sizeof *cuts;
-        if (!cut)
-            copy[len - 20] ^= 1;
-        assert_int_equal(sl_txn_begin(s.store, true, &txn), SL_OK);
-        assert_int_equal(sl_txn_put(txn, SL_TABLE_GENERATIONS, (struct sl_slice){key, 8},
-                             (struct sl_slice){copy, cut ? cuts[i] : len}),
-            SL_OK);
-        assert_int_equal(sl_txn_commit(txn), SL_OK);
-        assert_int_not_equal(sl_policy_in_force(s.store, NULL, &number, &policy), SL_OK);
-        assert_null(policy);
-    }
-    free(copy);
-    close_store(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -848,8 +743,6 @@ int main(void)
         cmocka_unit_test(who_sees_what_is_as_it_was),
         cmocka_unit_test(the_matrix_comes_in_three_forms),
         cmocka_unit_test(examples_of_the_page_are_real),
-        cmocka_unit_test(generations_come_and_go_back),
-        cmocka_unit_test(a_damaged_generation_is_never_in_force),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
