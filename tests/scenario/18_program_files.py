@@ -48,7 +48,7 @@ def consent(folder):
     with open(path, "w") as file:
         json.dump({"resourceType": "Consent", "id": "c", "status": "active", "patient": {"reference": "Patient/p"},
                    "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
-                   "category": [{"coding": [code]}], "policyRule": {"coding": [code]}, "dateTime": "2026-01-01",
+                   "category": [{"coding": [code]}], "policy": [{"uri": "urn:sluice:form:part2-tpo-2024"}], "dateTime": "2026-01-01",
                    "performer": [{"reference": "Patient/p"}], "sourceAttachment": {"title": "signed"},
                    "organization": [{"reference": PROGRAM}, {"reference": "Organization/brigid-detox"}],
                    "provision": {"type": "permit", "period": {"start": "2026-01-01", "end": "2099-12-31"}, "purpose": purposes}}, file)
