@@ -72,13 +72,21 @@ void sl_facts_add_line(struct sl_facts *facts, const struct sl_policy *policy, c
             (struct sl_fact){.type = SL_FACT_KINDS, .kinds = &line->recipient, .not_kinds = &line->not_recipient});
 }
 
-static void add_rule(struct sl_facts *facts, const struct sl_policy *policy, const struct sl_rule *rule)
+/* A line for other purposes holds for none of the combinations, whatever else it asks. */
+static void add_lines(struct sl_facts *facts, const struct sl_policy *policy, const struct sl_condition *lines,
+    size_t count, uint64_t purpose)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!lines[i].purposes || lines[i].purposes & purpose)
+            sl_facts_add_line(facts, policy, &lines[i]);
+}
+
+static void add_rule(
+    struct sl_facts *facts, const struct sl_policy *policy, const struct sl_rule *rule, uint64_t purpose)
 {
     add_items(facts, policy, rule->facts);
-    for (size_t i = 0; i < rule->only_if_count; i++)
-        sl_facts_add_line(facts, policy, &rule->only_if[i]);
-    for (size_t i = 0; i < rule->unless_count; i++)
-        sl_facts_add_line(facts, policy, &rule->unless[i]);
+    add_lines(facts, policy, rule->only_if, rule->only_if_count, purpose);
+    add_lines(facts, policy, rule->unless, rule->unless_count, purpose);
 }
 
 static bool is_about(const struct sl_rule *rule, const struct sl_side *side, uint64_t purpose)
@@ -95,9 +103,9 @@ void sl_facts_find(struct sl_facts *facts, const struct sl_side *side, size_t pu
         bool reaches = rule->everyone || (side->party < SL_PARTY_LIMIT && rule->parties >> side->party & 1);
         if (!reaches || !is_about(rule, side, bit))
             continue;
-        add_rule(facts, policy, rule);
+        add_rule(facts, policy, rule, bit);
         for (size_t k = 0; k < rule->lifted_by_count; k++)
-            add_rule(facts, policy, &policy->rules[rule->lifted_by[k]]);
+            add_rule(facts, policy, &policy->rules[rule->lifted_by[k]], bit);
     }
 }
 
