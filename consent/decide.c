@@ -91,42 +91,61 @@ static bool fits(const struct sl_party *party, const struct sl_recipient *r, boo
            !sl_words_meet(&party->except_kinds, r->kinds, r->kind_count);
 }
 
+/* Whose word counts, and how long ago it may be that a record tells of. */
+struct proof {
+    unsigned vouchers;
+    int64_t oldest;
+};
+
+static struct proof proof_of(const struct sl_party *party, int64_t now)
+{
+    return (struct proof){party->vouchers, party->within_days ? now - (int64_t)party->within_days * 86400 : INT64_MIN};
+}
+
 /* A relationship counts only if somebody vouches for it; a declaration never does. */
-static bool proves(const struct sl_relationship *relationship, const struct sl_words *kinds, unsigned vouchers)
+static bool proves(const struct sl_relationship *relationship, const struct sl_words *kinds, struct proof proof)
 {
     return relationship->voucher != SL_BY_NOBODY && relationship->voucher != SL_BY_DECLARATION &&
-           (vouchers >> relationship->voucher & 1) && sl_words_have(kinds, relationship->kind);
+           (proof.vouchers >> relationship->voucher & 1) && sl_words_have(kinds, relationship->kind) &&
+           (!relationship->since || relationship->since >= proof.oldest);
 }
 
 static bool related_to(
-    const struct sl_recipient *r, const struct sl_words *kinds, unsigned vouchers, struct sl_slice person)
+    const struct sl_recipient *r, const struct sl_words *kinds, struct proof proof, struct sl_slice person)
 {
     for (size_t i = 0; i < r->relationship_count; i++) {
         const struct sl_relationship *relationship = &r->relationships[i];
         bool about = sl_slice_eq(relationship->patient, SL_LIT("*")) ||
                      (person.len && sl_slice_eq(relationship->patient, person));
-        if (about && proves(relationship, kinds, vouchers))
+        if (about && proves(relationship, kinds, proof))
             return true;
     }
     return false;
 }
 
+bool sl_party_lacks_relation(const struct sl_party *party, const struct sl_recipient *recipient, struct sl_slice person)
+{
+    return !recipient->party.len && party->relationships.count &&
+           fits(party, recipient, sl_emergency_complete(recipient->emergency)) &&
+           !related_to(recipient, &party->relationships, proof_of(party, 0), person);
+}
+
 /* With each person the item is about; with nobody at hand, with everybody ("*"). */
-static bool related(const struct sl_ruling *ruling, const struct sl_words *kinds, unsigned vouchers)
+static bool related(const struct sl_ruling *ruling, const struct sl_words *kinds, struct proof proof)
 {
     const struct sl_recipient *r = &ruling->recipient;
     if (!ruling->person_count)
-        return related_to(r, kinds, vouchers, (struct sl_slice){NULL, 0});
+        return related_to(r, kinds, proof, (struct sl_slice){NULL, 0});
     for (size_t i = 0; i < ruling->person_count; i++)
-        if (!related_to(r, kinds, vouchers, ruling->persons[i]))
+        if (!related_to(r, kinds, proof, ruling->persons[i]))
             return false;
     return true;
 }
 
-static bool related_to_somebody(const struct sl_recipient *r, const struct sl_party *party)
+static bool related_to_somebody(const struct sl_recipient *r, const struct sl_party *party, int64_t now)
 {
     for (size_t i = 0; i < r->relationship_count; i++)
-        if (proves(&r->relationships[i], &party->relationships, party->vouchers))
+        if (proves(&r->relationships[i], &party->relationships, proof_of(party, now)))
             return true;
     return false;
 }
@@ -144,8 +163,9 @@ static void find_parties(struct sl_ruling *ruling)
             continue;
         ruling->known = true;
         bool named = ruling->recipient.party.len > 0;
-        bool close = named || !party->relationships.count || related(ruling, &party->relationships, party->vouchers);
-        if (!close && (ruling->person_count || !related_to_somebody(&ruling->recipient, party)))
+        bool close = named || !party->relationships.count ||
+                     related(ruling, &party->relationships, proof_of(party, ruling->now));
+        if (!close && (ruling->person_count || !related_to_somebody(&ruling->recipient, party, ruling->now)))
             continue;
         if (!close)
             ruling->nobody = true;
@@ -226,7 +246,7 @@ static bool relationship_holds(const struct sl_ruling *ruling, const struct sl_w
 {
     const struct sl_recipient *r = &ruling->recipient;
     if (!r->party.len)
-        return related(ruling, kinds, ~0u);
+        return related(ruling, kinds, (struct proof){~0u, INT64_MIN});
     /* A party named outright has its relationships with the patient at hand. */
     unsigned named = sl_policy_party(ruling->policy, r->party);
     const struct sl_words *its = named < SL_PARTY_LIMIT ? &ruling->policy->parties[named].relationships : kinds;

@@ -188,6 +188,31 @@ enum sl_status sl_pass_patients(struct sl_pass *pass, const struct sl_item *item
     return sl_arena_failed(pass->arena) ? SL_NO_MEMORY : SL_OK;
 }
 
+enum sl_status sl_pass_persons(struct sl_pass *pass, struct sl_slice **persons, size_t *count)
+{
+    size_t room = 0, kept = 0;
+    struct people people;
+    *count = 0;
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next)
+        room += item->context || item->container ? 0 : item->patient_count;
+    struct sl_slice *list = sl_arena_array(pass->arena, room + 1, sizeof *list);
+    *persons = list;
+    if (!list)
+        return SL_NO_MEMORY;
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
+        if (item->context || item->container || !item->patient_count)
+            continue;
+        patients_of(pass, item, &people);
+        for (size_t i = 0; i < people.count && kept < room; i++)
+            list[kept++] = people.list[i];
+    }
+    qsort(list, kept, sizeof *list, order_slices);
+    for (size_t i = 0; i < kept; i++)
+        if (*count == 0 || !sl_slice_eq(list[*count - 1], list[i]))
+            list[(*count)++] = list[i];
+    return sl_arena_failed(pass->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
 /* ---- Rulings by patients ---- */
 
 static uint64_t hash(struct sl_slice key)

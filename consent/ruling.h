@@ -96,6 +96,10 @@ SL_MUST_CHECK enum sl_status sl_ruling_supposed(struct sl_arena *arena, const st
     const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count, int64_t now,
     const struct state *given, struct sl_ruling **out);
 
+/* Would the recipient be this party, had it one of the party's relationships with the person? */
+bool sl_party_lacks_relation(
+    const struct sl_party *party, const struct sl_recipient *recipient, struct sl_slice person);
+
 /* Does the line hold, in this state? */
 bool sl_condition_holds(
     const struct sl_ruling *ruling, const struct sl_condition *condition, const struct state *state);

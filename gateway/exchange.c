@@ -115,6 +115,7 @@ static enum sl_status make_recipient(struct sl_exchange *x)
     x->stranger.relationships = relationships;
     x->stranger.relationship_count = count;
     x->recipient = x->stranger;
+    x->acquaintances = NULL;
     return SL_OK;
 }
 

@@ -148,6 +148,8 @@ struct sl_exchange {
     uint64_t rows; /* fetched so far */
     bool first_page, exhausted;
     struct sl_round *rounds, *last_round, *round; /* kept ones; the one under way */
+    struct sl_relating *relating;                 /* relating.c: while it looks, the one under way is its own */
+    struct sl_acquaintances *acquaintances;       /* what it has found so far; NULL: it has not looked */
     struct sl_probe *probe;                       /* presence.c: while it looks, the one under way is its own */
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
     struct sl_position following; /* of that one more */
@@ -207,6 +209,15 @@ SL_MUST_CHECK enum sl_step_result sl_presence_fetch(struct sl_exchange *x);
 /* Of a decided pass of its own. */
 SL_MUST_CHECK enum sl_step_result sl_presence_decide(struct sl_exchange *x);
 void sl_presence_drop(struct sl_exchange *x);
+
+/* ---- relating.c: which relationships do records prove? ---- */
+
+/* Before a pass is decided. begun: something is looked for, and the pass is held meanwhile. */
+SL_MUST_CHECK enum sl_step_result sl_relating_begin(struct sl_exchange *x, bool *begun);
+SL_MUST_CHECK enum sl_step_result sl_relating_fetch(struct sl_exchange *x);
+/* Of a decided pass of its own. */
+SL_MUST_CHECK enum sl_step_result sl_relating_decide(struct sl_exchange *x);
+void sl_relating_drop(struct sl_exchange *x);
 
 /* ---- apart.c ---- */
 

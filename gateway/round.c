@@ -93,7 +93,7 @@ struct sl_round *sl_round_new(struct sl_exchange *x)
     const struct sl_pass_options options = {.policy = x->policy,
         .programs = x->programs,
         .registered = x->registered,
-        .recipient = &x->recipient,
+        .recipient = x->relating ? &x->stranger : &x->recipient,
         .now = x->now,
         .directives = directives_of,
         .outside = outside,
@@ -110,6 +110,7 @@ struct sl_round *sl_round_new(struct sl_exchange *x)
 
 void sl_rounds_drop(struct sl_exchange *x)
 {
+    sl_relating_drop(x);
     sl_presence_drop(x);
     if (x->round)
         sl_round_free(x, x->round);
@@ -127,7 +128,7 @@ void sl_rounds_drop(struct sl_exchange *x)
 /* How many rows to ask for: a page and the one more that tells whether there is a next; then in bulk. */
 static size_t rows_wanted(const struct sl_exchange *x)
 {
-    if (x->interaction.kind == SL_EVERYTHING || x->probe)
+    if (x->interaction.kind == SL_EVERYTHING || x->probe || x->relating)
         return BULK_COUNT;
     return x->rows == 0 || x->wanted >= REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
 }
@@ -194,7 +195,7 @@ static enum sl_status advance(struct sl_exchange *x, struct sl_position *at, con
         return SL_NO_MEMORY;
     if (x->routed && at->upstream.len)
         x->going[x->going_count++] = *at;
-    if (x->routed || x->probe || x->interaction.kind == SL_EVERYTHING)
+    if (x->routed || x->probe || x->relating || x->interaction.kind == SL_EVERYTHING)
         return SL_OK;
     x->at = page->next.len ? *at : (struct sl_position){.errand = at->errand + 1};
     x->exhausted = x->at.errand >= x->errand_count;
@@ -257,7 +258,7 @@ static enum sl_status add_entry(const struct sl_exchange *x, struct sl_round *ro
  * a second time where it is a match on the same page, and where its pages end depends on what is withheld. */
 static bool may_include(const struct sl_exchange *x)
 {
-    return !x->probe && x->interaction.kind == SL_SEARCH && x->interaction.search.include_count;
+    return !x->probe && !x->relating && x->interaction.kind == SL_SEARCH && x->interaction.search.include_count;
 }
 
 static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *round, const struct sl_page *page)
@@ -308,7 +309,7 @@ static enum sl_status keep_page(struct sl_round *round, struct sl_fetched *fetch
 /* May it be that nobody is there? A way to what is read; what a released record points at. */
 static bool may_lack(const struct sl_exchange *x, const struct sl_round *round, const struct sl_question *question)
 {
-    return round->includes_only || x->probe || (x->routed && question->at.errand > 0);
+    return round->includes_only || x->probe || x->relating || (x->routed && question->at.errand > 0);
 }
 
 enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, struct sl_question *question)
@@ -357,6 +358,8 @@ static bool is_fetched(const struct sl_exchange *x, const struct sl_round *round
 
 enum sl_step_result sl_round_fetch(struct sl_exchange *x)
 {
+    if (x->relating)
+        return sl_relating_fetch(x);
     if (x->probe)
         return sl_presence_fetch(x);
     if (!x->round && !begin_round(x))
@@ -613,6 +616,10 @@ static bool needs_records(const struct sl_round *round)
 
 enum sl_step_result sl_round_decide(struct sl_exchange *x)
 {
+    bool begun = false;
+    enum sl_step_result result = x->relating || x->probe ? SL_STEP_DONE : sl_relating_begin(x, &begun);
+    if (result != SL_STEP_DONE || begun)
+        return result;
     enum sl_status status = sl_pass_decide(x->round->pass, &x->round->report);
     if (status == SL_OK && sl_arena_failed(x->round->arena))
         status = SL_NO_MEMORY;
@@ -622,10 +629,11 @@ enum sl_step_result sl_round_decide(struct sl_exchange *x)
     }
     if (status != SL_OK)
         return fail(x, status, "decide");
+    if (x->relating)
+        return sl_relating_decide(x);
     if (x->probe)
         return sl_presence_decide(x);
-    bool begun;
-    enum sl_step_result result = sl_presence_begin(x, &begun);
+    result = sl_presence_begin(x, &begun);
     if (result == SL_STEP_DONE && !begun)
         x->round->at = x->round->first;
     return result;

@@ -58,6 +58,9 @@ SL_MUST_CHECK enum sl_status sl_pass_note_known(struct sl_pass *pass);
 bool sl_pass_knows(const struct sl_pass *pass, struct sl_slice person);
 SL_MUST_CHECK enum sl_status sl_pass_reveal(struct sl_pass *pass, struct sl_slice person);
 
+/* Everybody whom the items of a labelled pass, those of the answer, are about: each once, in order. */
+SL_MUST_CHECK enum sl_status sl_pass_persons(struct sl_pass *pass, struct sl_slice **persons, size_t *count);
+
 /* The patients an item is about, as they are known here ("Patient/x"), joined by a space: for ledger and reports. */
 SL_MUST_CHECK enum sl_status sl_pass_patients(struct sl_pass *pass, const struct sl_item *item, struct sl_slice *out);
 
