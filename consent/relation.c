@@ -10,17 +10,18 @@
 #define OPEN "status=requested,received,accepted,ready,in-progress,on-hold"
 
 static const struct sl_relation_question questions[] = {
-    {SL_RELATION_CARE_TEAM, SL_R4_CareTeam, "patient", "participant", "status=active", NULL, false},
-    {SL_RELATION_REFERRAL, SL_R4_ServiceRequest, "patient", "performer", "status=active", NULL, false},
-    {SL_RELATION_REFERRAL, SL_R4_Task, "patient", "owner", OPEN, NULL, false},
-    {SL_RELATION_ENCOUNTER, SL_R4_Encounter, "patient", "participant", SEEN, "date", false},
-    {SL_RELATION_ENCOUNTER, SL_R4_Encounter, "patient", "service-provider", SEEN, "date", true},
-    {SL_RELATION_AUTHOR, SL_R4_DocumentReference, "patient", "author", "status=current", "date", false},
-    {SL_RELATION_AUTHOR, SL_R4_Composition, "patient", "author", "status=preliminary,final,amended", "date", false},
+    {SL_RELATION_CARE_TEAM, SL_R4_CareTeam, "patient", "participant", "status=active", NULL, SL_NAMES_ANY},
+    {SL_RELATION_REFERRAL, SL_R4_ServiceRequest, "patient", "performer", "status=active", NULL, SL_NAMES_ANY},
+    {SL_RELATION_REFERRAL, SL_R4_Task, "patient", "owner", OPEN, NULL, SL_NAMES_ANY},
+    {SL_RELATION_ENCOUNTER, SL_R4_Encounter, "patient", "participant", SEEN, "date", SL_NAMES_PEOPLE},
+    {SL_RELATION_ENCOUNTER, SL_R4_Encounter, "patient", "service-provider", SEEN, "date", SL_NAMES_ORGANIZATIONS},
+    {SL_RELATION_AUTHOR, SL_R4_DocumentReference, "patient", "author", "status=current", "date", SL_NAMES_ANY},
+    {SL_RELATION_AUTHOR, SL_R4_Composition, "patient", "author", "status=preliminary,final,amended", "date",
+        SL_NAMES_ANY},
     {SL_RELATION_AUTHOR, SL_R4_ServiceRequest, "patient", "requester", "status=active,on-hold,completed", "authored",
-        false},
+        SL_NAMES_ANY},
     {SL_RELATION_AUTHOR, SL_R4_MedicationRequest, "patient", "requester", "status=active,on-hold,completed",
-        "authoredon", false},
+        "authoredon", SL_NAMES_ANY},
 };
 
 /* The words of the language, in the order of enum sl_relation. */

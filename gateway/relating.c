@@ -119,11 +119,9 @@ static void add_name(struct sl_acquaintances *a, struct sl_slice name)
         a->names[a->name_count++] = name;
 }
 
-/* As a person only one who can be a member of a team; a patient is one to nobody. */
-static bool is_clinician(struct sl_slice reference)
+static bool is_a(struct sl_slice reference, struct sl_slice type)
 {
-    return sl_slice_starts(reference, SL_LIT("Practitioner/")) ||
-           sl_slice_starts(reference, SL_LIT("PractitionerRole/"));
+    return sl_slice_starts(reference, type) && sl_is_id(sl_slice_from(reference, type.len));
 }
 
 static enum sl_status get_acquainted(struct sl_exchange *x)
@@ -134,11 +132,15 @@ static enum sl_status get_acquainted(struct sl_exchange *x)
     if (!a)
         return SL_NO_MEMORY;
     *a = (struct sl_acquaintances){0};
-    if (is_clinician(x->stranger.user_reference))
-        add_name(a, x->stranger.user_reference);
-    if (sl_slice_starts(x->stranger.organization, SL_LIT("Organization/")))
-        add_name(a, x->stranger.organization);
-    a->roles_known = !sl_slice_starts(x->stranger.user_reference, SL_LIT("Practitioner/"));
+    /* As a person only one who can be a member of a team: a patient is one to nobody. */
+    struct sl_slice user = x->stranger.user_reference, organization = x->stranger.organization;
+    a->roles_known = !is_a(user, SL_LIT("Practitioner/"));
+    if (!a->roles_known || is_a(user, SL_LIT("PractitionerRole/")))
+        add_name(a, user);
+    /* What an organization may know, each who works there may not: it counts where it asks for itself. */
+    bool somebody = user.len || (x->stranger.user.len && !sl_slice_eq(x->stranger.user, x->stranger.client));
+    if (!somebody && is_a(organization, SL_LIT("Organization/")))
+        add_name(a, organization);
     x->acquaintances = a;
     return SL_OK;
 }
@@ -170,7 +172,9 @@ static enum sl_status add_errand(
     if (!search || !text.ptr)
         return SL_NO_MEMORY;
     SL_ASSERT(r->errand_count < ERRANDS);
-    SL_TRY(sl_search_read(r->arena, type, text, none, NULL, search));
+    enum sl_status status = sl_search_read(r->arena, type, text, none, NULL, search);
+    if (status != SL_OK)
+        return status == SL_NO_MEMORY ? status : SL_INVALID; /* the words are ours, and no client's mistake */
     r->questions[r->errand_count] = question;
     r->errands[r->errand_count++] =
         (struct sl_errand){.kind = SL_ASK_PAGE, .type = sl_r4_node_name(type), .search = search, .asked = search};
@@ -194,9 +198,11 @@ static struct sl_slice names_for(const struct sl_exchange *x, const struct sl_re
     const struct sl_acquaintances *a = x->acquaintances;
     struct sl_slice names[NAMES];
     size_t count = 0;
-    for (size_t i = 0; i < a->name_count; i++)
-        if (!question->organizations || sl_slice_starts(a->names[i], SL_LIT("Organization/")))
+    for (size_t i = 0; i < a->name_count; i++) {
+        bool organization = sl_slice_starts(a->names[i], SL_LIT("Organization/"));
+        if (question->names == SL_NAMES_ANY || organization == (question->names == SL_NAMES_ORGANIZATIONS))
             names[count++] = a->names[i];
+    }
     return join(x->relating->arena, names, count);
 }
 
@@ -308,7 +314,7 @@ static struct sl_relating *new_relating(struct sl_exchange *x, const struct sl_s
 
 static bool is_patient(struct sl_slice person)
 {
-    return sl_slice_starts(person, SL_LIT("Patient/")) && sl_is_id(sl_slice_from(person, 8));
+    return is_a(person, SL_LIT("Patient/"));
 }
 
 /* Those of a pass with whom a record might prove what nothing else does, and who have not been asked about yet. */

@@ -27,12 +27,14 @@ struct sl_sought {
 struct sl_sought sl_relations_sought(
     const struct sl_policy *policy, const struct sl_recipient *recipient, struct sl_slice person);
 
+enum sl_relation_names { SL_NAMES_ANY, SL_NAMES_PEOPLE, SL_NAMES_ORGANIZATIONS };
+
 /* One question to the upstream: Type?<patient>=…&<who>=…[&<more>][&<date>=ge…] */
 struct sl_relation_question {
     enum sl_relation relation;
     sl_r4_node type;
     const char *patient, *who, *more, *date; /* more, date: may be NULL */
-    bool organizations;                      /* `who` takes organizations alone */
+    enum sl_relation_names names;            /* what `who` takes */
 };
 const struct sl_relation_question *sl_relation_questions(size_t *count);
 
