@@ -14,6 +14,7 @@
  * is not there for this recipient.
  */
 #include "ccda.h"
+#include "ruling.h"
 #include "segmenting.h"
 
 #include "sluice/path.h"
@@ -34,6 +35,12 @@ struct segmenter {
     uint32_t *referrers, *referrer_start; /* items that refer to item n: referrers[start[n] .. start[n + 1]) */
     const struct sl_reference **ways;     /* of what is reached by route, by number: the reference in item->route */
     struct sl_label_cache labels;
+    struct limiting { /* the terms found last: neighbours mostly have the same */
+        const struct sl_ruling *ruling;
+        struct sl_classes classes;
+        struct state state;
+        struct sl_terms terms;
+    } limiting;
 };
 
 /* ---- Withholding ---- */
@@ -63,6 +70,7 @@ static void withhold(struct segmenter *s, struct sl_item *item, struct sl_cause 
         return;
     *item->verdict = (struct sl_verdict){.decision = SL_WITHHELD, .cause = cause};
     item->cuts = NULL;
+    item->changes = NULL;
     s->queue[s->queued++] = item;
 }
 
@@ -178,17 +186,100 @@ static enum sl_status cut_documents(struct segmenter *s, struct sl_item *item)
     return SL_OK;
 }
 
+/* ---- Limits and changes ---- */
+
+static const char limited[] = "limited"; /* which, the release says; not told cut by cut */
+
+static bool still_goes(void *context, const struct sl_item *item)
+{
+    (void)context;
+    return is_released(item);
+}
+
+/* By rule and party, for every record of the kind: no cut that would show in a number. */
+static enum sl_status cut_limited(void *context, struct sl_item *item, uint32_t span)
+{
+    return cut(context, item, span, (struct sl_cause){.class_bit = SL_CLASS_LIMIT, .why = limited}, true);
+}
+
+static enum sl_status change(void *context, struct sl_item *item, uint32_t span, struct sl_slice text)
+{
+    struct segmenter *s = context;
+    struct sl_changed *made = sl_arena_alloc(s->arena, sizeof *made);
+    if (!made)
+        return SL_NO_MEMORY;
+    *made = (struct sl_changed){.span = span, .text = text, .next = item->changes};
+    item->changes = made;
+    return SL_OK;
+}
+
+static const struct sl_limit_calls limit_calls = {still_goes, cut_limited, change};
+
+/* The terms for some classes of an item, as facts of `of` decide; `judged`: what consents look at. */
+static const struct sl_terms *terms_for(struct segmenter *s, const struct sl_ruling *ruling, const struct sl_item *of,
+    const struct sl_classes *judged, const struct sl_classes *classes)
+{
+    struct limiting *l = &s->limiting;
+    struct state state = sl_state_of(ruling, of, judged);
+    bool same = l->ruling == ruling && l->state.kinds == state.kinds && l->state.facts == state.facts &&
+                memcmp(&l->classes, classes, sizeof l->classes) == 0;
+    if (!same) {
+        *l = (struct limiting){.ruling = ruling, .classes = *classes, .state = state};
+        sl_terms_add(ruling, &state, classes, &l->terms);
+    }
+    return &l->terms;
+}
+
+/* What of an item goes on no terms. What is contained goes on those of its container too. */
+static enum sl_status limit_item(struct segmenter *s, struct sl_item *item)
+{
+    struct sl_cause none = {.class_bit = SL_CLASS_LIMIT, .why = "not-in-element-list"};
+    for (const struct sl_item *of = item; of && is_released(item); of = of->container) {
+        const struct sl_terms *terms = terms_for(s, item->ruling, of, &of->classes, &of->classes);
+        if (!terms->count)
+            continue;
+        if (!sl_limit_keeps_type(item->ruling->policy, terms, item->type))
+            withhold(s, item, none);
+        else if (item->doc)
+            SL_TRY(sl_limit_item(item, terms, s->arena, &limit_calls, s));
+    }
+    return SL_OK;
+}
+
+/* What of an element that goes, goes on no terms of its own classes. */
+static enum sl_status limit_part(struct segmenter *s, struct sl_item *item, const struct sl_part *part)
+{
+    const struct sl_item *whole = part->lender ? part->lender : item;
+    struct sl_classes judged = whole->classes;
+    sl_classes_join(&judged, &part->classes);
+    const struct sl_terms *terms = terms_for(s, item->ruling, whole, &judged, &part->classes);
+    uint32_t span = part->inner ? part->inner->cut : part->span;
+    return terms->count ? sl_limit_part(item, span, terms, s->arena, &limit_calls, s) : SL_OK;
+}
+
+/* Is it out of what goes already, by a limit? Then it is in no view, and stands in the way of nothing. */
+static bool is_beyond(struct segmenter *s, const struct sl_item *item, uint32_t span)
+{
+    return item->ruling->terms && !sl_cutting_shows(&s->cutting, item, span);
+}
+
 static enum sl_status cut_parts(struct segmenter *s, struct sl_item *item)
 {
     SL_TRY(sl_ccda_begin(s->labeller, item, s->arena));
     for (uint32_t i = 0; i < item->part_count && is_released(item); i++) {
         struct sl_part *part = &item->parts[i];
+        if (is_beyond(s, item, part->inner ? part->inner->cut : part->span)) {
+            part->cut = true;
+            continue;
+        }
         struct sl_verdict verdict = sl_decide_part(item->ruling, item, part);
         part->cut = verdict.decision != SL_RELEASED;
         if (part->cut && part->inner)
             SL_TRY(sl_ccda_withhold(part, verdict.cause, s->arena));
         else if (part->cut)
             SL_TRY(cut(s, item, part->span, verdict.cause, false));
+        else if (item->ruling->terms)
+            SL_TRY(limit_part(s, item, part));
     }
     return cut_documents(s, item);
 }
@@ -231,6 +322,8 @@ static enum sl_status cut_references(struct segmenter *s, struct sl_item *item)
     for (uint32_t i = 0; i < item->reference_count && is_released(item); i++) {
         const struct sl_reference *reference = &item->references[i];
         if (!leads_to_withheld(item, reference))
+            continue;
+        if (reference->kind != SL_REF_DEFINING && item->doc && is_beyond(s, item, reference->element))
             continue;
         if (reference->kind == SL_REF_DEFINING)
             withhold(s, item, cause);
@@ -292,6 +385,7 @@ static enum sl_status decide_items(struct segmenter *s)
         item->verdict = &verdicts[i];
         item->route = NULL;
         item->cuts = NULL;
+        item->changes = NULL;
     }
     return SL_OK;
 }
@@ -301,6 +395,8 @@ static enum sl_status cut_item(struct segmenter *s, struct sl_item *item)
     if (!is_released(item))
         return SL_OK;
     SL_TRY(cut_constants(s, item));
+    if (item->ruling->terms)
+        SL_TRY(limit_item(s, item));
     SL_TRY(cut_parts(s, item));
     return cut_references(s, item);
 }
@@ -617,13 +713,16 @@ static void report_cuts(struct segmenter *s, const struct sl_item *item)
         return;
     report_inner(s, root, item);
     size_t count = 0, at = 0;
-    for (const struct sl_cut *c = item->cuts; c; c = c->next)
-        count++;
+    for (const struct sl_cut *c = item->cuts; c; c = c->next) {
+        count += c->cause.why != limited;
+        s->report->elements_cut += c->cause.why == limited;
+    }
     const struct sl_cut **cuts = count ? sl_arena_array(s->arena, count, sizeof *cuts) : NULL;
     if (!cuts)
         return;
     for (const struct sl_cut *c = item->cuts; c; c = c->next)
-        cuts[count - ++at] = c;
+        if (c->cause.why != limited)
+            cuts[count - ++at] = c;
     struct sl_path_places places = {0};
     for (at = 0; at < count; at++) {
         struct sl_slice path = sl_span_path_next(item->doc, root->span, cuts[at]->span, &places, s->arena);
@@ -673,6 +772,8 @@ enum sl_status sl_segment_decide(struct sl_labeller *labeller, struct sl_arena *
 
 static void edit_cuts(const struct sl_item *item, struct sl_edits *edits)
 {
+    for (const struct sl_changed *c = item->changes; c; c = c->next)
+        sl_edit_replace(edits, c->span, c->text);
     for (const struct sl_cut *c = item->cuts; c; c = c->next)
         sl_edit_cut(edits, c->span);
 }

@@ -65,6 +65,22 @@ bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, c
 /* Are fewer entries left in the array than R4 asks for, where that is more than one? */
 bool sl_shape_too_few(const struct sl_gone *gone, const struct sl_step *array);
 
+/* ---- segment_limit.c ---- */
+
+struct sl_terms;
+struct sl_limit_calls {
+    bool (*goes)(void *context, const struct sl_item *item); /* is anything of the item still to go? */
+    enum sl_status (*cut)(void *context, struct sl_item *item, uint32_t span);
+    enum sl_status (*change)(void *context, struct sl_item *item, uint32_t span, struct sl_slice text);
+};
+/* Does anything of a record of this type go on these terms? */
+bool sl_limit_keeps_type(const struct sl_policy *policy, const struct sl_terms *terms, sl_r4_node type);
+/* Calls cut and change for what the terms cut out of, and change in, the item; or one element of it. */
+SL_MUST_CHECK enum sl_status sl_limit_item(struct sl_item *item, const struct sl_terms *terms, struct sl_arena *arena,
+    const struct sl_limit_calls *calls, void *context);
+SL_MUST_CHECK enum sl_status sl_limit_part(struct sl_item *item, uint32_t span, const struct sl_terms *terms,
+    struct sl_arena *arena, const struct sl_limit_calls *calls, void *context);
+
 /* ---- segment_label.c ---- */
 
 #define SL_LABEL_CACHE_BITS 4u

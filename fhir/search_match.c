@@ -12,6 +12,7 @@ struct asked {
     const struct sl_search_param *param;
     const struct sl_search_value *value;
     const struct sl_doc *doc;
+    const struct sl_edits *edits; /* may be NULL */
     struct sl_time_range time;
     struct sl_number number;
 };
@@ -64,9 +65,11 @@ static bool same_uri(const struct asked *asked, const struct sl_atom *atom)
 
 static bool same_string(const struct asked *asked, const struct sl_atom *atom)
 {
+    bool whole;
+    struct sl_slice raw = sl_search_raw(asked->doc, asked->edits, atom->value, &whole);
     if (sl_slice_eq(asked->param->modifier, SL_LIT("exact")))
-        return sl_span_is(asked->doc, atom->value, asked->value->text);
-    struct sl_fold there = sl_fold_begin(sl_span_raw(asked->doc, atom->value), true);
+        return whole ? sl_slice_eq(raw, asked->value->text) : sl_span_is(asked->doc, atom->value, asked->value->text);
+    struct sl_fold there = sl_fold_begin(raw, true);
     struct sl_fold want = sl_fold_begin(asked->value->text, false);
     if (sl_slice_eq(asked->param->modifier, SL_LIT("contains")))
         return sl_fold_contains(there, want);
@@ -117,7 +120,7 @@ static bool compare_atom(void *context, const struct sl_atom *atom)
 static bool match_value(
     const struct sl_walk *base, const struct sl_search_param *param, const struct sl_search_value *value)
 {
-    struct asked asked = {.param = param, .value = value, .doc = base->doc};
+    struct asked asked = {.param = param, .value = value, .doc = base->doc, .edits = base->edits};
     struct sl_walk walk = *base;
     enum sl_r4_param_type type = param->param->type;
     if (!compare_of(param->param))

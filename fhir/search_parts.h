@@ -33,6 +33,9 @@ bool sl_fold_contains(struct sl_fold text, struct sl_fold part);
 /* The value of a string span: borrowed where it holds no escape, else unescaped into `scratch`. Empty with ptr NULL if
  * it is no string, or does not fit. */
 struct sl_slice sl_search_text(const struct sl_doc *doc, uint32_t span, char *scratch, size_t size);
+/* The inside of a string as it goes out: as it came, or as an edit has put it in its place; edits may be NULL. *whole:
+ * no escape stands in it. */
+struct sl_slice sl_search_raw(const struct sl_doc *doc, const struct sl_edits *edits, uint32_t span, bool *whole);
 
 /* ---- Time and numbers (search_value.c) ---- */
 

@@ -179,3 +179,15 @@ struct sl_slice sl_search_text(const struct sl_doc *doc, uint32_t span, char *sc
     }
     return (struct sl_slice){scratch, len};
 }
+
+struct sl_slice sl_search_raw(const struct sl_doc *doc, const struct sl_edits *edits, uint32_t span, bool *whole)
+{
+    struct sl_slice put = edits ? sl_edit_replacement(edits, span) : (struct sl_slice){NULL, 0};
+    *whole = !(doc->spans[span].flags & SL_SPAN_ESCAPED);
+    if (!put.ptr)
+        return sl_span_raw(doc, span);
+    if (put.len < 2 || put.ptr[0] != '"')
+        return (struct sl_slice){NULL, 0};
+    *whole = !memchr(put.ptr, '\\', put.len);
+    return (struct sl_slice){put.ptr + 1, put.len - 2};
+}

@@ -126,7 +126,11 @@ static bool string(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
 static bool range_of(const struct sl_walk *walk, uint32_t span, struct sl_time_range *out)
 {
     char scratch[64];
-    return is_string(walk, span) && sl_time_range_read(sl_search_text(walk->doc, span, scratch, sizeof scratch), out);
+    bool whole;
+    if (!is_string(walk, span))
+        return false;
+    struct sl_slice raw = sl_search_raw(walk->doc, walk->edits, span, &whole);
+    return sl_time_range_read(whole ? raw : sl_search_text(walk->doc, span, scratch, sizeof scratch), out);
 }
 
 static bool give_time(const struct sl_walk *walk, uint32_t value, struct sl_time_range time)

@@ -179,6 +179,25 @@ static void duties(struct sl_buffer *out, const struct sl_release *release)
         list(out, "duties", names, count);
 }
 
+/* On what terms it goes, and what rules ask of the officer: the queue is drawn from these (consent/queue.c). */
+static void terms(struct sl_buffer *out, const struct sl_release *release)
+{
+    if (release->limited_count)
+        list(out, "limited-to", release->limited_to, release->limited_count);
+    if (release->changed_count)
+        list(out, "changed", release->changed, release->changed_count);
+    for (size_t i = 0; i < release->task_count; i++) {
+        const struct sl_officer_task *task = &release->tasks[i];
+        sl_buffer_add(out, i ? SL_LIT(",{") : SL_LIT(",\"tasks\":[{"));
+        member(out, "rule", task->rule->id);
+        if (task->notify)
+            sl_buffer_add(out, SL_LIT(",\"notify\":true"));
+        if (task->review_days)
+            sl_buffer_printf(out, ",\"review-within\":%u", task->review_days);
+        sl_buffer_add(out, i + 1 < release->task_count ? SL_LIT("}") : SL_LIT("}]"));
+    }
+}
+
 enum sl_status sl_account_released(
     struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release)
 {
@@ -197,6 +216,7 @@ enum sl_status sl_account_released(
     list(out, "rules", names, count < RULES_LIMIT ? count : RULES_LIMIT);
     optional(out, "consent", release->consent);
     duties(out, release);
+    terms(out, release);
     sl_buffer_add(out, SL_LIT("}"));
     x->account.released_count++;
     return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
@@ -338,6 +358,11 @@ static void emergency(struct sl_buffer *out, const struct sl_exchange *x)
     member(out, "affiliation", e->affiliation);
     member(out, "discloser", e->discloser);
     member(out, "nature", e->nature);
+    if (e->made) {
+        char made[32];
+        instant(made, e->made);
+        member(out, "made", sl_slice_of(made));
+    }
     sl_buffer_add(out, SL_LIT(",\"consent-unobtainable\":true}"));
 }
 

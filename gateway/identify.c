@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "jose.h"
 #include "registry.h"
@@ -746,6 +747,24 @@ static struct sl_slice read_name(struct sl_slice *text)
     return name;
 }
 
+/* made="2026-11-22T10:00:00Z": when the emergency was declared. */
+static bool read_made(struct sl_slice *text, struct sl_arena *arena, struct sl_emergency *out)
+{
+    struct sl_slice value;
+    char copy[32];
+    if (out->made || !text->len || text->ptr[0] != '=')
+        return false;
+    *text = sl_slice_from(*text, 1);
+    if (!read_string(text, arena, &value) || value.len >= sizeof copy || !value.len)
+        return false;
+    memcpy(copy, value.ptr, value.len);
+    copy[value.len] = '\0';
+    struct tm tm = {0};
+    const char *end = strptime(copy, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    out->made = end && *end == '\0' ? (int64_t)timegm(&tm) : 0;
+    return out->made > 0;
+}
+
 /* One member of the dictionary. Each stands there once; a name that is not ours is a mistake somebody should see. */
 static bool read_member(struct sl_slice *text, struct sl_arena *arena, struct sl_emergency *out)
 {
@@ -761,6 +780,8 @@ static bool read_member(struct sl_slice *text, struct sl_arena *arena, struct sl
         struct sl_slice name, *field;
     } members[] = {{SL_LIT("clinician"), &out->clinician}, {SL_LIT("affiliation"), &out->affiliation},
         {SL_LIT("discloser"), &out->discloser}, {SL_LIT("nature"), &out->nature}};
+    if (sl_slice_eq(name, SL_LIT("made")))
+        return read_made(text, arena, out);
     for (size_t i = 0; i < 4; i++) {
         if (!sl_slice_eq(name, members[i].name))
             continue;
@@ -812,6 +833,10 @@ static enum sl_status read_emergency(struct work *work)
         return SL_NO_MEMORY;
     if (!urgent || count != 1 || sl_emergency_read(header, work->arena, statement) != SL_OK)
         return refuse(work, SL_EMERGENCY_INCOMPLETE, "emergency-incomplete");
+    if (statement->made > work->now + (int64_t)work->identifier->config->leeway)
+        return refuse(work, SL_EMERGENCY_INCOMPLETE, "emergency-in-future");
+    if (statement->made > work->now) /* a clock that is a little ahead */
+        statement->made = work->now;
     r->emergency = statement;
     return SL_OK;
 }

@@ -57,9 +57,9 @@ static void add_head(struct sl_buffer *out, const struct sl_config *config)
     sl_buffer_json_string(out, sl_standing_sentence);
     sl_buffer_add(out, SL_LIT(",\"url\":"));
     sl_buffer_json_string(out, config->url);
-    sl_buffer_printf(out,
-        "},\"fhirVersion\":\"4.0.1\",\"format\":[\"application/fhir+json\",\"application/fhir+xml\"],\"rest\":[{\"mode\":\"server\","
-        "\"documentation\":");
+    sl_buffer_printf(out, "},\"fhirVersion\":\"4.0.1\",\"format\":[\"application/fhir+json\",\"application/"
+                          "fhir+xml\"],\"rest\":[{\"mode\":\"server\","
+                          "\"documentation\":");
     sl_buffer_json_string(out, sl_standing_sentence);
     sl_buffer_printf(out,
         ",\"security\":{\"service\":[{\"coding\":[{\"system\":"

@@ -265,7 +265,7 @@ static enum sl_status load_programs(struct sl_offline *offline, const struct sl_
 static enum sl_status load_statement(struct sl_offline *offline, const char *path)
 {
     static const char *const words[] = {
-        "clinician", "affiliation", "discloser", "nature", "consent-unobtainable", NULL};
+        "clinician", "affiliation", "discloser", "nature", "consent-unobtainable", "made", NULL};
     struct sl_yaml_source source = {.arena = offline->arena, .issues = &offline->issues, .file = sl_slice_of(path)};
     const struct sl_yaml *root = NULL;
     SL_TRY(sl_yaml_load(&source, path, &root));
@@ -278,6 +278,10 @@ static enum sl_status load_statement(struct sl_offline *offline, const char *pat
         .nature = sl_yaml_text(&source, sl_yaml_get(root, "nature")),
         .consent_unobtainable = sl_yaml_flag(&source, sl_yaml_get(root, "consent-unobtainable"), false),
     };
+    struct sl_slice made = sl_yaml_text(&source, sl_yaml_get(root, "made"));
+    if (made.len &&
+        !sl_cli_instant(sl_arena_printf(offline->arena, "%.*s", SL_FMT(made)).ptr, &offline->emergency.made))
+        return SL_INVALID;
     offline->recipient.emergency = &offline->emergency;
     return SL_OK;
 }

@@ -11,7 +11,8 @@ static enum sl_status add_read(struct sl_exchange *x, struct sl_errand *errand)
 }
 
 /* A cut takes values away. So what matches in a view matches in the record, but for what asks that something is
- * missing: there the upstream cannot say, and is asked without. */
+ * missing, and for what reads an element that may go out with another text: there the upstream cannot say, and is asked
+ * without. */
 static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
 {
     struct sl_search *asked = sl_arena_alloc(x->arena, sizeof *asked);
@@ -25,7 +26,7 @@ static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
         const struct sl_search_param *param = &errand->search->params[i];
         bool absence =
             sl_slice_eq(param->modifier, SL_LIT("missing")) && sl_slice_eq(param->values[0].text, SL_LIT("true"));
-        if (!absence)
+        if (!absence && !(param->param && sl_may_change(x->policy, &x->caller.recipient, param->param)))
             params[asked->param_count++] = *param;
     }
     errand->asked = asked;

@@ -193,12 +193,13 @@ struct sl_item {
     const struct sl_item *route; /* of what is reached by route alone: the released item that leads to it */
     struct sl_verdict *verdict;  /* NULL: undecided, which is withheld */
     const struct sl_cut *cuts;   /* what goes from a released item */
-    uint32_t meta;               /* span of its meta, an object; 0: it has none, or is not released */
-    struct sl_slice security;    /* JSON array: the labels that go out with it */
-    char confidentiality;        /* and the level among them */
-    struct sl_slice mark;        /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
-    struct sl_slice statement;   /* the same statement as plain text, for documents within */
-    uint32_t number;             /* position among the labeller's items */
+    const struct sl_changed *changes; /* and what has another text in it */
+    uint32_t meta;                    /* span of its meta, an object; 0: it has none, or is not released */
+    struct sl_slice security;         /* JSON array: the labels that go out with it */
+    char confidentiality;             /* and the level among them */
+    struct sl_slice mark;      /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
+    struct sl_slice statement; /* the same statement as plain text, for documents within */
+    uint32_t number;           /* position among the labeller's items */
 };
 
 struct sl_labeller;

@@ -17,6 +17,13 @@ struct sl_cut {
     const struct sl_cut *next;
 };
 
+/* One value of an item that goes out with another text, as a rule's `change` says: JSON, in the place of the span. */
+struct sl_changed {
+    uint32_t span;
+    struct sl_slice text;
+    const struct sl_changed *next;
+};
+
 /* What was withheld, for reports and the ledger: ids, paths and rules, no content. */
 struct sl_withheld {
     const struct sl_item *item;
@@ -27,7 +34,7 @@ struct sl_withheld {
 
 struct sl_segment_report {
     const struct sl_withheld *first, *last;
-    size_t resources_released, resources_withheld, elements_cut;
+    size_t resources_released, resources_withheld, elements_cut; /* what limits cut is counted, and not listed */
 };
 
 /* Decides every item of the labeller for its request (item->ruling must be set) and works out the cuts of each
