@@ -467,7 +467,9 @@ static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d
     c.verdict = sl_directive_judge(d, ruling->policy, &ruling->recipient, NULL, NULL, ruling->now);
     if (is_named(ruling, SL_PARTY_NAMED) || sl_directive_names(d, &ruling->recipient, ruling->now))
         c.kinds |= SL_KIND_NAMED;
+    c.by_discloser = c.by_item && sl_directive_by_discloser(d);
     ruling->by_consent |= c.by_item;
+    ruling->by_more |= c.by_item && !c.by_discloser;
     ruling->may_deny |= c.by_item && c.verdict == SL_CONSENT_DENY && !ruling->denials_give_way;
     ruling->candidates[ruling->candidate_count++] = c;
 }
@@ -489,13 +491,88 @@ static enum sl_status find_candidates(
     return SL_OK;
 }
 
-static enum sl_consent_verdict verdict_on(const struct sl_ruling *ruling, const struct candidate *c,
+/* Room for what is said of each discloser, if consents depend on that. */
+static enum sl_status prepare_disclosers(struct sl_ruling *ruling, struct sl_arena *arena)
+{
+    bool any = false;
+    for (size_t i = 0; i < ruling->candidate_count; i++)
+        any |= ruling->candidates[i].by_discloser;
+    if (!any)
+        return SL_OK;
+    enum sl_consent_verdict *verdicts =
+        sl_arena_array(arena, DISCLOSERS_KEPT * ruling->candidate_count, sizeof *verdicts);
+    ruling->disclosers = verdicts ? sl_arena_alloc(arena, sizeof *ruling->disclosers) : NULL;
+    if (!ruling->disclosers)
+        return SL_NO_MEMORY;
+    for (unsigned i = 0; i < DISCLOSERS_KEPT; i++)
+        ruling->disclosers->kept[i].verdicts = verdicts + i * ruling->candidate_count;
+    return SL_OK;
+}
+
+/* Names of one kind differ at their ends, which costs less to look at than a comparison. */
+static bool is_name(const char *at, size_t length, struct sl_slice name)
+{
+    return length == name.len && (!length || (at[length - 1] == name.ptr[length - 1] && !memcmp(at, name.ptr, length)));
+}
+
+static bool is_of(const struct discloser *kept, const struct sl_slice *names)
+{
+    const char *at = kept->names;
+    for (unsigned i = 0; i < DISCLOSER_NAMES; at += kept->length[i++])
+        if (!is_name(at, kept->length[i], names[i]))
+            return false;
+    return true;
+}
+
+static bool set_names(struct discloser *kept, const struct sl_slice *names)
+{
+    size_t used = 0;
+    for (unsigned i = 0; i < DISCLOSER_NAMES; used += names[i++].len) {
+        if (names[i].len > DISCLOSER_BYTES - used)
+            return false;
+        kept->length[i] = names[i].len;
+        if (names[i].len)
+            memcpy(kept->names + used, names[i].ptr, names[i].len);
+    }
+    return true;
+}
+
+static struct state weigh_consents(
+    const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes, bool open);
+
+/* What consents say of items of this discloser; judged when its first comes. NULL: its names are too long to keep. */
+static const struct discloser *discloser_of(const struct sl_ruling *ruling, const struct sl_item *item)
+{
+    const struct sl_slice names[DISCLOSER_NAMES] = {item->custodian, item->program, item->named_program};
+    struct disclosers *all = ruling->disclosers;
+    for (unsigned i = 0; i < DISCLOSERS_KEPT && all->kept[i].made; i++)
+        if (is_of(&all->kept[i], names))
+            return &all->kept[i];
+    struct discloser *kept = &all->kept[all->next];
+    kept->made = false;
+    if (!set_names(kept, names))
+        return NULL;
+    all->next = (all->next + 1) % DISCLOSERS_KEPT;
+    kept->made = true;
+    for (size_t i = 0; i < ruling->candidate_count; i++)
+        if (ruling->candidates[i].by_discloser)
+            kept->verdicts[i] = sl_directive_judge(
+                ruling->candidates[i].directive, ruling->policy, &ruling->recipient, item, NULL, ruling->now);
+    if (!ruling->by_more)
+        kept->state = weigh_consents(ruling, item, NULL, false);
+    return kept;
+}
+
+enum sl_consent_verdict sl_candidate_verdict(const struct sl_ruling *ruling, const struct candidate *c,
     const struct sl_item *item, const struct sl_classes *classes)
 {
     if (!c->by_item)
         return c->verdict;
-    return item ? sl_directive_judge(c->directive, ruling->policy, &ruling->recipient, item, classes, ruling->now)
-                : SL_CONSENT_SILENT;
+    if (!item)
+        return SL_CONSENT_SILENT;
+    const struct discloser *kept = c->by_discloser ? discloser_of(ruling, item) : NULL;
+    return kept ? kept->verdicts[c - ruling->candidates]
+                : sl_directive_judge(c->directive, ruling->policy, &ruling->recipient, item, classes, ruling->now);
 }
 
 /*
@@ -514,7 +591,8 @@ static struct state weigh_consents(
             state.kinds &= given;
             given = 0;
         }
-        enum sl_consent_verdict verdict = open && c->by_item ? SL_CONSENT_PERMIT : verdict_on(ruling, c, item, classes);
+        enum sl_consent_verdict verdict =
+            open && c->by_item ? SL_CONSENT_PERMIT : sl_candidate_verdict(ruling, c, item, classes);
         if (verdict == SL_CONSENT_PERMIT && c->person < ruling->person_count)
             given |= c->kinds;
         if (verdict == SL_CONSENT_DENY && !state.denial && !ruling->denials_give_way)
@@ -538,7 +616,10 @@ static void settle(struct sl_ruling *ruling)
 
 struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes)
 {
-    struct state state = ruling->by_consent ? weigh_consents(ruling, item, classes, false) : ruling->plain;
+    const struct discloser *kept = ruling->disclosers && !ruling->by_more ? discloser_of(ruling, item) : NULL;
+    struct state state = kept                 ? kept->state
+                         : ruling->by_consent ? weigh_consents(ruling, item, classes, false)
+                                              : ruling->plain;
     if (ruling->open_facts)
         state.facts |= sl_facts_of(ruling, item, classes, ruling->open_facts);
     return state;
@@ -594,6 +675,7 @@ enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *pol
     find_parties(ruling);
     let_denials_give_way(ruling);
     SL_TRY(find_candidates(ruling, directives, arena));
+    SL_TRY(prepare_disclosers(ruling, arena));
     ruling->could = could_be(ruling);
     SL_TRY(find_rules(ruling, arena));
     settle(ruling);

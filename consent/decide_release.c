@@ -382,11 +382,7 @@ static void add_scope(struct relied *r, const struct sl_directive *directive)
 
 static bool permits(const struct relied *r, const struct candidate *c)
 {
-    const struct sl_ruling *ruling = r->ruling;
-    enum sl_consent_verdict verdict = c->by_item ? sl_directive_judge(c->directive, ruling->policy, &ruling->recipient,
-                                                       r->item, &r->classes, ruling->now)
-                                                 : c->verdict;
-    return verdict == SL_CONSENT_PERMIT;
+    return sl_candidate_verdict(r->ruling, c, r->item, &r->classes) == SL_CONSENT_PERMIT;
 }
 
 /* The consents that were relied on: the first that counts as a kind relied on and covers the item; and of each person

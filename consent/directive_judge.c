@@ -149,21 +149,40 @@ bool sl_directive_names(const struct sl_directive *directive, const struct sl_re
     return false;
 }
 
-static bool provision_by_item(const struct sl_provision *p)
+/* What a provision asks of an item. */
+struct asked {
+    bool discloser, more;
+};
+
+static struct asked asked_by(const struct sl_provision *p)
 {
-    bool by_actor = false;
-    for (uint32_t i = 0; i < p->actors.count; i++)
-        by_actor =
-            by_actor || p->actors.value[i].kind == SL_ROLE_DISCLOSER || p->actors.value[i].kind == SL_ROLE_AUTHOR;
-    return by_actor || p->labels.there || p->classes.there || p->codes.there || p->data.there || p->data_period.there;
+    struct asked asked = {
+        false, p->labels.there || p->classes.there || p->codes.there || p->data.there || p->data_period.there};
+    for (uint32_t i = 0; i < p->actors.count; i++) {
+        asked.discloser |= p->actors.value[i].kind == SL_ROLE_DISCLOSER;
+        asked.more |= p->actors.value[i].kind == SL_ROLE_AUTHOR;
+    }
+    return asked;
+}
+
+static struct asked asked_of_items(const struct sl_directive *directive)
+{
+    struct asked all = {directive->organizations.there, false};
+    for (uint32_t i = 0; i < directive->provision_count; i++) {
+        struct asked one = asked_by(&directive->provisions[i]);
+        all.discloser |= one.discloser;
+        all.more |= one.more;
+    }
+    return all;
 }
 
 bool sl_directive_by_item(const struct sl_directive *directive)
 {
-    if (directive->organizations.there)
-        return true;
-    for (uint32_t i = 0; i < directive->provision_count; i++)
-        if (provision_by_item(&directive->provisions[i]))
-            return true;
-    return false;
+    struct asked asked = asked_of_items(directive);
+    return asked.discloser || asked.more;
+}
+
+bool sl_directive_by_discloser(const struct sl_directive *directive)
+{
+    return !asked_of_items(directive).more;
 }

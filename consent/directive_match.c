@@ -119,6 +119,7 @@ static enum sl_match match_recipient(const struct sl_asking *asking, const struc
     return comparable(actor->code, recipient) ? SL_UNMET : SL_UNTOLD;
 }
 
+/* Looks at nothing of the item but what sl_directive_by_discloser names. */
 static enum sl_match match_discloser(const struct sl_asking *asking, const struct sl_value *actor)
 {
     const struct sl_item *item = asking->item;

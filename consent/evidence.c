@@ -137,9 +137,7 @@ static void write_consents(
     struct listing l = {out, "consents", false};
     for (size_t i = 0; i < ruling->candidate_count; i++) {
         const struct candidate *c = &ruling->candidates[i];
-        enum sl_consent_verdict verdict = c->by_item ? sl_directive_judge(c->directive, ruling->policy,
-                                                           &ruling->recipient, item, classes, ruling->now)
-                                                     : c->verdict;
+        enum sl_consent_verdict verdict = sl_candidate_verdict(ruling, c, item, classes);
         if (verdict == SL_CONSENT_PERMIT && c->person < ruling->person_count)
             add_word(&l, sl_directive_id(c->directive));
     }

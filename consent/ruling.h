@@ -5,7 +5,8 @@
  *
  * What can differ from item to item (does a consent that counts cover this one? which of the policy's predicates hold
  * for it?) is a *state*. For each state there is one pair of masks, made when the first item needs it and kept beside
- * the ruling. Nothing is approximated. Where nothing depends on the item there is one state, `plain`.
+ * the ruling. Nothing is approximated. Where nothing depends on the item there is one state, `plain`. What consents say
+ * that depends on nothing but who discloses the item is kept by discloser.
  */
 #ifndef SLUICE_CONSENT_RULING_H
 #define SLUICE_CONSENT_RULING_H
@@ -14,13 +15,17 @@
 
 #define MASKS_KEPT 32u /* pairs of masks kept, by a hash of the state; another one of the same place takes its turn */
 
+#define DISCLOSERS_KEPT 8u   /* for which it is kept what consents say; after that they take turns */
+#define DISCLOSER_NAMES 3u   /* custodian, program, named_program */
+#define DISCLOSER_BYTES 192u /* of these names together; for longer ones nothing is kept */
+
 /* One directive that could say something to this recipient. */
 struct candidate {
     const struct sl_directive *directive;
     uint32_t kinds; /* what it counts as, among the policy's kinds */
     unsigned
         person; /* index of the person who gave it; beyond the count: somebody else, whose permit is nothing here */
-    bool by_item;
+    bool by_item, by_discloser;      /* the verdict depends on the item; on nothing of it but who discloses it */
     enum sl_consent_verdict verdict; /* by_item: DENY if it could deny some item; else its verdict for every item */
 };
 
@@ -39,6 +44,20 @@ struct masks_kept {
     bool made;
     uint32_t kinds, facts;
     struct masks masks;
+};
+
+/* What consents say of the items of one discloser. Its names are copied: items come and go within a ruling. */
+struct discloser {
+    bool made;
+    size_t length[DISCLOSER_NAMES];
+    char names[DISCLOSER_BYTES];
+    enum sl_consent_verdict *verdicts; /* by candidate, of those with by_discloser */
+    struct state state;                /* unless some candidate asks more of an item */
+};
+
+struct disclosers {
+    unsigned next;
+    struct discloser kept[DISCLOSERS_KEPT];
 };
 
 struct sl_ruling {
@@ -63,6 +82,8 @@ struct sl_ruling {
     struct candidate *candidates;
     size_t candidate_count;
     bool by_consent;                 /* some candidate depends on the item */
+    bool by_more;                    /* on more of it than who discloses it */
+    struct disclosers *disclosers;   /* NULL: no candidate depends on that alone */
     struct state plain;              /* where nothing depends on the item */
     uint32_t open_kinds, open_facts; /* that rules ask for and items decide */
     struct masks plain_masks;        /* of `plain` */
@@ -75,6 +96,10 @@ struct sl_ruling {
 
 /* The state of an item; `classes` is what its consents are judged on. */
 struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes);
+
+/* What the candidate says of an item. */
+enum sl_consent_verdict sl_candidate_verdict(const struct sl_ruling *ruling, const struct candidate *candidate,
+    const struct sl_item *item, const struct sl_classes *classes);
 
 /* item_facts.c: of the predicates that are asked, those that can be one way or the other within this ruling. */
 uint32_t sl_facts_open(const struct sl_ruling *ruling, uint32_t asked);

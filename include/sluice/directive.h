@@ -55,6 +55,8 @@ bool sl_directive_concerns(const struct sl_directive *directive, const struct sl
 bool sl_directive_names(const struct sl_directive *directive, const struct sl_recipient *recipient, int64_t now);
 /* Does its verdict depend on the item (discloser, class, code, label, time, instance, author)? */
 bool sl_directive_by_item(const struct sl_directive *directive);
+/* If it does: on nothing of the item but who discloses it (custodian, program, named_program)? */
+bool sl_directive_by_discloser(const struct sl_directive *directive);
 
 #define SL_CONSENT_OF_ANOTHER_KIND ((unsigned)1 << 31)
 /* What it lacks of being the kind by that row (policy `consents:`, `forms:`), as 1 << enum sl_consent_element; 0: it is
