@@ -375,18 +375,21 @@ void sl_masks_at_best(const struct sl_ruling *ruling, struct masks *out)
 }
 
 /* The masks of a state: made when first needed. */
-static const struct masks *masks_of(const struct sl_ruling *ruling, const struct state *state)
+static struct masks_kept *masks_of(const struct sl_ruling *ruling, const struct state *state)
 {
     uint32_t kinds = state->kinds & ruling->open_kinds, facts = state->facts & ruling->open_facts;
-    uint32_t mixed = (kinds * 0x9e3779b1u) ^ (facts * 0x85ebca6bu);
-    struct masks_kept *kept = &ruling->kept[(mixed ^ mixed >> 16) % MASKS_KEPT];
-    if (!kept->made || kept->kinds != kinds || kept->facts != facts) {
-        make_masks(ruling, state, state, &kept->masks);
-        kept->kinds = kinds;
-        kept->facts = facts;
-        kept->made = true;
+    uint32_t mixed = (kinds * 0x9e3779b1u) ^ (facts * 0x85ebca6bu), place = mixed ^ mixed >> 16;
+    struct masks_kept *kept = NULL;
+    for (unsigned i = 0; i < MASKS_TRIED; i++) {
+        kept = &ruling->kept[(place + i) % MASKS_KEPT];
+        if (!kept->made)
+            break;
+        if (kept->kinds == kinds && kept->facts == facts)
+            return kept;
     }
-    return &kept->masks;
+    *kept = (struct masks_kept){.made = true, .kinds = kinds, .facts = facts};
+    make_masks(ruling, state, state, &kept->masks);
+    return kept;
 }
 
 static void add_difference(const struct masks *a, const struct masks *b, struct sl_classes *out)
@@ -402,7 +405,10 @@ static enum sl_status prepare_masks(struct sl_ruling *ruling, struct sl_arena *a
     struct state most = ruling->plain;
     struct masks worst, best;
     make_masks(ruling, &none, &all, &ruling->may);
-    make_masks(ruling, &ruling->plain, &ruling->plain, &ruling->plain_masks);
+    ruling->plain_kept = sl_arena_alloc(arena, sizeof *ruling->plain_kept);
+    if (!ruling->plain_kept)
+        return SL_NO_MEMORY;
+    make_masks(ruling, &ruling->plain, &ruling->plain, &ruling->plain_kept->masks);
     if (!ruling->open_kinds && !ruling->open_facts)
         return SL_OK;
     most.kinds |= ruling->open_kinds;
@@ -866,11 +872,25 @@ static struct sl_verdict denied(const struct state *state)
     return verdict;
 }
 
+/* The same for a state whose masks are kept. */
+static const struct sl_rule *cause_of(
+    const struct sl_ruling *ruling, const struct state *state, struct masks_kept *kept, unsigned bit)
+{
+    unsigned at = bit % CAUSES_KEPT;
+    if (!kept->causes[at].known || kept->causes[at].bit != bit) {
+        kept->causes[at].rule = withholding_rule(ruling, state, bit);
+        kept->causes[at].bit = bit;
+        kept->causes[at].known = true;
+    }
+    return kept->causes[at].rule;
+}
+
 /* The first class, in the order of the policy, that was in the way. It is held only if nothing else is in the way: then
  * the officer's answer would make a difference. */
-static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struct state *state,
-    const struct masks *masks, const struct sl_classes *classes)
+static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struct state *state, struct masks_kept *kept,
+    const struct sl_classes *classes)
 {
+    const struct masks *masks = &kept->masks;
     struct sl_verdict held = withheld(SL_CLASS_LIMIT, NULL, "unlabelled");
     bool holds = false;
     for (unsigned bit = sl_classes_next(classes, 0); bit < SL_CLASS_LIMIT; bit = sl_classes_next(classes, bit + 1)) {
@@ -878,7 +898,7 @@ static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struc
             return withheld(bit, NULL, "no-release-rule");
         if (!sl_classes_has(&masks->no, bit))
             continue;
-        const struct sl_rule *rule = withholding_rule(ruling, state, bit);
+        const struct sl_rule *rule = cause_of(ruling, state, kept, bit);
         if (!rule || rule->verdict != SL_RULE_HOLD)
             return withheld(bit, rule, "withheld-by-rule");
         if (sl_classes_has(&masks->lacks, bit))
@@ -894,15 +914,15 @@ static struct sl_verdict first_cause(const struct sl_ruling *ruling, const struc
 static struct sl_verdict judge(const struct sl_ruling *ruling, const struct sl_item *item,
     const struct sl_classes *classes, const struct sl_classes *judged)
 {
-    const struct masks *masks = &ruling->plain_masks;
+    struct masks_kept *kept = ruling->plain_kept;
     struct state state = ruling->plain;
     /* Only where a consent could deny, or what is open makes a difference to these classes, is the item asked. */
     if (ruling->may_deny || (ruling->kept && sl_classes_meet(classes, &ruling->varying))) {
         state = sl_state_of(ruling, item, judged);
-        masks = ruling->kept ? masks_of(ruling, &state) : masks;
+        kept = ruling->kept ? masks_of(ruling, &state) : kept;
     }
-    if (sl_classes_meet(classes, &masks->lacks) || sl_classes_meet(classes, &masks->no))
-        return first_cause(ruling, &state, masks, classes);
+    if (sl_classes_meet(classes, &kept->masks.lacks) || sl_classes_meet(classes, &kept->masks.no))
+        return first_cause(ruling, &state, kept, classes);
     if (state.denial)
         return denied(&state);
     return (struct sl_verdict){.decision = SL_RELEASED, .cause = {.class_bit = SL_CLASS_LIMIT, .why = "released"}};

@@ -15,6 +15,8 @@
 
 #define MASKS_KEPT 32u /* pairs of masks kept, by a hash of the state; another one of the same place takes its turn */
 
+#define MASKS_TRIED 8u /* places that a state may have */
+#define CAUSES_KEPT 4u
 #define DISCLOSERS_KEPT 8u   /* for which it is kept what consents say; after that they take turns */
 #define DISCLOSER_NAMES 3u   /* custodian, program, named_program */
 #define DISCLOSER_BYTES 192u /* of these names together; for longer ones nothing is kept */
@@ -39,11 +41,17 @@ struct masks {
     struct sl_classes lacks, no;
 };
 
-/* The masks of a state, as far as it can differ within a ruling. */
+/* The masks of a state, as far as it can differ within a ruling; and which rule withholds a class, once it was asked.
+ */
 struct masks_kept {
     bool made;
     uint32_t kinds, facts;
     struct masks masks;
+    struct {
+        bool known;
+        unsigned bit;
+        const struct sl_rule *rule;
+    } causes[CAUSES_KEPT]; /* by the class's bit */
 };
 
 /* What consents say of the items of one discloser. Its names are copied: items come and go within a ruling. */
@@ -86,7 +94,7 @@ struct sl_ruling {
     struct disclosers *disclosers;   /* NULL: no candidate depends on that alone */
     struct state plain;              /* where nothing depends on the item */
     uint32_t open_kinds, open_facts; /* that rules ask for and items decide */
-    struct masks plain_masks;        /* of `plain` */
+    struct masks_kept *plain_kept;   /* of `plain` */
     struct masks_kept *kept;         /* MASKS_KEPT of them; NULL: nothing is open */
     struct masks may;                /* whatever consents and items say */
     struct sl_classes varying;       /* classes whose masks could differ with what is open */

@@ -438,6 +438,77 @@ static void a_consent_can_hold_for_one_item(void **state)
     sl_arena_free(a.arena);
 }
 
+#define FROM(organization)                                                                                             \
+    ",\"actor\":[{\"role\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/"                          \
+    "v3-ParticipationType\",\"code\":\"CST\"}]},\"reference\":{\"reference\":\"Organization/" organization "\"}}]"
+
+/* A name of this number as the items' organizations have it; every seventh is too long to be kept. */
+static struct sl_slice discloser(char room[256], unsigned number)
+{
+    int length = snprintf(room, 256, "Organization/d%u", number);
+    if (number % 7 == 6)
+        length += snprintf(room + length, 256 - (size_t)length, "%0200d", 0);
+    return (struct sl_slice){room, (size_t)length};
+}
+
+/* One ruling for all items, against one made for each: who discloses in any order, more of them than are kept, and
+ * names whose room is used for other names afterwards. */
+static void each_discloser(const char *const *consents, size_t count)
+{
+    struct sl_recipient r = {
+        .party = SL_LIT("treating-provider"), .purpose = SL_LIT("TREAT"), .organization = SL_LIT("Organization/d2")};
+    struct asked together, alone;
+    unsigned released = 0, draw = 7;
+    char room[3][256];
+    begin(&together);
+    for (size_t i = 0; i < count; i++)
+        add_consent(&together, consents[i]);
+    rule(&together, &r, &p, 1);
+    for (unsigned i = 0; i < 3000; i++) {
+        struct sl_item item = item_of(draw % 3 ? "part2 chart" : "chart");
+        item.id = draw % 5 ? SL_LIT("b") : SL_LIT("a");
+        struct sl_slice *const names[] = {&item.custodian, &item.program, &item.named_program};
+        for (unsigned n = 0; n < 3; n++) {
+            draw = draw * 1103515245u + 12345u;
+            if (draw >> 16 & 3)
+                *names[n] = discloser(room[n], (draw >> 18) % 14);
+        }
+        begin(&alone);
+        alone.directives = together.directives;
+        rule(&alone, &r, &p, 1);
+        struct sl_verdict kept = sl_decide_item(together.ruling, &item), fresh = sl_decide_item(alone.ruling, &item);
+        assert_int_equal(kept.decision, fresh.decision);
+        assert_string_equal(kept.cause.why, fresh.cause.why);
+        assert_ptr_equal(kept.cause.rule, fresh.cause.rule);
+        assert_int_equal(kept.cause.class_bit, fresh.cause.class_bit);
+        assert_true(sl_slice_eq(kept.cause.directive, fresh.cause.directive));
+        released += kept.decision == SL_RELEASED;
+        if (kept.decision == SL_RELEASED) {
+            struct sl_release a, b;
+            assert_int_equal(sl_ruling_release(together.ruling, &item, alone.arena, &a), SL_OK);
+            assert_int_equal(sl_ruling_release(alone.ruling, &item, alone.arena, &b), SL_OK);
+            assert_true(sl_slice_eq(a.consent, b.consent) && a.notice == b.notice && a.label_count == b.label_count);
+        }
+        sl_arena_free(alone.arena);
+    }
+    assert_in_range(released, 500, 2500);
+    sl_arena_free(together.arena);
+}
+
+static void what_is_kept_of_disclosers_is_what_each_item_gets(void **state)
+{
+    (void)state;
+    static const char *const by_discloser[] = {CONSENT("1", "p", PART2, "permit", TPO FROM("d1")),
+        CONSENT("2", "p", PART2, "permit", TPO FROM("d3")), CONSENT("3", "p", PART2, "permit", TPO FROM("d9")),
+        CONSENT("4", "p", GENERAL, "deny", FROM("d5")), CONSENT("6", "p", GENERAL, "permit", TPO)};
+    static const char *const mixed[] = {CONSENT("1", "p", PART2, "permit", TPO FROM("d1")),
+        CONSENT("2", "p", PART2, "permit", TPO FROM("d3")),
+        CONSENT("5", "p", PART2, "permit", TPO ONLY("Observation/a")),
+        CONSENT("7", "p", GENERAL, "deny", FROM("d5") ONLY("Observation/a"))};
+    each_discloser(by_discloser, sizeof by_discloser / sizeof *by_discloser);
+    each_discloser(mixed, sizeof mixed / sizeof *mixed);
+}
+
 static void a_denial_by_label_reaches_elements(void **state)
 {
     (void)state;
@@ -794,6 +865,7 @@ int main(void)
         cmocka_unit_test(labels_are_of_what_goes_out),
         cmocka_unit_test(rules_relied_on_are_named),
         cmocka_unit_test(adding_a_class_or_a_denial_never_reveals_more),
+        cmocka_unit_test(what_is_kept_of_disclosers_is_what_each_item_gets),
         cmocka_unit_test(many_kinds_that_depend_on_the_item_are_decided_exactly),
         cmocka_unit_test(memory_that_runs_out_is_no_ruling),
     };
