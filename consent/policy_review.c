@@ -228,7 +228,7 @@ static enum sl_status review_scenarios(struct sl_review *r)
     enum sl_status status = sl_scenarios_run(&trial);
     for (size_t i = 0; status == SL_OK && i < r->policy->rule_count; i++) {
         const struct sl_rule *rule = &r->policy->rules[i];
-        if (!all.exercised[i] && !sl_rule_is_guard(rule))
+        if (!all.exercised[i] && !rule->guard)
             fix(sl_review_say(r, rule->source, rule->at, "id", "rule-untried",
                     "No scenario turns on the rule \"%.*s\".", SL_FMT(rule->view.id)),
                 "Add a scenario that would come out otherwise without it.");

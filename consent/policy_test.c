@@ -42,7 +42,7 @@ static void count(struct report *r, const struct sl_tried *tried)
 
 static bool survives(const struct report *r, size_t rule)
 {
-    return !r->killed_by[rule] && !sl_rule_is_guard(&r->policy->rules[rule]);
+    return !r->killed_by[rule] && !r->policy->rules[rule].guard;
 }
 
 /* ---- As text ---- */
@@ -79,7 +79,7 @@ static void list_rules(
 
 static bool is_untried(const struct report *r, size_t rule)
 {
-    return !r->by_rule[rule] && !sl_rule_is_guard(&r->policy->rules[rule]);
+    return !r->by_rule[rule] && !r->policy->rules[rule].guard;
 }
 
 static void write_coverage(const struct report *r)
@@ -87,7 +87,7 @@ static void write_coverage(const struct report *r)
     sl_buffer_add(r->out, SL_LIT("scenarios that turn on each rule:\n"));
     for (size_t i = 0; i < r->policy->rule_count; i++)
         sl_buffer_printf(r->out, "  %5u  %.*s%s\n", r->by_rule[i], SL_FMT(r->policy->rules[i].view.id),
-            sl_rule_is_guard(&r->policy->rules[i]) ? "  (a guard)" : "");
+            r->policy->rules[i].guard ? "  (a guard)" : "");
     sl_buffer_add(r->out, SL_LIT("scenarios that name each class:\n"));
     for (unsigned i = 0; i < r->policy->class_count; i++)
         sl_buffer_printf(r->out, "  %5u  %.*s\n", r->by_class[i], SL_FMT(r->policy->classes[i].id));
@@ -147,7 +147,7 @@ static void finish_json(const struct report *r, const struct sl_tested *tested)
         string(r->out, i ? ",\n{\"id\":" : "\n{\"id\":", rule->view.id);
         string(r->out, ",\"file\":", rule->view.file);
         sl_buffer_printf(r->out, ",\"line\":%zu,\"scenarios\":%u,\"guard\":%s,\"survives\":%s}", rule->view.line,
-            r->by_rule[i], sl_rule_is_guard(rule) ? "true" : "false", survives(r, i) ? "true" : "false");
+            r->by_rule[i], rule->guard ? "true" : "false", survives(r, i) ? "true" : "false");
     }
     sl_buffer_add(r->out, SL_LIT("],\n\"classes\":["));
     for (unsigned i = 0; i < r->policy->class_count; i++) {
@@ -166,7 +166,7 @@ static void count_all(const struct report *r, struct sl_tested *tested)
     for (size_t i = 0; i < r->policy->rule_count; i++) {
         tested->untried += is_untried(r, i);
         tested->survivors += survives(r, i);
-        tested->guards += sl_rule_is_guard(&r->policy->rules[i]);
+        tested->guards += r->policy->rules[i].guard;
     }
     for (unsigned i = 0; i < r->policy->class_count; i++)
         tested->unnamed += !r->by_class[i];

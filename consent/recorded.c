@@ -275,6 +275,7 @@ static void read_recipient(const struct reading *r)
         .affiliation = text_at(r, emergency, "affiliation"),
         .discloser = text_at(r, emergency, "discloser"),
         .nature = text_at(r, emergency, "nature"),
+        .made = instant_of(text_at(r, emergency, "made")),
         .consent_unobtainable = true_at(r, emergency, "consent-unobtainable")};
     out->emergency = &r->out->emergency;
 }

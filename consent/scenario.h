@@ -115,7 +115,5 @@ struct sl_trial {
     size_t passed, failed;
 };
 SL_MUST_CHECK enum sl_status sl_scenarios_run(struct sl_trial *trial);
-/* Nobody need turn on it: it stands there in case others change. */
-bool sl_rule_is_guard(const struct sl_rule *rule);
 
 #endif

@@ -59,11 +59,6 @@ const struct sl_duty_word sl_duty_words[] = {
 };
 const size_t sl_duty_word_count = sizeof sl_duty_words / sizeof *sl_duty_words;
 
-bool sl_rule_is_guard(const struct sl_rule *rule)
-{
-    return rule->guard;
-}
-
 /* ---- A policy with rules taken away ---- */
 
 enum sl_status sl_mutant_init(struct sl_mutant *mutant, const struct sl_policy *policy, struct sl_arena *arena)
@@ -380,7 +375,8 @@ static bool blocks(
     const struct trying *t, const struct sl_rule *rule, const struct state *state, const struct sl_classes *classes)
 {
     const struct sl_ruling *ruling = t->outcome.ruling;
-    if (rule->verdict == SL_RULE_RELEASE || !sl_rule_reaches(ruling, rule) || !sl_rule_speaks(ruling, rule, state))
+    if (rule->verdict == SL_RULE_RELEASE || rule->narrows || !sl_rule_reaches(ruling, rule) ||
+        !sl_rule_speaks(ruling, rule, state))
         return false;
     struct sl_classes reach = sl_rule_reach(ruling, rule, state);
     return sl_classes_meet(&reach, classes);

@@ -4,10 +4,10 @@
  * consent/ and are the ones the gateway decides with.
  */
 #include "cmd_policy.h"
-#include "offline.h"
 
 #include <stdlib.h>
 
+#include "sluice/buffer.h"
 #include "sluice/generation.h"
 
 struct policy_run {
@@ -144,7 +144,8 @@ static int diff(struct policy_run *run)
 
 static int replay(struct policy_run *run)
 {
-    if (run->cli->operand_count > 1 && load(run))
+    bool under = run->cli->operand_count > 1 || sl_cli_given(run->cli, "generation");
+    if (under && load(run))
         return 1;
     return sl_policy_replay(run->cli, sl_cli_value(run->cli, "days"), NULL, run->policy, &run->issues);
 }
@@ -162,31 +163,6 @@ static const struct verb {
     {"replay", 1, replay},
     {"replay", 2, replay},
 };
-
-/* ---- explain: every rule considered for each resource of the input ---- */
-
-static int explain_items(struct sl_offline *offline)
-{
-    struct sl_segment_report report;
-    struct sl_buffer text;
-    enum sl_status status = sl_pass_decide(offline->pass, &report);
-    if (status != SL_OK)
-        return sl_cli_failed("explain", status, &offline->issues);
-    sl_buffer_init(&text, (size_t)256 << 20);
-    for (const struct sl_item *item = sl_labeller_items(sl_pass_labeller(offline->pass)); item; item = item->next)
-        if (!item->context)
-            sl_explain(item->ruling, item, &text);
-    int result = print_text(&text);
-    sl_buffer_fini(&text);
-    return result;
-}
-
-static int explain(int argc, char **argv)
-{
-    static const struct sl_option options[] = {SL_OFFLINE_LABEL_OPTIONS, SL_OFFLINE_DECIDE_OPTIONS};
-    return sl_offline_run(argc, argv, "policy explain --policy DIR --as PARTY --for PURPOSE [options] < in", options,
-        sizeof options / sizeof *options, explain_items);
-}
 
 static int run_verb(struct policy_run *run, const char *usage)
 {
@@ -221,7 +197,7 @@ int sl_cmd_policy(int argc, char **argv)
                                 "policy replay [DIR] --ledger DIR  |  "
                                 "policy activate|rollback|list|show|sign|keys --help  |  policy explain --help";
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
-        return explain(argc - 1, argv + 1);
+        return sl_cmd_policy_explain(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "check") == 0)
         return sl_cmd_policy_check(argc - 1, argv + 1);
     if (argc > 1 && sl_policy_is_generation_verb(argv[1]))

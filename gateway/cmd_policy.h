@@ -6,6 +6,7 @@
 #include "cli.h"
 
 int sl_cmd_policy_check(int argc, char **argv);
+int sl_cmd_policy_explain(int argc, char **argv);
 
 /* Decides the ledger's last days (NULL: all of it) again: under `after`, or (NULL) each under the policy that decided.
  * `before`: one more that may have decided; with it the report is text. Of the options: ledger, store, list, json. */

@@ -515,6 +515,7 @@ int sl_offline_run(int argc, char **argv, const char *usage, const struct sl_opt
     if (offline_init(&offline) != SL_OK)
         return 1;
     if (sl_cli_read(offline.arena, argc, argv, usage, options, count, &cli, &status)) {
+        offline.cli = &cli;
         offline.out = sl_cli_value(&cli, "out");
         offline.manifest = sl_cli_value(&cli, "manifest");
         status = set_up(&offline, &cli);

@@ -21,6 +21,7 @@ struct sl_offline_text {
 };
 
 struct sl_offline {
+    const struct sl_cli *cli; /* while a command runs */
     struct sl_arena *arena;
     struct sl_issues issues;
     struct sl_policy *policy;

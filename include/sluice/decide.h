@@ -175,7 +175,21 @@ const struct sl_slice *sl_ruling_persons(const struct sl_ruling *ruling, size_t 
 struct sl_slice sl_policy_notice(const struct sl_policy *policy);
 struct sl_slice sl_policy_short_notice(const struct sl_policy *policy);
 
-/* Every rule considered for an item: where it stands, whether it spoke, which condition failed. Text for operators. */
-void sl_explain(const struct sl_ruling *ruling, const struct sl_item *item, struct sl_buffer *out);
+/* An element that went from what was released, and why. */
+struct sl_explained_element {
+    struct sl_slice path, why, class, rule;
+};
+struct sl_explained {
+    const struct sl_ruling *ruling;
+    const struct sl_item *item;
+    const struct sl_explained_element *elements;
+    size_t element_count;
+};
+/* Why: what was decided and by which rule; every rule considered, where it stands, whether it spoke, and which
+ * condition failed; and the smallest changes that would alter the answer, found by deciding again. Text for operators,
+ * or a line of JSON: ids and rules, no content. */
+SL_MUST_CHECK enum sl_status sl_explain_as(const struct sl_explained *explained, bool json, struct sl_buffer *out);
+SL_MUST_CHECK enum sl_status sl_explain(
+    const struct sl_ruling *ruling, const struct sl_item *item, struct sl_buffer *out);
 
 #endif

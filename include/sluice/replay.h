@@ -49,5 +49,8 @@ SL_MUST_CHECK enum sl_status sl_replay_report(
  * recorded. `item`: of this resource alone ("Condition/x"); empty: of all. */
 SL_MUST_CHECK enum sl_status sl_replay_explain(const struct sl_policy *policy, uint64_t sequence,
     struct sl_slice record, struct sl_slice item, bool json, struct sl_buffer *out, size_t *disagreements);
+/* Which policy decided, by number and digest. SL_INVALID: no record of an exchange. */
+SL_MUST_CHECK enum sl_status sl_replay_policy(
+    struct sl_arena *arena, struct sl_slice record, uint64_t *generation, struct sl_slice *digest);
 
 #endif

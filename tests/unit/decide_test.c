@@ -682,7 +682,7 @@ static void rules_relied_on_are_named(void **state)
     assert_true(sl_slice_eq(sl_ruling_parties(a.ruling, &count)[0], SL_LIT("treating-provider")));
     assert_int_equal(count, 1);
     sl_buffer_init(&text, (size_t)1 << 20);
-    sl_explain(a.ruling, &item, &text);
+    assert_int_equal(sl_explain(a.ruling, &item, &text), SL_OK);
     sl_buffer_add(&text, (struct sl_slice){"", 1});
     assert_non_null(strstr(text.ptr, "Observation/a released"));
     assert_non_null(strstr(text.ptr, "part2-needs-consent (withhold) is silent: a line of its unless holds"));
