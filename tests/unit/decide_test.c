@@ -498,13 +498,14 @@ static void each_discloser(const char *const *consents, size_t count)
 static void what_is_kept_of_disclosers_is_what_each_item_gets(void **state)
 {
     (void)state;
-    static const char *const by_discloser[] = {CONSENT("1", "p", PART2, "permit", TPO FROM("d1")),
-        CONSENT("2", "p", PART2, "permit", TPO FROM("d3")), CONSENT("3", "p", PART2, "permit", TPO FROM("d9")),
-        CONSENT("4", "p", GENERAL, "deny", FROM("d5")), CONSENT("6", "p", GENERAL, "permit", TPO)};
-    static const char *const mixed[] = {CONSENT("1", "p", PART2, "permit", TPO FROM("d1")),
-        CONSENT("2", "p", PART2, "permit", TPO FROM("d3")),
-        CONSENT("5", "p", PART2, "permit", TPO ONLY("Observation/a")),
-        CONSENT("7", "p", GENERAL, "deny", FROM("d5") ONLY("Observation/a"))};
+    static const char *const by_discloser[] = {CONSENT("1", "p", PART2, "part2-tpo-2024", "permit", TPO FROM("d1")),
+        CONSENT("2", "p", PART2, "part2-tpo-2024", "permit", TPO FROM("d3")),
+        CONSENT("3", "p", PART2, "part2-tpo-2024", "permit", TPO FROM("d9")),
+        CONSENT("4", "p", GENERAL, "x", "deny", FROM("d5")), CONSENT("6", "p", GENERAL, "x", "permit", TPO)};
+    static const char *const mixed[] = {CONSENT("1", "p", PART2, "part2-tpo-2024", "permit", TPO FROM("d1")),
+        CONSENT("2", "p", PART2, "part2-tpo-2024", "permit", TPO FROM("d3")),
+        CONSENT("5", "p", PART2, "part2-tpo-2024", "permit", TPO ONLY("Observation/a")),
+        CONSENT("7", "p", GENERAL, "x", "deny", FROM("d5") ONLY("Observation/a"))};
     each_discloser(by_discloser, sizeof by_discloser / sizeof *by_discloser);
     each_discloser(mixed, sizeof mixed / sizeof *mixed);
 }
