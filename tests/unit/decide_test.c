@@ -694,6 +694,44 @@ static void rules_relied_on_are_named(void **state)
     sl_arena_free(a.arena);
 }
 
+static void the_smallest_change_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *party, *purpose, *classes, *consent; /* a consent the patient gave; NULL: none */
+        const char *told, *not_told;
+    } cases[] = {
+        {"treating-provider", "TREAT", "part2 chart", NULL,
+            "it would be released if the patient gave the consent part2-tpo", "no change of fact"},
+        {"treating-provider", "TREAT", "part2 chart", tpo_of_p, "it would be withheld if the purpose were",
+            "it would be released if"},
+        {"treating-provider", "TREAT", "chart", denial_of_p,
+            "it would be released if the patient took back the denial Consent/6", "no change of fact"},
+        {"health-plan", "HPAYMT", "self-pay billing", NULL, "it would be released were it not of the class self-pay",
+            "and,"},
+        {"treating-provider", "TREAT", "part2 chart", NULL, "it turns on the rule part2-needs-consent",
+            "on no single rule"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_recipient r = {
+            .client = SL_LIT("test"), .party = sl_slice_of(cases[i].party), .purpose = sl_slice_of(cases[i].purpose)};
+        struct sl_item item = item_of(cases[i].classes);
+        struct sl_buffer text;
+        struct asked a;
+        begin(&a);
+        if (cases[i].consent)
+            add_consent(&a, cases[i].consent);
+        rule(&a, &r, &p, 1);
+        sl_buffer_init(&text, (size_t)1 << 20);
+        assert_int_equal(sl_explain(a.ruling, &item, &text), SL_OK);
+        sl_buffer_add(&text, (struct sl_slice){"", 1});
+        if (!strstr(text.ptr, cases[i].told) || strstr(text.ptr, cases[i].not_told))
+            fail_msg("case %zu: %s", i, text.ptr);
+        sl_buffer_fini(&text);
+        sl_arena_free(a.arena);
+    }
+}
+
 /* ---- What must hold for all ---- */
 
 static uint64_t seed = 1;
@@ -865,6 +903,7 @@ int main(void)
         cmocka_unit_test(duties_come_from_the_rules_relied_on),
         cmocka_unit_test(labels_are_of_what_goes_out),
         cmocka_unit_test(rules_relied_on_are_named),
+        cmocka_unit_test(the_smallest_change_is_told),
         cmocka_unit_test(adding_a_class_or_a_denial_never_reveals_more),
         cmocka_unit_test(what_is_kept_of_disclosers_is_what_each_item_gets),
         cmocka_unit_test(many_kinds_that_depend_on_the_item_are_decided_exactly),
