@@ -47,6 +47,22 @@ enum sl_status sl_directives_about(
     return SL_OK;
 }
 
+enum sl_status sl_directives_copy(const struct sl_directives *list, struct sl_slice patient, bool confirmed,
+    struct sl_arena *arena, struct sl_directives *out)
+{
+    for (const struct sl_directive *d = list->first; d; d = d->next) {
+        struct sl_directive *copy = sl_arena_alloc(arena, sizeof *copy);
+        if (!copy)
+            return SL_NO_MEMORY;
+        *copy = *d;
+        copy->foreign = d->foreign || (!confirmed && !sl_slice_eq(d->patient, patient));
+        copy->no_permit = d->no_permit || copy->foreign;
+        copy->patient = patient;
+        append(out, copy);
+    }
+    return SL_OK;
+}
+
 /* ---- Which stand ---- */
 
 static bool readable(const struct sl_directive *d)
@@ -74,21 +90,32 @@ static bool later(const struct sl_directive *d, const struct sl_directive *than)
 }
 
 /*
- * "A later Consent of the same category, grantor, discloser and recipients supersedes." One that is in force and
- * understood takes the whole place of the earlier one. One that was in force once, or is not understood in every part,
- * ends what the earlier one permitted, but not what it denied: neither a revocation nor something unreadable may let
- * more through.
+ * "A later Consent of the same category, grantor, discloser and recipients supersedes", if for the same purposes. One
+ * that is in force and understood takes the whole place of the earlier one. One that was in force once, or is not
+ * understood in every part, ends what the earlier one permitted, but not what it denied: neither a revocation nor
+ * something unreadable may let more through.
  */
-static bool supersede(struct sl_directive *earlier, const struct sl_directive *d, int64_t now)
+enum effect { NO_EFFECT, ENDS_PERMIT, TAKES_PLACE };
+
+static enum effect effect_on(const struct sl_directive *earlier, const struct sl_directive *d, int64_t now)
 {
-    bool same = d != earlier && d->matter.len && sl_slice_eq(d->matter, earlier->matter);
+    bool same = d != earlier && d->matter.len && sl_slice_eq(d->matter, earlier->matter) &&
+                sl_slice_eq(d->patient, earlier->patient);
+    if (!sl_slice_eq(d->matter_purposes, earlier->matter_purposes) && readable(d))
+        return NO_EFFECT; /* for something else: both stand */
     bool counts = d->status == SL_CONSENT_ACTIVE || d->status == SL_CONSENT_INACTIVE;
     if (!same || !counts || !d->privacy || d->unverified || !later(d, earlier) || !begun(d, now))
-        return false;
-    if (d->status == SL_CONSENT_ACTIVE && !over(d, now) && readable(d))
-        return true;
-    earlier->no_permit = true;
-    return false;
+        return NO_EFFECT;
+    bool takes_place = d->status == SL_CONSENT_ACTIVE && !over(d, now) && readable(d) && !d->foreign;
+    return takes_place ? TAKES_PLACE : ENDS_PERMIT;
+}
+
+static bool supersede(struct sl_directive *earlier, const struct sl_directive *d, int64_t now)
+{
+    enum effect effect = effect_on(earlier, d, now);
+    if (effect == ENDS_PERMIT)
+        earlier->no_permit = true;
+    return effect == TAKES_PLACE;
 }
 
 /* Two versions of one Consent: the one updated later stands, or else the one that was read later. */
@@ -123,26 +150,72 @@ static void drop_outdated(struct sl_directives *list)
     *list = kept;
 }
 
-static bool find_newer(const struct sl_directives *list, const struct sl_directive *d)
+static const struct sl_directive *newer_than(const struct sl_directives *list, const struct sl_directive *d)
 {
     bool behind = false;
     for (const struct sl_directive *other = list->first; other; other = other->next) {
         if (outdated(d, other, behind))
-            return true;
+            return other;
         behind = behind || other == d;
     }
-    return false;
+    return NULL;
 }
 
 /* Versions go first: an old one of a Consent must not supersede anything. */
 void sl_directives_settle(struct sl_directives *list, int64_t now)
 {
     for (struct sl_directive *d = list->first; d; d = d->next)
-        d->outdated = find_newer(list, d);
+        d->outdated = newer_than(list, d) != NULL;
     drop_outdated(list);
     for (struct sl_directive *d = list->first; d; d = d->next)
         d->outdated = !keep(list, d, now);
     drop_outdated(list);
+}
+
+/* ---- What becomes of one ---- */
+
+static enum sl_consent_fate own_fate(const struct sl_directive *d, int64_t now)
+{
+    if (d->status != SL_CONSENT_ACTIVE)
+        return SL_FATE_NOT_ACTIVE;
+    if (d->scope_known && !d->privacy)
+        return SL_FATE_OTHER_SCOPE;
+    if (d->date.there && d->date.begin > now)
+        return SL_FATE_NOT_YET;
+    if (over(d, now))
+        return SL_FATE_OVER;
+    bool doubtful = !d->scope_known || !d->date.there || d->unverified || d->unreadable;
+    return doubtful ? SL_FATE_DENIES_ONLY : SL_FATE_STANDS;
+}
+
+enum sl_consent_fate sl_directive_fate(
+    const struct sl_directives *list, const struct sl_directive *d, int64_t now, const struct sl_directive **by)
+{
+    *by = newer_than(list, d);
+    if (*by)
+        return SL_FATE_SUPERSEDED;
+    enum sl_consent_fate fate = own_fate(d, now);
+    if (fate != SL_FATE_STANDS && fate != SL_FATE_DENIES_ONLY)
+        return fate;
+    for (const struct sl_directive *other = list->first; other; other = other->next) {
+        enum effect effect = newer_than(list, other) ? NO_EFFECT : effect_on(d, other, now);
+        if (effect == TAKES_PLACE) {
+            *by = other;
+            return SL_FATE_SUPERSEDED;
+        }
+        if (effect == ENDS_PERMIT) {
+            *by = other;
+            fate = SL_FATE_PERMIT_ENDED;
+        }
+    }
+    return fate;
+}
+
+bool sl_directive_until(const struct sl_directive *d, int64_t *until)
+{
+    const struct sl_moment *end = &d->provisions[0].period.end;
+    *until = end->there ? end->end : 0;
+    return end->there;
 }
 
 /* ---- What is said of one ---- */

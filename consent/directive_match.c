@@ -110,13 +110,17 @@ static bool comparable(struct sl_slice actor, const struct sl_recipient *recipie
     return person && known;
 }
 
+enum sl_match sl_match_name(const struct sl_recipient *recipient, struct sl_slice reference)
+{
+    if (sl_slice_eq(reference, recipient->user_reference) || sl_slice_eq(reference, recipient->organization) ||
+        is_device(reference, recipient->client))
+        return SL_MET;
+    return comparable(reference, recipient) ? SL_UNMET : SL_UNTOLD;
+}
+
 static enum sl_match match_recipient(const struct sl_asking *asking, const struct sl_value *actor)
 {
-    const struct sl_recipient *recipient = asking->recipient;
-    if (sl_slice_eq(actor->code, recipient->user_reference) || sl_slice_eq(actor->code, recipient->organization) ||
-        is_device(actor->code, recipient->client))
-        return SL_MET;
-    return comparable(actor->code, recipient) ? SL_UNMET : SL_UNTOLD;
+    return actor->settled ? (enum sl_match)actor->met : sl_match_name(asking->recipient, actor->code);
 }
 
 /* Looks at nothing of the item but what sl_directive_by_discloser names. */

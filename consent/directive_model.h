@@ -38,6 +38,8 @@ struct sl_value {
     struct sl_slice system, code, display;
     uint8_t kind;    /* enum sl_role, enum sl_meaning */
     bool unreadable; /* it says something that cannot be told */
+    bool settled;    /* a recipient: what records tell of whether it is the one who asks (directive_people.h) */
+    uint8_t met;     /* enum sl_match */
 };
 
 /* The values of a criterion; alternatives of each other. */
@@ -73,14 +75,22 @@ struct sl_directive {
     bool by_patient, by_representative, by_others; /* who signed (performer) */
     struct sl_slice sources[SL_SOURCE_LIMIT];      /* canonicals of what was signed */
     size_t source_count;
-    bool outdated;  /* while a list is settled: it goes */
-    bool no_permit; /* a later Consent, no longer in force, had taken its place */
+    bool outdated; /* while a list is settled: it goes */
+    bool
+        no_permit; /* a later Consent, no longer in force, had taken its place; or it is of another key of the person */
+    bool foreign;  /* given under another key, which nobody confirms to be the same person's: it can only deny */
     struct sl_moment date, updated;
     struct sl_values categories, policy_rules, policy_uris, performers, organizations;
     struct sl_provision *provisions; /* at least one: the root */
     uint32_t provision_count;
     struct sl_slice matter; /* category, grantor, discloser, recipients in one form; empty: no category */
+    struct sl_slice matter_purposes; /* and purposes */
 };
+
+/* Adds copies of those of `list` to `out`, as directives of `patient` (whose other key they were given under, if it is
+ * another). Provisions are shared. */
+SL_MUST_CHECK enum sl_status sl_directives_copy(const struct sl_directives *list, struct sl_slice patient,
+    bool confirmed, struct sl_arena *arena, struct sl_directives *out);
 
 /* ---- Matching ---- */
 
@@ -119,6 +129,8 @@ void sl_match_criteria(const struct sl_asking *asking, const struct sl_provision
 enum sl_match sl_match_consent(const struct sl_asking *asking);
 /* Is this actor the one who asks, the discloser or the author of the item? */
 enum sl_match sl_match_actor(const struct sl_asking *asking, const struct sl_value *actor);
+/* Is the reference, by itself, the one who asks? */
+enum sl_match sl_match_name(const struct sl_recipient *recipient, struct sl_slice reference);
 /* Does `now` lie in the period? */
 enum sl_match sl_match_now(const struct sl_period *period, int64_t now);
 

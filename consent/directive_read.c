@@ -622,15 +622,15 @@ static size_t gather(struct reading *r, const struct sl_values *values, int role
     return count;
 }
 
-/* Category, grantor, discloser and recipients. A Consent that names somebody only by identifier or in words is taken to
- * be about a matter of its own unless the words are the same. One whose matter is not known would supersede nothing:
- * what it revokes would still stand, so it is no Consent that can be read. */
+/* Category, grantor, discloser, recipients and purposes. A Consent that names somebody only by identifier or in words
+ * is taken to be about a matter of its own unless the words are the same. One whose matter is not known would supersede
+ * nothing: what it revokes would still stand, so it is no Consent that can be read. */
 static enum sl_status tell_matter(struct reading *r)
 {
     struct sl_directive *d = r->directive;
     size_t most = d->categories.count + d->performers.count + d->organizations.count + 1;
     for (uint32_t i = 0; i < d->provision_count; i++)
-        most += d->provisions[i].actors.count;
+        most += d->provisions[i].actors.count + d->provisions[i].purposes.count;
     struct sl_slice *words = sl_arena_array(r->arena, most, sizeof *words);
     if (!words)
         return SL_NO_MEMORY;
@@ -638,20 +638,31 @@ static enum sl_status tell_matter(struct reading *r)
         return SL_OK;
     struct sl_buffer matter;
     sl_buffer_init(&matter, 4 * TEXT_LIMIT);
-    sl_buffer_add(&matter, d->patient);
     add_sorted(&matter, words, gather(r, &d->categories, -1, words));
     size_t count = gather(r, &d->performers, -1, words);
     if (count == 0)
         words[count++] = sl_arena_printf(r->arena, "|%.*s", SL_FMT(d->patient));
+    for (size_t i = 0; i < count; i++) /* himself, by whatever number */
+        if (words[i].len == d->patient.len + 1 && sl_slice_eq(sl_slice_from(words[i], 1), d->patient))
+            words[i] = SL_LIT("|self");
     add_sorted(&matter, words, count);
     add_sorted(&matter, words, gather(r, &d->organizations, -1, words));
     count = 0;
     for (uint32_t i = 0; i < d->provision_count; i++)
         count += gather(r, &d->provisions[i].actors, SL_ROLE_RECIPIENT, words + count);
     add_sorted(&matter, words, count);
+    count = 0;
+    size_t who = matter.len;
+    for (uint32_t i = 0; i < d->provision_count; i++)
+        count += gather(r, &d->provisions[i].purposes, -1, words + count);
+    add_sorted(&matter, words, count);
     bool failed = sl_buffer_failed(&matter);
     if (!failed)
         d->matter = sl_arena_copy(r->arena, sl_buffer_slice(&matter));
+    if (d->matter.ptr) {
+        d->matter_purposes = sl_slice_from(d->matter, who);
+        d->matter.len = who;
+    }
     sl_buffer_fini(&matter);
     return failed ? SL_NO_MEMORY : SL_OK;
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "directive_people.h"
 #include "earning.h"
 
 #define MAX_PATIENTS 64u /* whom one item is about; with more it is withheld */
@@ -14,6 +15,12 @@ struct ruled { /* one set of patients and the ruling for it */
     struct sl_ruling *ruling;
 };
 
+struct person { /* what a person has directed, as it was looked up */
+    struct sl_slice key;
+    struct sl_directives directives;
+    struct person *next;
+};
+
 struct sl_pass {
     struct sl_arena *arena;
     struct sl_pass_options options;
@@ -21,6 +28,8 @@ struct sl_pass {
     struct ruled *table; /* open addressing, a power of two, at most half full */
     size_t capacity, count;
     const struct ruled *last;
+    struct person **persons; /* by hash; NULL until somebody is looked up */
+    struct sl_lacking lacking;
     bool decided;
     struct sl_slice *known; /* persons of whom this recipient gets something else: a hash table, as `table` */
     size_t known_capacity, known_count;
@@ -51,9 +60,17 @@ enum sl_status sl_pass_add(struct sl_pass *pass, const struct sl_doc *doc, uint3
     return sl_labeller_add(pass->labeller, doc, root, full_url, context, out);
 }
 
-enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, size_t *count)
+bool sl_pass_wants(const struct sl_pass *pass, struct sl_slice reference)
 {
-    return sl_labeller_resolve(pass->labeller, missing, count);
+    for (size_t i = 0; i < pass->lacking.count; i++)
+        if (sl_slice_eq(pass->lacking.reference[i], reference))
+            return true;
+    return false;
+}
+
+bool sl_pass_wants_records(const struct sl_pass *pass)
+{
+    return pass->lacking.unbooked;
 }
 
 /* ---- Who it is about ---- */
@@ -248,16 +265,100 @@ static enum sl_status make_room(struct sl_pass *pass)
     return SL_OK;
 }
 
+#define PERSONS 256u /* slots; a power of two */
+
+static struct person *find_person(const struct sl_pass *pass, struct sl_slice key)
+{
+    struct person *person = pass->persons ? pass->persons[hash(key) & (PERSONS - 1)] : NULL;
+    while (person && !sl_slice_eq(person->key, key))
+        person = person->next;
+    return person;
+}
+
+/* What a person has directed, looked up once a pass: every ruling in it rests on the same. */
+static enum sl_status person_of(struct sl_pass *pass, struct sl_slice key, struct person **out)
+{
+    const struct sl_pass_options *o = &pass->options;
+    *out = find_person(pass, key);
+    if (*out)
+        return SL_OK;
+    if (!pass->persons)
+        pass->persons = sl_arena_array(pass->arena, PERSONS, sizeof(struct person *));
+    struct person *person = pass->persons ? sl_arena_alloc(pass->arena, sizeof *person) : NULL;
+    if (!person)
+        return SL_NO_MEMORY;
+    person->key = key;
+    SL_TRY(o->directives(o->context, key, pass->arena, &person->directives));
+    struct person **slot = &pass->persons[hash(key) & (PERSONS - 1)];
+    person->next = *slot;
+    *slot = *out = person;
+    return SL_OK;
+}
+
+static void meet(struct sl_pass *pass, struct sl_directives *list)
+{
+    sl_directives_meet(list, pass->labeller, pass->options.recipient, pass->options.now, &pass->lacking);
+}
+
+/* What the directives of those whom the items are about need to be understood: Groups, care teams, organizations. */
+static enum sl_status look_for_lacking(struct sl_pass *pass)
+{
+    pass->lacking.count = 0;
+    pass->lacking.unbooked = false;
+    struct sl_slice last = {NULL, 0};
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item && pass->options.directives;
+         item = item->next)
+        for (uint32_t i = 0; i < item->patient_count; i++) {
+            struct person *person;
+            if (last.len && sl_slice_eq(last, item->patients[i]))
+                continue; /* mostly all are about one */
+            last = item->patients[i];
+            struct sl_slice key = known_as(pass, item->patients[i]);
+            if (find_person(pass, key))
+                continue;
+            SL_TRY(person_of(pass, key, &person));
+        }
+    for (size_t i = 0; pass->persons && i < PERSONS; i++)
+        for (struct person *person = pass->persons[i]; person; person = person->next)
+            meet(pass, &person->directives);
+    return sl_arena_failed(pass->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, size_t *count)
+{
+    SL_TRY(sl_labeller_resolve(pass->labeller, missing, count));
+    SL_TRY(look_for_lacking(pass));
+    if (!pass->lacking.count)
+        return SL_OK;
+    struct sl_slice *all = sl_arena_array(pass->arena, *count + pass->lacking.count, sizeof *all);
+    if (!all)
+        return SL_NO_MEMORY;
+    size_t kept = 0;
+    for (; kept < *count; kept++)
+        all[kept] = (*missing)[kept];
+    for (size_t i = 0; i < pass->lacking.count; i++) {
+        size_t k = 0;
+        while (k < *count && !sl_slice_eq((*missing)[k], pass->lacking.reference[i]))
+            k++;
+        if (k == *count)
+            all[kept++] = pass->lacking.reference[i];
+    }
+    *missing = all;
+    *count = kept;
+    return SL_OK;
+}
+
 static enum sl_status compile(
     struct sl_pass *pass, const struct sl_slice *patients, size_t count, struct sl_ruling **out)
 {
     const struct sl_pass_options *o = &pass->options;
     struct sl_directives directives = {0};
     for (size_t i = 0; i < count && o->directives; i++) {
-        struct sl_directives one = {0};
-        SL_TRY(o->directives(o->context, patients[i], pass->arena, &one));
-        sl_directives_join(&directives, &one);
+        struct person *person;
+        SL_TRY(person_of(pass, patients[i], &person));
+        SL_TRY(sl_directives_copy(&person->directives, patients[i], true, pass->arena, &directives));
     }
+    meet(pass, &directives);
     sl_directives_settle(&directives, o->now);
     struct sl_directives *kept = sl_arena_alloc(pass->arena, sizeof *kept);
     struct sl_slice *names = sl_arena_array(pass->arena, count + 1, sizeof *names);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sluice consent: FHIR Consent R4 from files into the policy store by person, and what is stored for one. */
 #include "cli.h"
+#include <time.h>
+
 #include "sluice/directive.h"
 #include "sluice/span.h"
 #include "sluice/store.h"
@@ -152,17 +154,92 @@ static int import_files(struct importing *in, const struct sl_cli *cli)
     return in->refused ? 1 : 0;
 }
 
-static int show_person(struct importing *in, const char *patient)
+/* ---- What each counts as ---- */
+
+struct showing {
+    const struct sl_policy *policy; /* NULL: none is in force, and nothing can be said of kinds */
+    const struct sl_directives *all;
+    int64_t now;
+};
+
+static void show_fate(const struct showing *s, const struct sl_directive *d)
+{
+    static const char *const words[] = {[SL_FATE_NONE] = "nothing is known of it",
+        [SL_FATE_STANDS] = "stands",
+        [SL_FATE_DENIES_ONLY] = "permits nothing: not dated, not verified, or holding something not understood; denies",
+        [SL_FATE_PERMIT_ENDED] = "permits nothing any more, and denies what it denied; ended by",
+        [SL_FATE_SUPERSEDED] = "is replaced by",
+        [SL_FATE_NOT_ACTIVE] = "is not active",
+        [SL_FATE_OTHER_SCOPE] = "is not about privacy, by its scope",
+        [SL_FATE_NOT_YET] = "is not in force yet: its date is in the future",
+        [SL_FATE_OVER] = "is over: its period has ended"};
+    const struct sl_directive *by;
+    int64_t until;
+    char day[32] = "";
+    enum sl_consent_fate fate = sl_directive_fate(s->all, d, s->now, &by);
+    struct sl_slice other = by ? sl_directive_id(by) : SL_LIT("");
+    printf("  %s%s%.*s\n", words[fate], by ? " " : "", SL_FMT(other));
+    if (sl_directive_until(d, &until)) {
+        time_t last = (time_t)(until - 1);
+        struct tm when;
+        if (gmtime_r(&last, &when) && strftime(day, sizeof day, "%Y-%m-%d %H:%M:%S UTC", &when))
+            printf("  holds until %s\n", day);
+    } else {
+        printf("  says no end\n");
+    }
+}
+
+static void show_row(const struct showing *s, const struct sl_directive *d, const struct sl_consent_kind *row)
+{
+    unsigned lacks = sl_directive_lacks(d, s->policy, row, (struct sl_slice){NULL, 0}, s->now);
+    if (lacks == SL_CONSENT_OF_ANOTHER_KIND)
+        return;
+    printf("  %s %.*s%s%.*s%s\n",
+        row->refuses ? "is a refusal,"
+        : lacks      ? "is no"
+                     : "counts as",
+        SL_FMT(row->id), row->form.len ? " (form " : "", SL_FMT(row->form), row->form.len ? ")" : "");
+    for (unsigned e = 0; e < SL_ELEMENTS && !row->refuses; e++)
+        if (lacks >> e & 1)
+            printf("    lacks %s\n", sl_consent_element_lacking((enum sl_consent_element)e));
+}
+
+static void show_one(const struct showing *s, const struct sl_directive *d, struct sl_arena *arena)
+{
+    struct sl_slice id = sl_directive_id(d), scope = sl_directive_scope(d, arena);
+    size_t count = 0;
+    const struct sl_consent_kind *rows = s->policy ? sl_policy_consent_kinds(s->policy, &count) : NULL;
+    printf("%.*s: %.*s\n", SL_FMT(id), SL_FMT(scope));
+    show_fate(s, d);
+    for (size_t i = 0; i < count; i++)
+        show_row(s, d, &rows[i]);
+}
+
+static int show_person(struct importing *in, const char *patient, const char *directory)
 {
     struct sl_directives directives = {0};
+    struct sl_policy *policy = NULL;
+    uint64_t generation;
+    struct showing showing = {.all = &directives};
     enum sl_status status = sl_directives_of(in->store, sl_slice_of(patient), in->arena, &directives);
-    if (status != SL_OK)
+    if (status == SL_OK)
+        status = directory ? sl_policy_load(directory, in->issues, &policy)
+                           : sl_policy_in_force(in->store, in->issues, &generation, &policy);
+    if (status == SL_MISSING)
+        fprintf(
+            stderr, "sluice: no policy is in force: what a Consent counts as cannot be said; --policy DIR names one\n");
+    else if (status != SL_OK)
         return sl_cli_failed(patient, status, in->issues);
-    for (const struct sl_directive *d = directives.first; d; d = sl_directive_next(d)) {
-        struct sl_slice id = sl_directive_id(d), scope = sl_directive_scope(d, in->arena);
-        printf("%.*s: %.*s\n", SL_FMT(id), SL_FMT(scope));
+    if (!sl_cli_instant(NULL, &showing.now)) {
+        sl_policy_unref(policy);
+        return sl_cli_failed("the clock", SL_IO, NULL);
     }
+    showing.policy = policy;
+    for (const struct sl_directive *d = directives.first; d; d = sl_directive_next(d))
+        show_one(&showing, d, in->arena);
     printf("%zu consents for %s\n", directives.count, patient);
+    if (policy)
+        sl_policy_unref(policy);
     return 0;
 }
 
@@ -170,14 +247,16 @@ int sl_cmd_consent(int argc, char **argv)
 {
     static const struct sl_option options[] = {
         {"store", SL_OPTION_ONE, "DIR", "the policy store", true},
+        {"policy", SL_OPTION_ONE, "DIR", "for show: this policy instead of the one in force", false},
     };
-    static const char usage[] = "consent import --store DIR FILE…  |  consent show --store DIR Patient/ID";
+    static const char usage[] =
+        "consent import --store DIR FILE…  |  consent show --store DIR [--policy DIR] Patient/ID";
     struct importing in = {.arena = sl_arena_new((size_t)8 << 30)};
     struct sl_issues issues = {.arena = in.arena};
     struct sl_cli cli;
     int status = 1;
     in.issues = &issues;
-    if (!in.arena || !sl_cli_read(in.arena, argc, argv, usage, options, 1, &cli, &status))
+    if (!in.arena || !sl_cli_read(in.arena, argc, argv, usage, options, 2, &cli, &status))
         goto out;
     bool import = cli.operand_count >= 2 && strcmp(cli.operands[0], "import") == 0;
     if (!import && !(cli.operand_count == 2 && strcmp(cli.operands[0], "show") == 0)) {
@@ -189,7 +268,7 @@ int sl_cmd_consent(int argc, char **argv)
     if (opened != SL_OK)
         status = sl_cli_failed(sl_cli_value(&cli, "store"), opened, &issues);
     else
-        status = import ? import_files(&in, &cli) : show_person(&in, cli.operands[1]);
+        status = import ? import_files(&in, &cli) : show_person(&in, cli.operands[1], sl_cli_value(&cli, "policy"));
 out:
     sl_store_close(in.store);
     sl_arena_free(in.arena);

@@ -429,7 +429,7 @@ static bool is_known(struct sl_exchange *x, struct sl_round *round, struct sl_sl
     const struct sl_gateway *gateway = x->state->gateway;
     struct sl_book_entry entry;
     struct sl_item *item;
-    if (!gateway->keeper || x->bookless)
+    if (!gateway->keeper || x->bookless || sl_pass_wants(round->pass, reference))
         return false;
     if (sl_keeper_find(gateway->keeper, &x->label_generation, gateway->config->upstream_url, reference, x->now,
             round->arena, &entry) != SL_OK)
@@ -608,6 +608,8 @@ enum sl_step_result sl_round_label(struct sl_exchange *x)
 /* A consent may look at more of a record than the book keeps (its dates, its codes): then the record is asked for. */
 static bool needs_records(const struct sl_round *round)
 {
+    if (sl_pass_wants_records(round->pass))
+        return true;
     for (const struct sl_item *item = sl_labeller_items(sl_pass_labeller(round->pass)); item; item = item->next)
         if (!item->doc && item->type != SL_R4_Binary && item->ruling && sl_ruling_by_item(item->ruling))
             return true; /* a Binary has none of these */

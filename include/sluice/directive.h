@@ -70,6 +70,23 @@ uint32_t sl_directive_kinds(
 /* In words, what is not there. */
 const char *sl_consent_element_lacking(enum sl_consent_element element);
 
+/* What becomes of one among all of a person's, at an instant, and by which other one. */
+enum sl_consent_fate {
+    SL_FATE_NONE,
+    SL_FATE_STANDS,
+    SL_FATE_DENIES_ONLY,  /* not dated, not verified, or holding what nobody here understands: it permits nothing */
+    SL_FATE_PERMIT_ENDED, /* a later one of the same matter, not in force or not understood, ends what it permits */
+    SL_FATE_SUPERSEDED,
+    SL_FATE_NOT_ACTIVE,
+    SL_FATE_OTHER_SCOPE,
+    SL_FATE_NOT_YET,
+    SL_FATE_OVER
+};
+enum sl_consent_fate sl_directive_fate(const struct sl_directives *list, const struct sl_directive *directive,
+    int64_t now, const struct sl_directive **by);
+/* The second at which it ends as a whole; false: none is said. */
+bool sl_directive_until(const struct sl_directive *directive, int64_t *until);
+
 struct sl_slice sl_directive_id(const struct sl_directive *directive);      /* "Consent/x" */
 struct sl_slice sl_directive_patient(const struct sl_directive *directive); /* "Patient/x" */
 const struct sl_directive *sl_directive_next(const struct sl_directive *directive);

@@ -42,6 +42,12 @@ SL_MUST_CHECK enum sl_status sl_pass_add(struct sl_pass *pass, const struct sl_d
 /* Labels as far as what is known reaches; *missing are the references still lacked (see sl_labeller_resolve). */
 SL_MUST_CHECK enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, size_t *count);
 
+/* Is the reference lacked by what a patient directed, and not by labels alone? Then the record itself is wanted, and
+ * what the label book says of it will not do. */
+bool sl_pass_wants(const struct sl_pass *pass, struct sl_slice reference);
+/* Is a record that a Consent needs known by the label book alone? */
+bool sl_pass_wants_records(const struct sl_pass *pass);
+
 /* Compiles a ruling for each set of patients at hand, decides every item, and works out the cuts. Again: anew. */
 SL_MUST_CHECK enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segment_report *report);
 

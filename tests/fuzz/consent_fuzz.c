@@ -5,7 +5,8 @@
  *
  * - a permit comes only from an active, dated Consent about privacy that somewhere says permit, or opts in;
  * - a property that R4 does not know takes every permit away, and no denial;
- * - who is less known, or what is less known, is permitted no more and denied no less.
+ * - who is less known, or what is less known, is permitted no more and denied no less;
+ * - beside other Consents, their order is of no account, and a denial more never lets anything through.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -136,8 +137,50 @@ static struct sl_slice with_stranger(struct world *w, struct sl_slice text)
         w->arena, "%.*s\"strangerToR4\":1,%.*s", (int)before, text.ptr, (int)(text.len - before), text.ptr + before);
 }
 
+#define OTHER(id, type)                                                                                                \
+    "{\"resourceType\":\"Consent\",\"id\":\"" id "\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"        \
+    "\"http://terminology.hl7.org/CodeSystem/"                                                                         \
+    "consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":[{"                                      \
+    "\"system\":\"http://loinc.org\",\"code\":\"59284-0\"}]}],\"patient\":{\"reference\":\"Patient/p\"},\"dateTime\":" \
+    "\"2023-06-01\",\"provision\":{\"type\":\"" type "\"}}"
+
+/* What several come to for the item: a denial, else a permit; the list is settled. */
+static enum sl_consent_verdict together(struct world *w, const struct sl_slice *texts, size_t count)
+{
+    struct sl_directives list = {0};
+    enum sl_consent_verdict result = SL_CONSENT_SILENT;
+    for (size_t i = 0; i < count; i++) {
+        struct sl_doc *doc = sl_arena_alloc(w->arena, sizeof *doc);
+        if (!doc || sl_doc_parse(w->arena, texts[i], NULL, doc, NULL) != SL_OK ||
+            sl_directive_read(w->arena, doc, 0, NULL, &list) != SL_OK)
+            continue;
+    }
+    sl_directives_settle(&list, w->now);
+    for (const struct sl_directive *d = list.first; d && result != SL_CONSENT_DENY; d = sl_directive_next(d)) {
+        enum sl_consent_verdict one = sl_directive_judge(d, w->policy, &doctor, &w->item, &w->classes, w->now);
+        result = one == SL_CONSENT_SILENT ? result : one;
+    }
+    return result;
+}
+
+/* Two versions of one Consent are told apart by their order; so the text must not have the id of another here. */
+static void check_company(struct world *w, struct sl_slice text)
+{
+    const struct sl_slice permit = LIT(OTHER("other-permit", "permit")), deny = LIT(OTHER("other-deny", "deny"));
+    if (text.len && memmem(text.ptr, text.len, "other-", 6))
+        return;
+    const struct sl_slice one[] = {text, permit}, other[] = {permit, text}, more[] = {text, permit, deny},
+                          back[] = {deny, permit, text};
+    enum sl_consent_verdict verdict = together(w, one, 2), with = together(w, more, 3);
+    if (verdict != together(w, other, 2) || with != together(w, back, 3))
+        abort();
+    if (with == SL_CONSENT_PERMIT && verdict != SL_CONSENT_PERMIT)
+        abort();
+}
+
 static void check(struct world *w, struct sl_slice text)
 {
+    check_company(w, text);
     enum sl_consent_verdict verdict = judge(w, text, &doctor, true);
     if (verdict == SL_CONSENT_PERMIT && !may_permit(w, text))
         abort();
