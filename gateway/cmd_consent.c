@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "sluice/directive.h"
+#include "sluice/generation.h"
 #include "sluice/span.h"
 #include "sluice/store.h"
 
