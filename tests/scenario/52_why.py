@@ -43,8 +43,8 @@ def scenario(sluice, folder):
     after = replay(tight)
     partner = [item for client, item in gone if client == "exchange"]
     h.expect("tightened: exactly the partner's releases", after["less"] == len(partner) > 0 and after["more"] == 0 and
-             all("exchange (hie-partner)" in c["what"] and c["patients"] == ["Patient/amara"] for c in after["changes"]),
-             after)
+             all("exchange (hie-partner)" in c["what"] and c["patients"] == ["Patient/amara"]
+                 for c in after["changes"]), after)
     listed = h.run("policy", "replay", tight, *tools, "--list")
     h.expect("and each is listed, with patient, date and entry", all(item in listed for item in partner) and
              listed.count("of Patient/amara") >= len(partner), listed)
@@ -60,7 +60,8 @@ def scenario(sluice, folder):
         "policy", "explain", "--entry", str(number), *tools, "--json").splitlines()]
     told = [l for l in lines if "alters" in l]
     h.expect("an entry is explained: each decision, as recorded, and what would alter it",
-             len(told) == len([i for i in record[number]["released"] + record[number]["withheld"] if "path" not in i]) and
+             len(told) == len([i for i in record[number]["released"] + record[number]["withheld"]
+                               if "path" not in i]) and
              all(l["agrees"] for l in lines if "agrees" in l) and all(l["alters"]["facts"] for l in told), lines)
     methadone = next(l for l in told if l["item"].endswith("amara-otp-methadone"))
     h.expect("with its rules, where they stand, and what a line wants",
