@@ -48,6 +48,18 @@ static bool is_of(const struct sl_item *item, struct sl_slice program)
     return sl_slice_eq(item->program, program) || sl_slice_eq(item->named_program, program);
 }
 
+/* 42 CFR 2.11, 2.12(c)(4): a qualified service organization has the records of the program with which it has the
+ * agreement, and of no other; one that names no service is none. */
+static bool is_served(const struct sl_ruling *ruling, const struct sl_item *item)
+{
+    const struct sl_recipient *r = &ruling->recipient;
+    for (size_t i = 0; i < r->agreement_count; i++)
+        if (sl_slice_eq(r->agreements[i].kind, SL_LIT("qsoa")) && r->agreements[i].service_count &&
+            r->agreements[i].with.len && is_of(item, r->agreements[i].with))
+            return true;
+    return false;
+}
+
 static bool can_vary(const struct sl_ruling *ruling, const struct sl_predicate *predicate)
 {
     const struct sl_recipient *r = &ruling->recipient;
@@ -56,6 +68,8 @@ static bool can_vary(const struct sl_ruling *ruling, const struct sl_predicate *
         return r->organization.len || sl_slice_eq(r->party, ruling->policy->party_ids[SL_PARTY_STAFF]);
     case SL_ASKS_OF:
         return true;
+    case SL_ASKS_SERVED:
+        return r->agreement_count > 0;
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:
         break;
@@ -72,6 +86,8 @@ static bool holds(const struct sl_ruling *ruling, const struct sl_predicate *pre
         return is_staff(ruling, item);
     case SL_ASKS_OF:
         return is_of(item, predicate->word);
+    case SL_ASKS_SERVED:
+        return is_served(ruling, item);
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:
         break;
@@ -102,8 +118,11 @@ uint32_t sl_facts_of(
 
 void sl_predicate_name(struct sl_buffer *out, const struct sl_predicate *predicate)
 {
-    static const char *const names[] = {
-        [SL_ASKS_NOTHING] = "", [SL_ASKS_PROGRAM] = "same-program", [SL_ASKS_OF] = "of-program", [SL_ASK_WORDS] = ""};
+    static const char *const names[] = {[SL_ASKS_NOTHING] = "",
+        [SL_ASKS_PROGRAM] = "same-program",
+        [SL_ASKS_OF] = "of-program",
+        [SL_ASKS_SERVED] = "serves-program",
+        [SL_ASK_WORDS] = ""};
     sl_buffer_printf(out, "%s%s%.*s", names[predicate->asks], predicate->word.len ? "=" : "", SL_FMT(predicate->word));
 }
 
@@ -115,6 +134,9 @@ void sl_predicate_write(struct sl_buffer *out, const struct sl_predicate *predic
         break;
     case SL_ASKS_OF:
         sl_buffer_printf(out, "the record being of the program %.*s", SL_FMT(predicate->word));
+        break;
+    case SL_ASKS_SERVED:
+        sl_buffer_add(out, SL_LIT("an agreement to serve the program"));
         break;
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:

@@ -117,6 +117,7 @@ enum sl_asks {
     SL_ASKS_NOTHING,
     SL_ASKS_PROGRAM, /* is it of the program that the recipient belongs to? The first of every policy */
     SL_ASKS_OF,      /* is it of the program of this name? */
+    SL_ASKS_SERVED,  /* is it of a program that the recipient serves under an agreement that names a service? */
     SL_ASK_WORDS
 };
 

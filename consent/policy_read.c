@@ -998,6 +998,11 @@ static enum sl_status read_condition(struct sl_policy *policy, const struct sl_p
         out->facts |= ask(policy, source, same, &(struct sl_predicate){.asks = SL_ASKS_PROGRAM});
     else if (same)
         sl_yaml_issue(&source->yaml, same, false, "bad-condition", "Only \"same-program: yes\" can be asked.");
+    const struct sl_yaml *serves = sl_yaml_get(map, "serves-program");
+    if (serves && sl_yaml_flag(&source->yaml, serves, false))
+        out->facts |= ask(policy, source, serves, &(struct sl_predicate){.asks = SL_ASKS_SERVED});
+    else if (serves)
+        sl_yaml_issue(&source->yaml, serves, false, "bad-condition", "Only \"serves-program: yes\" can be asked.");
     SL_TRY(read_relationships(source, sl_yaml_get(map, "relationship"), &out->relationships));
     SL_TRY(read_open_words(source, sl_yaml_get(map, "kinds"), SL_WORDS_KIND, &out->recipient));
     SL_TRY(read_open_words(source, sl_yaml_get(map, "except-kinds"), SL_WORDS_KIND, &out->not_recipient));

@@ -103,7 +103,8 @@ static void read_given(
     w->hours = sl_language_hours(yaml, sl_yaml_get(map, "declared-ago"));
     w->on = sl_yaml_date(yaml, sl_yaml_get(map, "on"));
     w->same_program = sl_yaml_flag(yaml, sl_yaml_get(map, "same-program"), false);
-    w->program = sl_yaml_flag(yaml, sl_yaml_get(map, "program"), false) || w->same_program;
+    w->serves_program = sl_yaml_flag(yaml, sl_yaml_get(map, "serves-program"), false);
+    w->program = sl_yaml_flag(yaml, sl_yaml_get(map, "program"), false) || w->same_program || w->serves_program;
     w->nobody = sl_yaml_flag(yaml, sl_yaml_get(map, "about-nobody"), false);
     read_classes(policy, yaml, sl_yaml_get(map, "item"), &w->item);
     w->has_part = sl_yaml_get(map, "part") != NULL;
@@ -318,8 +319,10 @@ static void make_recipient(struct sl_case *c)
         c->relationships[i] =
             (struct sl_relationship){.kind = w->relations[i], .patient = SL_LIT("Patient/p"), .voucher = SL_BY_TOKEN};
     for (size_t i = 0; i < w->agreement_count; i++)
-        c->agreements[i] =
-            (struct sl_agreement){.kind = w->agreements[i], .services = w->services, .service_count = w->service_count};
+        c->agreements[i] = (struct sl_agreement){.kind = w->agreements[i],
+            .with = w->serves_program ? program_of(c) : SL_LIT(""),
+            .services = w->services,
+            .service_count = w->service_count};
     c->recipient = (struct sl_recipient){.client = SL_LIT(CLIENT),
         .party = w->party,
         .purpose = w->purpose,

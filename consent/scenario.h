@@ -25,7 +25,7 @@ struct sl_worked {
     const struct sl_exchange_purpose *exchange;
     size_t role_count, kind_count, agreement_count, relation_count;
     const struct sl_yaml *consent_list;
-    bool denied, emergency, incomplete, program, same_program, nobody;
+    bool denied, emergency, incomplete, program, same_program, serves_program, nobody;
     struct sl_classes item, part;
     bool has_part;
     enum sl_expectation expect;

@@ -40,7 +40,7 @@ classes:
 rules:
   - {id: who-treats, title: A clinician may look up who treats whom., verdict: release, data: [who-treats], to: [clinician], for: [treatment]}
   - {id: acquainted, title: Whom records connect gets the record., verdict: release, data: [chart, document, who-treats], to: [acquainted], for: [treatment]}
-  - {id: laboratory, title: A laboratory gets what it is asked to do., verdict: release, data: [chart], to: [laboratory], for: [operations]}
+  - {id: laboratory, title: A laboratory gets what it is asked to do., verdict: release, data: [part2, chart], to: [laboratory], for: [operations]}
   - {id: network, title: Through the network., verdict: release, data: [chart], to: [network-provider], for: [treatment]}
 """
 
@@ -65,7 +65,11 @@ REGISTRY = f"""clients:
   - id: lab
     kinds: [qso]
     purposes: [HOPERAT]
-    agreements: [{{kind: qsoa, until: 2099-01-01, services: [laboratory]}}]
+    agreements: [{{kind: qsoa, until: 2099-01-01, with: Organization/{HARBOR}, services: [laboratory]}}]
+  - id: lab-elsewhere
+    kinds: [qso]
+    purposes: [HOPERAT]
+    agreements: [{{kind: qsoa, until: 2099-01-01, with: Organization/brigid-detox, services: [laboratory]}}]
   - id: lab-past
     kinds: [qso]
     purposes: [HOPERAT]
@@ -128,6 +132,8 @@ def records(hidden=True):
         yield made("Patient", who, managingOrganization=ref("Organization", PRIMARY))
         yield made("Observation", who, status="final", subject=ref("Patient", who), performer=[ref("Organization", PRIMARY)],
                    code={"coding": [{"system": "http://loinc.org", "code": "8867-4"}]})
+    yield made("Observation", "screen", status="final", subject=ref("Patient", "team"), performer=[ref("Organization", HARBOR)],
+               code={"coding": [{"system": "http://loinc.org", "code": "8867-4"}]})
     yield team("team")
     yield team("role-team", participant=[{"member": ref("PractitionerRole", "lee-cardiology")}])
     yield referral("referred", "active")
@@ -167,7 +173,7 @@ def open_house(sluice, folder, name, rows, upstream=None):
     h.write("registry.yaml", REGISTRY)
     for caller, words in {
             "lee": ["--client", "clinic", "--user", "lee"], "other": ["--client", "clinic", "--user", "other"],
-            "practice": ["--client", "practice"], "lab": ["--client", "lab"], "lab-past": ["--client", "lab-past"], "lab-bills": ["--client", "lab-bills"],
+            "practice": ["--client", "practice"], "lab": ["--client", "lab"], "lab-past": ["--client", "lab-past"], "lab-elsewhere": ["--client", "lab-elsewhere"], "lab-bills": ["--client", "lab-bills"],
             "treat": ["--client", "node", "--purpose", f"{TEFCA}T-TREAT"],
             "required": ["--client", "node", "--purpose", f"{TEFCA}T-TRTMNT"],
             "pay": ["--client", "node", "--purpose", f"{TEFCA}T-PYMNT"],
@@ -203,6 +209,8 @@ def scenario(sluice, folder):
 
     # Agreements.
     h.expect("an agreement in force that names the service counts", h.ask("Observation?_count=1", "lab")[0] == 200)
+    h.expect("it opens the records of the program that it is with, and no other's",
+             [h.ask("Observation/screen", caller)[0] for caller in ("lab", "lab-elsewhere", "lee")] == [200, 404, 404])
     h.expect("one past its end does not", h.ask("Observation?_count=1", "lab-past")[0] == 403)
     h.expect("nor one about another service", h.ask("Observation?_count=1", "lab-bills")[0] == 403)
 
