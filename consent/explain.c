@@ -107,11 +107,6 @@ static void write_condition(const struct sl_policy *policy, const struct sl_cond
         also(out, begin, "a recipient that is not ");
         list_words(&c->not_recipient, out);
     }
-    for (uint32_t rest = c->facts & ~SL_FACT_STAFF; rest; rest &= rest - 1) {
-        sl_buffer_printf(out, "%s", comma);
-        sl_predicate_write(out, &policy->predicates[__builtin_ctz(rest)]);
-        comma = ", ";
-    }
     if (c->purposes) {
         also(out, begin, "the purpose ");
         list_purposes(c->purposes, out);
