@@ -3,7 +3,7 @@
 # Called by `./dev bench`: every measurement, against its peers in the same run, and a table of the figures at the end.
 # A goal that is missed is said, and is no failure; what crashes is. Everything it makes is in build/bench.
 #
-#     bench/run.sh [PART…]      parts: span segment gateway ledger; default: all
+#     bench/run.sh [PART…]      parts: span segment ccda policy gateway ledger; default: all
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=build/release
@@ -65,6 +65,45 @@ segment() {
     figure "segment, slowest of them, against Node" "$(awk "BEGIN {printf \"%.1f\", $slowest / $node}")" x '>=' 4
 }
 
+# The rules and questions are made by policy_world.py; Cedar's engine answers the same, where bench/cedar/install.sh was run.
+policy() {
+  local bench=$build/bench/policy_bench cedar=build/conformance/cedar/release/cedar-peer
+  python3 bench/policy_world.py "$work/world" || { failed+=(policy); return; }
+  part policy "$bench" ask "$work/world"
+  if [ -x "$cedar" ]; then
+    part cedar "$cedar" "$work/world"
+    local theirs alone both
+    theirs=$(number cedar 's/^= Cedar, .*\t([0-9.]+)\tus.*/\1/p')
+    alone=$(number policy 's/^disclosers .* decide ([0-9.]+) ns.*/\1/p')
+    both=$(number policy 's/^disclosers .* with one decision ([0-9.]+) us.*/\1/p')
+    figure "Cedar's decision over ours, once compiled" "$(awk "BEGIN {printf \"%.0f\", $theirs * 1000 / $alone}")" x - -
+    figure "Cedar's decision over ours, compiling included" "$(awk "BEGIN {printf \"%.1f\", $theirs / $both}")" x '>=' 1
+  else
+    echo "Cedar is not installed (bench/cedar/install.sh): not compared"
+  fi
+  mkdir -p "$work/changed"
+  cp -r consent/policies consent/terminology consent/lexicon "$work/changed"
+  sed -i '0,/to: \[hie-partner\]/s//to: [hie-partner, research-feed]/' "$work/changed/policies/house/rules.yaml"
+  part diff "$bench" diff consent/policies "$work/changed/policies"
+  curve "$bench"
+}
+
+# Stores of more and more patients, each in a process of its own; by processor time.
+curve() { # program
+  local count
+  for count in 10 1000 100000 1000000; do
+    timeout 600 "$1" fill "$work/store" "$count" || { failed+=(fill); return; }
+    part "lookup-$count" "$1" lookup "$work/store" "$count" consent/policies
+    rm -rf "$work/store"
+  done
+  local few='s/.*patients: p50 +([0-9.]+) us.*/\1/p' anon='s/.*RssAnon ([0-9.]+) MiB.*/\1/p'
+  figure "look up, compile, decide ten: 1,000,000 patients" "$(number lookup-1000000 "$few")" us '<=' 50
+  figure "the same over that of 10 patients" \
+    "$(awk "BEGIN {printf \"%.2f\", $(number lookup-1000000 "$few") / $(number lookup-10 "$few")}")" x '<=' 2
+  figure "RssAnon, 1,000,000 patients over 10" \
+    "$(awk "BEGIN {printf \"%.1f\", $(number lookup-1000000 "$anon") - $(number lookup-10 "$anon")}")" MiB '<=' 1
+}
+
 gateway() {
   part gateway python3 bench/gateway.py --sluice "$build/sluice" --bare "$build/bench/bare_proxy" --folder "$work/gateway"
 }
@@ -89,10 +128,10 @@ table() {
     END { print ""; print missed ? missed " goals missed" : "every goal met" }' "$work/figures"
 }
 
-[ $# -gt 0 ] || set -- span segment ccda gateway ledger
+[ $# -gt 0 ] || set -- span segment ccda policy gateway ledger
 for name in "$@"; do
   case $name in
-  span | segment | ccda | gateway | ledger) "$name" ;;
+  span | segment | ccda | policy | gateway | ledger) "$name" ;;
   *) echo "bench/run.sh: no such part: $name" >&2; exit 2 ;;
   esac
 done
