@@ -318,21 +318,18 @@ static int diff(const char *before, const char *after)
 /* ---- A store of many patients ---- */
 
 static const char consent_text[] =
-    "{\"resourceType\":\"Consent\",\"id\":\"%s\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":\"http://"
-    "terminology.hl7.org/CodeSystem/"
-    "consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":[{\"system\":"
-    "\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"%s\"}]}],\"patient\":{\"reference\":\"%s\"},"
-    "\"dateTime\":\"2025-03-01\",\"performer\":[{\"reference\":\"%s\"}],\"organization\":[{\"reference\":"
-    "\"Organization/harbor\"}],\"sourceReference\":{\"reference\":\"DocumentReference/"
-    "signed\"},\"policyRule\":{\"coding\":["
-    "{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"%s\"}]},\"provision\":{\"type\":"
-    "\"permit\",\"period\":{\"start\":\"2025-03-01\",\"end\":\"2035-03-01\"},\"actor\":[{\"role\":{\"coding\":[{"
-    "\"system\":"
-    "\"http://terminology.hl7.org/CodeSystem/v3-ParticipationType\",\"code\":\"IRCP\"}]},\"reference\":{\"reference\":"
-    "\"Organization/lakeside\"}}],\"purpose\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\","
-    "\"code\":\"TREAT\"},{\"system\":\"http://terminology.hl7.org/CodeSystem/"
-    "v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":"
-    "\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"HOPERAT\"}]}}";
+    "{\"resourceType\":\"Consent\",\"id\":\"%s\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\""
+    ":\"http://terminology.hl7.org/CodeSystem/consentscope\",\"code\":\"patient-privacy\"}]},\"category\""
+    ":[{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"%s\"}]}],"
+    "\"patient\":{\"reference\":\"%s\"},\"dateTime\":\"2025-03-01\",\"performer\":[{\"reference\":\"%s\"}"
+    "],\"organization\":[{\"reference\":\"Organization/harbor\"}],\"sourceReference\":{\"reference\":\"Do"
+    "cumentReference/signed\"},\"policy\":[{\"uri\":\"urn:sluice:form:%s\"}],\"provision\":{\"type\":\"pe"
+    "rmit\",\"period\":{\"start\":\"2025-03-01\",\"end\":\"2035-03-01\"},\"actor\":[{\"role\":{\"coding\""
+    ":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ParticipationType\",\"code\":\"IRCP\"}]},\""
+    "reference\":{\"reference\":\"Organization/lakeside\"}}],\"purpose\":[{\"system\":\"http://terminolog"
+    "y.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"TREAT\"},{\"system\":\"http://terminology.hl7.org/Cod"
+    "eSystem/v3-ActReason\",\"code\":\"HPAYMT\"},{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-A"
+    "ctReason\",\"code\":\"HOPERAT\"}]}}";
 
 /* The first is for a program's records, the second, of every other patient, a general authorization. */
 static unsigned consents_of(size_t patient)
@@ -348,11 +345,11 @@ static int name_patient(char *out, size_t size, size_t patient)
 /* As sl_directives_import stores it, without reading each first: `lookup` reads what is there. */
 static void put_consent(struct sl_txn *txn, size_t patient, unsigned number)
 {
-    static const char *const kinds[] = {"42CFRPart2CD", "INFA"};
+    static const char *const kinds[] = {"42CFRPart2CD", "INFA"}, *const forms[] = {"part2-tpo-2024", "general"};
     char who[64], id[64], key[192], owner[80], text[4096];
     int named = name_patient(who, sizeof who, patient);
     snprintf(id, sizeof id, "p%08zu-%u", patient, number);
-    int length = snprintf(text, sizeof text, consent_text, id, kinds[number], who, who, kinds[number]);
+    int length = snprintf(text, sizeof text, consent_text, id, kinds[number], who, who, forms[number]);
     int keyed = snprintf(key, sizeof key, "%s%cConsent/%s", who, '\0', id);
     int owned = snprintf(owner, sizeof owner, "=Consent/%s", id);
     must(sl_txn_put(

@@ -72,6 +72,7 @@ policy() {
   part policy "$bench" ask "$work/world"
   if [ -x "$cedar" ]; then
     part cedar "$cedar" "$work/world"
+    [ ${#failed[@]} = 0 ] || return
     local theirs alone both
     theirs=$(number cedar 's/^= Cedar, .*\t([0-9.]+)\tus.*/\1/p')
     alone=$(number policy 's/^disclosers .* decide ([0-9.]+) ns.*/\1/p')
@@ -83,7 +84,7 @@ policy() {
   fi
   mkdir -p "$work/changed"
   cp -r consent/policies consent/terminology consent/lexicon "$work/changed"
-  sed -i '0,/to: \[hie-partner\]/s//to: [hie-partner, research-feed]/' "$work/changed/policies/house/rules.yaml"
+  sed -i 's/, unclassified,/,/' "$work/changed/policies/house/rules.yaml"
   part diff "$bench" diff consent/policies "$work/changed/policies"
   curve "$bench"
 }
@@ -96,6 +97,7 @@ curve() { # program
     part "lookup-$count" "$1" lookup "$work/store" "$count" consent/policies
     rm -rf "$work/store"
   done
+  [ ${#failed[@]} = 0 ] || return
   local few='s/.*patients: p50 +([0-9.]+) us.*/\1/p' anon='s/.*RssAnon ([0-9.]+) MiB.*/\1/p'
   figure "look up, compile, decide ten: 1,000,000 patients" "$(number lookup-1000000 "$few")" us '<=' 50
   figure "the same over that of 10 patients" \
