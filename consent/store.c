@@ -168,11 +168,16 @@ void sl_store_close(struct sl_store *store)
     free(store);
 }
 
+/* As a reader sees it, not as mdb_env_info does: a commit shows in the file some milliseconds before readers begin from
+ * it, and who noted the new number then and read the old state would take that for the new one for good. */
 uint64_t sl_store_version(struct sl_store *store)
 {
-    MDB_envinfo info = {0};
-    SL_ASSERT(mdb_env_info(store->env, &info) == MDB_SUCCESS);
-    return info.me_last_txnid;
+    MDB_txn *txn = NULL;
+    if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) != MDB_SUCCESS)
+        return 0;
+    uint64_t version = mdb_txn_id(txn);
+    mdb_txn_abort(txn);
+    return version;
 }
 
 enum sl_status sl_txn_begin(struct sl_store *store, bool write, struct sl_txn **out)

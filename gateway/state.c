@@ -354,10 +354,12 @@ enum sl_status sl_worker_state_refresh(struct sl_worker_state *state)
     /* The version is read first: what changes while the policy is being read is then seen as a change once more. */
     uint64_t version = sl_store_version(state->gateway->store);
     bool other_programs = take_programs(state);
-    if (state->policy && version == state->store_version && !other_programs && !is_due(state))
+    if (state->policy && version && version == state->store_version && !other_programs && !is_due(state))
         return SL_OK;
     struct sl_issues issues = {.arena = sl_arena_new(POLICY_ARENA)};
-    enum sl_status status = issues.arena ? take_up(state, other_programs, &issues) : SL_NO_MEMORY;
+    enum sl_status status = !issues.arena ? SL_NO_MEMORY
+                            : !version    ? SL_STORE
+                                          : take_up(state, other_programs, &issues);
     for (const struct sl_issue *i = issues.first; status == SL_OK && i; i = i->next)
         if (sl_slice_eq(i->code, SL_LIT("register-unknown-class")))
             fprintf(stderr, "sluice: %.*s\n", SL_FMT(i->text));

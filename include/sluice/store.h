@@ -38,7 +38,8 @@ struct sl_cursor;
 SL_MUST_CHECK enum sl_status sl_store_open(const char *directory, const char *const *tables, size_t size, bool writable,
     struct sl_issues *issues, struct sl_store **out);
 void sl_store_close(struct sl_store *store);
-/* The last committed transaction, whichever process made it: what a running gateway compares every 250 ms. */
+/* The last committed transaction that a reader sees, whichever process made it; what a running gateway compares. A read
+ * that begins later sees it or a later one. 0: it cannot be known. */
 uint64_t sl_store_version(struct sl_store *store);
 
 SL_MUST_CHECK enum sl_status sl_txn_begin(struct sl_store *store, bool write, struct sl_txn **out);
