@@ -327,5 +327,6 @@ enum sl_status sl_diff_words(
     }
     compare_lists(report, before, after, false);
     compare_lists(report, after, before, true);
+    sl_diff_rest(report, before, after);
     return sl_arena_failed(report->arena) ? SL_NO_MEMORY : SL_OK;
 }

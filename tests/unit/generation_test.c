@@ -365,6 +365,17 @@ static void loosening_takes_two_and_tightening_one(void **state)
     assert_int_equal(in_force(h, h->narrow), 4);
 }
 
+static void what_nobody_can_judge_takes_two(void **state)
+{
+    struct house *h = *state;
+    register_all(h);
+    assert_int_equal(activate(h, h->narrow, 1 << ADA | 1 << BEN), SL_OK);
+    struct sl_policy *unsure = make(h, HEAD "inline-labels: yes\n", narrow);
+    assert_int_equal(activate(h, unsure, 1 << ADA), SL_FORBIDDEN);
+    assert_true(h->done.compared && !h->done.diff.looser && h->done.diff.either == 1);
+    sl_policy_unref(unsure);
+}
+
 static void going_back_is_judged_as_any_change(void **state)
 {
     struct house *h = *state;
@@ -642,6 +653,7 @@ int main(void)
         TEST(a_damaged_file_is_known_and_set_right_by_the_next_activation),
         TEST(with_damage_in_force_it_takes_two),
         TEST(loosening_takes_two_and_tightening_one),
+        TEST(what_nobody_can_judge_takes_two),
         TEST(going_back_is_judged_as_any_change),
         TEST(sources_that_are_no_generation_s_are_no_rollback),
         TEST(a_house_of_one_officer_says_so),
