@@ -253,6 +253,12 @@ static bool relationship_holds(const struct sl_ruling *ruling, const struct sl_w
     return named < SL_PARTY_LIMIT && (ruling->parties >> named & 1) && sl_words_meet(kinds, its->word, its->count);
 }
 
+bool sl_ruling_related(const struct sl_ruling *ruling, const struct sl_words *kinds, struct sl_slice person)
+{
+    return ruling->recipient.party.len ? relationship_holds(ruling, kinds)
+                                       : related_to(&ruling->recipient, kinds, (struct proof){~0u, INT64_MIN}, person);
+}
+
 /* A party named outright, of which no kind is said, is of the kind that is asked for. */
 static bool recipient_is(const struct sl_recipient *r, const struct sl_condition *c)
 {
@@ -401,7 +407,8 @@ static void add_difference(const struct masks *a, const struct masks *b, struct 
 /* Of classes whose masks are the same at worst and at best, every state has the same. */
 static enum sl_status prepare_masks(struct sl_ruling *ruling, struct sl_arena *arena)
 {
-    const struct state none = {0}, all = {.kinds = ~0u, .facts = ~0u};
+    /* What the register keeps back from somebody says nothing of what he may have otherwise, as a denial does not. */
+    const struct state none = {0}, all = {.kinds = ~0u, .facts = ~ruling->policy->restrictions};
     struct state most = ruling->plain;
     struct masks worst, best;
     make_masks(ruling, &none, &all, &ruling->may);
@@ -672,6 +679,13 @@ enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *pol
     const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
     const struct sl_directives *directives, int64_t now, struct sl_ruling **out)
 {
+    return sl_ruling_new_under(arena, policy, recipient, patients, patient_count, directives, NULL, now, out);
+}
+
+enum sl_status sl_ruling_new_under(struct sl_arena *arena, const struct sl_policy *policy,
+    const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
+    const struct sl_directives *directives, const struct sl_registered *registered, int64_t now, struct sl_ruling **out)
+{
     *out = NULL;
     struct sl_ruling *ruling = ruling_of(arena, policy, recipient, now);
     if (!ruling)
@@ -684,6 +698,8 @@ enum sl_status sl_ruling_new(struct sl_arena *arena, const struct sl_policy *pol
     SL_TRY(prepare_disclosers(ruling, arena));
     ruling->could = could_be(ruling);
     SL_TRY(find_rules(ruling, arena));
+    ruling->registered = registered;
+    SL_TRY(sl_facts_prepare(ruling, arena));
     settle(ruling);
     SL_TRY(prepare_masks(ruling, arena));
     ruling->may_text = may_text(ruling);

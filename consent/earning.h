@@ -52,6 +52,8 @@ struct sl_earning {
     /* By an entry of the officer's register of that kind. */
     struct sl_classes registered[SL_REGISTER_KINDS];
 
+    bool ages, states; /* lines ask how old the patient was, and in which state a record was made */
+
     struct sl_classes presence; /* that a person is known here, registered by a program; else `program` is earned */
     struct sl_classes received; /* of a program, held under a TPO consent; else `program` is earned */
     /* Labels by which a record of unknown source tells that it is: all of the ones, none of the others. */

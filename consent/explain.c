@@ -198,6 +198,8 @@ static const char *standing(const struct sl_ruling *ruling, const struct sl_rule
         return reason;
     if (rule->facts & ~state->facts)
         return "is about the records of another source";
+    if (!rule->everyone && !(rule->parties & sl_parties_in(ruling, state)))
+        return "is silent: of this item the recipient is no such party";
     if (!sl_rule_speaks(ruling, rule, state)) {
         bool asked = rule->only_if_count && !sl_condition_relied(ruling, rule->only_if, rule->only_if_count, state);
         return asked ? "is silent: no line of its only-if holds" : "is silent: a line of its unless holds";
@@ -329,6 +331,7 @@ static void explain_text(const struct sl_explained *e, const struct sl_verdict *
     explain_verdict(ruling, verdict, out);
     explain_recipient(ruling, out);
     explain_consents(ruling, &state, out);
+    sl_facts_explain(ruling, item, &item->classes, out);
     sl_buffer_add(out, SL_LIT("classes: "));
     list_classes(ruling->policy, &classes, out);
     sl_buffer_add(out, SL_LIT("\n"));

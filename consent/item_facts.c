@@ -5,13 +5,15 @@
  */
 #include "item_facts.h"
 
+#include "registered.h"
 #include "ruling.h"
 
 /* ---- The table ---- */
 
 bool sl_predicate_same(const struct sl_predicate *a, const struct sl_predicate *b)
 {
-    return a->asks == b->asks && sl_slice_eq(a->word, b->word);
+    return a->asks == b->asks && a->kind == b->kind && sl_slice_eq(a->word, b->word) && a->from == b->from &&
+           a->below == b->below && a->unsure == b->unsure;
 }
 
 uint32_t sl_predicate_find(const struct sl_policy *policy, const struct sl_predicate *predicate)
@@ -28,7 +30,115 @@ uint32_t sl_predicate_add(struct sl_policy *policy, const struct sl_predicate *p
     if (bit || policy->predicate_count == SL_PREDICATE_LIMIT)
         return bit;
     policy->predicates[policy->predicate_count] = *predicate;
+    if (predicate->asks == SL_ASKS_REGISTER && sl_entry_restricts((enum sl_register_kind)predicate->kind))
+        policy->restrictions |= (uint32_t)1 << policy->predicate_count;
     return (uint32_t)1 << policy->predicate_count++;
+}
+
+/* ---- Words ---- */
+
+/* Questions to the register. A word that stands in several rows asks any of them, so that no two questions can overlap:
+ * whoever goes through all combinations of answers (policy_cells.h) asks for none that cannot be. */
+static const struct row {
+    struct sl_slice word;
+    enum sl_register_kind kind;
+    struct sl_slice variant;
+    const char *reads;
+} rows[] = {
+    {{"court-order", 11}, SL_REGISTER_COURT_ORDER, {"2.64", 4}, "an order of a court with the instrument that compels"},
+    {{"court-order", 11}, SL_REGISTER_COURT_ORDER, {"2.65", 4}, NULL},
+    {{"court-order-2.64", 16}, SL_REGISTER_COURT_ORDER, {"2.64", 4},
+        "an order for other than criminal ends (42 CFR 2.64) with the instrument that compels"},
+    {{"court-order-2.65", 16}, SL_REGISTER_COURT_ORDER, {"2.65", 4},
+        "an order to investigate or prosecute the patient (42 CFR 2.65) with the instrument that compels"},
+    {{"court-order-2.63", 16}, SL_REGISTER_COURT_ORDER, {"2.63", 4},
+        "an order that reaches confidential communications (42 CFR 2.63)"},
+    {{"agreed-restriction", 18}, SL_REGISTER_AGREED_RESTRICTION, {NULL, 0}, "a restriction agreed with the patient"},
+    {{"endangerment", 12}, SL_REGISTER_ENDANGERMENT, {NULL, 0}, "a hold, since access would endanger somebody"},
+    {{"approval", 8}, SL_REGISTER_APPROVAL, {NULL, 0}, "an approval of the document"},
+    {{"research-basis", 14}, SL_REGISTER_RESEARCH_BASIS, {"authorization", 13}, "a basis for research"},
+    {{"research-basis", 14}, SL_REGISTER_RESEARCH_BASIS, {"waiver", 6}, NULL},
+    {{"research-basis", 14}, SL_REGISTER_RESEARCH_BASIS, {"common-rule", 11}, NULL},
+    {{"self-consented-minor", 20}, SL_REGISTER_SELF_CONSENTED_MINOR, {NULL, 0},
+        "that a minor consented to this care by himself"},
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+size_t sl_register_facts(struct sl_slice *out, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ROWS && count < max; i++)
+        if (rows[i].reads)
+            out[count++] = rows[i].word;
+    return count;
+}
+
+bool sl_register_fact(struct sl_slice word, size_t *at, struct sl_predicate *out)
+{
+    for (; *at < ROWS; ++*at)
+        if (sl_slice_eq(rows[*at].word, word)) {
+            const struct row *row = &rows[(*at)++];
+            *out = (struct sl_predicate){.asks = SL_ASKS_REGISTER, .kind = row->kind, .word = row->variant};
+            return true;
+        }
+    return false;
+}
+
+struct sl_slice sl_register_fact_reads(struct sl_slice word)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].reads && sl_slice_eq(rows[i].word, word))
+            return sl_slice_of(rows[i].reads);
+    return word;
+}
+
+#define OLDEST 200u
+
+/* The years at the front of the text, which go; false: none, or more than anybody lives. */
+static bool take_years(struct sl_slice *text, unsigned *out)
+{
+    size_t digits = 0;
+    *out = 0;
+    while (digits < text->len && digits < 3 && text->ptr[digits] >= '0' && text->ptr[digits] <= '9')
+        *out = *out * 10 + (unsigned)(text->ptr[digits++] - '0');
+    *text = sl_slice_from(*text, digits);
+    return digits > 0 && *out < OLDEST;
+}
+
+bool sl_age_read(struct sl_slice word, struct sl_predicate *out)
+{
+    unsigned years;
+    *out = (struct sl_predicate){.asks = SL_ASKS_AGE, .from = 18, .below = OLDEST};
+    if (sl_slice_eq(word, SL_LIT("adult")))
+        return true;
+    if (sl_slice_starts(word, SL_LIT("under-"))) {
+        word = sl_slice_from(word, strlen("under-"));
+        out->from = 0;
+        return take_years(&word, &out->below) && !word.len && out->below > 0;
+    }
+    if (!take_years(&word, &out->from))
+        return false;
+    if (sl_slice_eq(word, SL_LIT("-and-over")))
+        return true;
+    if (!sl_slice_starts(word, SL_LIT("-to-")))
+        return false;
+    word = sl_slice_from(word, strlen("-to-"));
+    bool good = take_years(&word, &years) && !word.len && years >= out->from;
+    out->below = years + 1;
+    return good;
+}
+
+/* The states and territories of the United States, as its postal service calls them. */
+static const char states[] =
+    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ "
+    "NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI ";
+
+bool sl_state_known(struct sl_slice word)
+{
+    for (const char *at = states; *at; at += 3)
+        if (word.len == 2 && at[0] == word.ptr[0] && at[1] == word.ptr[1])
+            return true;
+    return false;
 }
 
 /* ---- Whether they hold ---- */
@@ -60,6 +170,57 @@ static bool is_served(const struct sl_ruling *ruling, const struct sl_item *item
     return false;
 }
 
+static bool is_of_kind(const struct sl_entry *entry, const struct sl_predicate *predicate)
+{
+    if (entry->kind != predicate->kind)
+        return false;
+    if (entry->kind == SL_REGISTER_COURT_ORDER && sl_slice_eq(predicate->word, SL_LIT("2.63")))
+        return entry->confidential;
+    return !predicate->word.len || sl_slice_eq(predicate->word, entry->variant);
+}
+
+/* Does an entry about this person, or about whoever, cover the item? */
+static bool covers(const struct sl_ruling *ruling, const struct sl_predicate *predicate, struct sl_slice person,
+    const struct sl_item *item, const struct sl_classes *classes)
+{
+    for (size_t i = 0; i < ruling->entry_count; i++) {
+        const struct sl_entry *entry = ruling->entries[i];
+        if (is_of_kind(entry, predicate) && (!entry->patient.len || sl_slice_eq(entry->patient, person)) &&
+            !sl_entry_leaves_out(entry, item, classes))
+            return true;
+    }
+    return false;
+}
+
+/* What keeps back does so for any of the persons; what lets go must do so for each, and of nobody there is none. */
+static bool is_registered(const struct sl_ruling *ruling, const struct sl_predicate *predicate,
+    const struct sl_item *item, const struct sl_classes *classes)
+{
+    bool restricts = sl_entry_restricts((enum sl_register_kind)predicate->kind);
+    for (size_t i = 0; i < ruling->person_count; i++)
+        if (covers(ruling, predicate, ruling->persons[i], item, classes) == restricts)
+            return restricts;
+    return !restricts && ruling->person_count;
+}
+
+static bool is_aged(const struct sl_predicate *predicate, const struct sl_item *item)
+{
+    const struct sl_age *age = &item->age;
+    if (predicate->unsure)
+        return !age->known || (age->most >= predicate->from && age->least < predicate->below);
+    return age->known && age->least >= predicate->from && age->most < predicate->below;
+}
+
+static bool is_author(const struct sl_ruling *ruling, const struct sl_item *item)
+{
+    const struct sl_recipient *r = &ruling->recipient;
+    struct sl_slice who = r->user_reference.len || r->user.len ? r->user_reference : r->organization;
+    for (uint32_t i = 0; who.len && i < item->author_count; i++)
+        if (sl_slice_eq(item->authors[i], who))
+            return true;
+    return false;
+}
+
 static bool can_vary(const struct sl_ruling *ruling, const struct sl_predicate *predicate)
 {
     const struct sl_recipient *r = &ruling->recipient;
@@ -70,6 +231,16 @@ static bool can_vary(const struct sl_ruling *ruling, const struct sl_predicate *
         return true;
     case SL_ASKS_SERVED:
         return r->agreement_count > 0;
+    case SL_ASKS_REGISTER:
+        for (size_t i = 0; i < ruling->entry_count; i++)
+            if (is_of_kind(ruling->entries[i], predicate))
+                return true;
+        return false;
+    case SL_ASKS_AGE:
+    case SL_ASKS_STATE:
+        return true;
+    case SL_ASKS_AUTHOR:
+        return r->user_reference.len || (!r->user.len && r->organization.len);
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:
         break;
@@ -80,7 +251,6 @@ static bool can_vary(const struct sl_ruling *ruling, const struct sl_predicate *
 static bool holds(const struct sl_ruling *ruling, const struct sl_predicate *predicate, const struct sl_item *item,
     const struct sl_classes *classes)
 {
-    (void)classes;
     switch (predicate->asks) {
     case SL_ASKS_PROGRAM:
         return is_staff(ruling, item);
@@ -88,12 +258,55 @@ static bool holds(const struct sl_ruling *ruling, const struct sl_predicate *pre
         return is_of(item, predicate->word);
     case SL_ASKS_SERVED:
         return is_served(ruling, item);
+    case SL_ASKS_REGISTER:
+        return ruling->entry_count && is_registered(ruling, predicate, item, classes);
+    case SL_ASKS_AGE:
+        return is_aged(predicate, item);
+    case SL_ASKS_STATE:
+        return sl_slice_eq(predicate->word, item->source_state.len ? item->source_state : SL_LIT("unknown"));
+    case SL_ASKS_AUTHOR:
+        return is_author(ruling, item);
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:
         break;
     }
     return false;
 }
+
+/* ---- The register ---- */
+
+static void keep_entries(struct sl_ruling *ruling, const struct sl_entry *list)
+{
+    for (const struct sl_entry *entry = list; entry; entry = entry->next)
+        if (!sl_entry_passes_over(entry, ruling))
+            ruling->entries[ruling->entry_count++] = entry;
+}
+
+static size_t length(const struct sl_entry *list)
+{
+    size_t count = 0;
+    for (; list; list = list->next)
+        count++;
+    return count;
+}
+
+enum sl_status sl_facts_prepare(struct sl_ruling *ruling, struct sl_arena *arena)
+{
+    size_t room = length(sl_registered_anybodys(ruling->registered));
+    for (size_t i = 0; i < ruling->person_count; i++)
+        room += length(sl_registered_entries(ruling->registered, ruling->persons[i]));
+    if (!room)
+        return SL_OK;
+    ruling->entries = sl_arena_array(arena, room, sizeof *ruling->entries);
+    if (!ruling->entries)
+        return SL_NO_MEMORY;
+    keep_entries(ruling, sl_registered_anybodys(ruling->registered));
+    for (size_t i = 0; i < ruling->person_count; i++)
+        keep_entries(ruling, sl_registered_entries(ruling->registered, ruling->persons[i]));
+    return SL_OK;
+}
+
+/* ---- All of them ---- */
 
 uint32_t sl_facts_open(const struct sl_ruling *ruling, uint32_t asked)
 {
@@ -116,14 +329,37 @@ uint32_t sl_facts_of(
 
 /* ---- In words ---- */
 
+/* "same-program", "register:court-order-2.64", "age:12-to-17", "age:12-to-17?", "state:IL", "author". */
 void sl_predicate_name(struct sl_buffer *out, const struct sl_predicate *predicate)
 {
-    static const char *const names[] = {[SL_ASKS_NOTHING] = "",
-        [SL_ASKS_PROGRAM] = "same-program",
-        [SL_ASKS_OF] = "of-program",
-        [SL_ASKS_SERVED] = "serves-program",
-        [SL_ASK_WORDS] = ""};
-    sl_buffer_printf(out, "%s%s%.*s", names[predicate->asks], predicate->word.len ? "=" : "", SL_FMT(predicate->word));
+    switch (predicate->asks) {
+    case SL_ASKS_PROGRAM:
+        sl_buffer_add(out, SL_LIT("same-program"));
+        break;
+    case SL_ASKS_OF:
+        sl_buffer_printf(out, "of-program=%.*s", SL_FMT(predicate->word));
+        break;
+    case SL_ASKS_SERVED:
+        sl_buffer_add(out, SL_LIT("serves-program"));
+        break;
+    case SL_ASKS_REGISTER:
+        sl_buffer_printf(out, "register:%.*s%s%.*s",
+            SL_FMT(sl_register_kind_word((enum sl_register_kind)predicate->kind)), predicate->word.len ? "-" : "",
+            SL_FMT(predicate->word));
+        break;
+    case SL_ASKS_AGE:
+        sl_buffer_printf(out, "age:%u-to-%u%s", predicate->from, predicate->below - 1, predicate->unsure ? "?" : "");
+        break;
+    case SL_ASKS_STATE:
+        sl_buffer_printf(out, "state:%.*s", SL_FMT(predicate->word));
+        break;
+    case SL_ASKS_AUTHOR:
+        sl_buffer_add(out, SL_LIT("author"));
+        break;
+    case SL_ASKS_NOTHING:
+    case SL_ASK_WORDS:
+        break;
+    }
 }
 
 void sl_predicate_write(struct sl_buffer *out, const struct sl_predicate *predicate)
@@ -138,8 +374,65 @@ void sl_predicate_write(struct sl_buffer *out, const struct sl_predicate *predic
     case SL_ASKS_SERVED:
         sl_buffer_add(out, SL_LIT("an agreement to serve the program"));
         break;
+    case SL_ASKS_REGISTER:
+        sl_buffer_printf(
+            out, "the register's %.*s", SL_FMT(sl_register_kind_word((enum sl_register_kind)predicate->kind)));
+        if (predicate->word.len)
+            sl_buffer_printf(out, " (%.*s)", SL_FMT(predicate->word));
+        break;
+    case SL_ASKS_AGE:
+        sl_buffer_printf(out, "a patient %sof %u to %u years", predicate->unsure ? "perhaps " : "", predicate->from,
+            predicate->below - 1);
+        break;
+    case SL_ASKS_STATE:
+        sl_buffer_printf(out, "a source in the state %.*s", SL_FMT(predicate->word));
+        break;
+    case SL_ASKS_AUTHOR:
+        sl_buffer_add(out, SL_LIT("the record being its own work"));
+        break;
     case SL_ASKS_NOTHING:
     case SL_ASK_WORDS:
         break;
     }
+}
+
+static void explain_entry(const struct sl_ruling *ruling, const struct sl_entry *entry, const struct sl_item *item,
+    const struct sl_classes *classes, struct sl_buffer *out)
+{
+    const char *why = sl_entry_passes_over(entry, ruling);
+    why = why ? why : sl_entry_leaves_out(entry, item, classes);
+    sl_buffer_printf(out, "  %.*s %.*s", SL_FMT(entry->name), SL_FMT(sl_register_kind_word(entry->kind)));
+    if (entry->variant.len)
+        sl_buffer_printf(out, " (%.*s)", SL_FMT(entry->variant));
+    sl_buffer_printf(out, ": %s%s\n", why ? "does not count: " : "covers this record and recipient", why ? why : "");
+}
+
+static void explain_entries(const struct sl_ruling *ruling, const struct sl_entry *list, const struct sl_item *item,
+    const struct sl_classes *classes, struct sl_buffer *out)
+{
+    for (const struct sl_entry *entry = list; entry; entry = entry->next)
+        explain_entry(ruling, entry, item, classes, out);
+}
+
+void sl_facts_explain(
+    const struct sl_ruling *ruling, const struct sl_item *item, const struct sl_classes *classes, struct sl_buffer *out)
+{
+    size_t begin = out->len;
+    uint32_t facts = sl_facts_of(ruling, item, classes, ~0u);
+    const char *comma = "the record: ";
+    for (uint32_t rest = facts; rest; rest &= rest - 1) {
+        sl_buffer_printf(out, "%s", comma);
+        sl_predicate_write(out, &ruling->policy->predicates[__builtin_ctz(rest)]);
+        comma = ", ";
+    }
+    if (out->len > begin)
+        sl_buffer_add(out, SL_LIT("\n"));
+    begin = out->len;
+    sl_buffer_add(out, SL_LIT("the officer's register about its patients:\n"));
+    size_t title = out->len;
+    explain_entries(ruling, sl_registered_anybodys(ruling->registered), item, classes, out);
+    for (size_t i = 0; i < ruling->person_count; i++)
+        explain_entries(ruling, sl_registered_entries(ruling->registered, ruling->persons[i]), item, classes, out);
+    if (out->len == title)
+        out->len = begin;
 }

@@ -271,6 +271,7 @@ static void reset_items(struct resolving *re)
         item->item.program = item->item.named_program = item->item.custodian = (struct sl_slice){NULL, 0};
         item->item.parts = NULL;
         item->item.part_count = 0;
+        item->item.held = item->mark ? sl_registered_held(item->mark, NULL, re->arena) : NULL;
         item->candidate = item->base_candidate;
         item->reach = (struct sl_reach){0};
         item->open = SL_ALWAYS;
@@ -880,6 +881,24 @@ static bool pass_visit(const struct resolving *re, const struct edge *e)
     return true;
 }
 
+/* An entry of the register that names a visit is about all that hangs on it. */
+static bool pass_held(const struct resolving *re, const struct edge *e)
+{
+    const struct sl_held *before = e->from->item.held;
+    for (const struct sl_held *held = is_visit(&e->to->item) ? e->to->item.held : NULL; held; held = held->next)
+        e->from->item.held = sl_held_with(held->entry, e->from->item.held, re->arena);
+    return e->from->item.held != before;
+}
+
+static void follow_held(struct resolving *re)
+{
+    bool any = false;
+    for (struct labelled *item = re->labeller->first; item && !any; item = of(item->item.next))
+        any = item->item.held;
+    if (any)
+        settle(re, &re->made, pass_held);
+}
+
 /* Flags of a visit are of all that hangs on it; its diagnoses are its own. */
 static void follow_visits(struct resolving *re)
 {
@@ -1001,6 +1020,7 @@ static void find_classes(struct resolving *re)
         earn_draft(re, item);
     }
     follow_visits(re);
+    follow_held(re);
     for (struct labelled *item = re->labeller->first; item; item = of(item->item.next)) {
         for (uint32_t i = 0; i < item->item.reference_count; i++)
             if (item->item.references[i].kind == SL_REF_DEFINING)

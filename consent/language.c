@@ -3,6 +3,7 @@
 #include "language.h"
 
 #include "change.h"
+#include "item_facts.h"
 #include "policy_model.h"
 #include "words.h"
 
@@ -150,6 +151,9 @@ static const struct entry {
     {SL_WORDS_YES, "yes", NULL},
     {SL_WORDS_YES, "true", NULL},
     {SL_WORDS_NEVER, "release", "release"},
+    {SL_WORDS_BASIS, "authorization", "the patients' authorization"},
+    {SL_WORDS_BASIS, "waiver", "a waiver by an IRB or privacy board"},
+    {SL_WORDS_BASIS, "common-rule", "the Common Rule"},
     {SL_WORDS_OUTCOME, "released", NULL},
     {SL_WORDS_OUTCOME, "withheld", NULL},
     {SL_WORDS_OUTCOME, "refused", NULL},
@@ -240,6 +244,8 @@ size_t sl_vocabulary_words(enum sl_vocabulary vocabulary, struct sl_slice *out, 
         return types(out, max);
     if (vocabulary == SL_WORDS_CHANGE)
         return changes(out, max);
+    if (vocabulary == SL_WORDS_REGISTER_FACT)
+        return sl_register_facts(out, max);
     if (vocabulary == SL_WORDS_REGISTER)
         return kinds_of_entry(out, max);
     if (vocabulary == SL_WORDS_TOPIC)
@@ -254,6 +260,8 @@ struct sl_slice sl_vocabulary_reads(enum sl_vocabulary vocabulary, struct sl_sli
     for (unsigned i = 0; vocabulary == SL_WORDS_CHANGE && i < SL_CHANGES; i++)
         if (sl_slice_eq(sl_change_word((enum sl_change)i), word))
             return sl_change_reads((enum sl_change)i);
+    if (vocabulary == SL_WORDS_REGISTER_FACT)
+        return sl_register_fact_reads(word);
     for (size_t i = 0; i < ENTRIES; i++)
         if (entries[i].vocabulary == vocabulary && entries[i].reads && sl_slice_eq(sl_slice_of(entries[i].word), word))
             return sl_slice_of(entries[i].reads);

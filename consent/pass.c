@@ -367,7 +367,7 @@ static enum sl_status compile(
     *kept = directives;
     for (size_t i = 0; i < count; i++)
         names[i] = patients[i];
-    return sl_ruling_new(pass->arena, o->policy, o->recipient, names, count, kept, o->now, out);
+    return sl_ruling_new_under(pass->arena, o->policy, o->recipient, names, count, kept, o->registered, o->now, out);
 }
 
 static enum sl_status ruling_of(

@@ -115,9 +115,13 @@ struct sl_duties {
 /* What a line can ask of an item. */
 enum sl_asks {
     SL_ASKS_NOTHING,
-    SL_ASKS_PROGRAM, /* is it of the program that the recipient belongs to? The first of every policy */
-    SL_ASKS_OF,      /* is it of the program of this name? */
-    SL_ASKS_SERVED,  /* is it of a program that the recipient serves under an agreement that names a service? */
+    SL_ASKS_PROGRAM,  /* is it of the program that the recipient belongs to? The first of every policy */
+    SL_ASKS_OF,       /* is it of the program of this name? */
+    SL_ASKS_SERVED,   /* is it of a program that the recipient serves under an agreement that names a service? */
+    SL_ASKS_REGISTER, /* does an entry of the officer's register cover it, and the recipient? */
+    SL_ASKS_AGE,      /* how old was the patient at the time of service? */
+    SL_ASKS_STATE,    /* in which state is the place that made it? */
+    SL_ASKS_AUTHOR,   /* did this recipient make it? */
     SL_ASK_WORDS
 };
 
@@ -125,12 +129,15 @@ enum sl_asks {
  * each item, and one bit of `struct state`. */
 struct sl_predicate {
     enum sl_asks asks;
-    struct sl_slice word; /* OF: which program; else empty */
+    unsigned kind;        /* REGISTER: enum sl_register_kind */
+    struct sl_slice word; /* OF: which program; REGISTER: "2.64", "waiver"; STATE: "IL", "unknown" */
+    unsigned from, below; /* AGE: years */
+    bool unsure;          /* AGE: it holds where it might */
 };
 #define SL_FACT_STAFF ((uint32_t)1 << 0) /* SL_ASKS_PROGRAM, by its place */
 
 /* Alternatives, of which one is enough: the words of one key. */
-enum sl_choice { SL_CHOICES = 1 };
+enum sl_choice { SL_CHOICE_REGISTER, SL_CHOICE_BASIS, SL_CHOICE_AGE, SL_CHOICE_STATE, SL_CHOICES };
 
 /* One line of `only-if` or `unless`: all that it names must hold. */
 struct sl_condition {
@@ -230,6 +237,7 @@ struct sl_policy {
 
     struct sl_predicate predicates[SL_PREDICATE_LIMIT];
     unsigned predicate_count;
+    uint32_t restrictions; /* those of entries in the register that keep something back from this one or that one */
 
     struct sl_consent_kind *kinds; /* rows, several of one kind: marks, then registered forms */
     size_t kind_count;

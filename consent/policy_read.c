@@ -975,6 +975,94 @@ static uint32_t ask(struct sl_policy *policy, const struct sl_policy_source *sou
     return bit;
 }
 
+/* `register:`: each word asks one thing or several. */
+static uint32_t read_entries(struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    uint32_t bits = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_predicate predicate;
+        size_t row = 0;
+        (void)sl_language_word(&source->yaml, item, SL_WORDS_REGISTER_FACT, "unknown-register",
+            "kind of entry in the register that a line can ask for");
+        while (sl_register_fact(item->text, &row, &predicate))
+            bits |= ask(policy, source, item, &predicate);
+    }
+    return bits;
+}
+
+static uint32_t read_bases(struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    uint32_t bits = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item))
+        if (sl_language_word(&source->yaml, item, SL_WORDS_BASIS, "unknown-basis", "basis for research") != SL_NO_WORD)
+            bits |= ask(policy, source, item,
+                &(struct sl_predicate){
+                    .asks = SL_ASKS_REGISTER, .kind = SL_REGISTER_RESEARCH_BASIS, .word = item->text});
+    return bits;
+}
+
+/* unsure: it holds where the age is not known, so that what withholds applies and what releases does not. */
+static uint32_t read_ages(
+    struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at, bool unsure)
+{
+    uint32_t bits = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_predicate predicate;
+        struct sl_slice word = sl_yaml_text(&source->yaml, item);
+        if (sl_age_read(word, &predicate)) {
+            predicate.unsure = unsure;
+            bits |= ask(policy, source, item, &predicate);
+            policy->earning.ages = true;
+        } else if (word.len) {
+            sl_yaml_issue(&source->yaml, item, false, "unknown-age",
+                "\"%.*s\" is no age: write under-12, 12-to-17, 18-and-over or adult, with any years.", SL_FMT(word));
+        }
+    }
+    return bits;
+}
+
+static uint32_t read_states(struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    uint32_t bits = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        struct sl_slice word = sl_yaml_text(&source->yaml, item);
+        if (sl_state_known(word) || sl_slice_eq(word, SL_LIT("unknown"))) {
+            bits |= ask(policy, source, item, &(struct sl_predicate){.asks = SL_ASKS_STATE, .word = word});
+            policy->earning.states = true;
+        } else if (word.len) {
+            sl_yaml_issue(&source->yaml, item, false, "unknown-state",
+                "No state is called \"%.*s\": write two capital letters, or unknown.", SL_FMT(word));
+        }
+    }
+    return bits;
+}
+
+/* `key: yes`, the one thing that may be said of it. */
+static uint32_t read_yes(struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *map,
+    const char *key, const struct sl_predicate *predicate)
+{
+    const struct sl_yaml *at = sl_yaml_get(map, key);
+    if (at && sl_yaml_flag(&source->yaml, at, false))
+        return ask(policy, source, at, predicate);
+    if (at)
+        sl_yaml_issue(&source->yaml, at, false, "bad-condition", "Only \"%s: yes\" can be asked.", key);
+    return 0;
+}
+
+static void read_items(struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *map,
+    bool unsure, struct sl_condition *out)
+{
+    out->facts = read_yes(policy, source, map, "same-program", &(struct sl_predicate){.asks = SL_ASKS_PROGRAM}) |
+                 read_yes(policy, source, map, "serves-program", &(struct sl_predicate){.asks = SL_ASKS_SERVED}) |
+                 read_yes(policy, source, map, "author", &(struct sl_predicate){.asks = SL_ASKS_AUTHOR}) |
+                 read_yes(policy, source, map, "self-consented-minor",
+                     &(struct sl_predicate){.asks = SL_ASKS_REGISTER, .kind = SL_REGISTER_SELF_CONSENTED_MINOR});
+    out->one_of[SL_CHOICE_REGISTER] = read_entries(policy, source, sl_yaml_get(map, "register"));
+    out->one_of[SL_CHOICE_BASIS] = read_bases(policy, source, sl_yaml_get(map, "research-basis"));
+    out->one_of[SL_CHOICE_AGE] = read_ages(policy, source, sl_yaml_get(map, "age-at-service"), unsure);
+    out->one_of[SL_CHOICE_STATE] = read_states(policy, source, sl_yaml_get(map, "source-state"));
+}
+
 static bool asks_item(const struct sl_condition *condition)
 {
     uint32_t asked = condition->facts;
@@ -984,25 +1072,16 @@ static bool asks_item(const struct sl_condition *condition)
 }
 
 static enum sl_status read_condition(struct sl_policy *policy, const struct sl_policy_source *source, enum sl_map words,
-    const struct sl_yaml *map, struct sl_condition *out)
+    bool unsure, const struct sl_yaml *map, struct sl_condition *out)
 {
     *out = (struct sl_condition){.at = map};
     if (!sl_language_check(&source->yaml, map, words))
         return SL_OK;
-    const struct sl_yaml *same = sl_yaml_get(map, "same-program");
     out->kinds = read_kinds(policy, source, sl_yaml_get(map, "consent"));
     out->purposes = read_purposes(source, sl_yaml_get(map, "purpose"), false);
     out->parties = read_parties(policy, source, sl_yaml_get(map, "party"));
     out->emergency = read_emergency(source, sl_yaml_get(map, "emergency"));
-    if (same && sl_yaml_flag(&source->yaml, same, false))
-        out->facts |= ask(policy, source, same, &(struct sl_predicate){.asks = SL_ASKS_PROGRAM});
-    else if (same)
-        sl_yaml_issue(&source->yaml, same, false, "bad-condition", "Only \"same-program: yes\" can be asked.");
-    const struct sl_yaml *serves = sl_yaml_get(map, "serves-program");
-    if (serves && sl_yaml_flag(&source->yaml, serves, false))
-        out->facts |= ask(policy, source, serves, &(struct sl_predicate){.asks = SL_ASKS_SERVED});
-    else if (serves)
-        sl_yaml_issue(&source->yaml, serves, false, "bad-condition", "Only \"serves-program: yes\" can be asked.");
+    read_items(policy, source, map, unsure, out);
     SL_TRY(read_relationships(source, sl_yaml_get(map, "relationship"), &out->relationships));
     SL_TRY(read_open_words(source, sl_yaml_get(map, "kinds"), SL_WORDS_KIND, &out->recipient));
     SL_TRY(read_open_words(source, sl_yaml_get(map, "except-kinds"), SL_WORDS_KIND, &out->not_recipient));
@@ -1018,7 +1097,7 @@ static enum sl_status read_condition(struct sl_policy *policy, const struct sl_p
 
 /* A list of conditions, of which one is enough; or one condition. */
 static enum sl_status read_conditions(struct sl_policy *policy, const struct sl_policy_source *source,
-    enum sl_map words, const struct sl_yaml *at, const struct sl_condition **out, size_t *count)
+    enum sl_map words, bool unsure, const struct sl_yaml *at, const struct sl_condition **out, size_t *count)
 {
     if (!at)
         return SL_OK;
@@ -1030,7 +1109,7 @@ static enum sl_status read_conditions(struct sl_policy *policy, const struct sl_
         return SL_NO_MEMORY;
     *out = conditions;
     for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item))
-        SL_TRY(read_condition(policy, source, words, item, &conditions[(*count)++]));
+        SL_TRY(read_condition(policy, source, words, unsure, item, &conditions[(*count)++]));
     return SL_OK;
 }
 
@@ -1083,7 +1162,7 @@ static enum sl_status read_rule(struct reader *r, const struct sl_policy_source 
     *rule = (struct sl_rule){.view = read_view(source, entry), .layer = source->layer, .source = source, .at = entry};
     rule->verdict = read_verdict(source, entry);
     if (source->program.len)
-        rule->facts = ask(policy, source, entry, &(struct sl_predicate){SL_ASKS_OF, source->program});
+        rule->facts = ask(policy, source, entry, &(struct sl_predicate){.asks = SL_ASKS_OF, .word = source->program});
     rule->data = read_data(policy, source, sl_yaml_get(entry, "data"));
     read_to(policy, source, entry, rule);
     rule->purposes = read_purposes(source, sl_yaml_get(entry, "for"), rule->verdict != SL_RULE_RELEASE);
@@ -1096,10 +1175,11 @@ static enum sl_status read_rule(struct reader *r, const struct sl_policy_source 
     rule->term = read_term(policy, source, entry);
     rule->narrows = rule->verdict == SL_RULE_WITHHOLD && rule->term;
     read_duties(policy, source, sl_yaml_get(entry, "then"), &rule->then);
+    bool withholds = rule->verdict != SL_RULE_RELEASE;
     SL_TRY(read_conditions(
-        policy, source, SL_MAP_LINE, sl_yaml_get(entry, "only-if"), &rule->only_if, &rule->only_if_count));
+        policy, source, SL_MAP_LINE, withholds, sl_yaml_get(entry, "only-if"), &rule->only_if, &rule->only_if_count));
     return read_conditions(
-        policy, source, SL_MAP_LINE, sl_yaml_get(entry, "unless"), &rule->unless, &rule->unless_count);
+        policy, source, SL_MAP_LINE, !withholds, sl_yaml_get(entry, "unless"), &rule->unless, &rule->unless_count);
 }
 
 /* ---- Invariants ---- */
@@ -1151,9 +1231,9 @@ static enum sl_status read_invariant(
     if (purposes && !out->purposes)
         sl_yaml_issue(&source->yaml, purposes, false, "empty-invariant", "This invariant speaks of no purpose.");
     SL_TRY(read_conditions(
-        policy, source, SL_MAP_FACTS, sl_yaml_get(entry, "only-if"), &out->only_if, &out->only_if_count));
+        policy, source, SL_MAP_FACTS, true, sl_yaml_get(entry, "only-if"), &out->only_if, &out->only_if_count));
     return read_conditions(
-        policy, source, SL_MAP_FACTS, sl_yaml_get(entry, "unless"), &out->unless, &out->unless_count);
+        policy, source, SL_MAP_FACTS, false, sl_yaml_get(entry, "unless"), &out->unless, &out->unless_count);
 }
 
 static enum sl_status read_scenario(

@@ -62,6 +62,8 @@ static const char *const vocabulary_names[SL_VOCABULARIES] = {[SL_WORDS_ANY] = "
     [SL_WORDS_LABEL_IN] = "label-received",
     [SL_WORDS_TYPE] = "resource-type",
     [SL_WORDS_REGISTER] = "kind-of-entry",
+    [SL_WORDS_REGISTER_FACT] = "entry-of-a-line",
+    [SL_WORDS_BASIS] = "basis-for-research",
     [SL_WORDS_TOPIC] = "topic",
     [SL_WORDS_ELEMENT] = "element-of-a-consent",
     [SL_WORDS_CATEGORY] = "text",

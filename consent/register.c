@@ -20,7 +20,11 @@ enum form {
     FORM_WORD,
     FORM_SOURCE,
     FORM_TIME,
-    FORM_TEXT
+    FORM_TEXT,
+    FORM_RECIPIENT,
+    FORM_ORDER,
+    FORM_BASIS,
+    FORM_YES
 };
 
 #define SL_HAS(name) (1u << SL_REGISTER_##name)
@@ -153,8 +157,30 @@ static bool is_authority(struct sl_slice text)
     return false;
 }
 
+/* Somebody who can ask, by record, or by a word that says where he is known by what follows. */
+static bool is_recipient(struct sl_slice text)
+{
+    static const struct sl_slice words[] = {{"client:", 7}, {"user:", 5}, {"party:", 6}};
+    sl_r4_node type = type_of(text);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (sl_slice_starts(text, words[i]))
+            return is_text(sl_slice_from(text, words[i].len));
+    return type == SL_R4_Organization || type == SL_R4_Practitioner || type == SL_R4_Patient ||
+           type == SL_R4_RelatedPerson;
+}
+
+static bool is_one_of(struct sl_slice text, const struct sl_slice *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sl_slice_eq(text, words[i]))
+            return true;
+    return false;
+}
+
 static bool has_form(enum form form, struct sl_slice text)
 {
+    static const struct sl_slice orders[] = {{"2.64", 4}, {"2.65", 4}},
+                                 bases[] = {{"authorization", 13}, {"waiver", 6}, {"common-rule", 11}};
     struct sl_moment moment;
     switch (form) {
     case FORM_RECORD:
@@ -176,6 +202,14 @@ static bool has_form(enum form form, struct sl_slice text)
         return sl_moment_read(text, &moment);
     case FORM_TEXT:
         return is_text(text);
+    case FORM_RECIPIENT:
+        return is_recipient(text);
+    case FORM_ORDER:
+        return is_one_of(text, orders, 2);
+    case FORM_BASIS:
+        return is_one_of(text, bases, 3);
+    case FORM_YES:
+        return sl_slice_eq(text, SL_LIT("yes"));
     }
     return false;
 }
@@ -190,7 +224,12 @@ static const char *form_text(enum form form)
         [FORM_WORD] = "the id of a class",
         [FORM_SOURCE] = "Organization/ID, Location/ID or HealthcareService/ID",
         [FORM_TIME] = "YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ",
-        [FORM_TEXT] = "one line of text"};
+        [FORM_TEXT] = "one line of text",
+        [FORM_RECIPIENT] =
+            "Organization/ID, Practitioner/ID, Patient/ID, RelatedPerson/ID, client:ID, user:ID or party:ID",
+        [FORM_ORDER] = "2.64 or 2.65",
+        [FORM_BASIS] = "authorization, waiver or common-rule",
+        [FORM_YES] = "yes, or to be left out"};
     return texts[form];
 }
 
@@ -240,6 +279,9 @@ static bool check_whole(const struct sl_register_entry *entry, struct sl_issues 
                     end = sl_register_value(entry, SL_REGISTER_UNTIL);
     if (begin.len && end.len && sl_moment_read(begin, &from) && sl_moment_read(end, &until) && until.end <= from.begin)
         return complain(issues, "register-never", "until", "lies before its `from`");
+    if (entry->field[SL_REGISTER_ITEMS].count && entry->field[SL_REGISTER_CLASSES].count)
+        return complain(
+            issues, "register-both", "classes", "and `items` are both there; an entry is about the one or the other");
     if (entry->kind != SL_REGISTER_RECLASSIFICATION)
         return true;
     const struct sl_register_values *has = &entry->field[SL_REGISTER_HAS], *not = &entry->field[SL_REGISTER_HAS_NOT];

@@ -21,6 +21,7 @@ struct slot {
     sl_r4_node type; /* 0: free */
     struct sl_slice id;
     const struct sl_mark *first;
+    const struct sl_entry *entries; /* of a patient */
 };
 
 /* Of an entry about who represents whom. */
@@ -37,6 +38,7 @@ struct sl_registered {
     size_t mask, count;
     struct act *acts; /* ordered by person */
     size_t act_count;
+    const struct sl_entry *anybodys; /* about whoever */
     uint64_t seed;
     int64_t until;
     unsigned char digest[32];
@@ -53,6 +55,52 @@ static struct slot *slot_of(const struct sl_registered *r, sl_r4_node type, stru
 const struct sl_mark *sl_registered_find(const struct sl_registered *registered, sl_r4_node type, struct sl_slice id)
 {
     return registered && registered->slots ? slot_of(registered, type, id)->first : NULL;
+}
+
+const struct sl_entry *sl_registered_entries(const struct sl_registered *registered, struct sl_slice patient)
+{
+    const struct sl_slice type = SL_LIT("Patient/");
+    if (!registered || !registered->slots || !sl_slice_starts(patient, type))
+        return NULL;
+    return slot_of(registered, SL_R4_Patient, sl_slice_from(patient, type.len))->entries;
+}
+
+const struct sl_entry *sl_registered_anybodys(const struct sl_registered *registered)
+{
+    return registered ? registered->anybodys : NULL;
+}
+
+const struct sl_registered *sl_registered_within(const struct sl_entry *entries, struct sl_arena *arena)
+{
+    struct sl_registered *r = sl_arena_alloc(arena, sizeof *r);
+    if (r)
+        r->anybodys = entries;
+    return r;
+}
+
+static bool is_held(const struct sl_held *held, const struct sl_entry *entry)
+{
+    while (held && held->entry != entry)
+        held = held->next;
+    return held;
+}
+
+const struct sl_held *sl_held_with(const struct sl_entry *entry, const struct sl_held *held, struct sl_arena *arena)
+{
+    struct sl_held *more = is_held(held, entry) ? NULL : sl_arena_alloc(arena, sizeof *more);
+    if (!more)
+        return held;
+    *more = (struct sl_held){entry, held};
+    return more;
+}
+
+const struct sl_held *sl_registered_held(
+    const struct sl_mark *marks, const struct sl_held *held, struct sl_arena *arena)
+{
+    for (const struct sl_mark *mark = marks; mark; mark = mark->next)
+        if (mark->entry)
+            held = sl_held_with(mark->entry, held, arena);
+    return held;
 }
 
 const unsigned char *sl_registered_digest(const struct sl_registered *registered)
@@ -73,20 +121,23 @@ static void no_later(struct sl_registered *r, int64_t instant, int64_t now)
         r->until = instant;
 }
 
-/* In force at `now`? Notes when that changes by the entry's own dates. A date that cannot be read begins at once and
- * never ends: entries are checked before they are stored, and one that was not restricts no less. */
-static bool is_in_force(struct sl_registered *r, const struct sl_register_entry *entry, int64_t now)
+/* NULL: in force at `now`; else why not, a literal. Notes when that changes by the entry's own dates. A date that
+ * cannot be read begins at once and never ends: entries are checked before they are stored, and one that was not
+ * restricts no less. */
+static const char *out_of_force(struct sl_registered *r, const struct sl_register_entry *entry, int64_t now)
 {
     struct sl_moment from, until;
     if (entry->ended)
-        return false;
+        return "it was ended";
     bool begins = sl_moment_read(sl_register_value(entry, SL_REGISTER_FROM), &from);
     bool ends = sl_moment_read(sl_register_value(entry, SL_REGISTER_UNTIL), &until);
     if (begins)
         no_later(r, from.begin, now);
     if (ends)
         no_later(r, until.end, now);
-    return (!begins || from.begin <= now) && (!ends || now < until.end);
+    if (begins && from.begin > now)
+        return "it has not begun yet";
+    return ends && now >= until.end ? "it is past its last day" : NULL;
 }
 
 /* ---- What an entry says ---- */
@@ -116,6 +167,15 @@ static bool read_classes(const struct sl_policy *policy, const struct sl_registe
     return known;
 }
 
+/* Does some line of the policy ask for entries of that kind? */
+static bool is_asked(const struct sl_policy *policy, enum sl_register_kind kind)
+{
+    for (unsigned i = 0; i < policy->predicate_count; i++)
+        if (policy->predicates[i].asks == SL_ASKS_REGISTER && policy->predicates[i].kind == kind)
+            return true;
+    return false;
+}
+
 /* What the kind itself earns, by the policy, and what the entry names. A kind for which the policy has no class, and
  * an entry that names none either, would have no effect: what it is about is withheld instead. */
 static enum sl_status read_mark(struct sl_registered *r, const struct sl_policy *policy,
@@ -127,7 +187,8 @@ static enum sl_status read_mark(struct sl_registered *r, const struct sl_policy 
         .name = sl_arena_printf(r->arena, "register/%llu", (unsigned long long)entry->number)};
     out->unknown = !read_classes(policy, entry, SL_REGISTER_HAS, issues, &out->has);
     (void)read_classes(policy, entry, SL_REGISTER_HAS_NOT, issues, &out->has_not);
-    if (sl_classes_empty(&out->has) && !entry->field[SL_REGISTER_HAS_NOT].count && !out->unknown) {
+    bool counts = sl_entry_is_fact(entry->kind) && (!sl_entry_restricts(entry->kind) || is_asked(policy, entry->kind));
+    if (sl_classes_empty(&out->has) && !entry->field[SL_REGISTER_HAS_NOT].count && !out->unknown && !counts) {
         out->unknown = true;
         unknown_class(entry, sl_register_kind_word(entry->kind), issues);
     }
@@ -150,9 +211,37 @@ static enum sl_status enter(struct sl_registered *r, struct sl_slice item, const
     struct slot *slot = slot_of(r, type, id);
     *mark = *said;
     mark->next = slot->first;
-    *slot = (struct slot){type, id, mark};
+    *slot = (struct slot){type, id, mark, slot->entries};
     r->count++;
     return SL_OK;
+}
+
+/* ---- Facts that lines ask for ---- */
+
+static enum sl_status enter_fact(struct sl_registered *r, const struct sl_policy *policy,
+    const struct sl_register_entry *from, const char *out_of, struct sl_issues *issues, const struct sl_entry **out)
+{
+    struct sl_classes known = {0};
+    struct sl_entry *entry = sl_arena_alloc(r->arena, sizeof *entry);
+    *out = NULL;
+    if (!entry)
+        return SL_NO_MEMORY;
+    SL_TRY(sl_entry_read(policy, from, r->arena, entry));
+    if (out_of)
+        entry->lacking = out_of;
+    else
+        (void)read_classes(policy, from, SL_REGISTER_CLASSES, issues, &known);
+    const struct sl_slice type = SL_LIT("Patient/");
+    struct slot *slot = entry->patient.len ? slot_of(r, SL_R4_Patient, sl_slice_from(entry->patient, type.len)) : NULL;
+    const struct sl_entry **list = slot ? &slot->entries : &r->anybodys;
+    if (slot) {
+        slot->type = SL_R4_Patient;
+        slot->id = sl_slice_from(entry->patient, type.len);
+    }
+    entry->next = *list;
+    *list = entry;
+    *out = entry->lacking ? NULL : entry;
+    return sl_arena_failed(r->arena) ? SL_NO_MEMORY : SL_OK;
 }
 
 /* ---- The digest: what is in force, in the order of the log ---- */
@@ -183,7 +272,7 @@ static enum sl_status make_slots(struct sl_registered *r, const struct sl_regist
 {
     size_t items = 0, size = 16;
     for (size_t i = 0; i < list->count; i++)
-        items += list->entry[i].field[SL_REGISTER_ITEMS].count;
+        items += list->entry[i].field[SL_REGISTER_ITEMS].count + 1; /* and its patient */
     if (!items)
         return SL_OK;
     while (size < items * 2)
@@ -286,8 +375,12 @@ static enum sl_status enter_all(struct sl_registered *r, const struct sl_policy 
 {
     for (size_t i = 0; i < list->count; i++) {
         const struct sl_register_entry *entry = &list->entry[i];
+        const struct sl_entry *fact = NULL;
         struct sl_mark mark;
-        if (!is_in_force(r, entry, now))
+        const char *out_of = out_of_force(r, entry, now);
+        if (sl_entry_is_fact(entry->kind))
+            SL_TRY(enter_fact(r, policy, entry, out_of, issues, &fact));
+        if (out_of)
             continue;
         if (!add_entry(md, entry))
             return SL_CRYPTO;
@@ -296,6 +389,7 @@ static enum sl_status enter_all(struct sl_registered *r, const struct sl_policy 
             continue;
         }
         SL_TRY(read_mark(r, policy, entry, issues, &mark));
+        mark.entry = fact;
         for (size_t k = 0; k < entry->field[SL_REGISTER_ITEMS].count; k++)
             SL_TRY(enter(r, entry->field[SL_REGISTER_ITEMS].value[k], &mark));
     }

@@ -11,7 +11,7 @@
 #ifndef SLUICE_CONSENT_RULING_H
 #define SLUICE_CONSENT_RULING_H
 
-#include "policy_model.h"
+#include "entry.h"
 
 #define MASKS_KEPT 32u /* pairs of masks kept, by a hash of the state; another one of the same place takes its turn */
 
@@ -89,6 +89,9 @@ struct sl_ruling {
     size_t rule_count;
     struct candidate *candidates;
     size_t candidate_count;
+    const struct sl_registered *registered; /* NULL: nothing */
+    const struct sl_entry **entries;        /* of the register, those that cover this recipient */
+    size_t entry_count;
     bool by_consent;                 /* some candidate depends on the item */
     bool by_more;                    /* on more of it than who discloses it */
     struct disclosers *disclosers;   /* NULL: no candidate depends on that alone */
@@ -109,6 +112,10 @@ struct state sl_state_of(const struct sl_ruling *ruling, const struct sl_item *i
 enum sl_consent_verdict sl_candidate_verdict(const struct sl_ruling *ruling, const struct candidate *candidate,
     const struct sl_item *item, const struct sl_classes *classes);
 
+/* With this person, vouched for by anybody but the recipient: one of these. */
+bool sl_ruling_related(const struct sl_ruling *ruling, const struct sl_words *kinds, struct sl_slice person);
+/* item_facts.c: what of the register covers this recipient. */
+SL_MUST_CHECK enum sl_status sl_facts_prepare(struct sl_ruling *ruling, struct sl_arena *arena);
 /* item_facts.c: of the predicates that are asked, those that can be one way or the other within this ruling. */
 uint32_t sl_facts_open(const struct sl_ruling *ruling, uint32_t asked);
 /* Those among them that hold for the item; `classes` are what is judged. */

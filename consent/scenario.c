@@ -6,7 +6,9 @@
  */
 #include "scenario.h"
 
+#include "item_facts.h"
 #include "language.h"
+#include "registered.h"
 
 #define DISCLOSER "Organization/discloser"
 #define CLIENT "scenario"
@@ -77,6 +79,36 @@ static void read_relations(const struct sl_yaml_source *yaml, const struct sl_ya
     read_list(yaml, at, w->relations, &w->relation_count);
 }
 
+/* A number of years; not known, if not said. */
+static void read_age(const struct sl_yaml_source *yaml, const struct sl_yaml *at, struct sl_worked *w)
+{
+    struct sl_slice text = sl_yaml_text(yaml, at);
+    unsigned years = 0;
+    for (size_t i = 0; i < text.len && i < 3; i++)
+        years = text.ptr[i] >= '0' && text.ptr[i] <= '9' ? years * 10 + (unsigned)(text.ptr[i] - '0') : 1000;
+    if (!text.len)
+        return;
+    w->age = (struct sl_age){true, (uint16_t)years, (uint16_t)years};
+    if (text.len > 3 || years >= 200)
+        sl_yaml_issue(yaml, at, false, "unknown-age", "An age is a number of years here.");
+}
+
+static void read_item_facts(const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct sl_worked *w)
+{
+    const struct sl_yaml *entries = sl_yaml_list(yaml, sl_yaml_get(map, "register"));
+    for (const struct sl_yaml *item = entries ? entries->first : NULL; item; item = item->next)
+        (void)sl_language_word(yaml, item, SL_WORDS_REGISTER_FACT, "unknown-register",
+            "kind of entry in the register that a line can ask for");
+    read_list(yaml, sl_yaml_get(map, "register"), w->entries, &w->entry_count);
+    read_age(yaml, sl_yaml_get(map, "age"), w);
+    const struct sl_yaml *state = sl_yaml_get(map, "source-state");
+    w->source_state = sl_yaml_text(yaml, state);
+    if (w->source_state.len && !sl_state_known(w->source_state))
+        sl_yaml_issue(yaml, state, false, "unknown-state", "No state is called \"%.*s\": write two capital letters.",
+            SL_FMT(w->source_state));
+    w->author = sl_yaml_flag(yaml, sl_yaml_get(map, "author"), false);
+}
+
 static void read_given(
     const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct sl_worked *w)
 {
@@ -106,6 +138,7 @@ static void read_given(
     w->serves_program = sl_yaml_flag(yaml, sl_yaml_get(map, "serves-program"), false);
     w->program = sl_yaml_flag(yaml, sl_yaml_get(map, "program"), false) || w->same_program || w->serves_program;
     w->nobody = sl_yaml_flag(yaml, sl_yaml_get(map, "about-nobody"), false);
+    read_item_facts(yaml, map, w);
     read_classes(policy, yaml, sl_yaml_get(map, "item"), &w->item);
     w->has_part = sl_yaml_get(map, "part") != NULL;
     read_classes(policy, yaml, sl_yaml_get(map, "part"), &w->part);
@@ -324,6 +357,7 @@ static void make_recipient(struct sl_case *c)
             .services = w->services,
             .service_count = w->service_count};
     c->recipient = (struct sl_recipient){.client = SL_LIT(CLIENT),
+        .user_reference = w->author ? SL_LIT("Practitioner/scenario") : SL_LIT(""),
         .party = w->party,
         .purpose = w->purpose,
         .roles = w->roles,
@@ -341,6 +375,42 @@ static void make_recipient(struct sl_case *c)
         .emergency = w->emergency || w->incomplete ? &c->statement : NULL};
 }
 
+/* One entry that covers the record: what keeps back names nobody, what lets go names the recipient. */
+static bool add_entry(struct sl_case *c, const struct sl_predicate *asked, const struct sl_entry **list)
+{
+    static const struct sl_slice recipient[] = {{"client:" CLIENT, sizeof("client:" CLIENT) - 1}};
+    struct sl_entry *entry = sl_arena_alloc(c->arena, sizeof *entry);
+    struct sl_held *held = sl_arena_alloc(c->arena, sizeof *held);
+    if (!entry || !held)
+        return false;
+    *entry = (struct sl_entry){.kind = (enum sl_register_kind)asked->kind,
+        .name = SL_LIT("register/scenario"),
+        .patient = SL_LIT("Patient/p"),
+        .variant = asked->word,
+        .confidential = sl_slice_eq(asked->word, SL_LIT("2.63")),
+        .by_item = true,
+        .next = *list};
+    if (!sl_entry_restricts(entry->kind))
+        entry->recipients = (struct sl_words){recipient, 1};
+    *held = (struct sl_held){entry, c->item.held};
+    c->item.held = held;
+    *list = entry;
+    return true;
+}
+
+static enum sl_status add_entries(struct sl_case *c)
+{
+    const struct sl_entry *list = NULL;
+    for (size_t i = 0; i < c->w.entry_count; i++) {
+        struct sl_predicate asked;
+        size_t row = 0;
+        if (sl_register_fact(c->w.entries[i], &row, &asked) && !add_entry(c, &asked, &list))
+            return SL_NO_MEMORY;
+    }
+    c->registered = sl_registered_within(list, c->arena);
+    return c->registered ? SL_OK : SL_NO_MEMORY;
+}
+
 static void make_item(struct sl_case *c)
 {
     const struct sl_worked *w = &c->w;
@@ -348,6 +418,11 @@ static void make_item(struct sl_case *c)
     c->item.custodian = SL_LIT(DISCLOSER);
     c->item.program = w->program ? program_of(c) : SL_LIT("");
     c->item.source = w->program ? SL_SOURCE_PROGRAM : SL_SOURCE_NOT;
+    c->item.age = w->age;
+    c->item.source_state = w->source_state;
+    c->author = SL_LIT("Practitioner/scenario");
+    c->item.authors = w->author ? &c->author : NULL;
+    c->item.author_count = w->author;
     c->part = (struct sl_part){.classes = w->part};
     c->item.parts = w->has_part ? &c->part : NULL;
     c->item.part_count = w->has_part;
@@ -361,6 +436,7 @@ enum sl_status sl_case_init(
     read_scenario(policy, &quiet, scenario->at, &c->w);
     make_recipient(c);
     make_item(c);
+    SL_TRY(add_entries(c));
     SL_TRY(add_consents(c, &c->directives));
     return add_consents(c, &c->permits);
 }
@@ -371,8 +447,8 @@ enum sl_status sl_case_decide(
     static const struct sl_slice patient = {"Patient/p", 9};
     struct sl_ruling *ruling = NULL;
     *out = (struct sl_outcome){.refused = sl_admit(policy, &c->recipient) != SL_OK};
-    SL_TRY(sl_ruling_new(arena, policy, &c->recipient, &patient, c->w.nobody ? 0 : 1,
-        c->undenied ? &c->permits : &c->directives, day_of(&c->w), &ruling));
+    SL_TRY(sl_ruling_new_under(arena, policy, &c->recipient, &patient, c->w.nobody ? 0 : 1,
+        c->undenied ? &c->permits : &c->directives, c->registered, day_of(&c->w), &ruling));
     out->ruling = ruling;
     out->verdict = sl_decide_item(ruling, &c->item);
     c->part.cut = false;

@@ -25,7 +25,10 @@ struct sl_worked {
     const struct sl_exchange_purpose *exchange;
     size_t role_count, kind_count, agreement_count, relation_count;
     const struct sl_yaml *consent_list;
-    bool denied, emergency, incomplete, program, same_program, serves_program, nobody;
+    struct sl_slice entries[SL_GIVEN_WORDS], source_state; /* words of `register:` */
+    size_t entry_count;
+    struct sl_age age;
+    bool denied, emergency, incomplete, program, same_program, serves_program, author, nobody;
     struct sl_classes item, part;
     bool has_part;
     enum sl_expectation expect;
@@ -58,6 +61,8 @@ struct sl_case {
     struct sl_agreement agreements[SL_GIVEN_WORDS];
     struct sl_directives directives, permits; /* all; and those that deny nothing */
     bool undenied;                            /* decide as if nothing were denied */
+    const struct sl_registered *registered;
+    struct sl_slice author;
     struct sl_item item;
     struct sl_part part;
 };

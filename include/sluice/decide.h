@@ -80,6 +80,13 @@ SL_MUST_CHECK enum sl_status sl_ruling_new(struct sl_arena *arena, const struct 
     const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
     const struct sl_directives *directives, int64_t now, struct sl_ruling **out);
 
+struct sl_registered;
+/* The same with what the officer's register says (orders, restrictions, holds); NULL: nothing. */
+SL_MUST_CHECK enum sl_status sl_ruling_new_under(struct sl_arena *arena, const struct sl_policy *policy,
+    const struct sl_recipient *recipient, const struct sl_slice *patients, size_t patient_count,
+    const struct sl_directives *directives, const struct sl_registered *registered, int64_t now,
+    struct sl_ruling **out);
+
 /* Why something was withheld, or on what it was released. */
 struct sl_cause {
     unsigned class_bit;              /* policy class that lacked a yes or met a no; SL_CLASS_LIMIT: not a class */

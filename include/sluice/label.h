@@ -97,6 +97,13 @@ struct sl_reason {
 };
 
 struct sl_item;
+struct sl_held; /* consent/entry.h */
+
+/* How old a patient was, in years: somewhere between. Zeroed is not known. */
+struct sl_age {
+    bool known;
+    uint16_t least, most;
+};
 
 /* A mention by which the class of a note kept apart passes all the same. */
 enum sl_note_link {
@@ -181,6 +188,9 @@ struct sl_item {
     struct sl_content *contents; /* attachments, and a Binary's own content, by span */
     uint32_t content_count;
     char level; /* confidentiality of the whole, as it came; 0: none, or but the highest of its inline labels */
+    const struct sl_held *held;         /* entries of the officer's register it is named in, or its visit is */
+    struct sl_age age;                  /* of those it is about, at its time; only if the policy asks */
+    struct sl_slice source_state;       /* "IL", of the place that made it; only if the policy asks; may be empty */
     struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
     const char *unlabelled;             /* set: it could not be labelled, and is withheld; why, for the operator */
     bool context;                       /* for labels only: never part of an answer */

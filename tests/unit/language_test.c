@@ -325,8 +325,10 @@ static const char more[] =
     "[chart]}, to: "
     "[every], for: [treatment, HPAYMT], lift: never, only-if: [{consent: [all-words], purpose: tpo, emergency: "
     "declared, "
-    "relationship: [self], party: every, same-program: yes, serves-program: yes, kinds: [k], except-kinds: [x], then: "
-    "{notice: no, scope: "
+    "relationship: [self], party: every, same-program: yes, serves-program: yes, register: court-order, "
+    "research-basis: waiver, "
+    "self-consented-minor: yes, age-at-service: under-12, source-state: IL, author: yes, kinds: [k], except-kinds: "
+    "[x], then: {notice: no, scope: "
     "no, "
     "account: no, emergency-record: no, label-set: plain}}], unless: {consent: all-words}, then: {notice: yes, scope: "
     "yes}}\n"
@@ -336,7 +338,9 @@ static const char more[] =
     "  - {id: promise, title: I, law: L, never: release, data: [chart], to: [every], for: [research], only-if: "
     "{consent: "
     "all-words, purpose: any, emergency: declared, relationship: self, party: every, same-program: yes, "
-    "serves-program: yes, kinds: k, "
+    "serves-program: yes, register: "
+    "[approval], research-basis: [waiver], "
+    "self-consented-minor: yes, age-at-service: [adult], source-state: [IL, unknown], author: yes, kinds: k, "
     "except-kinds: x}, unless: {consent: all-words}}\n";
 
 static const char own[] = "layer: program\nprogram: Organization/p\n";
