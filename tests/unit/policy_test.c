@@ -407,10 +407,10 @@ static void the_shipped_policy_has_no_mistake(void **state)
     load_shipped(&f);
     assert_int_equal(f.issues.count, 0);
     static const char *const parties[] = {"program-staff", "named-in-consent", "treating-provider", "hie-partner",
-        "front-desk", "emergency-clinician", "health-plan", "patient", "ai-agent", "research-feed"};
+        "front-desk", "emergency-clinician", "health-plan", "patient", "court", "ai-agent", "research-feed"};
     size_t count;
     const struct sl_slice *ids = sl_policy_parties(f.policy, &count);
-    assert_int_equal(count, 10);
+    assert_int_equal(count, 11);
     for (size_t i = 0; i < count; i++)
         assert_text(ids[i], parties[i]);
     end(&f);
