@@ -25,7 +25,7 @@ struct matrix {
 static struct sl_slice usual_purpose(const struct sl_policy *policy, unsigned party)
 {
     static const struct sl_slice order[] = {{"BTG", 3}, {"TREAT", 5}, {"HPAYMT", 6}, {"HOPERAT", 7}, {"PATADMIN", 8},
-        {"PATRQT", 6}, {"HRESCH", 6}, {"PUBHLTH", 7}};
+        {"PATRQT", 6}, {"HRESCH", 6}, {"PUBHLTH", 7}, {"HLEGAL", 6}};
     for (size_t p = policy->parties[party].emergency ? 0 : 1; p < sizeof order / sizeof *order; p++)
         for (size_t i = 0; i < policy->rule_count; i++) {
             const struct sl_rule *rule = &policy->rules[i];

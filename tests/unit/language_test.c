@@ -477,7 +477,7 @@ static void the_sentences_are_those_of_the_rule(void **state)
     (void)state;
     static const char *const lines[] = {
         "\nRule part2-no-proceedings, of the file federal/part2.yaml\n",
-        "  It rests on 42 CFR 2.12(d)(1), 2.31(d).\n  It withholds:\n",
+        "  It rests on 42 CFR 2.12(d)(1), 2.31(d), 2.61, 2.64, 2.65.\n  It withholds:\n",
         "      - \"SUD counseling notes, kept apart from the record\" (sud-counseling-note)\n    from everyone,\n"
         "  for legal-proceedings (HLEGAL).\n",
         "      - the statement of 42 CFR 2.32 goes out with it\n",
