@@ -572,8 +572,8 @@ static void a_key_of_another_kind_is_none(void **state)
     struct house *h = *state;
     struct sl_slice hex, path = sl_arena_printf(h->arena, "%s/ec", h->folder);
     char command[256];
-    snprintf(command, sizeof command, "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s 2>/dev/null",
-        path.ptr);
+    snprintf(command, sizeof command,
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %s 2>/dev/null", path.ptr);
     assert_int_equal(system(command), 0);
     assert_int_equal(sl_approval_key_read(path.ptr, h->arena, &h->issues, &hex), SL_INVALID);
     assert_int_equal(sl_approval_sign(path.ptr, SL_LIT("x\n"), h->arena, &h->issues, &hex), SL_INVALID);
