@@ -3,6 +3,7 @@
  * Why: each rule that is about what an item holds, where it stands, whether it spoke, and which condition was in the
  * way. Text for operators and privacy officers: ids and rules, no content.
  */
+#include "change.h"
 #include "item_facts.h"
 #include "ruling.h"
 #include "whatif.h"
@@ -12,6 +13,8 @@
 
 static const char *verdict_word(const struct sl_rule *rule)
 {
+    if (rule->narrows)
+        return "withhold the rest";
     return rule->verdict == SL_RULE_RELEASE ? "release" : rule->verdict == SL_RULE_HOLD ? "hold" : "withhold";
 }
 
@@ -166,6 +169,34 @@ static void write_failed(const struct sl_ruling *ruling, const struct sl_conditi
     }
 }
 
+/* On what terms something goes: "limited to a, changed by b"; nothing for whole and unchanged. */
+static void write_term(const struct sl_policy *policy, uint8_t number, const char *lead, struct sl_buffer *out)
+{
+    const struct sl_term *term = &policy->terms[number];
+    if (!number)
+        return;
+    sl_buffer_add(out, sl_slice_of(lead));
+    if (term->list)
+        sl_buffer_printf(out, "limited to %.*s", SL_FMT(policy->element_lists[term->list - 1].id));
+    const char *between = term->list ? ", changed by " : "changed by ";
+    for (unsigned i = 0; i < SL_CHANGES; i++) {
+        struct sl_slice word = sl_change_word((enum sl_change)i);
+        if (!(term->changes >> i & 1))
+            continue;
+        sl_buffer_printf(out, "%s%.*s", between, SL_FMT(word));
+        between = " and ";
+    }
+}
+
+/* What keeps a line from holding that its words do not show. */
+static const char *boxed(const struct sl_ruling *ruling, const struct sl_duties *duties)
+{
+    if (sl_ruling_within(ruling, duties))
+        return "";
+    return ruling->declared_hours ? ", since its time-box has closed"
+                                  : ", since the declaration does not say when it was made";
+}
+
 static void write_lines(const struct sl_ruling *ruling, const char *word, const struct sl_condition *lines,
     size_t count, const struct state *state, struct sl_buffer *out)
 {
@@ -173,9 +204,11 @@ static void write_lines(const struct sl_ruling *ruling, const char *word, const 
         bool holds = sl_condition_holds(ruling, &lines[i], state);
         sl_buffer_printf(out, "      %s line %zu: ", word, lines[i].at->line);
         write_condition(ruling->policy, &lines[i], out);
+        write_term(ruling->policy, lines[i].term, "; what goes on it is ", out);
         sl_buffer_printf(out, ": %s", holds ? "holds" : "does not hold");
         if (!holds)
             write_failed(ruling, &lines[i], state, ", for want of ", out);
+        sl_buffer_add(out, sl_slice_of(boxed(ruling, &lines[i].then)));
         sl_buffer_add(out, SL_LIT("\n"));
     }
 }
@@ -188,6 +221,8 @@ static const char *out_of_reach(const struct sl_ruling *ruling, const struct sl_
     for (size_t i = 0; i < ruling->rule_count; i++)
         if (ruling->rules[i] == rule)
             return NULL;
+    if (rule->until && ruling->now >= rule->until)
+        return "is an exception whose day has passed";
     return rule->purposes & ruling->purpose ? "is about other parties" : "is for other purposes";
 }
 
@@ -218,7 +253,9 @@ static void explain_rule(const struct sl_ruling *ruling, const struct sl_rule *r
     sl_buffer_printf(out, "  %.*s:%zu %.*s (%s) %s; about ", SL_FMT(rule->view.file), rule->view.line,
         SL_FMT(rule->view.id), verdict_word(rule), standing(ruling, rule, state));
     list_classes(ruling->policy, &about, out);
-    sl_buffer_printf(out, "\n      %.*s", SL_FMT(rule->view.title));
+    write_term(ruling->policy, rule->term, ", ", out);
+    sl_buffer_add(out, sl_slice_of(boxed(ruling, &rule->then)));
+    sl_buffer_printf(out, "%s\n      %.*s", rule->guard ? ", a guard" : "", SL_FMT(rule->view.title));
     if (rule->view.law.len)
         sl_buffer_printf(out, " [%.*s%s]", SL_FMT(rule->view.law), rule->unverified ? ", unverified" : "");
     sl_buffer_add(out, SL_LIT("\n"));
@@ -299,6 +336,22 @@ static void write_whatif(const struct sl_ruling *ruling, const struct sl_whatif 
 
 /* ---- All of it, as text ---- */
 
+/* Every clause must be met, and within one any term does. */
+static void write_terms(
+    const struct sl_ruling *ruling, const struct sl_item *item, const struct state *state, struct sl_buffer *out)
+{
+    struct sl_terms terms = {.count = 0};
+    sl_terms_add(ruling, state, &item->classes, &terms);
+    for (unsigned i = 0; i < terms.count; i++) {
+        const char *lead = i ? "and it is " : "it is ";
+        for (uint64_t rest = terms.clause[i]; rest; rest &= rest - 1) {
+            write_term(ruling->policy, (uint8_t)__builtin_ctzll(rest), lead, out);
+            lead = ", or ";
+        }
+        sl_buffer_add(out, SL_LIT("\n"));
+    }
+}
+
 static struct sl_classes all_classes(const struct sl_item *item)
 {
     struct sl_classes classes = item->classes;
@@ -329,6 +382,8 @@ static void explain_text(const struct sl_explained *e, const struct sl_verdict *
     struct state state = sl_state_of(ruling, item, &item->classes);
     sl_buffer_printf(out, "%.*s/%.*s ", SL_FMT(sl_r4_node_name(item->type)), SL_FMT(item->id));
     explain_verdict(ruling, verdict, out);
+    if (verdict->decision == SL_RELEASED)
+        write_terms(ruling, item, &state, out);
     explain_recipient(ruling, out);
     explain_consents(ruling, &state, out);
     sl_facts_explain(ruling, item, &item->classes, out);

@@ -221,6 +221,96 @@ static const struct {
     {"invariants", "invariant", SL_DIFF_TIGHTER, SL_DIFF_EITHER}, /* releases nothing, and lets a later change do it */
 };
 
+/* ---- Element lists ----
+ *
+ * Which rules name a list, the cases show; here, what it keeps. An element that comes is more, one that goes is less.
+ */
+
+static const struct sl_yaml *record_of(const struct sl_yaml *list, struct sl_slice type)
+{
+    const struct sl_yaml *records = sl_yaml_get(list, "records");
+    for (const struct sl_yaml *r = records ? records->first : NULL; r; r = r->next) {
+        const struct sl_yaml *its = sl_yaml_get(r, "type");
+        if (its && sl_slice_eq(its->text, type))
+            return r;
+    }
+    return NULL;
+}
+
+/* What `one` says of a type and `other` does not. A type that a list comes to name, or no longer does, is judged by
+ * what becomes of those it does not name: to be looked at. */
+static void compare_kept(const struct comparison *c, const struct sl_yaml *one, const struct sl_yaml *other,
+    enum sl_diff_way way, const char *verb)
+{
+    const struct sl_yaml *records = sl_yaml_get(one, "records");
+    for (const struct sl_yaml *r = records ? records->first : NULL; r; r = r->next) {
+        const struct sl_yaml *type = sl_yaml_get(r, "type"), *keep = sl_yaml_get(r, "keep");
+        const struct sl_yaml *twin = record_of(other, type->text);
+        if (twin)
+            compare_values(c, way, type->text, verb, keep, sl_yaml_get(twin, "keep"));
+        else
+            say_value(c, SL_DIFF_EITHER, type->text, verb, keep);
+    }
+}
+
+static void compare_element_lists(
+    struct sl_diff_report *report, const struct sl_policy *before, const struct sl_policy *after)
+{
+    struct comparison c = {.report = report, .section = "element-lists", .what = "element list"};
+    for (unsigned i = 0; i < after->element_list_count; i++) {
+        c.id = after->element_lists[i].id;
+        unsigned k = sl_element_list_find(before, c.id);
+        if (k == SL_ELEMENT_LIST_LIMIT)
+            continue;
+        const struct sl_yaml *was = before->element_lists[k].at, *is = after->element_lists[i].at;
+        compare_kept(&c, is, was, SL_DIFF_LOOSER, "gains");
+        compare_kept(&c, was, is, SL_DIFF_TIGHTER, "loses");
+        if (before->element_lists[k].others != after->element_lists[i].others)
+            sl_diff_say(report, after->element_lists[i].others ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER,
+                "element list %.*s: of records of other types, now %s", SL_FMT(c.id),
+                after->element_lists[i].others ? "the whole" : "nothing");
+    }
+}
+
+/* ---- What of a rule no case shows: until when, and how long a declaration counts ---- */
+
+static const struct sl_rule *find_rule(const struct sl_policy *policy, struct sl_slice id)
+{
+    for (size_t i = 0; i < policy->rule_count; i++)
+        if (sl_slice_eq(policy->rules[i].view.id, id))
+            return &policy->rules[i];
+    return NULL;
+}
+
+static unsigned box_at(const struct sl_condition *lines, size_t count, size_t i)
+{
+    return i < count ? lines[i].then.time_box : 0;
+}
+
+static bool same_boxes(const struct sl_rule *a, const struct sl_rule *b)
+{
+    bool same = a->then.time_box == b->then.time_box;
+    for (size_t i = 0; i < a->only_if_count || i < b->only_if_count; i++)
+        same &= box_at(a->only_if, a->only_if_count, i) == box_at(b->only_if, b->only_if_count, i);
+    for (size_t i = 0; i < a->unless_count || i < b->unless_count; i++)
+        same &= box_at(a->unless, a->unless_count, i) == box_at(b->unless, b->unless_count, i);
+    return same;
+}
+
+static void compare_times(struct sl_diff_report *report, const struct sl_policy *before, const struct sl_policy *after)
+{
+    for (size_t i = 0; i < after->rule_count; i++) {
+        const struct sl_rule *is = &after->rules[i], *was = find_rule(before, is->view.id);
+        const struct sl_yaml *until = sl_yaml_get(sl_yaml_get(is->at, "exception"), "until");
+        if (was && was->until != is->until)
+            sl_diff_say(report, SL_DIFF_EITHER, "rule %.*s: in force %s%.*s", SL_FMT(is->view.id),
+                is->until ? "until " : "without end", SL_FMT(until ? until->text : SL_LIT("")));
+        if (was && !same_boxes(was, is))
+            sl_diff_say(report, SL_DIFF_EITHER, "rule %.*s: the declaration of an emergency counts for another time",
+                SL_FMT(is->view.id));
+    }
+}
+
 /* ---- policy.yaml and code lists ---- */
 
 static void compare_settings(
@@ -325,6 +415,8 @@ enum sl_status sl_diff_words(
         compare_section(&c, before, after, false, sections[i].goes, "no longer there");
         compare_section(&c, after, before, true, sections[i].comes, "new");
     }
+    compare_element_lists(report, before, after);
+    compare_times(report, before, after);
     compare_lists(report, before, after, false);
     compare_lists(report, after, before, true);
     sl_diff_rest(report, before, after);

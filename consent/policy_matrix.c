@@ -94,11 +94,22 @@ static enum sl_status make_matrix(
     return SL_OK;
 }
 
+/* Does what is released without more go whole and unchanged? */
+static bool is_limited(const struct column *c, unsigned bit)
+{
+    const struct state none = {0};
+    struct sl_classes one = {0};
+    struct sl_terms terms = {.count = 0};
+    sl_classes_add(&one, bit);
+    sl_terms_add(c->worst, &none, &one, &terms);
+    return terms.count > 0;
+}
+
 /* The best that could be: a policy in which every kind of consent but those that restrict were given. */
 static const char *cell(const struct column *c, unsigned bit)
 {
     if (!sl_classes_has(&c->worst->may.lacks, bit) && !sl_classes_has(&c->worst->may.no, bit))
-        return "yes";
+        return is_limited(c, bit) ? "limited" : "yes";
     return sl_classes_has(&c->best.lacks, bit) || sl_classes_has(&c->best.no, bit) ? "no" : "consent";
 }
 
@@ -180,6 +191,7 @@ static void write_page_head(const struct matrix *m, struct sl_buffer *out)
                               "table { border-collapse: collapse; }\n"
                               "th, td { border: 1px solid #999; padding: 2px 6px; text-align: left; }\n"
                               "td.yes { background: #dff0d8; }\n"
+                              "td.limited { background: #d9edf7; }\n"
                               "td.consent { background: #fcf3cf; }\n"
                               "td.no { background: #f2dede; }\n"
                               "thead { display: table-header-group; }\n"
@@ -190,7 +202,8 @@ static void write_page_head(const struct matrix *m, struct sl_buffer *out)
     sl_buffer_printf(out, ", version %.*s, digest %.*s.</p>\n", SL_FMT(sl_policy_version(m->policy)),
         SL_FMT(sl_policy_digest(m->policy)));
     sl_buffer_add(
-        out, SL_LIT("<p><b>yes</b>: released. <b>consent</b>: only with a consent, or another fact that a rule "
+        out, SL_LIT("<p><b>yes</b>: released. <b>limited</b>: released in part, or changed. "
+                    "<b>consent</b>: only with a consent, or another fact that a rule "
                     "asks for. <b>no</b>: never. A record has several classes, and needs a yes to each.</p>\n"));
 }
 
