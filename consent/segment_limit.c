@@ -16,10 +16,11 @@
 
 /* A container on the way down. */
 struct frame {
-    uint32_t end;                        /* its spans end before this */
-    uint32_t step;                       /* of the tree of lists; 0: on no path */
-    uint32_t whole;                      /* lists that keep all that is in it */
-    sl_r4_node node;                     /* of the object; of an array, of its values */
+    uint32_t end;     /* its spans end before this */
+    uint32_t step;    /* of the tree of lists; 0: on no path */
+    uint32_t whole;   /* lists that keep all that is in it */
+    uint32_t pending; /* changes by which all that is in it would go, but that some term keeps the whole without them */
+    sl_r4_node node;  /* of the object; of an array, of its values */
     const struct sl_r4_element *element; /* of an array: whose values these are; NULL: it is an object */
 };
 
@@ -31,7 +32,7 @@ struct walk {
     const struct sl_limit_calls *calls;
     void *context;
     int year;
-    bool changing; /* some clause insists on a change */
+    uint32_t changes; /* all that some term makes */
     struct frame frames[MAX_FRAMES];
     unsigned depth;
 };
@@ -68,36 +69,59 @@ static uint32_t cut_target(const struct walk *w, uint32_t span, sl_name name)
     return doc->parents[span];
 }
 
-/* What becomes of one value: true if the walk is to go into it. */
+static enum sl_change_effect apply(
+    const struct walk *w, uint32_t span, const struct sl_r4_element *element, uint32_t changes, struct sl_slice *text)
+{
+    const struct sl_change_place place = {.doc = w->item->doc,
+        .span = span,
+        .parent = element->parent,
+        .element = element,
+        .year = w->year,
+        .arena = w->arena};
+    return sl_change_apply(changes, &place, text);
+}
+
+/* Changes that are not made to the element as a whole, since one of several terms keeps it without them, and that would
+ * have it go: what that term does not keep of it goes by them. */
+static uint32_t find_pending(const struct walk *w, uint32_t span, const struct sl_r4_element *element, uint32_t made)
+{
+    uint32_t pending = 0;
+    struct sl_slice text = {NULL, 0};
+    for (uint32_t rest = w->changes & ~made; rest; rest &= rest - 1)
+        if (apply(w, span, element, rest & -rest, &text) != SL_CHANGE_KEEP)
+            pending |= rest & -rest;
+    return pending;
+}
+
+/* What is changed in one value; *gone: nothing below it is left to look at. */
+static enum sl_status change_value(
+    struct walk *w, uint32_t span, struct frame *inner, const struct sl_r4_element *element, uint32_t part, bool *gone)
+{
+    struct sl_slice text = {NULL, 0};
+    uint32_t changes = sl_terms_changes(w->policy, w->terms, inner->whole | part);
+    enum sl_change_effect effect = changes & inner->pending ? SL_CHANGE_CUT : apply(w, span, element, changes, &text);
+    *gone = effect != SL_CHANGE_KEEP;
+    if (effect == SL_CHANGE_CUT)
+        return w->calls->cut(w->context, w->item, span);
+    if (effect == SL_CHANGE_REPLACE)
+        return text.ptr ? w->calls->change(w->context, w->item, span, text) : SL_NO_MEMORY;
+    inner->pending |= find_pending(w, span, element, changes);
+    return SL_OK;
+}
+
+/* What becomes of one value; *into: the walk is to go into it. */
 static enum sl_status judge_value(
-    struct walk *w, uint32_t span, const struct frame *inner, const struct sl_r4_element *element, bool *into)
+    struct walk *w, uint32_t span, struct frame *inner, const struct sl_r4_element *element, bool *into)
 {
     const struct sl_span *s = &w->item->doc->spans[span];
     uint32_t part = inner->step ? w->policy->kept[inner->step].part : 0;
-    *into = s->type == SL_SPAN_OBJECT || s->type == SL_SPAN_ARRAY;
-    bool half = s->flags & SL_SPAN_SIBLING;
-    if (w->changing && element && !half && s->type != SL_SPAN_ARRAY) {
-        struct sl_change_place place = {.doc = w->item->doc,
-            .span = span,
-            .parent = element->parent,
-            .element = element,
-            .year = w->year,
-            .arena = w->arena};
-        struct sl_slice text = {NULL, 0};
-        uint32_t changes = sl_terms_changes(w->policy, w->terms, inner->whole | part);
-        enum sl_change_effect effect = sl_change_apply(changes, &place, &text);
-        if (effect != SL_CHANGE_KEEP)
-            *into = false;
-        if (effect == SL_CHANGE_CUT)
-            return w->calls->cut(w->context, w->item, span);
-        if (effect == SL_CHANGE_REPLACE)
-            return text.ptr ? w->calls->change(w->context, w->item, span, text) : SL_NO_MEMORY;
-    }
-    /* Kept as a whole on every term: nothing below can go. */
-    if (!w->changing && sl_terms_keep(w->policy, w->terms, inner->whole))
-        *into = false;
-    if (element && element->flags & SL_R4_RESOURCE && s->type == SL_SPAN_OBJECT)
-        *into = false; /* what is contained is an item of its own */
+    bool gone = false;
+    if (w->changes && element && !(s->flags & SL_SPAN_SIBLING) && s->type != SL_SPAN_ARRAY)
+        SL_TRY(change_value(w, span, inner, element, part, &gone));
+    /* Kept as a whole on every term: nothing below can go. What is contained is an item of its own. */
+    bool settled = !w->changes && sl_terms_keep(w->policy, w->terms, inner->whole);
+    bool contained = element && element->flags & SL_R4_RESOURCE && s->type == SL_SPAN_OBJECT;
+    *into = (s->type == SL_SPAN_OBJECT || s->type == SL_SPAN_ARRAY) && !gone && !settled && !contained;
     return SL_OK;
 }
 
@@ -108,7 +132,7 @@ static enum sl_status visit(struct walk *w, uint32_t span, bool *into)
     const struct sl_span *s = &w->item->doc->spans[span];
     bool member = !f->element;
     const struct sl_r4_element *element = member ? (f->node ? sl_r4_element(f->node, s->name) : NULL) : f->element;
-    struct frame inner = {.end = s->next, .step = f->step, .whole = f->whole};
+    struct frame inner = {.end = s->next, .step = f->step, .whole = f->whole, .pending = f->pending};
     *into = false;
     if (member) {
         inner.step = find_step(w->policy, f->step, s->name);
@@ -162,10 +186,9 @@ static struct walk begin(struct sl_item *item, const struct sl_terms *terms, str
         .context = context,
         .year = year_of(item->ruling->now)};
     struct frame *root = &w.frames[0];
-    w.changing = sl_terms_changes(w.policy, terms, ~(uint32_t)0) != 0;
-    for (unsigned i = 0; i < terms->count && !w.changing; i++)
+    for (unsigned i = 0; i < terms->count; i++)
         for (uint64_t rest = terms->clause[i]; rest; rest &= rest - 1)
-            w.changing |= w.policy->terms[__builtin_ctzll(rest)].changes != 0;
+            w.changes |= w.policy->terms[__builtin_ctzll(rest)].changes;
     *root = (struct frame){.end = item->doc->spans[item->span].next, .node = item->type};
     root->whole = lists_of_type(w.policy, item->type, &root->step);
     w.depth = 1;
