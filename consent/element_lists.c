@@ -80,7 +80,7 @@ static void unknown_element(const struct path *p, sl_r4_node node)
     struct sl_slice *names = sl_arena_array(p->source->yaml.arena, count + 1, sizeof *names);
     for (size_t i = 0; names && i < count; i++)
         names[i] = sl_name_text(all[i].name);
-    struct sl_issue *issue = sl_yaml_issue(&p->source->yaml, p->at, false, "unknown-element",
+    struct sl_issue *issue = sl_yaml_issue(&p->source->yaml, p->at, false, "unknown-path",
         "\"%.*s\" names no element of %.*s.", SL_FMT(p->at->text), SL_FMT(sl_r4_node_name(node)));
     struct sl_slice last = p->at->text;
     for (const char *dot; last.len && (dot = memchr(last.ptr, '.', last.len));)
