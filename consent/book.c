@@ -90,7 +90,8 @@ enum sl_status sl_label_generation_registered(
 static bool is_kept(const struct sl_item *item)
 {
     return item->type && item->id.len && !item->container && !item->unlabelled &&
-           !item->held &&                  /* entries of the register are looked up each time */
+           /* entries of the register, ages and states are worked out each time */
+           !item->held && !item->age.known && !item->source_state.len &&
            item->type != SL_R4_Coverage && /* who pays is no class of its own: see label_purse.c */
            item->patient_count <= SL_BOOK_PATIENTS && item->named_count == 0;
 }

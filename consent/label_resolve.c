@@ -113,7 +113,8 @@ static bool is_whose_presence(
 /* Is the target known, as far as this reference needs it? Of a person whom a record names, the name may be enough. */
 static bool is_here(const struct resolving *re, const struct labelled *from, const struct sl_reference *r)
 {
-    return r->item && !(of(r->item)->named_only && is_whose_presence(re, from, r, r->type));
+    return r->item && !(of(r->item)->named_only && (is_whose_presence(re, from, r, r->type) ||
+                                                       sl_label_facts_need(re->labeller, &from->item, r)));
 }
 
 /* Must the target be here before the item is labelled? */
@@ -121,6 +122,8 @@ static bool is_needed(const struct resolving *re, const struct labelled *from, c
 {
     if (!r->type)
         return false;
+    if (sl_label_facts_need(re->labeller, &from->item, r))
+        return true;
     if (is_person(r->type) || is_directory(r->type)) {
         if (is_whose_presence(re, from, r, r->type))
             return true;
@@ -1365,6 +1368,7 @@ enum sl_status sl_labeller_resolve(struct sl_labeller *labeller, struct sl_slice
     find_sources(&re);
     find_classes(&re);
     find_parts(&re);
+    sl_label_facts(labeller);
     if (sl_arena_failed(labeller->arena))
         return SL_NO_MEMORY;
     *missing = re.missing;

@@ -188,6 +188,13 @@ void sl_label_declare(const struct sl_labeller *labeller, struct labelled *item)
 /* At the end: reasons of a marked item say what the register gave and took. */
 void sl_label_explain(struct sl_labeller *labeller, struct labelled *item);
 
+/* ---- label_facts.c ---- */
+
+/* At the end of a resolve: how old the patients were, and where the places are, if the policy asks. */
+void sl_label_facts(struct sl_labeller *labeller);
+/* Must the target be here for that? */
+bool sl_label_facts_need(const struct sl_labeller *labeller, const struct sl_item *from, const struct sl_reference *r);
+
 /* ---- label_purse.c ---- */
 
 /* Is this `coverage` the one that a claim is for, or one of an account's? `object` is what holds it. */
