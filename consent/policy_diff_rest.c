@@ -7,8 +7,8 @@
  */
 #include "policy_diff.h"
 
-static const char *const file_keys[] = {"title", "version", "layer", "example", "scenarios", "parties", "classes",
-    "consents", "forms", "label-sets", "rules", "invariants", NULL};
+static const char *const file_keys[] = {"title", "version", "layer", "example", "program", "scenarios", "parties",
+    "classes", "consents", "forms", "label-sets", "rules", "invariants", NULL};
 static const char *const head_keys[] = {"title", "version", "terminology", "lexicon", "states", "denials-in-emergency",
     "narrative", "two-person-rule", "notice", NULL};
 static const char *const rule_keys[] = {"id", "title", "law", "unverified", "review-by", "guard", "verdict", "data",
@@ -35,6 +35,17 @@ static bool same_value(const struct sl_yaml *a, const struct sl_yaml *b)
     return x == y;
 }
 
+/* Notes that a file brings where it had none earn a class and take none away, unless an entry says what is none. */
+static bool only_earns(const struct sl_yaml *member)
+{
+    if (!sl_slice_eq(member->key, SL_LIT("notes")) || member->kind != SL_YAML_LIST)
+        return false;
+    for (const struct sl_yaml *entry = member->first; entry; entry = entry->next)
+        if (entry->kind != SL_YAML_MAP || sl_yaml_get(entry, "not"))
+            return false;
+    return true;
+}
+
 /* Keys of `one` that the other has not, or otherwise; with `missing`, only those it has not. */
 static void compare_keys(struct sl_diff_report *report, struct sl_slice where, const char *const *known,
     const struct sl_yaml *one, const struct sl_yaml *other, bool missing)
@@ -42,7 +53,8 @@ static void compare_keys(struct sl_diff_report *report, struct sl_slice where, c
     for (const struct sl_yaml *m = one ? one->first : NULL; m; m = m->next) {
         const struct sl_yaml *its = other ? sl_yaml_get(other, m->key.ptr) : NULL;
         if (!is_among(known, m->key) && (missing ? !its : !same_value(m, its)))
-            sl_diff_say(report, SL_DIFF_EITHER, "%.*s, %.*s: reads differently", SL_FMT(where), SL_FMT(m->key));
+            sl_diff_say(report, !missing && !its && only_earns(m) ? SL_DIFF_TIGHTER : SL_DIFF_EITHER, "%.*s, %.*s: %s",
+                SL_FMT(where), SL_FMT(m->key), its || missing ? "reads differently" : "new");
     }
 }
 

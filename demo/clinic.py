@@ -42,6 +42,7 @@ PLACES = {
     PRIMARY: ("Lakeside Primary Care", None, "practitioner-reyes", "Dr. Tomas Reyes"),
     HOSPITAL: ("St. Brigid Hospital", None, "practitioner-haddad", "Dr. Noor Haddad"),
 }
+THERAPIST = ("practitioner-moreno", "Ana Moreno, LCSW")  # of primary care, who keeps notes apart
 OTHERS = {"northway-health-plan": "Northway Health Plan", "river-valley-hie": "River Valley Health Exchange"}
 
 
@@ -95,6 +96,9 @@ def directory():
                "location": [ref("Location", f"{ident}-site")],
                "specialty": [code("http://nucc.org/provider-taxonomy",
                                   "207QA0401X" if ident in PROGRAMS else "207Q00000X")]}
+    yield {"resourceType": "Practitioner", "id": THERAPIST[0], "active": True,
+           "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": npi(THERAPIST[0])}],
+           "name": [{"text": THERAPIST[1], "family": "Moreno", "given": ["Ana"]}]}
     for ident, name in OTHERS.items():
         yield {"resourceType": "Organization", "id": ident, "active": True, "name": name}
 
@@ -544,7 +548,7 @@ def depression(p):
     yield form(p, "mh-form", "mh-visit", PRIMARY, 25, "phq-9", zip(PHQ9_ITEMS, points), ("44261-6", sum(points)))
     yield note(p, "mh-psychotherapy", "mh-visit", PRIMARY, 26, dict(PSYCHOTHERAPY, coding=PSYCHOTHERAPY["coding"] + [
                    {"system": "urn:sluice:note-folder", "code": "psychotherapy"}]), "Session three: grief, and the brother.",
-               meta={"security": [{"system": HL7 + "v3-ActCode", "code": "PSYTHPN"}]})
+               author=[ref("Practitioner", *THERAPIST)], meta={"security": [{"system": HL7 + "v3-ActCode", "code": "PSYTHPN"}]})
 
 
 def paid_visit(p):
@@ -573,7 +577,7 @@ def problem_list(p):
 def therapy(p):
     """Notes kept apart, told by folder and type: a psychotherapy note and the transcript of a session. A treatment plan in the
     same folder is none, and a progress note of mental health is the ordinary record's."""
-    folder = {"meta": {"source": "urn:sluice:folder:psychotherapy"}}
+    folder = {"meta": {"source": "urn:sluice:folder:psychotherapy"}, "author": [ref("Practitioner", *THERAPIST)]}
     yield encounter(p, "talk-visit", PRIMARY, 62)
     yield note(p, "talk-note", "talk-visit", PRIMARY, 62, PROGRESS, "What was said of the divorce.", **folder)
     yield note(p, "talk-plan", "talk-visit", PRIMARY, 62, code(LOINC, "18776-5", "Plan of care note"),
@@ -581,7 +585,7 @@ def therapy(p):
     yield note(p, "talk-progress", "talk-visit", PRIMARY, 62, PSYCHOTHERAPY, "Sleeps better. Next visit in two weeks.")
     yield {"resourceType": "Communication", "id": p.ident("talk-transcript"), "status": "completed",
            "category": [code("urn:sluice:note-folder", "session-transcript", "Transcript of a session")], "subject": p.me(),
-           "encounter": ref("Encounter", p.ident("talk-visit")), "sent": p.at(62), "sender": ref("Practitioner", PLACES[PRIMARY][2]),
+           "encounter": ref("Encounter", p.ident("talk-visit")), "sent": p.at(62), "sender": ref("Practitioner", *THERAPIST),
            "payload": [{"contentString": "And how did that make you feel?"}]}
 
 
