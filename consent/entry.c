@@ -49,12 +49,10 @@ static const char *what_it_is_not_about(const struct sl_register_entry *from)
                                                           : NULL;
 }
 
-static const char *what_is_missing(const struct sl_register_entry *from)
+const char *sl_register_lacks(const struct sl_register_entry *entry)
 {
-    const char *lacking = from->ended ? "it was ended" : NULL;
-    if (!lacking && from->kind == SL_REGISTER_COURT_ORDER)
-        lacking = what_an_order_lacks(from);
-    return lacking ? lacking : what_it_is_not_about(from);
+    const char *lacking = entry->kind == SL_REGISTER_COURT_ORDER ? what_an_order_lacks(entry) : NULL;
+    return lacking ? lacking : what_it_is_not_about(entry);
 }
 
 static enum sl_status copy_words(const struct sl_register_values *from, struct sl_arena *arena, struct sl_words *out)
@@ -80,7 +78,7 @@ enum sl_status sl_entry_read(
         .confidential = from->field[SL_REGISTER_CONFIDENTIAL].count > 0,
         .by_item = from->field[SL_REGISTER_ITEMS].count > 0,
         .by_class = classes->count > 0,
-        .lacking = what_is_missing(from)};
+        .lacking = from->ended ? "it was ended" : sl_register_lacks(from)};
     for (size_t i = 0; i < classes->count; i++) {
         unsigned bit = sl_policy_class_find(policy, classes->value[i]);
         if (bit < SL_CLASS_LIMIT)

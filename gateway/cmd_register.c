@@ -51,7 +51,24 @@ static void print_line(const struct sl_register_entry *entry)
     print_values(entry, SL_REGISTER_ITEMS);
     if (entry->ended)
         printf("  (ended)");
+    else if (sl_register_lacks(entry))
+        printf("  (nothing yet)");
     printf("\n");
+}
+
+/* What it lacks, and that somebody should have looked at it again: a hold does not end by that. */
+static void print_standing(const struct sl_register_entry *entry)
+{
+    char today[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    struct sl_slice review = sl_register_value(entry, SL_REGISTER_REVIEW);
+    size_t length = strftime(today, sizeof today, "%Y-%m-%d", gmtime_r(&now, &tm));
+    const char *lacks = entry->ended ? NULL : sl_register_lacks(entry);
+    if (lacks)
+        printf("nothing yet: %s\n", lacks);
+    if (!entry->ended && review.len >= length && memcmp(review.ptr, today, length) < 0)
+        printf("look at it again: the day of its review has passed\n");
 }
 
 static void print_whole(const struct sl_register_entry *entry)
@@ -67,6 +84,7 @@ static void print_whole(const struct sl_register_entry *entry)
         print_values(entry, (enum sl_register_field)f);
         printf("\n");
     }
+    print_standing(entry);
     if (!entry->ended)
         return;
     printf("ended: ");
