@@ -259,11 +259,34 @@ bool sl_ruling_related(const struct sl_ruling *ruling, const struct sl_words *ki
                                        : related_to(&ruling->recipient, kinds, (struct proof){~0u, INT64_MIN}, person);
 }
 
-/* A party named outright, of which no kind is said, is of the kind that is asked for. */
-static bool recipient_is(const struct sl_recipient *r, const struct sl_condition *c)
+/* Could somebody who is this party and no other be of this kind? */
+static bool can_be_of(const struct sl_policy *policy, unsigned party, struct sl_slice kind)
 {
+    const struct sl_party *its = &policy->parties[party];
+    if (its->kinds.count)
+        return sl_words_have(&its->kinds, kind);
+    for (unsigned p = 0; p < policy->party_count; p++)
+        if (p != party && sl_words_have(&policy->parties[p].kinds, kind))
+            return false;
+    return !sl_words_have(&its->except_kinds, kind);
+}
+
+/* A party named outright, of which no kind is said, is of the kind that is asked for, if it can be. */
+static bool may_be_of(const struct sl_ruling *ruling, const struct sl_words *kinds)
+{
+    unsigned party = sl_policy_party(ruling->policy, ruling->recipient.party);
+    for (size_t i = 0; i < kinds->count && party < SL_PARTY_LIMIT; i++)
+        if (can_be_of(ruling->policy, party, kinds->word[i]))
+            return true;
+    return false;
+}
+
+static bool recipient_is(const struct sl_ruling *ruling, const struct sl_condition *c)
+{
+    const struct sl_recipient *r = &ruling->recipient;
     bool named = r->party.len && !r->kind_count;
-    return (named || !c->recipient.count || sl_words_meet(&c->recipient, r->kinds, r->kind_count)) &&
+    return (!c->recipient.count ||
+               (named ? may_be_of(ruling, &c->recipient) : sl_words_meet(&c->recipient, r->kinds, r->kind_count))) &&
            !sl_words_meet(&c->not_recipient, r->kinds, r->kind_count);
 }
 
@@ -272,7 +295,7 @@ bool sl_condition_holds(const struct sl_ruling *ruling, const struct sl_conditio
     for (unsigned i = 0; i < SL_CHOICES; i++)
         if (c->one_of[i] && !(c->one_of[i] & state->facts))
             return false;
-    return recipient_is(&ruling->recipient, c) && (!c->kinds || (c->kinds & state->kinds)) &&
+    return recipient_is(ruling, c) && (!c->kinds || (c->kinds & state->kinds)) &&
            (!c->purposes || (c->purposes & ruling->purpose)) &&
            (!c->parties || (c->parties & sl_parties_in(ruling, state))) && (!c->emergency || ruling->emergency) &&
            !(c->facts & ~state->facts) && (!c->relationships.count || relationship_holds(ruling, &c->relationships)) &&

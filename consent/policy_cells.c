@@ -8,21 +8,13 @@
 
 /* ---- What the rules about a cell ask for ---- */
 
-static bool same_words(const struct sl_words *a, const struct sl_words *b)
-{
-    for (size_t i = 0; i < a->count && a->count == b->count; i++)
-        if (!sl_slice_eq(a->word[i], b->word[i]))
-            return false;
-    return a->count == b->count;
-}
-
 static bool same_fact(const struct sl_fact *a, const struct sl_fact *b)
 {
     if (a->type != b->type || !sl_slice_eq(a->word, b->word))
         return false;
     if (a->type == SL_FACT_ITEM)
         return sl_predicate_same(a->predicate, b->predicate);
-    return a->type != SL_FACT_KINDS || (same_words(a->kinds, b->kinds) && same_words(a->not_kinds, b->not_kinds));
+    return a->type != SL_FACT_KINDS || (sl_words_same(a->kinds, b->kinds) && sl_words_same(a->not_kinds, b->not_kinds));
 }
 
 static void add_fact(struct sl_facts *facts, struct sl_fact fact)
@@ -311,6 +303,23 @@ static void take_party(struct sl_ruling *r, unsigned party)
     r->plain.facts |= r->could >> SL_PARTY_STAFF & 1 ? SL_FACT_STAFF : 0;
 }
 
+/* Is that all that makes somebody this party? */
+static bool is_party_by(const struct sl_party *party, const struct sl_fact *fact)
+{
+    return !party->builtin && !party->emergency && !party->roles.count && !party->organizations.count &&
+           !party->clients.count && !party->networks.count && !party->exchanges && !party->agreements.count &&
+           !party->agreement_until && !party->services.count && !party->relationships.count &&
+           sl_words_same(&party->kinds, fact->kinds) && sl_words_same(&party->except_kinds, fact->not_kinds);
+}
+
+/* Who is of the kinds by which alone a party is told is that party too, whatever else it is. */
+static void take_parties_of(struct sl_ruling *r, const struct sl_fact *fact)
+{
+    for (unsigned p = SL_BUILTINS; fact->type == SL_FACT_KINDS && p < r->policy->party_count; p++)
+        if (is_party_by(&r->policy->parties[p], fact))
+            r->parties |= (uint64_t)1 << p;
+}
+
 /* A ruling for a recipient of whom exactly this is true. */
 static void suppose(struct sl_asked *a, const struct sl_side *side, const struct sl_facts *facts, uint32_t truth)
 {
@@ -324,8 +333,10 @@ static void suppose(struct sl_asked *a, const struct sl_side *side, const struct
     take_party(r, side->party);
     r->emergency = r->parties & side->policy->emergency_parties;
     for (unsigned i = 0; i < facts->count; i++)
-        if (truth >> i & 1)
+        if (truth >> i & 1) {
             take_fact(a, &facts->fact[i]);
+            take_parties_of(r, &facts->fact[i]);
+        }
     take_kinds(a, facts, truth);
     for (size_t i = 0; i < a->about_count; i++)
         if (sl_rule_reaches(r, a->about[i]))

@@ -304,13 +304,30 @@ static void tell_table(struct diff *d, const struct cell *cell, const struct tab
     }
 }
 
+/* Whose kinds the recipient has: the party's, if both policies say the same of them; NULL: of any. */
+static const struct sl_party *kinds_party(const struct cell *cell)
+{
+    const struct sl_side *sides[] = {&cell->before, &cell->after};
+    const struct sl_party *party = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        if (sides[i]->party == SL_PARTY_LIMIT)
+            continue;
+        const struct sl_party *its = &sides[i]->policy->parties[sides[i]->party];
+        if (party &&
+            !(sl_words_same(&party->kinds, &its->kinds) && sl_words_same(&party->except_kinds, &its->except_kinds)))
+            return NULL;
+        party = its;
+    }
+    return party;
+}
+
 static enum sl_status compare_cell(
     struct diff *d, struct cell *cell, struct sl_asked *asked, const struct change *where)
 {
     cell->facts = (struct sl_facts){.count = 0};
     sl_facts_find(&cell->facts, &cell->before, cell->purpose);
     sl_facts_find(&cell->facts, &cell->after, cell->purpose);
-    sl_facts_settle(&cell->facts, NULL);
+    sl_facts_settle(&cell->facts, kinds_party(cell));
     if (cell->facts.too_many) {
         struct change change = *where;
         change.way = SL_DIFF_EITHER;

@@ -344,6 +344,15 @@ static inline bool sl_words_have(const struct sl_words *words, struct sl_slice w
     return false;
 }
 
+/* The same words in the same order. */
+static inline bool sl_words_same(const struct sl_words *a, const struct sl_words *b)
+{
+    for (size_t i = 0; i < a->count && a->count == b->count; i++)
+        if (!sl_slice_eq(a->word[i], b->word[i]))
+            return false;
+    return a->count == b->count;
+}
+
 static inline bool sl_words_meet(const struct sl_words *words, const struct sl_slice *others, size_t count)
 {
     for (size_t i = 0; i < count; i++)

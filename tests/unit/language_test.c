@@ -322,7 +322,7 @@ static const char more[] =
     "declared, "
     "limit-to: few, change: ages-over-89, then: {notify: yes, review-within: 30 days, time-box: 4 hours}}}\n"
     "  - {id: full, title: F, law: L, unverified: no, review-by: 2099-01-01, verdict: hold, data: {all-except: "
-    "[chart]}, to: "
+    "[chart, self-pay]}, to: "
     "[every], for: [treatment, HPAYMT], lift: never, only-if: [{consent: [all-words], purpose: tpo, emergency: "
     "declared, "
     "relationship: [self], party: every, same-program: yes, serves-program: yes, register: court-order, "
