@@ -63,6 +63,19 @@ enum sl_status sl_directives_copy(const struct sl_directives *list, struct sl_sl
     return SL_OK;
 }
 
+bool sl_directives_name_discloser(const struct sl_directives *list)
+{
+    for (const struct sl_directive *d = list->first; d; d = d->next) {
+        if (d->organizations.there)
+            return true;
+        for (uint32_t i = 0; i < d->provision_count; i++)
+            for (uint32_t v = 0; v < d->provisions[i].actors.count; v++)
+                if (d->provisions[i].actors.value[v].kind == SL_ROLE_DISCLOSER)
+                    return true;
+    }
+    return false;
+}
+
 /* ---- Which stand ---- */
 
 static bool readable(const struct sl_directive *d)

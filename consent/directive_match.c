@@ -123,18 +123,32 @@ static enum sl_match match_recipient(const struct sl_asking *asking, const struc
     return actor->settled ? (enum sl_match)actor->met : sl_match_name(asking->recipient, actor->code);
 }
 
+/* Whoever discloses for the whole discloses for its parts. *told: as far as that is known. */
+static bool is_part(const struct sl_kin *kin, struct sl_slice part, struct sl_slice whole, bool *told)
+{
+    bool this_told = true;
+    bool within = kin && is_type(part, "Organization") && sl_kin_within(kin, part, whole, &this_told);
+    *told = *told && this_told;
+    return within;
+}
+
 /* Looks at nothing of the item but what sl_directive_by_discloser names. */
 static enum sl_match match_discloser(const struct sl_asking *asking, const struct sl_value *actor)
 {
     const struct sl_item *item = asking->item;
     if (!item)
         return SL_UNTOLD;
-    if (sl_slice_eq(actor->code, item->custodian) || sl_slice_eq(actor->code, item->program) ||
-        (item->named_program.len && sl_slice_eq(actor->code, item->named_program)))
-        return SL_MET;
+    const struct sl_slice holders[] = {item->custodian, item->program, item->named_program};
+    bool told = true;
+    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++)
+        if (holders[i].len && sl_slice_eq(actor->code, holders[i]))
+            return SL_MET;
+    for (size_t i = 0; i < sizeof holders / sizeof *holders && is_type(actor->code, "Organization"); i++)
+        if (is_part(asking->directive->kin, holders[i], actor->code, &told))
+            return SL_MET;
     /* An organization that is known to hold it, and is another one. */
     bool other = item->custodian.len && sl_slice_eq(type_of(actor->code), type_of(item->custodian));
-    return other ? SL_UNMET : SL_UNTOLD;
+    return other && told ? SL_UNMET : SL_UNTOLD;
 }
 
 /* What is said of an item's references: does one in an authoring place name this one, and is there any? */

@@ -7,6 +7,7 @@
 #define SLUICE_CONSENT_DIRECTIVE_MODEL_H
 
 #include "sluice/directive.h"
+#include "sluice/kin.h"
 
 #define SL_PROVISION_DEPTH 40u /* nested provisions; a parse of default depth holds 31 */
 #define SL_PROVISION_LIMIT 4096u
@@ -83,7 +84,8 @@ struct sl_directive {
     struct sl_values categories, policy_rules, policy_uris, performers, organizations;
     struct sl_provision *provisions; /* at least one: the root */
     uint32_t provision_count;
-    struct sl_slice matter; /* category, grantor, discloser, recipients in one form; empty: no category */
+    const struct sl_kin *kin;        /* which organization is part of which; NULL: nothing is known of it */
+    struct sl_slice matter;          /* category, grantor, discloser, recipients in one form; empty: no category */
     struct sl_slice matter_purposes; /* and purposes */
 };
 

@@ -115,3 +115,20 @@ enum sl_status sl_directives_of(
         *out = (struct sl_directives){0};
     return status;
 }
+
+enum sl_status sl_directives_any(struct sl_store *store, bool *any)
+{
+    struct sl_slice none = {NULL, 0}, key, text;
+    struct sl_txn *txn;
+    struct sl_cursor *cursor;
+    *any = true;
+    SL_TRY(sl_txn_begin(store, false, &txn));
+    enum sl_status status = sl_cursor_open(txn, SL_TABLE_DIRECTIVES, none, none, &cursor);
+    if (status == SL_OK) {
+        status = sl_cursor_next(cursor, &key, &text);
+        sl_cursor_close(cursor);
+    }
+    sl_txn_abort(txn);
+    *any = status != SL_MISSING;
+    return status == SL_MISSING ? SL_OK : status;
+}

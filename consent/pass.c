@@ -15,7 +15,7 @@ struct ruled { /* one set of patients and the ruling for it */
     struct sl_ruling *ruling;
 };
 
-struct person { /* what a person has directed, as it was looked up */
+struct person { /* what was directed under one key of a person, as it was looked up */
     struct sl_slice key;
     struct sl_directives directives;
     struct person *next;
@@ -28,6 +28,8 @@ struct sl_pass {
     struct ruled *table; /* open addressing, a power of two, at most half full */
     size_t capacity, count;
     const struct ruled *last;
+    struct sl_slice told_of; /* of whom it was asked last whether all their keys are known, */
+    bool told;               /* and whether they are */
     struct person **persons; /* by hash; NULL until somebody is looked up */
     struct sl_lacking lacking;
     bool decided;
@@ -46,7 +48,9 @@ struct sl_pass *sl_pass_new(struct sl_arena *arena, const struct sl_pass_options
     if (!pass->labeller)
         return NULL;
     sl_labeller_registered(pass->labeller, options->registered);
-    return pass;
+    if (!pass->options.kin)
+        pass->options.kin = sl_kin_new(arena, (struct sl_slice){NULL, 0});
+    return pass->options.kin ? pass : NULL;
 }
 
 struct sl_labeller *sl_pass_labeller(struct sl_pass *pass)
@@ -300,24 +304,56 @@ static void meet(struct sl_pass *pass, struct sl_directives *list)
     sl_directives_meet(list, pass->labeller, pass->options.recipient, pass->options.now, &pass->lacking);
 }
 
+/* What was directed under each key of a person. */
+static enum sl_status look_up(struct sl_pass *pass, struct sl_slice patient)
+{
+    const struct sl_key *keys;
+    struct person *person;
+    size_t count;
+    bool told;
+    SL_TRY(sl_kin_want(pass->options.kin, patient));
+    SL_TRY(sl_kin_keys(pass->options.kin, patient, pass->arena, &keys, &count, &told));
+    for (size_t i = 0; i < count; i++)
+        SL_TRY(person_of(pass, keys[i].patient, &person));
+    return SL_OK;
+}
+
+/* What organizations are part of, where one of the Consents says who may disclose. */
+static enum sl_status want_holders(struct sl_pass *pass)
+{
+    bool any = false;
+    struct sl_slice last[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    for (size_t i = 0; pass->persons && i < PERSONS && !any; i++)
+        for (struct person *person = pass->persons[i]; person && !any; person = person->next)
+            any = sl_directives_name_discloser(&person->directives);
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item && any; item = item->next) {
+        const struct sl_slice holders[] = {item->custodian, item->program, item->named_program};
+        for (size_t i = 0; i < 3; i++) {
+            if (holders[i].len && !sl_slice_eq(holders[i], last[i])) /* mostly all are of one */
+                SL_TRY(sl_kin_want(pass->options.kin, holders[i]));
+            last[i] = holders[i];
+        }
+    }
+    return SL_OK;
+}
+
 /* What the directives of those whom the items are about need to be understood: Groups, care teams, organizations. */
 static enum sl_status look_for_lacking(struct sl_pass *pass)
 {
     pass->lacking.count = 0;
     pass->lacking.unbooked = false;
     struct sl_slice last = {NULL, 0};
+    if (pass->options.directives)
+        SL_TRY(sl_kin_read_all(pass->options.kin, pass->labeller));
     for (const struct sl_item *item = sl_labeller_items(pass->labeller); item && pass->options.directives;
          item = item->next)
         for (uint32_t i = 0; i < item->patient_count; i++) {
-            struct person *person;
             if (last.len && sl_slice_eq(last, item->patients[i]))
                 continue; /* mostly all are about one */
             last = item->patients[i];
-            struct sl_slice key = known_as(pass, item->patients[i]);
-            if (find_person(pass, key))
-                continue;
-            SL_TRY(person_of(pass, key, &person));
+            SL_TRY(look_up(pass, known_as(pass, item->patients[i])));
         }
+    SL_TRY(want_holders(pass));
     for (size_t i = 0; pass->persons && i < PERSONS; i++)
         for (struct person *person = pass->persons[i]; person; person = person->next)
             meet(pass, &person->directives);
@@ -348,15 +384,30 @@ enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, si
     return SL_OK;
 }
 
+/* What a person has directed under whatever key: what binds, and what counts. */
+static enum sl_status gather(struct sl_pass *pass, struct sl_slice patient, struct sl_directives *out)
+{
+    const struct sl_key *keys;
+    struct person *person;
+    size_t count;
+    bool told;
+    SL_TRY(sl_kin_keys(pass->options.kin, patient, pass->arena, &keys, &count, &told));
+    for (size_t i = 0; i < count; i++) {
+        SL_TRY(person_of(pass, keys[i].patient, &person));
+        SL_TRY(sl_directives_copy(&person->directives, patient, keys[i].confirmed, pass->arena, out));
+    }
+    for (struct sl_directive *d = out->first; d; d = d->next)
+        d->kin = pass->options.kin;
+    return SL_OK;
+}
+
 static enum sl_status compile(
     struct sl_pass *pass, const struct sl_slice *patients, size_t count, struct sl_ruling **out)
 {
     const struct sl_pass_options *o = &pass->options;
     struct sl_directives directives = {0};
     for (size_t i = 0; i < count && o->directives; i++) {
-        struct person *person;
-        SL_TRY(person_of(pass, patients[i], &person));
-        SL_TRY(sl_directives_copy(&person->directives, patients[i], true, pass->arena, &directives));
+        SL_TRY(gather(pass, patients[i], &directives));
     }
     meet(pass, &directives);
     sl_directives_settle(&directives, o->now);
@@ -393,11 +444,33 @@ static enum sl_status ruling_of(
     return SL_OK;
 }
 
+/* Is every key of each of them known, under which something may be denied? */
+static bool are_told(struct sl_pass *pass, struct sl_slice patients)
+{
+    bool told = true;
+    if (patients.len && sl_slice_eq(patients, pass->told_of))
+        return pass->told; /* mostly all are about one */
+    pass->told_of = patients;
+    while (patients.len && told) {
+        const char *space = memchr(patients.ptr, ' ', patients.len);
+        struct sl_slice one = {patients.ptr, space ? (size_t)(space - patients.ptr) : patients.len};
+        const struct sl_key *keys;
+        size_t count;
+        told = sl_kin_keys(pass->options.kin, one, pass->arena, &keys, &count, &told) == SL_OK && told;
+        patients = sl_slice_from(patients, one.len + (space != NULL));
+    }
+    pass->told = told;
+    return told;
+}
+
 /* What keeps the item from going, as one of these persons, whatever policy says. */
 static const char *outside(struct sl_pass *pass, const struct sl_item *item, struct sl_slice patients)
 {
     const struct sl_pass_options *o = &pass->options;
-    return o->outside && !item->container ? o->outside(o->context, item, patients) : NULL;
+    if (item->container)
+        return NULL;
+    const char *why = o->outside ? o->outside(o->context, item, patients) : NULL;
+    return why || !o->directives || are_told(pass, patients) ? why : "patient-keys-unknown";
 }
 
 /* Keeps those in whose record alone the item may go. If there is none, all stay, and it is withheld as theirs. */
@@ -442,7 +515,7 @@ static enum sl_status rule(struct sl_pass *pass, struct sl_item *item)
     if (people.named && people.count) {
         SL_TRY(keep_permitted(pass, item, &people));
         qsort(people.list, people.count, sizeof *people.list, order_slices);
-    } else if (pass->options.outside && !item->unlabelled) {
+    } else if (!item->unlabelled) {
         struct sl_slice patients = people.count ? join(pass, people.list, people.count) : (struct sl_slice){NULL, 0};
         item->unlabelled = outside(pass, item, patients);
     }
@@ -599,6 +672,7 @@ static enum sl_status decide_once(struct sl_pass *pass, struct sl_segment_report
     if (pass->decided)
         SL_TRY(begin_anew(pass));
     pass->decided = true;
+    pass->told_of = (struct sl_slice){NULL, 0};
     for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
         SL_TRY(rule(pass, item));
         if (pass->known_count && is_presence(pass, item) && all_known(pass, item))

@@ -85,6 +85,9 @@ struct sl_round {
     size_t context_count;
     struct sl_ask *vouchings; /* who has vouched for the items: see vouching.c */
     size_t vouching_count;
+    struct sl_ask *linkings;          /* who is the same person as whom: see linking.c */
+    unsigned char *linking_questions; /* of each: enum sl_kin_question */
+    size_t linking_count;
     unsigned apart; /* Binaries among the contexts: see apart.c */
     bool deferred;  /* there are more of these than are asked for at a time */
     unsigned label_rounds;
@@ -135,7 +138,8 @@ struct sl_exchange {
     uint64_t programs_version;
     struct sl_label_generation label_generation; /* of labels made under them */
     bool bookless;                               /* the label book does not say enough for this one's decisions */
-    unsigned attempts; /* times it has been decided, policy or directives changing meanwhile */
+    struct sl_kin *kin; /* who is the same person as whom, as far as it was asked; of all passes */
+    unsigned attempts;  /* times it has been decided, policy or directives changing meanwhile */
 
     const struct sl_errand *errands;
     size_t errand_count;
@@ -194,6 +198,17 @@ void sl_rounds_drop(struct sl_exchange *x);
 SL_MUST_CHECK enum sl_status sl_vouching_ask(struct sl_exchange *x, struct sl_round *round);
 /* Takes the answers, all of which are there. What has further pages is asked again. */
 SL_MUST_CHECK enum sl_status sl_vouching_take(struct sl_exchange *x, struct sl_round *round);
+
+/* ---- linking.c ---- */
+
+/* Who is the same person as whom: for all passes of the exchange. NULL: no memory. */
+struct sl_kin *sl_linking_kin(struct sl_exchange *x);
+/* Asks for what is not known of it, once the pass is labelled; and takes the answers, all of which are there. */
+SL_MUST_CHECK enum sl_status sl_linking_ask(struct sl_exchange *x, struct sl_round *round);
+SL_MUST_CHECK enum sl_status sl_linking_take(struct sl_exchange *x, struct sl_round *round);
+/* What was fetched for labels tells of it, too. */
+SL_MUST_CHECK enum sl_status sl_linking_note(
+    struct sl_exchange *x, struct sl_round *round, const struct sl_ask *ask, const struct sl_fetched *page);
 /* For presence.c, which makes passes of its own. */
 struct sl_round *sl_round_new(struct sl_exchange *x); /* NULL: no memory */
 void sl_round_free(struct sl_exchange *x, struct sl_round *round);

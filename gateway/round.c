@@ -82,6 +82,8 @@ void sl_round_free(struct sl_exchange *x, struct sl_round *round)
     }
     for (size_t i = 0; i < round->vouching_count; i++)
         cancel(x, &round->vouchings[i]);
+    for (size_t i = 0; i < round->linking_count; i++)
+        cancel(x, &round->linkings[i]);
     sl_gateway_release(x->state->gateway, round->reserved);
     sl_arena_free(round->arena); /* the round itself lives there */
 }
@@ -93,12 +95,13 @@ struct sl_round *sl_round_new(struct sl_exchange *x)
     const struct sl_pass_options options = {.policy = x->policy,
         .programs = x->programs,
         .registered = x->registered,
+        .kin = sl_linking_kin(x),
         .recipient = x->relating ? &x->stranger : &x->recipient,
         .now = x->now,
         .directives = directives_of,
         .outside = outside,
         .context = x};
-    if (round) {
+    if (round && options.kin) {
         round->arena = arena;
         round->pass = sl_pass_new(arena, &options);
     }
@@ -513,6 +516,7 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     enum sl_status status = sl_fetch_read(ask, &page);
     x->why = ask->why;
     SL_TRY(status);
+    SL_TRY(sl_linking_note(x, round, ask, page));
     for (size_t i = 0; i < page->count; i++) {
         struct sl_slice name = name_of(round, &page->entries[i]);
         if (!name.ptr)
@@ -549,6 +553,9 @@ static bool is_asking(const struct sl_round *round)
     for (size_t i = 0; i < round->vouching_count; i++)
         if (!round->vouchings[i].finished)
             return true;
+    for (size_t i = 0; i < round->linking_count; i++)
+        if (!round->linkings[i].finished)
+            return true;
     return false;
 }
 
@@ -562,7 +569,8 @@ static enum sl_status take_answers(struct sl_exchange *x, struct sl_round *round
         sl_apart_end(round, &round->contexts[i]);
     }
     round->context_count = 0;
-    return sl_vouching_take(x, round);
+    SL_TRY(sl_vouching_take(x, round));
+    return sl_linking_take(x, round);
 }
 
 /* Labels what is there, and asks for what that lacks. *settled: it lacks nothing that is still to be had. */
@@ -596,9 +604,11 @@ enum sl_step_result sl_round_label(struct sl_exchange *x)
         /* What was answered at once is taken before labelling, which is the dearer. */
         if (status == SL_OK && (!round->vouching_count || is_asking(round)))
             status = label(x, round, &settled);
+        if (status == SL_OK && !round->linking_count)
+            status = sl_linking_ask(x, round);
         if (status != SL_OK)
             return fail(x, status, x->why ? x->why : "label");
-    } while (!settled || round->context_count || round->vouching_count);
+    } while (!settled || round->context_count || round->vouching_count || round->linking_count);
     note_context(x, round);
     return SL_STEP_DONE;
 }

@@ -37,6 +37,9 @@ void sl_directives_join(struct sl_directives *list, struct sl_directives *more);
 SL_MUST_CHECK enum sl_status sl_directives_about(
     const struct sl_directives *list, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
 
+/* Does one of them say who may disclose, so that it matters what organizations are part of? */
+bool sl_directives_name_discloser(const struct sl_directives *list);
+
 /* Drops what a later Consent supersedes, what another version of the same Consent (same id) replaces, and what is not
  * active at `now`: before it begins, after its end, or in any other status. A later one that is not in force any more,
  * or not understood in every part, ends what an earlier one permits, and leaves what it denies. */
@@ -104,6 +107,8 @@ struct sl_store;
  * with issues if it cannot be one, or has no id. */
 SL_MUST_CHECK enum sl_status sl_directives_import(
     struct sl_store *store, const struct sl_doc *doc, uint32_t root, struct sl_issues *issues);
+/* Is anything stored, for whomever? */
+SL_MUST_CHECK enum sl_status sl_directives_any(struct sl_store *store, bool *any);
 /* Everything stored for a person ("Patient/x"), not settled. None is SL_OK with an empty list; a store that fails, or
  * holds one that cannot be read, is an error. */
 SL_MUST_CHECK enum sl_status sl_directives_of(

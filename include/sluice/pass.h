@@ -11,6 +11,7 @@
 #ifndef SLUICE_PASS_H
 #define SLUICE_PASS_H
 
+#include "sluice/kin.h"
 #include "sluice/segment.h"
 
 struct sl_pass;
@@ -19,6 +20,7 @@ struct sl_pass_options {
     const struct sl_policy *policy;
     const struct sl_programs *programs;
     const struct sl_registered *registered; /* what the officer's register says of records; NULL: nothing */
+    struct sl_kin *kin; /* who is the same person as whom; NULL: what is in this pass says it alone */
     const struct sl_recipient *recipient;
     int64_t now; /* seconds since the epoch */
     /* Everything a person has directed. None is SL_OK and an empty list; a failing store is an error, and the pass
