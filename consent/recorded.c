@@ -182,6 +182,7 @@ static enum sl_status read_item(const struct reading *r, uint32_t object, bool r
         .rule = text_at(r, object, "rule"),
         .directive = text_at(r, object, "directive"),
         .unlabelled = text_at(r, object, "unlabelled"),
+        .consent = text_at(r, object, "consent"),
         .classes = words_at(r, object, "classes"),
         .rules = words_at(r, object, "rules"),
         .duties = words_at(r, object, "duties"),
@@ -251,6 +252,7 @@ static void read_recipient(const struct reading *r)
     uint32_t object = member(r, 0, "recipient"), emergency = member(r, 0, "emergency");
     r->out->known = object && member(r, object, "client");
     if (object) {
+        r->out->issuer = text_at(r, object, "issuer");
         struct sl_words roles = words_at(r, object, "roles"), kinds = words_at(r, object, "kinds"),
                         networks = words_at(r, object, "networks");
         *out = (struct sl_recipient){.client = text_at(r, object, "client"),

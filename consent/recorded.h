@@ -26,7 +26,7 @@ struct sl_recorded_item {
     sl_r4_node type;
     struct sl_slice patient;   /* as accounted for; of one withheld, those of its ground */
     struct sl_slice path, why; /* of what was withheld; a path: an element */
-    struct sl_slice class, rule, directive, unlabelled;
+    struct sl_slice class, rule, directive, unlabelled, consent;
     struct sl_words classes, rules, duties;
     const struct sl_recorded_ground *ground; /* NULL: nothing says on what it rested */
     const struct sl_recorded_part *parts;
@@ -37,7 +37,7 @@ struct sl_recorded_item {
 struct sl_record {
     uint64_t sequence, generation, version;
     int64_t time;
-    struct sl_slice time_text, digest, outcome, why, kind, type;
+    struct sl_slice time_text, digest, outcome, why, kind, type, issuer;
     unsigned status;
     bool known; /* somebody was recognized as the recipient */
     struct sl_recipient recipient;

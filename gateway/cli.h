@@ -61,7 +61,8 @@ struct sl_store;
 SL_MUST_CHECK enum sl_status sl_cli_policy_store(
     const char *directory, bool writable, struct sl_issues *issues, struct sl_store **out);
 
-int sl_cmd_book(int argc, char **argv); /* sluice label book */
+int sl_cmd_book(int argc, char **argv);          /* sluice label book */
+int sl_ledger_accounting(int argc, char **argv); /* sluice ledger accounting */
 
 #define SL_COMMAND(name, function, summary) int function(int argc, char **argv);
 #include "commands.def"

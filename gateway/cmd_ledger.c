@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sluice ledger: verify what is there, and print records as they stand (one JSON text a line). */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "sluice/ledger.h"
@@ -53,7 +54,9 @@ int sl_cmd_ledger(int argc, char **argv)
         {"from", SL_OPTION_ONE, "N", "show: the first sequence number (0)", false},
         {"count", SL_OPTION_ONE, "N", "show: how many (all)", false},
     };
-    static const char usage[] = "ledger verify|show DIR [--from N] [--count N]";
+    static const char usage[] = "ledger verify|show DIR [--from N] [--count N]; ledger accounting --help";
+    if (argc > 1 && strcmp(argv[1], "accounting") == 0)
+        return sl_ledger_accounting(argc - 1, argv + 1);
     struct sl_arena *arena = sl_arena_new((size_t)1 << 30);
     struct sl_issues issues = {.arena = arena};
     struct sl_cli cli;

@@ -198,9 +198,9 @@ static void read_agreements(const struct reader *reader, const struct sl_yaml *n
 
 static void read_client(const struct reader *reader, const struct sl_yaml *node, struct sl_registered_client *out)
 {
-    static const char *const words[] = {"id", "issuer", "title", "organization", "organization-name", "kinds",
-        "agreements", "networks", "exchange-purposes", "roles", "token-roles", "purposes", "treats", "relationships",
-        "users", NULL};
+    static const char *const words[] = {"id", "issuer", "title", "organization", "organization-name", "address",
+        "kinds", "agreements", "networks", "exchange-purposes", "roles", "token-roles", "purposes", "treats",
+        "relationships", "users", NULL};
     if (!sl_yaml_check_keys(&reader->source, node, words))
         return;
     (void)sl_yaml_require(&reader->source, node, "id");
@@ -209,6 +209,7 @@ static void read_client(const struct reader *reader, const struct sl_yaml *node,
         .title = text_of(reader, node, "title"),
         .organization = text_of(reader, node, "organization"),
         .organization_name = text_of(reader, node, "organization-name"),
+        .address = text_of(reader, node, "address"),
         .kinds = kinds_of(reader, node),
         .networks = words_of(reader, node, "networks"),
         .exchange_purposes = exchanges_of(reader, node),

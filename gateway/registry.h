@@ -9,6 +9,7 @@
  *         title: Ward application
  *         organization: Organization/hospital
  *         organization-name: General Hospital
+ *         address: 1 Main Street, Springfield # for an accounting of disclosures
  *         kinds: [covered-entity]
  *         agreements:                        # in force; from the day `until` on no more
  *           - baa
@@ -66,7 +67,7 @@ struct sl_registered_agreement {
 };
 
 struct sl_registered_client {
-    struct sl_slice id, issuer, title, organization, organization_name;
+    struct sl_slice id, issuer, title, organization, organization_name, address;
     struct sl_words kinds, roles, token_roles, purposes, treats, networks;
     struct sl_words exchange_purposes; /* canonical codes */
     struct sl_registered_relations relations;
