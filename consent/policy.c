@@ -198,18 +198,24 @@ static int by_layer(const void *a, const void *b)
 /* ---- Packs of states ----
  *
  * They lie in the folder states/, and are no part of the policy until policy.yaml names them: a generation holds what
- * is in force, and its digest is of that alone. */
+ * is in force, and its digest is of that alone. What a house says of a state (house/states/, scenarios above all) names
+ * what the pack defines, and goes with it. */
 
-static const struct sl_slice pack_folder = {"states/", 7}, pack_end = {".yaml", 5};
+static const struct sl_slice pack_folder = {"states/", 7}, own_folder = {"house/states/", 13}, pack_end = {".yaml", 5};
 
-/* "IL" of states/IL.yaml; empty: no file of a pack. */
-static struct sl_slice pack_of(struct sl_slice path)
+/* "IL" of states/IL.yaml; empty: no such file of this folder. */
+static struct sl_slice state_in(struct sl_slice folder, struct sl_slice path)
 {
-    if (!sl_slice_starts(path, pack_folder) || !ends_with(path, pack_end))
+    if (!sl_slice_starts(path, folder) || !ends_with(path, pack_end))
         return (struct sl_slice){NULL, 0};
-    struct sl_slice name = sl_slice_from(path, pack_folder.len);
+    struct sl_slice name = sl_slice_from(path, folder.len);
     name.len -= name.len > pack_end.len ? pack_end.len : name.len;
     return name;
+}
+
+static struct sl_slice pack_of(struct sl_slice path)
+{
+    return state_in(pack_folder, path);
 }
 
 static bool is_named(const struct sl_yaml *some, struct sl_slice word)
@@ -245,7 +251,9 @@ static enum sl_status copy_files(
         return SL_NO_MEMORY;
     const struct sl_yaml *states = named_in_policy(policy->arena, files, count, "states");
     for (size_t i = 0; i < count; i++) {
-        struct sl_slice pack = pack_of(files[i].path);
+        struct sl_slice pack = pack_of(files[i].path), own = state_in(own_folder, files[i].path);
+        if (own.len && !is_named(states, own))
+            continue;
         if (pack.len && !is_named(states, pack)) {
             policy->packs_off[policy->pack_off_count++] = sl_arena_copy(policy->arena, pack);
             continue;

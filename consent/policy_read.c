@@ -882,23 +882,36 @@ static uint8_t read_term(struct sl_policy *policy, const struct sl_policy_source
 
 /* ---- Rules ---- */
 
+/* A pack speaks of classes that a house has or has not; what it must have stands at the head of the pack. */
+static void say_unknown_class(
+    const struct sl_policy *policy, const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    struct sl_slice ids[SL_CLASS_LIMIT];
+    if (source->layer == SL_LAYER_STATE && sl_slice_starts(source->yaml.file, SL_LIT("states/"))) {
+        struct sl_issue *issue = sl_yaml_issue(&source->yaml, at, false, "pack-needs-class",
+            "The pack is about the class \"%.*s\", and no file of this house has it.", SL_FMT(at->text));
+        if (issue)
+            issue->fix =
+                SL_LIT("Add the class to a file of the house, or take the state out of `states` in policy.yaml.");
+        return;
+    }
+    for (unsigned i = 0; i < policy->class_count; i++)
+        ids[i] = policy->classes[i].id;
+    sl_language_unknown(&source->yaml, at, "unknown-class", "class", ids, policy->class_count);
+}
+
 /* Class ids, each of which must exist. */
 static void read_class_list(const struct sl_policy *policy, const struct sl_policy_source *source,
     const struct sl_yaml *at, struct sl_classes *out)
 {
-    struct sl_slice ids[SL_CLASS_LIMIT];
     at = sl_yaml_list(&source->yaml, at);
     for (const struct sl_yaml *item = at ? at->first : NULL; item; item = item->next) {
         struct sl_slice id = sl_yaml_text(&source->yaml, item);
         unsigned bit = id.len ? sl_policy_class_find(policy, id) : SL_CLASS_LIMIT;
-        if (bit < SL_CLASS_LIMIT) {
+        if (bit < SL_CLASS_LIMIT)
             sl_classes_add(out, bit);
-            continue;
-        }
-        for (unsigned i = 0; i < policy->class_count; i++)
-            ids[i] = policy->classes[i].id;
-        if (id.len)
-            sl_language_unknown(&source->yaml, item, "unknown-class", "class", ids, policy->class_count);
+        else if (id.len)
+            say_unknown_class(policy, source, item);
     }
 }
 

@@ -55,7 +55,8 @@ def enabled(sluice, folder, state, before):
     new = [i for i in grades(sluice, copy) if i not in before and i[0] != "note"]
     assert [i[1] for i in new if i[2].startswith("states/")] == ["example-in-force"], (state, new)
     _, said, wrong = policy(sluice, "test", copy, "--mutate")
-    assert "FAIL states/" not in said and "UNTRIED states/" not in said and "SURVIVES states/" not in said, (state, said, wrong)
+    for mark in ("FAIL states/", "FAIL house/states/", "UNTRIED states/", "SURVIVES states/"):
+        assert mark not in said, (state, mark, said, wrong)
     status, said, wrong = policy(sluice, "diff", SHIPPED, copy)
     assert status == 0 and said.endswith("Releases nothing new.\n"), (state, said[-2000:], wrong)
     assert "The two policies do the same." not in said, state
@@ -63,6 +64,30 @@ def enabled(sluice, folder, state, before):
     assert status == 0 and f"The packs of these states are in force: {state}." in said, wrong
     assert "It is an example, on which nobody may rely until counsel has reviewed it." in said, state
     return copy
+
+
+def needs(copy, state):
+    """The classes that the pack says a house must have."""
+    with open(os.path.join(copy, "states", f"{state}.yaml")) as file:
+        said = re.search(r"^# A house in this state has these classes, by these names: ((?:.|\n# )*?)\.$", file.read(), re.M)
+    return set(said.group(1).replace("\n#", "").split(", "))
+
+
+def asks_for_its_classes(sluice, copy, state):
+    """A house that has other classes is told what the pack needs, and needs no more than its head says; or leaves the state out."""
+    path = os.path.join(copy, "policy.yaml")
+    shutil.rmtree(os.path.join(copy, "house"))
+    os.makedirs(os.path.join(copy, "house"))
+    with open(os.path.join(copy, "house", "ours.yaml"), "w") as file:
+        file.write("layer: organization\nclasses:\n  - {id: ours, title: O, kind: needs-yes, earned-by: {types: others}}\n")
+    errors = [i for i in grades(sluice, copy) if i[0] == "error"]
+    assert {i[1] for i in errors} == {"pack-needs-class"}, (state, errors)
+    assert {re.search(r'the class "([^"]+)"', i[3]).group(1) for i in errors} == needs(copy, state), (state, errors)
+    with open(path) as file:
+        text = file.read()
+    with open(path, "w") as file:
+        file.write(text.replace(f"\nstates: [{state}]\n", ""))
+    assert not [i for i in grades(sluice, copy) if i[0] == "error"], state
 
 
 def releases_nothing(sluice, copy, state):
@@ -84,10 +109,13 @@ def scenario(sluice, folder):
     assert off == [f"Packs of states are there, and not in force: {', '.join(sorted(packs))}."], off
     _, said, _ = policy(sluice, "render", SHIPPED)
     assert "states/" not in said
+    assert set(packs) == {os.path.basename(path)[:-5] for path in glob.glob(os.path.join(SHIPPED, "house", "states", "*.yaml"))}
     for state in sorted(packs):
         with open(packs[state]) as file:
             is_an_example(file.read(), state)
-        releases_nothing(sluice, enabled(sluice, folder, state, before), state)
+        copy = enabled(sluice, folder, state, before)
+        asks_for_its_classes(sluice, lay(folder, f"{state}-alone", [state]), state)
+        releases_nothing(sluice, copy, state)
     every = lay(folder, "all", sorted(packs))
     assert not [i for i in grades(sluice, every) if i[0] == "error"]
     none = lay(folder, "none", ["ZZ"])
