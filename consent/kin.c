@@ -248,9 +248,7 @@ static enum sl_status read_record(struct record *r, sl_r4_node type, struct sl_s
     r->node = name.ptr ? node_of(r->kin, type == SL_R4_Patient ? OF_PATIENT : OF_ORGANIZATION, name) : NULL;
     if (!r->node)
         return SL_NO_MEMORY;
-    if (r->node->read)
-        return SL_OK;
-    r->node->read = true;
+    r->node->read = true; /* of two versions of a record each says what binds */
     SL_TRY(type == SL_R4_Patient ? read_patient(r, root) : read_organization(r, root));
     return sl_arena_failed(r->kin->arena) ? SL_NO_MEMORY : SL_OK;
 }

@@ -65,6 +65,21 @@ def people(asker):
                 around=(described, ROLE, WARD, HOSPITAL), **dr)
 
 
+def disclosers(asker):
+    """Who may disclose for an organization may for its parts, over any number of steps, and not the other way."""
+    part = {"resourceType": "Organization", "id": "ex-organization", "partOf": {"reference": "Organization/ward"}}
+    around = (part, WARD, HOSPITAL, ELSEWHERE)
+    named = lambda kind, holder, **more: consent(kind, **more) | {"organization": [{"reference": f"Organization/{holder}"}]}
+    for holder, covers in (("ex-organization", True), ("ward", True), ("hospital", True), ("system", True), ("elsewhere", False)):
+        asker.check(f"permit: {holder} may disclose", "released" if covers else "withheld", [named("permit", holder)],
+                    pcf.observation(), around=around)
+        asker.check(f"denial: {holder} may not", "withheld" if covers else "released",
+                    [consent("permit", ident="p"), named("deny", holder)], pcf.observation(), around=around)
+    asker.check("permit: a part may, of what the whole holds", "withheld", [named("permit", "below")], pcf.observation(),
+                around=(*around, {"resourceType": "Organization", "id": "below",
+                                  "partOf": {"reference": "Organization/ex-organization"}}))
+
+
 def supersession(asker):
     later = {"dateTime": "2023-01-01", "ident": "later"}
     asker.check("a later denial takes the place of a permit", "withheld", [consent("permit"), consent("deny", **later)],
@@ -91,8 +106,40 @@ def own_record(asker):
     asker.check("one that is about psychiatry is not, on a permit for the rest", "withheld", [normal], telling)
 
 
+def members(sluice, folder):
+    """A Group whose members change takes effect at the next request."""
+    records, consents = house.clinic(folder)
+    given = next(json.loads(line) for line in open(consents[0]) if '"amara-consent-tpo"' in line)
+    h = house.House(sluice, records=records, consents=consents)
+    denial = {k: v for k, v in given.items() if k not in ("policyRule", "organization")} | {"id": "amara-deny-group"}
+    denial["category"] = [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}]
+    denial["provision"] = {"type": "deny", "actor": [{"role": IRCP, "reference": {"reference": "Group/kept-out"}}]}
+
+    def write(name, record):
+        h.write(name, json.dumps(record) + "\n")
+        return h.at(name)
+
+    def set_members(*who):
+        group = {"resourceType": "Group", "id": "kept-out", "type": "practitioner", "actual": True,
+                 "member": [{"entity": {"reference": one}} for one in who]}
+        h.run("records", "import", "--store", h.at("records"), write("group.ndjson", group))
+
+    set_members("Organization/harbor-recovery")
+    h.run("consent", "import", "--store", h.at("policy"), write("denial.json", denial))
+    h.start()
+    seen = lambda: "amara-otp-methadone" in h.ids("MedicationRequest?patient=amara")
+    h.expect("a denial of a Group denies nobody else", seen(), "")
+    for _ in range(3):
+        set_members("Organization/harbor-recovery", "Organization/lakeside-primary")
+        h.expect("who has joined it is denied at the next request", not seen(), "")
+        set_members("Organization/harbor-recovery")
+        h.expect("who has left it is not", seen(), "")
+    h.close()
+    return h.failures
+
+
 def changes(sluice, folder):
-    """A Group that changes takes effect; a revocation does for every answer not yet begun, whichever worker gives it."""
+    """A revocation takes effect for every answer not yet begun, whichever worker gives it."""
     records, consents = house.clinic(folder)
     given = next(json.loads(line) for line in open(consents[0]) if '"amara-consent-tpo"' in line)
     h = house.House(sluice, records=records, consents=consents)
@@ -132,9 +179,10 @@ def scenario(sluice, folder):
     with tempfile.TemporaryDirectory() as place:
         asker = pcf.Asker(os.path.abspath(sluice), place)
         people(asker)
+        disclosers(asker)
         supersession(asker)
         own_record(asker)
-    return asker.wrong + changes(sluice, folder)
+    return asker.wrong + members(sluice, folder) + changes(sluice, folder)
 
 
 if __name__ == "__main__":
