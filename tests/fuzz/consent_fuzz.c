@@ -6,11 +6,13 @@
  * - a permit comes only from an active, dated Consent about privacy that somewhere says permit, or opts in;
  * - a property that R4 does not know takes every permit away, and no denial;
  * - who is less known, or what is less known, is permitted no more and denied no less;
- * - beside other Consents, their order is of no account, and a denial more never lets anything through.
+ * - beside other Consents, their order is of no account, and a denial more never lets anything through;
+ * - nor does a link to another number of the person, which nobody confirms, whatever was directed under that.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "directive_model.h"
 #include "sluice/decide.h"
 #include "sluice/directive.h"
 #include "sluice/label.h"
@@ -178,9 +180,50 @@ static void check_company(struct world *w, struct sl_slice text)
         abort();
 }
 
+static bool read_one(struct world *w, struct sl_slice text, struct sl_directives *list)
+{
+    struct sl_doc *doc = sl_arena_alloc(w->arena, sizeof *doc);
+    return doc && sl_doc_parse(w->arena, text, NULL, doc, NULL) == SL_OK &&
+           sl_directive_read(w->arena, doc, 0, NULL, list) == SL_OK;
+}
+
+/* What two come to for Patient/own, the second of them given under another number. */
+static enum sl_consent_verdict linked(struct world *w, struct sl_slice text, const struct sl_slice *other)
+{
+    struct sl_directives own = {0}, others = {0}, all = {0};
+    enum sl_consent_verdict result = SL_CONSENT_SILENT;
+    (void)read_one(w, text, &own);
+    for (struct sl_directive *d = own.first; d; d = d->next)
+        d->patient = SL_LIT("Patient/own");
+    if (other && !read_one(w, *other, &others))
+        return SL_CONSENT_SILENT;
+    if (sl_directives_copy(&own, SL_LIT("Patient/own"), true, w->arena, &all) != SL_OK ||
+        sl_directives_copy(&others, SL_LIT("Patient/own"), false, w->arena, &all) != SL_OK)
+        return SL_CONSENT_SILENT;
+    sl_directives_settle(&all, w->now);
+    for (const struct sl_directive *d = all.first; d && result != SL_CONSENT_DENY; d = d->next) {
+        enum sl_consent_verdict one = sl_directive_judge(d, w->policy, &doctor, &w->item, &w->classes, w->now);
+        result = one == SL_CONSENT_SILENT ? result : one;
+    }
+    return result;
+}
+
+static void check_links(struct world *w, struct sl_slice text)
+{
+    const struct sl_slice others[] = {LIT(OTHER("other-permit", "permit")), LIT(OTHER("other-deny", "deny")), text};
+    enum sl_consent_verdict alone = linked(w, text, NULL);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        enum sl_consent_verdict with = linked(w, text, &others[i]);
+        if ((with == SL_CONSENT_PERMIT && alone != SL_CONSENT_PERMIT) ||
+            (alone == SL_CONSENT_DENY && i < 2 && with != SL_CONSENT_DENY))
+            abort();
+    }
+}
+
 static void check(struct world *w, struct sl_slice text)
 {
     check_company(w, text);
+    check_links(w, text);
     enum sl_consent_verdict verdict = judge(w, text, &doctor, true);
     if (verdict == SL_CONSENT_PERMIT && !may_permit(w, text))
         abort();
