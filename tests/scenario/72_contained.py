@@ -21,7 +21,7 @@ RECORDS = [
 def scenario(sluice, folder):
     """what is cut in a contained resource is cut in the one that holds it, and told"""
     failures = 0
-    for party, purpose, stays in (("treating-provider", "TREAT", ["WORDS"]), ("health-plan", "HPAYMT", [])):
+    for party, purpose, stays in (("treating-provider", "TREAT", ["WORDS"]), ("ai-agent", "TREAT", [])):
         done = subprocess.run([sluice, "segment", "--policy", os.path.join(house.ROOT, "consent", "policies"), "--as", party, "--for",
                                purpose, "--programs", "Organization/harbor"], input="".join(json.dumps(r) + "\n" for r in RECORDS),
                               capture_output=True, text=True)

@@ -43,6 +43,7 @@ REGISTRY = """clients:
     purposes: [TREAT]
   - id: study
     kinds: [research]
+    agreements: [dua]
     purposes: [HRESCH]
 """
 CALLERS = {"ward": "TREAT", "desk": "PATADMIN", "plan": "HPAYMT", "exchange": "TREAT", "agent": "TREAT", "study": "HRESCH"}
