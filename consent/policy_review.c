@@ -162,6 +162,14 @@ static const struct {
     {{"research-feed", 13}, "dua"},
 };
 
+const char *sl_review_contract(struct sl_slice kind)
+{
+    for (size_t i = 0; i < sizeof contracts / sizeof *contracts; i++)
+        if (sl_slice_eq(contracts[i].kind, kind))
+            return contracts[i].agreement;
+    return NULL;
+}
+
 static void review_contract(const struct sl_review *r, const struct sl_party *party)
 {
     for (size_t i = 0; i < sizeof contracts / sizeof *contracts && !party->agreements.count; i++) {

@@ -26,6 +26,9 @@ SL_MUST_CHECK enum sl_status sl_review_cells(const struct sl_review *review);
 /* "a, b and c" of the ids of classes. */
 void sl_review_write_classes(struct sl_buffer *out, const struct sl_policy *policy, const struct sl_classes *classes);
 
+/* The kind of agreement without which this kind of recipient may have no records; NULL: the law asks for none. */
+const char *sl_review_contract(struct sl_slice kind);
+
 /* citation.c: the first citation of a text that is not known, without the space around it; empty: all are. `strict`:
  * what is no citation of the Code of Federal Regulations is not known either. */
 struct sl_slice sl_citation_unknown(struct sl_slice law, bool strict);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "check_clients.h"
 #include "check_report.h"
 #include "cmd_policy.h"
 #include "sluice/generation.h"
@@ -102,7 +103,7 @@ static enum sl_status check_packs(struct check_run *run)
 static int check(struct check_run *run)
 {
     if (run->cli->operand_count != 1) {
-        fprintf(stderr, "usage: sluice policy check DIR [--json] [--sarif FILE] [--strict]\n");
+        fprintf(stderr, "usage: sluice policy check DIR [--json] [--sarif FILE] [--strict] [--registry FILE]\n");
         return 2;
     }
     if (sl_cli_given(run->cli, "json") && sl_cli_value(run->cli, "sarif") &&
@@ -117,6 +118,11 @@ static int check(struct check_run *run)
     enum sl_status status = sl_policy_load(run->cli->operands[0], &run->issues, &run->policy);
     if (status == SL_OK)
         status = sl_policy_review(run->policy, run->now, &run->issues);
+    const char *registry = status == SL_OK ? sl_cli_value(run->cli, "registry") : NULL;
+    if (registry)
+        status = sl_check_clients(run->policy, registry, run->now, &run->issues);
+    if (registry && status != SL_OK) /* of the registry's own mistakes the reports know nothing */
+        return sl_cli_failed(registry, status, &run->issues);
     if (status == SL_OK)
         status = check_packs(run);
     if (status != SL_OK && status != SL_INVALID)
@@ -130,6 +136,7 @@ int sl_cmd_policy_check(int argc, char **argv)
         {"json", SL_OPTION_FLAG, NULL, "write JSON instead of text", false},
         {"sarif", SL_OPTION_ONE, "FILE", "write SARIF 2.1.0 as well; -: instead, to standard output", false},
         {"strict", SL_OPTION_FLAG, NULL, "fail on warnings and advice too", false},
+        {"registry", SL_OPTION_ONE, "FILE", "hold the registry of clients against it, too", false},
         {"at", SL_OPTION_ONE, "INSTANT", "check as of this instant (YYYY-MM-DDThh:mm:ssZ)", false},
     };
     struct sl_cli cli;

@@ -204,7 +204,8 @@ static void read_client(const struct reader *reader, const struct sl_yaml *node,
     if (!sl_yaml_check_keys(&reader->source, node, words))
         return;
     (void)sl_yaml_require(&reader->source, node, "id");
-    *out = (struct sl_registered_client){.id = text_of(reader, node, "id"),
+    *out = (struct sl_registered_client){.line = node->line,
+        .id = text_of(reader, node, "id"),
         .issuer = text_of(reader, node, "issuer"),
         .title = text_of(reader, node, "title"),
         .organization = text_of(reader, node, "organization"),

@@ -67,6 +67,7 @@ struct sl_registered_agreement {
 };
 
 struct sl_registered_client {
+    size_t line; /* where its entry begins */
     struct sl_slice id, issuer, title, organization, organization_name, address;
     struct sl_words kinds, roles, token_roles, purposes, treats, networks;
     struct sl_words exchange_purposes; /* canonical codes */

@@ -76,7 +76,9 @@ def lay(folder, blocks):
 
 
 def found(sluice, policies):
-    status, out, err = check(sluice, policies, "--json")
+    registry = os.path.join(os.path.dirname(policies), "registry.yaml")
+    words = ["--registry", registry] if os.path.exists(registry) else []
+    status, out, err = check(sluice, policies, "--json", *words)
     assert status in (0, 1) and not err, err
     said = json.loads(out)
     assert (status == 1) == (not said["in-order"]), said
@@ -157,6 +159,27 @@ def statuses(sluice, folder, base):
     return broken
 
 
+def clients(sluice, folder, base):
+    """Each client for itself: whose entry is in order is not named, and a registry that cannot be read is no empty one."""
+    policies = lay(os.path.join(folder, "clients"), base + [("yaml", "house/x.yaml", (
+        "layer: organization\nparties:\n"
+        "  - {id: biller, title: B, kinds: [business-associate], agreements: [baa], except-kinds: [broker]}\n"
+        "  - {id: lab, title: L, kinds: [qso], agreements: [qsoa], services: [laboratory]}\n")),
+        ("yaml", "../registry.yaml", (
+            "clients:\n"
+            "  - {id: good, kinds: [business-associate], agreements: [{kind: baa, until: 2099-01-01}]}\n"
+            "  - {id: ended, kinds: [business-associate], agreements: [{kind: baa, until: 2020-01-01}]}\n"
+            "  - {id: other, kinds: [qso], agreements: [{kind: qsoa, services: [billing]}]}\n"
+            "  - {id: ward, users: [{subject: lee, roles: [physician]}]}\n"))])
+    said = [(i["code"], i["line"]) for i in found(sluice, policies)["issues"] if i["file"].endswith("registry.yaml")]
+    assert sorted(said) == [("client-agreement-past", 3), ("client-fits-no-party", 3), ("client-fits-no-party", 4),
+                            ("client-lacks-agreement", 3), ("client-lacks-agreement", 4)], said
+    nobody = [i["text"] for i in found(sluice, policies)["issues"] if i["code"] == "party-without-client"]
+    assert any('"lab"' in text for text in nobody) and not any('"biller"' in text for text in nobody), nobody
+    status, _, err = check(sluice, policies, "--registry", os.path.join(folder, "nowhere.yaml"))
+    assert status == 1 and "registry-unreadable" in err, (status, err)
+
+
 def scenario(sluice, folder):
     """policy check: each code has its section, each example shows its code, and what is reported is well formed"""
     with open(PAGE) as file:
@@ -166,6 +189,7 @@ def scenario(sluice, folder):
     examples(sluice, folder, page, codes)
     broken = statuses(sluice, folder, BLOCK.findall(page.split("\n### ")[0]))
     sarif(sluice, broken, codes)
+    clients(sluice, folder, BLOCK.findall(page.split("\n### ")[0]))
     shipped = os.path.join(house.ROOT, "consent", "policies")
     said = found(sluice, shipped)
     assert said["in-order"] and not [i for i in said["issues"] if i["grade"] == "warning"], said["issues"]
