@@ -1335,6 +1335,66 @@ static void test_ihe_pcf(void **state)
     }
 }
 
+/* ---- 2.31(b), (d): combined with another, it is none when it comes to a decision ---- */
+
+#define FORMS(uris, purposes)                                                                                          \
+    "{\"resourceType\":\"Consent\",\"id\":\"c\",\"status\":\"active\",\"scope\":{\"coding\":[{\"system\":"             \
+    "\"http://terminology.hl7.org/CodeSystem/"                                                                         \
+    "consentscope\",\"code\":\"patient-privacy\"}]},\"category\":[{\"coding\":["                                       \
+    "{\"system\":\"http://loinc.org\",\"code\":\"59284-0\"}]}],\"patient\":{\"reference\":\"Patient/"                  \
+    "p\"},\"dateTime\":"                                                                                               \
+    "\"2024-01-01\",\"performer\":[{\"reference\":\"Patient/p\"}],\"organization\":[{\"reference\":\"Organization/"    \
+    "o\"}],"                                                                                                           \
+    "\"sourceReference\":{\"reference\":\"DocumentReference/d\"},\"policy\":[" uris                                    \
+    "],\"provision\":{\"type\":\"permit\","                                                                            \
+    "\"period\":{\"end\":\"2030-01-01\"},\"actor\":[{\"role\":{\"coding\":[{\"system\":"                               \
+    "\"http://terminology.hl7.org/CodeSystem/"                                                                         \
+    "v3-ParticipationType\",\"code\":\"IRCP\"}]},\"reference\":{\"reference\":"                                        \
+    "\"Practitioner/dr\"}}],\"class\":[{\"system\":\"http://hl7.org/fhir/"                                             \
+    "resource-types\",\"code\":\"Observation\"}],\"purpose\":[" purposes "]}}"
+#define FORM_URI(form) "{\"uri\":\"urn:sluice:form:" form "\"}"
+#define FORM_FOR(code) "{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActReason\",\"code\":\"" code "\"}"
+
+static bool counts_as(const struct sl_policy *under, const char *json, const char *kind, const char *purpose)
+{
+    struct sl_doc doc = parse(sl_slice_of(json));
+    struct sl_directives list = {0};
+    size_t count;
+    const struct sl_consent_kind *rows = sl_policy_consent_kinds(under, &count);
+    assert_int_equal(sl_directive_read(arena, &doc, 0, NULL, &list), SL_OK);
+    uint32_t kinds = sl_directive_kinds(list.first, under, sl_slice_of(purpose), june_2024);
+    for (size_t i = 0; i < count; i++)
+        if (sl_slice_eq(rows[i].id, sl_slice_of(kind)))
+            return kinds >> rows[i].index & 1;
+    fail_msg("the policy has no %s", kind);
+    return false;
+}
+
+static void test_combined(void **state)
+{
+    (void)state;
+    struct sl_policy *shipped = NULL;
+    struct sl_issues issues = {.arena = arena};
+    assert_int_equal(sl_policy_load(SLUICE_SOURCE "/consent/policies", &issues, &shipped), SL_OK);
+    const struct {
+        const char *json, *kind, *purpose;
+        bool counts;
+    } cases[] = {
+        {FORMS(FORM_URI("sud-counseling-notes-2024"), FORM_FOR("TREAT")), "sud-counseling-notes", "TREAT", true},
+        {FORMS(FORM_URI("sud-counseling-notes-2024") "," FORM_URI("part2-tpo-2024"), FORM_FOR("TREAT")),
+            "sud-counseling-notes", "TREAT", false},
+        {FORMS(FORM_URI("part2-specific-2024") "," FORM_URI("sud-counseling-notes-2024"), FORM_FOR("TREAT")),
+            "sud-counseling-notes", "TREAT", false},
+        {FORMS(FORM_URI("part2-proceedings-2024"), FORM_FOR("HLEGAL")), "part2-proceedings", "HLEGAL", true},
+        {FORMS(FORM_URI("part2-proceedings-2024"), FORM_FOR("HLEGAL") "," FORM_FOR("TREAT")), "part2-proceedings",
+            "HLEGAL", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (counts_as(shipped, cases[i].json, cases[i].kind, cases[i].purpose) != cases[i].counts)
+            fail_msg("%zu: %s", i, cases[i].json);
+    sl_policy_unref(shipped);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -1342,7 +1402,7 @@ int main(void)
         TEST(test_data), TEST(test_labels), TEST(test_nested), TEST(test_whole), TEST(test_base_policy),
         TEST(test_unknown_recipient), TEST(test_tpo), TEST(test_unknown_item), TEST(test_concerns), TEST(test_refused),
         TEST(test_issues), TEST(test_large), TEST(test_failing_memory), TEST(test_settle), TEST(test_lists),
-        TEST(test_kinds), TEST(test_elements), TEST(test_named), TEST(test_scope), TEST(test_store),
-        TEST(test_ihe_pcf)};
+        TEST(test_kinds), TEST(test_combined), TEST(test_elements), TEST(test_named), TEST(test_scope),
+        TEST(test_store), TEST(test_ihe_pcf)};
     return cmocka_run_group_tests(tests, load_policy, unload_policy);
 }
