@@ -188,6 +188,23 @@ static void the_same_is_the_same(void **state)
     end(&f);
 }
 
+/* Who is told to be a party by its kinds alone is that party, by whichever of the two a rule speaks of it. */
+static void kinds_may_stand_for_a_party(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    char *kinds = edited(house, "to: [plan], for: any}", "to: everyone, for: any, only-if: [{kinds: [payer]}]}");
+    char *fewer = edited(house, "to: [plan], for: any}", "to: everyone, for: any, only-if: [{kinds: [broker]}]}");
+    compare(&f, house, kinds, codes, codes);
+    assert_int_equal(f.result.looser + f.result.tighter + f.result.either, 0);
+    compare(&f, house, fewer, codes, codes);
+    assert_true(f.result.looser && f.result.tighter);
+    free(kinds);
+    free(fewer);
+    end(&f);
+}
+
 /* A release under a ban that nobody escapes changes nothing, and says so. */
 static void what_is_barred_anyway_is_no_change(void **state)
 {
@@ -243,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_edit_is_told_both_ways),
         cmocka_unit_test(the_same_is_the_same),
+        cmocka_unit_test(kinds_may_stand_for_a_party),
         cmocka_unit_test(what_is_barred_anyway_is_no_change),
         cmocka_unit_test(a_ban_counts_in_combinations),
         cmocka_unit_test(rows_of_code_lists_are_counted),
