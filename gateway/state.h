@@ -75,9 +75,9 @@ struct sl_worker_state {
     struct sl_upstream *upstream;
     struct sl_policy *policy; /* NULL: the generation in force could not be read, and everything is 503 */
     uint64_t generation;
-    uint64_t unreadable;                         /* a later generation that cannot be read, if `policy` stays; 0: none */
-    struct sl_registered *registered;            /* what the officer's register says, compiled for `policy` */
-    uint64_t register_length;                    /* of the register when it was read */
+    uint64_t unreadable;              /* a later generation that cannot be read, if `policy` stays; 0: none */
+    struct sl_registered *registered; /* what the officer's register says, compiled for `policy` */
+    uint64_t register_length;         /* of the register when it was read */
     struct sl_label_generation label_generation; /* of labels made under both; only with a keeper */
     uint64_t store_version;                      /* of the store when they were read */
     size_t lingering;                            /* cancelled exchanges that have not ended yet */

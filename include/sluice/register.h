@@ -56,7 +56,8 @@ struct sl_slice sl_register_kind_word(enum sl_register_kind kind);
 enum sl_register_kind sl_register_kind_find(struct sl_slice word);
 /* Is it about records, so that a class can be earned by it? Others are about persons. */
 bool sl_register_kind_marks(enum sl_register_kind kind);
-/* What an entry lacks to be anything, a literal: a half of an order (42 CFR 2.61), or what it is about; NULL: nothing. */
+/* What an entry lacks to be anything, a literal: a half of an order (42 CFR 2.61), or what it is about; NULL: nothing.
+ */
 const char *sl_register_lacks(const struct sl_register_entry *entry);
 /* The key of a field ("has-not"), and what it says, for help. */
 const char *sl_register_field_key(enum sl_register_field field);

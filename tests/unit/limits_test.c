@@ -55,8 +55,8 @@ static void load(const char *rules)
     const struct sl_slice parts[] = {SL_LIT(HOUSE), sl_slice_of(rules)};
     const struct sl_policy_file files[] = {{SL_LIT("policy.yaml"), SL_LIT(HEAD)},
         {SL_LIT("house.yaml"), sl_arena_join(arena, parts, 2)},
-        {SL_LIT("terminology/systems.csv"),
-            SL_LIT("name,uri,kind,form,family,aliases\nicd-10-cm,http://hl7.org/fhir/sid/icd-10-cm,code,icd,claims,\n")},
+        {SL_LIT("terminology/systems.csv"), SL_LIT("name,uri,kind,form,family,aliases\n"
+                                                   "icd-10-cm,http://hl7.org/fhir/sid/icd-10-cm,code,icd,claims,\n")},
         {SL_LIT("terminology/categories.csv"), SL_LIT("id,sensitivity,confidentiality,part2,also_match\n")}};
     enum sl_status status = sl_policy_load_files(files, sizeof files / sizeof *files, &issues, &policy);
     for (struct sl_issue *i = issues.first; i && status != SL_OK; i = i->next)
