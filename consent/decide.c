@@ -495,6 +495,22 @@ static struct state all_asked(const struct sl_ruling *ruling)
     return asked;
 }
 
+/*
+ * 42 CFR 2.31(a)(4)(ii): through an intermediary, a general designation must be limited to participants who have a
+ * treating provider relationship with the patient. One that is proven; what somebody declares of himself proves none.
+ */
+static bool designates(const struct sl_ruling *ruling, const struct sl_directive *d, unsigned person)
+{
+    static const struct sl_slice treating[] = {
+        {"treating", 8}, {"care-team", 9}, {"open-referral", 13}, {"recent-encounter", 16}};
+    const struct sl_words kinds = {treating, sizeof treating / sizeof *treating};
+    const struct sl_recipient *r = &ruling->recipient;
+    if (!ruling->policy->intermediary || person >= ruling->person_count || !sl_directive_is_general(d, r, ruling->now))
+        return true;
+    return r->party.len ? relationship_holds(ruling, &kinds)
+                        : related_to(r, &kinds, (struct proof){~0u, INT64_MIN}, ruling->persons[person]);
+}
+
 /* Judged without an item: for every item, where none matters; else DENY tells that it could deny some item. */
 static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d, unsigned person)
 {
@@ -503,6 +519,8 @@ static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d
     c.verdict = sl_directive_judge(d, ruling->policy, &ruling->recipient, NULL, NULL, ruling->now);
     if (is_named(ruling, SL_PARTY_NAMED) || sl_directive_names(d, &ruling->recipient, ruling->now))
         c.kinds |= SL_KIND_NAMED;
+    if (!designates(ruling, d, person))
+        c.kinds = 0;
     c.by_discloser = c.by_item && sl_directive_by_discloser(d);
     ruling->by_consent |= c.by_item;
     ruling->by_more |= c.by_item && !c.by_discloser;

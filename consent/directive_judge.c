@@ -149,6 +149,46 @@ bool sl_directive_names(const struct sl_directive *directive, const struct sl_re
     return false;
 }
 
+static bool is_class(struct sl_slice reference)
+{
+    return sl_slice_starts(reference, SL_LIT("Group/")) || sl_slice_starts(reference, SL_LIT("CareTeam/"));
+}
+
+/* Of a provision that names recipients: is one of them this recipient, by a name of its own? Else, what stands. */
+static bool outright(const struct sl_asking *asking, const struct sl_provision *p, bool stands)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < p->actors.count; i++) {
+        const struct sl_value *actor = &p->actors.value[i];
+        if (actor->kind != SL_ROLE_RECIPIENT)
+            continue;
+        any = true;
+        if (!is_class(actor->code) && sl_match_actor(asking, actor) == SL_MET)
+            return true;
+    }
+    return !any && stands;
+}
+
+bool sl_directive_is_general(const struct sl_directive *directive, const struct sl_recipient *recipient, int64_t now)
+{
+    const struct sl_asking asking = {directive, NULL, recipient, NULL, NULL, now};
+    enum sl_match met[SL_PROVISION_DEPTH + 2][SL_CRITERIA];
+    bool named[SL_PROVISION_DEPTH + 2] = {false}; /* by depth, as met */
+    memcpy(met[0], all_met, sizeof met[0]);
+    for (uint32_t i = 0; i < directive->provision_count; i++) {
+        const struct sl_provision *p = &directive->provisions[i];
+        if (p->depth > SL_PROVISION_DEPTH)
+            return true;
+        const enum sl_match *here = met[p->depth + 1];
+        sl_match_criteria(&asking, p, met[p->depth], met[p->depth + 1]);
+        named[p->depth + 1] = outright(&asking, p, named[p->depth]);
+        if (p->type == SL_PROVISION_PERMIT && here[SL_BY_ACTORS] != SL_UNMET && here[SL_BY_PURPOSES] != SL_UNMET &&
+            !named[p->depth + 1])
+            return true;
+    }
+    return false;
+}
+
 /* What a provision asks of an item. */
 struct asked {
     bool discloser, more;

@@ -317,6 +317,7 @@ static void read_head(struct sl_policy *policy, const struct sl_policy_source *s
     policy->inline_labels = sl_yaml_flag(yaml, sl_yaml_get(root, "inline-labels"), false);
     policy->regenerate = sl_language_word(yaml, sl_yaml_get(root, "narrative"), SL_WORDS_NARRATIVE, "unknown-word",
                              "way with narratives") == 1;
+    policy->intermediary = sl_yaml_flag(yaml, sl_yaml_get(root, "intermediary"), false);
     policy->one_person = !sl_yaml_flag(yaml, sl_yaml_get(root, "two-person-rule"), true);
     policy->denials_give_way = sl_language_word(yaml, sl_yaml_get(root, "denials-in-emergency"), SL_WORDS_DENIALS,
                                    "unknown-word", "way with denials") == 0;

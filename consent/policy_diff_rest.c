@@ -10,7 +10,7 @@
 static const char *const file_keys[] = {"title", "version", "layer", "example", "program", "scenarios", "parties",
     "classes", "consents", "forms", "label-sets", "rules", "invariants", NULL};
 static const char *const head_keys[] = {"title", "version", "terminology", "lexicon", "states", "denials-in-emergency",
-    "narrative", "two-person-rule", "notice", NULL};
+    "intermediary", "narrative", "two-person-rule", "notice", NULL};
 static const char *const rule_keys[] = {"id", "title", "law", "unverified", "review-by", "guard", "verdict", "data",
     "to", "for", "only-if", "unless", "then", "limit-to", "change", "lift", "lifts", NULL};
 

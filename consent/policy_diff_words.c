@@ -319,6 +319,10 @@ static void compare_settings(
     if (before->denials_give_way != after->denials_give_way)
         sl_diff_say(report, after->denials_give_way ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER,
             "denials-in-emergency: a patient's denial now %s", after->denials_give_way ? "gives way" : "binds");
+    if (before->intermediary != after->intermediary)
+        sl_diff_say(report, after->intermediary ? SL_DIFF_TIGHTER : SL_DIFF_LOOSER,
+            "intermediary: a consent that names no recipient outright now permits to %s",
+            after->intermediary ? "who treats the patient, and to nobody else" : "whomever it designates");
     if (before->one_person != after->one_person)
         sl_diff_say(report, after->one_person ? SL_DIFF_LOOSER : SL_DIFF_TIGHTER,
             "two-person-rule: a change that releases more now takes %s",

@@ -221,6 +221,7 @@ struct sl_policy {
     bool inline_labels;    /* elements carry labels of their own; else the whole is labelled for them */
     bool regenerate;       /* a constant narrative for who may not have the one there was; else none */
     bool denials_give_way; /* a patient's denial gives way to a complete declaration of an emergency */
+    bool intermediary;     /* a general designation permits only to who treats the patient (42 CFR 2.31(a)(4)(ii)) */
     bool one_person;       /* `two-person-rule: no`: a change that releases more takes one approval, not two */
 
     struct sl_class classes[SL_CLASS_LIMIT];

@@ -56,6 +56,9 @@ bool sl_directive_concerns(const struct sl_directive *directive, const struct sl
 /* Is it this recipient whom a permit in it names, for the purpose at hand? By its form alone; the verdict is
  * sl_directive_judge's business. */
 bool sl_directive_names(const struct sl_directive *directive, const struct sl_recipient *recipient, int64_t now);
+/* Could something that it permits to this recipient rest on a general designation: a class (a Group, a CareTeam), or
+ * nobody in particular, instead of a person or an organization? By its form alone, too. */
+bool sl_directive_is_general(const struct sl_directive *directive, const struct sl_recipient *recipient, int64_t now);
 /* Does its verdict depend on the item (discloser, class, code, label, time, instance, author)? */
 bool sl_directive_by_item(const struct sl_directive *directive);
 /* If it does: on nothing of the item but who discloses it (custodian, program, named_program)? */

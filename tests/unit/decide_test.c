@@ -849,6 +849,72 @@ static void many_kinds_that_depend_on_the_item_are_decided_exactly(void **state)
     policy = shipped;
 }
 
+/* 42 CFR 2.31(a)(4)(ii): where this house is an intermediary, whom a Consent designates in general must be proven to
+ * treat the patient; whom it names need not, and elsewhere nobody need. */
+static void a_general_designation_through_an_intermediary(void **state)
+{
+    static const char rules[] =
+        "layer: organization\nparties: [{id: a, title: A, roles: [a]}]\n"
+        "consents:\n  - {id: k, title: K, forms: [{categories: [{system: s, code: k}]}]}\n"
+        "classes:\n  - {id: chart, title: C, kind: needs-yes, earned-by: {types: others}}\n"
+        "rules:\n  - {id: r, title: R, verdict: release, data: [chart], to: [a], for: any, only-if: {consent: k}}\n";
+#define HEAD "title: T\nversion: v\nnotice: {version: v, statement: S, short: s}\n"
+#define NAMED                                                                                                          \
+    ",\"actor\":[{\"role\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ParticipationType\","      \
+    "\"code\":\"IRCP\"}]},\"reference\":{\"reference\":\"Organization/north\"}}]"
+    static const char general[] = CONSENT("1", "p", "\"system\":\"s\",\"code\":\"k\"", "x", "permit", TPO);
+    static const char named[] = CONSENT("1", "p", "\"system\":\"s\",\"code\":\"k\"", "x", "permit", TPO NAMED);
+    static const struct {
+        const char *head, *consent, *kind;
+        enum sl_voucher voucher;
+        const char *patient;
+        enum sl_decision decision;
+    } cases[] = {
+        {HEAD, general, NULL, SL_BY_NOBODY, "", SL_RELEASED},
+        {HEAD "intermediary: yes\n", general, NULL, SL_BY_NOBODY, "", SL_WITHHELD},
+        {HEAD "intermediary: yes\n", general, "treating", SL_BY_REGISTRY, "Patient/p", SL_RELEASED},
+        {HEAD "intermediary: yes\n", general, "care-team", SL_BY_RECORD, "Patient/p", SL_RELEASED},
+        {HEAD "intermediary: yes\n", general, "treating", SL_BY_DECLARATION, "Patient/p", SL_WITHHELD},
+        {HEAD "intermediary: yes\n", general, "treating", SL_BY_REGISTRY, "Patient/q", SL_WITHHELD},
+        {HEAD "intermediary: yes\n", general, "representative", SL_BY_REGISTER, "Patient/p", SL_WITHHELD},
+        {HEAD "intermediary: yes\n", named, NULL, SL_BY_NOBODY, "", SL_RELEASED},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct sl_policy_file files[] = {{SL_LIT("policy.yaml"), sl_slice_of(cases[i].head)},
+            {SL_LIT("house/a.yaml"), sl_slice_of(rules)},
+            {SL_LIT("terminology/systems.csv"),
+                SL_LIT("name,uri,kind,form,family,aliases\nx,http://x,code,icd,claims,\n")},
+            {SL_LIT("terminology/categories.csv"),
+                SL_LIT("id,sensitivity,confidentiality,part2,also_match\nX,SUD,R,yes,\n")}};
+        const struct sl_slice role = SL_LIT("a");
+        const struct sl_relationship relationship = {.kind = sl_slice_of(cases[i].kind ? cases[i].kind : ""),
+            .patient = sl_slice_of(cases[i].patient),
+            .voucher = cases[i].voucher};
+        struct sl_recipient r = {.client = SL_LIT("test"),
+            .organization = SL_LIT("Organization/north"),
+            .roles = &role,
+            .role_count = 1,
+            .relationships = &relationship,
+            .relationship_count = cases[i].kind != NULL,
+            .purpose = SL_LIT("TREAT")};
+        struct sl_policy *shipped = policy;
+        struct asked a;
+        assert_int_equal(sl_policy_load_files(files, 4, NULL, &policy), SL_OK);
+        begin(&a);
+        add_consent(&a, cases[i].consent);
+        rule(&a, &r, &p, 1);
+        struct sl_item item = {
+            .type = SL_R4_Observation, .id = SL_LIT("a"), .custodian = SL_LIT("Organization/holder")};
+        sl_classes_add(&item.classes, sl_policy_class_find(policy, SL_LIT("chart")));
+        if (sl_decide_item(a.ruling, &item).decision != cases[i].decision)
+            fail_msg("case %zu", i);
+        sl_arena_free(a.arena);
+        sl_policy_unref(policy);
+        policy = shipped;
+    }
+}
+
 static void memory_that_runs_out_is_no_ruling(void **state)
 {
     (void)state;
@@ -907,6 +973,7 @@ int main(void)
         cmocka_unit_test(adding_a_class_or_a_denial_never_reveals_more),
         cmocka_unit_test(what_is_kept_of_disclosers_is_what_each_item_gets),
         cmocka_unit_test(many_kinds_that_depend_on_the_item_are_decided_exactly),
+        cmocka_unit_test(a_general_designation_through_an_intermediary),
         cmocka_unit_test(memory_that_runs_out_is_no_ruling),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

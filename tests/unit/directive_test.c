@@ -1166,6 +1166,20 @@ static void test_named(void **state)
         sl_directive_names(read_one(provision_text(DENY "," TO("Organization/hospital"))), &recipient, june_2024));
 }
 
+static void test_general(void **state)
+{
+    (void)state;
+    struct sl_recipient recipient = doctor();
+    assert_true(sl_directive_is_general(read_one(provision_text(PERMIT "," TREAT)), &recipient, june_2024));
+    assert_true(
+        sl_directive_is_general(read_one(provision_text(PERMIT "," TO("Group/doctors"))), &recipient, june_2024));
+    assert_false(
+        sl_directive_is_general(read_one(provision_text(PERMIT "," TO("Practitioner/dr"))), &recipient, june_2024));
+    assert_false(
+        sl_directive_is_general(read_one(provision_text(PERMIT "," TO("Organization/other"))), &recipient, june_2024));
+    assert_false(sl_directive_is_general(read_one(provision_text(DENY "," TREAT)), &recipient, june_2024));
+}
+
 static void test_scope(void **state)
 {
     (void)state;
@@ -1402,7 +1416,7 @@ int main(void)
         TEST(test_data), TEST(test_labels), TEST(test_nested), TEST(test_whole), TEST(test_base_policy),
         TEST(test_unknown_recipient), TEST(test_tpo), TEST(test_unknown_item), TEST(test_concerns), TEST(test_refused),
         TEST(test_issues), TEST(test_large), TEST(test_failing_memory), TEST(test_settle), TEST(test_lists),
-        TEST(test_kinds), TEST(test_combined), TEST(test_elements), TEST(test_named), TEST(test_scope),
+        TEST(test_kinds), TEST(test_combined), TEST(test_elements), TEST(test_named), TEST(test_general), TEST(test_scope),
         TEST(test_store), TEST(test_ihe_pcf)};
     return cmocka_run_group_tests(tests, load_policy, unload_policy);
 }

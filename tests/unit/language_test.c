@@ -428,7 +428,7 @@ static size_t with_more(struct sl_arena *arena, const struct sl_policy *shipped,
     memcpy(with, files, count * sizeof *with);
     for (size_t i = 0; i < count; i++)
         if (sl_slice_eq(with[i].path, SL_LIT("policy.yaml")))
-            with[i].text = sl_arena_printf(arena, "%.*s\nstates: [XX]\n", SL_FMT(with[i].text));
+            with[i].text = sl_arena_printf(arena, "%.*s\nstates: [XX]\nintermediary: yes\n", SL_FMT(with[i].text));
     with[count] = (struct sl_policy_file){SL_LIT("program/more.yaml"), SL_LIT(more)};
     with[count + 1] = (struct sl_policy_file){SL_LIT("states/XX.yaml"), SL_LIT(pack)};
     with[count + 2] = (struct sl_policy_file){SL_LIT("program/own.yaml"), SL_LIT(own)};
