@@ -203,9 +203,20 @@ static const struct row {
     {NAMES, 0, SL_R4_FamilyMemberHistory, SL_NAME_name, goes},
     {NAMES, 0, SL_R4_Account, SL_NAME_name, goes},
     {NAMES, 0, SL_R4_Group, SL_NAME_name, goes},
+    {NAMES, 0, SL_R4_CareTeam, SL_NAME_name, goes}, /* what is called after its patient */
+    {NAMES, 0, SL_R4_CarePlan, SL_NAME_title, goes},
+    {NAMES, 0, SL_R4_List, SL_NAME_title, goes},
+    {NAMES, 0, SL_R4_AuditEvent_agent, SL_NAME_name, goes},
+    {NAMES, 0, SL_R4_AuditEvent_entity, SL_NAME_name, goes},
+    {NAMES, 0, SL_R4_ContactDetail, SL_NAME_name, goes},
+    {NAMES, 0, SL_R4_Contributor, SL_NAME_name, goes},
     {CONTACT, SL_R4_ContactPoint, 0, 0, goes},
+    {CONTACT, 0, SL_R4_AuditEvent_agent_network, SL_NAME_address, goes},
     {NUMBERS, SL_R4_Identifier, 0, 0, goes},
+    {NUMBERS, 0, SL_R4_AuditEvent_agent, SL_NAME_altId, goes},
     {NUMBERS, 0, SL_R4_Coverage, SL_NAME_subscriberId, goes},
+    {NUMBERS, 0, SL_R4_Coverage, SL_NAME_dependent, goes},
+    {NUMBERS, 0, SL_R4_CoverageEligibilityResponse, SL_NAME_preAuthRef, goes},
     {NUMBERS, 0, SL_R4_Claim_insurance, SL_NAME_preAuthRef, goes},
     {NUMBERS, 0, SL_R4_ClaimResponse, SL_NAME_preAuthRef, goes},
     {NUMBERS, 0, SL_R4_ExplanationOfBenefit, SL_NAME_preAuthRef, goes},
@@ -243,6 +254,18 @@ static bool is_age_in_words(const struct sl_r4_element *element)
     return false;
 }
 
+/* What the '_' half of a primitive says in extensions is of the value, in other words: the town's code, the street of
+ * the line. It goes where the value would be taken away or cut short; the time of a date and the like are told by type.
+ */
+static bool half_goes(uint32_t changes, const struct sl_change_place *place)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].changes & changes && fits(&rows[i], place) &&
+            (rows[i].effect == goes || rows[i].effect == to_three_digits))
+            return true;
+    return false;
+}
+
 enum sl_change_effect sl_change_apply(uint32_t changes, const struct sl_change_place *place, struct sl_slice *text)
 {
     enum sl_change_effect effect = SL_CHANGE_KEEP;
@@ -250,6 +273,8 @@ enum sl_change_effect sl_change_apply(uint32_t changes, const struct sl_change_p
         return SL_CHANGE_KEEP;
     if (place->element->flags & (SL_R4_TEXT | SL_R4_ATTACHMENT) || (changes & AGES && is_age_in_words(place->element)))
         return SL_CHANGE_CUT;
+    if (place->half)
+        return half_goes(changes, place) ? SL_CHANGE_CUT : SL_CHANGE_KEEP;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!(rows[i].changes & changes) || !fits(&rows[i], place))
             continue;

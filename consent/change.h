@@ -28,6 +28,7 @@ struct sl_change_place {
     uint32_t span;                       /* its value; of several the one */
     sl_r4_node parent;                   /* the node whose property it is */
     const struct sl_r4_element *element; /* NULL: R4 knows none */
+    bool half;                           /* the '_' half of a primitive, or an entry of an array of them */
     int year;                            /* the year of now */
     struct sl_arena *arena;
 };

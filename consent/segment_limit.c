@@ -69,6 +69,12 @@ static uint32_t cut_target(const struct walk *w, uint32_t span, sl_name name)
     return doc->parents[span];
 }
 
+static bool is_half(const struct sl_doc *doc, uint32_t span)
+{
+    const struct sl_span *above = &doc->spans[doc->parents[span]];
+    return (doc->spans[span].flags | (above->type == SL_SPAN_ARRAY ? above->flags : 0)) & SL_SPAN_SIBLING;
+}
+
 static enum sl_change_effect apply(
     const struct walk *w, uint32_t span, const struct sl_r4_element *element, uint32_t changes, struct sl_slice *text)
 {
@@ -76,6 +82,7 @@ static enum sl_change_effect apply(
         .span = span,
         .parent = element->parent,
         .element = element,
+        .half = is_half(w->item->doc, span),
         .year = w->year,
         .arena = w->arena};
     return sl_change_apply(changes, &place, text);
@@ -93,6 +100,16 @@ static uint32_t find_pending(const struct walk *w, uint32_t span, const struct s
     return pending;
 }
 
+/* All that the '_' half says; not the half itself, with which its value would go. */
+static enum sl_status cut_half(const struct walk *w, uint32_t half)
+{
+    const struct sl_doc *doc = w->item->doc;
+    uint32_t end = doc->spans[half].type == SL_SPAN_OBJECT ? doc->spans[half].next : half;
+    for (uint32_t i = half + 1; i < end; i = doc->spans[i].next)
+        SL_TRY(w->calls->cut(w->context, w->item, i));
+    return SL_OK;
+}
+
 /* What is changed in one value; *gone: nothing below it is left to look at. */
 static enum sl_status change_value(
     struct walk *w, uint32_t span, struct frame *inner, const struct sl_r4_element *element, uint32_t part, bool *gone)
@@ -102,7 +119,7 @@ static enum sl_status change_value(
     enum sl_change_effect effect = changes & inner->pending ? SL_CHANGE_CUT : apply(w, span, element, changes, &text);
     *gone = effect != SL_CHANGE_KEEP;
     if (effect == SL_CHANGE_CUT)
-        return w->calls->cut(w->context, w->item, span);
+        return is_half(w->item->doc, span) ? cut_half(w, span) : w->calls->cut(w->context, w->item, span);
     if (effect == SL_CHANGE_REPLACE)
         return text.ptr ? w->calls->change(w->context, w->item, span, text) : SL_NO_MEMORY;
     inner->pending |= find_pending(w, span, element, changes);
@@ -116,7 +133,7 @@ static enum sl_status judge_value(
     const struct sl_span *s = &w->item->doc->spans[span];
     uint32_t part = inner->step ? w->policy->kept[inner->step].part : 0;
     bool gone = false;
-    if (w->changes && element && !(s->flags & SL_SPAN_SIBLING) && s->type != SL_SPAN_ARRAY)
+    if (w->changes && element && s->type != SL_SPAN_ARRAY)
         SL_TRY(change_value(w, span, inner, element, part, &gone));
     /* Kept as a whole on every term: nothing below can go. What is contained is an item of its own. */
     bool settled = !w->changes && sl_terms_keep(w->policy, w->terms, inner->whole);
@@ -147,10 +164,7 @@ static enum sl_status visit(struct walk *w, uint32_t span, bool *into)
     if (!*into)
         return SL_OK;
     inner.element = s->type == SL_SPAN_ARRAY ? element : NULL;
-    inner.node = s->flags & SL_SPAN_SIBLING ? SL_R4_Element : element ? element->node : 0;
-    /* The entries of a '_' array are halves of primitives. */
-    if (f->element && w->item->doc->spans[w->item->doc->parents[span]].flags & SL_SPAN_SIBLING)
-        inner.node = SL_R4_Element;
+    inner.node = is_half(w->item->doc, span) ? SL_R4_Element : element ? element->node : 0;
     if (w->depth < MAX_FRAMES)
         w->frames[w->depth++] = inner;
     return w->depth < MAX_FRAMES ? SL_OK : SL_LIMIT;

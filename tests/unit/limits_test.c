@@ -34,6 +34,19 @@ static const char person[] =
     "\"TEL\"}],\"birthDate\":\"1974-12-25\",\"_birthDate\":{\"extension\":[{\"url\":\"http://b\",\"valueDateTime\":"
     "\"1974-12-25T14:35:45Z\"}]},\"address\":[{\"line\":[\"LINE\"],\"city\":\"CITY\",\"state\":\"ST\",\"postalCode\":"
     "\"03601-1234\"},{\"postalCode\":\"97201\",\"city\":\"CITY\",\"country\":\"US\"},{\"postalCode\":\"D-10115\"}]}\n";
+/* What the '_' halves say of an address in other words, with and without the value beside them. */
+static const char halves[] =
+    "{\"resourceType\":\"Patient\",\"id\":\"h\",\"active\":true,\"address\":[{\"state\":\"ST\",\"_line\":[{"
+    "\"extension\":[{\"url\":\"http://s\",\"valueString\":\"STREET\"}]}],\"_city\":{\"extension\":[{\"url\":\"http://"
+    "c\",\"valueCode\":\"TOWN\"}]},\"postalCode\":\"05401\",\"_postalCode\":{\"extension\":[{\"url\":\"http://p\","
+    "\"valueCode\":\"05401\"}]}}],\"birthDate\":\"1974-12-25\",\"_birthDate\":{\"extension\":[{\"url\":\"http://b\","
+    "\"valueDateTime\":\"1974-12-25T14:35:45Z\"}]}}\n";
+static const char called[] =
+    "{\"resourceType\":\"CareTeam\",\"id\":\"t\",\"status\":\"active\",\"name\":\"the Byrds\",\"extension\":[{\"url\":"
+    "\"http://x\",\"valueContactDetail\":{\"name\":\"Ada Byrd\",\"telecom\":[{\"value\":\"TEL\"}]}}]}\n";
+static const char eligible[] =
+    "{\"resourceType\":\"CoverageEligibilityResponse\",\"id\":\"e\",\"status\":\"active\",\"preAuthRef\":\"PRE\"}\n"
+    "{\"resourceType\":\"Coverage\",\"id\":\"v\",\"status\":\"active\",\"dependent\":\"DEP\"}\n";
 static const char old[] = "{\"resourceType\":\"Patient\",\"id\":\"old\",\"active\":true,\"birthDate\":\"1930\"}\n";
 static const char finding[] =
     "{\"resourceType\":\"Observation\",\"id\":\"o\",\"status\":\"final\",\"code\":{\"text\":\"CODE\"},\"subject\":{"
@@ -166,6 +179,14 @@ static void each_change_does_what_it_says(void **state)
         {"names", CHANGE("no-names"), person, NULL, {"MRN", "TEL"}, {"Fam", "Giv"}},
         {"contact", CHANGE("no-contact"), person, NULL, {"MRN", "Fam"}, {"TEL"}},
         {"identifiers", CHANGE("no-identifiers"), person, NULL, {"TEL", "Fam"}, {"MRN"}},
+        {"the half of a street", CHANGE("no-street-address"), halves, NULL, {"TOWN", "05401"}, {"STREET"}},
+        {"of a town and a code", CHANGE("no-address-below-state"), halves, NULL, {"\"ST\"", "\"054\""},
+            {"STREET", "TOWN", "05401"}},
+        {"and that of a date by its types", CHANGE("dates-to-year"), halves, NULL,
+            {"\"birthDate\":\"1974\"", "\"valueDateTime\":\"1974\"", "TOWN"}, {"1974-12"}},
+        {"names that are called otherwise", CHANGE("no-names"), called, NULL, {"\"status\"", "TEL"}, {"Byrd"}},
+        {"numbers of plans", CHANGE("no-identifiers"), eligible, NULL, {"\"id\":\"e\"", "\"id\":\"v\""},
+            {"PRE", "DEP"}},
         {"old people's years", CHANGE("ages-over-89"), old, NULL, {"\"active\":true"}, {"1930"}},
         {"and those of others stay", CHANGE("ages-over-89"), person, NULL, {"1974-12-25"}, {NULL}},
         {"ages", CHANGE("ages-over-89"), onset, NULL, {"\"value\":90,\"comparator\":\">=\"", "1079", "2024-05-06"},
