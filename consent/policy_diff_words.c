@@ -374,39 +374,52 @@ static struct sl_slice *lines_of(struct sl_arena *arena, struct sl_slice text, s
     return lines;
 }
 
-/* How many lines of each stand in that one alone. */
+/* Can a row that comes only restrict? A term of the lexicon can. A phrase of `none` makes terms count no more, and a
+ * row of a code list makes known what was unclassified, or weak what was full evidence. */
+static bool only_restricts(struct sl_slice row)
+{
+    const char *comma = memchr(row.ptr, ',', row.len);
+    struct sl_slice topic = {row.ptr, comma ? (size_t)(comma - row.ptr) : row.len};
+    return comma && !memchr(topic.ptr, '"', topic.len) && !memchr(topic.ptr, ' ', topic.len) &&
+           !sl_slice_eq(topic, SL_LIT("none"));
+}
+
+/* How many lines of each stand in that one alone; *freeing: of the new ones, those that may do more than restrict. */
 static void count_lines(
-    struct sl_arena *arena, struct sl_slice before, struct sl_slice after, size_t *gone, size_t *new)
+    struct sl_arena *arena, struct sl_slice before, struct sl_slice after, size_t *gone, size_t *new, size_t *freeing)
 {
     size_t m, n, i = 0, k = 0;
     const struct sl_slice *a = lines_of(arena, before, &m), *b = lines_of(arena, after, &n);
-    *gone = *new = 0;
+    bool lexicon = sl_slice_starts(after, SL_LIT("topic,term,flags,near\n"));
+    *gone = *new = *freeing = 0;
     while (a && b && (i < m || k < n)) {
         int order = i == m ? 1 : k == n ? -1 : order_lines(&a[i], &b[k]);
         *gone += order < 0;
         *new += order > 0;
+        *freeing += order > 0 && !(lexicon && only_restricts(b[k]));
         i += order <= 0;
         k += order >= 0;
     }
 }
 
-/* A row that goes may have been what made a record sensitive. */
+/* A row that goes may have been what made a record sensitive; of one that comes see above. */
 static void compare_lists(
     struct sl_diff_report *report, const struct sl_policy *one, const struct sl_policy *other, bool both)
 {
     for (size_t i = 0; i < one->file_count; i++) {
         struct sl_slice path = one->files[i].path;
         const struct sl_policy_file *twin = find_file(other, path);
-        size_t gone = 0, new = 0;
+        size_t gone = 0, new = 0, freeing = 0;
         if (!is_list(path) || (twin && !both))
             continue;
         if (both)
-            count_lines(report->arena, twin ? twin->text : (struct sl_slice){NULL, 0}, one->files[i].text, &gone, &new);
+            count_lines(report->arena, twin ? twin->text : (struct sl_slice){NULL, 0}, one->files[i].text, &gone, &new,
+                &freeing);
         else
-            count_lines(report->arena, one->files[i].text, (struct sl_slice){NULL, 0}, &gone, &new);
+            count_lines(report->arena, one->files[i].text, (struct sl_slice){NULL, 0}, &gone, &new, &freeing);
         if (gone || new)
-            sl_diff_say(report, gone ? SL_DIFF_EITHER : SL_DIFF_TIGHTER, "list %.*s: %zu row%s fewer, %zu more",
-                SL_FMT(path), gone, gone == 1 ? "" : "s", new);
+            sl_diff_say(report, gone || freeing ? SL_DIFF_EITHER : SL_DIFF_TIGHTER,
+                "list %.*s: %zu row%s fewer, %zu more", SL_FMT(path), gone, gone == 1 ? "" : "s", new);
     }
 }
 
