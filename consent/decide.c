@@ -495,6 +495,24 @@ static struct state all_asked(const struct sl_ruling *ruling)
     return asked;
 }
 
+static bool asks_facts(const struct sl_rule *rule, uint32_t facts)
+{
+    struct state asked = {.facts = rule->facts};
+    ask_parties(rule->parties, &asked);
+    ask_lines(rule->only_if, rule->only_if_count, &asked);
+    ask_lines(rule->unless, rule->unless_count, &asked);
+    return asked.facts & facts;
+}
+
+/* What is decided, or relied on, by facts of the item: the classes of the rules at hand that ask for one. Whose program
+ * it is of is told by its program, which whoever compares items compares as well. */
+static void find_by_fact(struct sl_ruling *ruling)
+{
+    for (size_t i = 0; i < ruling->rule_count; i++)
+        if (asks_facts(ruling->rules[i], ruling->open_facts & ~SL_FACT_STAFF))
+            sl_classes_join(&ruling->by_fact, &ruling->rules[i]->data);
+}
+
 /*
  * 42 CFR 2.31(a)(4)(ii): through an intermediary, a general designation must be limited to participants who have a
  * treating provider relationship with the patient. One that is proven; what somebody declares of himself proves none.
@@ -743,6 +761,7 @@ enum sl_status sl_ruling_new_under(struct sl_arena *arena, const struct sl_polic
     SL_TRY(sl_facts_prepare(ruling, arena));
     settle(ruling);
     SL_TRY(prepare_masks(ruling, arena));
+    find_by_fact(ruling);
     ruling->may_text = may_text(ruling);
     *out = ruling;
     return SL_OK;
@@ -766,15 +785,15 @@ enum sl_status sl_ruling_supposed(struct sl_arena *arena, const struct sl_policy
     ruling->could = sl_parties_in(ruling, &ruling->plain) & (((uint64_t)1 << SL_BUILTINS) - 1);
     SL_TRY(find_rules(ruling, arena));
     SL_TRY(prepare_masks(ruling, arena));
+    find_by_fact(ruling);
     ruling->may_text = may_text(ruling);
     *out = ruling;
     return SL_OK;
 }
 
-bool sl_ruling_by_item(const struct sl_ruling *ruling)
+bool sl_ruling_by_item(const struct sl_ruling *ruling, const struct sl_classes *classes)
 {
-    /* Whose program it is of is told by its program, which whoever compares items compares as well. */
-    return ruling->by_consent || ruling->open_facts & ~SL_FACT_STAFF;
+    return ruling->by_consent || sl_classes_meet(classes, &ruling->by_fact);
 }
 
 const struct sl_slice *sl_ruling_persons(const struct sl_ruling *ruling, size_t *count)

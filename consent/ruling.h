@@ -97,6 +97,7 @@ struct sl_ruling {
     struct disclosers *disclosers;   /* NULL: no candidate depends on that alone */
     struct state plain;              /* where nothing depends on the item */
     uint32_t open_kinds, open_facts; /* that rules ask for and items decide */
+    struct sl_classes by_fact;       /* classes that depend on facts of the item besides its program */
     struct masks_kept *plain_kept;   /* of `plain` */
     struct masks_kept *kept;         /* MASKS_KEPT of them; NULL: nothing is open */
     struct masks may;                /* whatever consents and items say */

@@ -158,7 +158,7 @@ static bool is_cached(const struct sl_label_cached *c, const struct sl_item *ite
 {
     return c->ruling == item->ruling && same_classes(&c->classes, &item->classes) && c->level == item->level &&
            sl_slice_eq(c->received, received) && sl_slice_eq(c->program, item->program) &&
-           sl_slice_eq(c->custodian, item->custodian) && !sl_ruling_by_item(item->ruling);
+           sl_slice_eq(c->custodian, item->custodian) && !sl_ruling_by_item(item->ruling, &item->classes);
 }
 
 /* ---- Making labels ---- */
@@ -236,7 +236,8 @@ static enum sl_status label_element(
 static enum sl_status label_part(struct making *m, const struct sl_item *of, struct sl_part *part, bool *more)
 {
     struct sl_release *one = &m->cache->one;
-    bool cached = of == m->item && !sl_ruling_by_item(of->ruling);
+    bool cached =
+        of == m->item && !sl_ruling_by_item(of->ruling, &of->classes) && !sl_ruling_by_item(of->ruling, &part->classes);
     struct sl_plain_part *plain = &m->cache->plain[slot_of(&part->classes, &m->item->classes)];
     *more = false;
     if (cached && is_plain(m, plain, part))
@@ -346,7 +347,7 @@ static enum sl_status write_texts(const struct making *m)
 static bool is_simple(const struct making *m)
 {
     const struct sl_item *item = m->item;
-    bool simple = !sl_ruling_by_item(item->ruling) && !item->inline_count;
+    bool simple = !sl_ruling_by_item(item->ruling, &item->classes) && !item->inline_count;
     for (uint32_t i = 0; i < item->part_count && simple; i++)
         simple = item->parts[i].cut ||
                  is_plain(m, &m->cache->plain[slot_of(&item->parts[i].classes, &item->classes)], &item->parts[i]);

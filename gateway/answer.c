@@ -199,9 +199,9 @@ static enum sl_status raise_notice(struct notice *notice, const struct sl_item *
 /* Does what one was released on hold for the other? Their own classes say all, and nothing looks beyond classes. */
 static bool are_alike(const struct sl_item *a, const struct sl_item *b)
 {
-    return a && a->ruling == b->ruling && !a->part_count && !b->part_count && !sl_ruling_by_item(b->ruling) &&
-           memcmp(&a->classes, &b->classes, sizeof a->classes) == 0 && sl_slice_eq(a->program, b->program) &&
-           sl_slice_eq(a->custodian, b->custodian);
+    return a && a->ruling == b->ruling && !a->part_count && !b->part_count &&
+           !sl_ruling_by_item(b->ruling, &b->classes) && memcmp(&a->classes, &b->classes, sizeof a->classes) == 0 &&
+           sl_slice_eq(a->program, b->program) && sl_slice_eq(a->custodian, b->custodian);
 }
 
 /* The release of one item: into the ledger's record, and into what the Bundle says of itself. */

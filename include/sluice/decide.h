@@ -167,8 +167,9 @@ bool sl_may_change(
 struct sl_slice sl_ruling_short_notice(const struct sl_ruling *ruling);
 
 /* Does what is decided or relied on depend on more of an item than its classes (a consent limited to dates, instances,
- * disclosers)? Then neighbours with the same classes may differ. */
-bool sl_ruling_by_item(const struct sl_ruling *ruling);
+ * disclosers; a fact of the item that a rule about these classes asks for)? Then neighbours with the same classes may
+ * differ. */
+bool sl_ruling_by_item(const struct sl_ruling *ruling, const struct sl_classes *classes);
 
 /* The rules relied on for a released item, and the parties the recipient was found to be: for ledger and reports. */
 size_t sl_ruling_rules(

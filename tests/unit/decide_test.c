@@ -421,7 +421,7 @@ static void a_consent_can_hold_for_one_item(void **state)
     begin(&a);
     add_consent(&a, one_of_p);
     rule(&a, &r, &p, 1);
-    assert_true(sl_ruling_by_item(a.ruling));
+    assert_true(sl_ruling_by_item(a.ruling, &a_item.classes));
     assert_int_equal(sl_decide_item(a.ruling, &a_item).decision, SL_RELEASED);
     assert_int_equal(sl_decide_item(a.ruling, &b_item).decision, SL_WITHHELD);
     sl_arena_free(a.arena);
@@ -434,7 +434,14 @@ static void a_consent_can_hold_for_one_item(void **state)
     sl_arena_free(a.arena);
     begin(&a);
     rule(&a, &r, &p, 1);
-    assert_false(sl_ruling_by_item(a.ruling));
+    assert_false(sl_ruling_by_item(a.ruling, &a_item.classes));
+    sl_arena_free(a.arena);
+    begin(&a);
+    r.user_reference = SL_LIT("Practitioner/x");
+    rule(&a, &r, &p, 1);
+    struct sl_item note = item_of("sud-counseling-note document"); /* who wrote one may read it */
+    assert_true(sl_ruling_by_item(a.ruling, &note.classes));
+    assert_false(sl_ruling_by_item(a.ruling, &a_item.classes));
     sl_arena_free(a.arena);
 }
 
@@ -860,7 +867,7 @@ static void a_general_designation_through_an_intermediary(void **state)
         "rules:\n  - {id: r, title: R, verdict: release, data: [chart], to: [a], for: any, only-if: {consent: k}}\n";
 #define HEAD "title: T\nversion: v\nnotice: {version: v, statement: S, short: s}\n"
 #define NAMED                                                                                                          \
-    ",\"actor\":[{\"role\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ParticipationType\","      \
+    ",\"actor\":[{\"role\":{\"coding\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ParticipationType\","   \
     "\"code\":\"IRCP\"}]},\"reference\":{\"reference\":\"Organization/north\"}}]"
     static const char general[] = CONSENT("1", "p", "\"system\":\"s\",\"code\":\"k\"", "x", "permit", TPO);
     static const char named[] = CONSENT("1", "p", "\"system\":\"s\",\"code\":\"k\"", "x", "permit", TPO NAMED);
