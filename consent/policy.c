@@ -7,10 +7,12 @@
 #include "policy_model.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define CSV_BYTES ((size_t)32 << 20) /* of one terminology file */
@@ -53,7 +55,10 @@ static enum sl_status gather_folder(
 {
     DIR *directory = opendir(folder);
     if (!directory) {
-        sl_issue_add(g->issues, SL_GRADE_ERROR, "unreadable-folder", "The folder \"%s\" cannot be read.", folder);
+        sl_issue_add(g->issues, SL_GRADE_ERROR, "unreadable-folder",
+            errno == ENOTDIR ? "\"%s\" is a file, and the folder of the whole policy is wanted."
+                             : "The folder \"%s\" cannot be read.",
+            folder);
         return SL_MISSING;
     }
     enum sl_status status = SL_OK;
@@ -331,6 +336,12 @@ static struct sl_slice trimmed(struct sl_slice text)
     return text;
 }
 
+/* "Organization/x", or an address: how a program table names a source. */
+static bool is_reference(struct sl_slice text)
+{
+    return memchr(text.ptr, '/', text.len) || memchr(text.ptr, ':', text.len);
+}
+
 /* A program's file must say whose it is, so that it cannot bind the records of others. */
 static void read_file_head(struct sl_policy_source *source)
 {
@@ -341,7 +352,11 @@ static void read_file_head(struct sl_policy_source *source)
     source->program = sl_yaml_text(&source->yaml, program);
     if (source->layer == SL_LAYER_PROGRAM)
         (void)sl_yaml_require(&source->yaml, source->root, "program");
-    else if (program)
+    if (source->layer == SL_LAYER_PROGRAM && source->program.len && !is_reference(source->program))
+        sl_yaml_issue(&source->yaml, program, false, "program-layer",
+            "\"%.*s\" is no record and no address: the file would be about nobody's records. Write Organization/ID.",
+            SL_FMT(source->program));
+    else if (program && source->layer != SL_LAYER_PROGRAM)
         sl_yaml_issue(&source->yaml, program, false, "program-layer",
             "Only a file of the layer \"program\" is of one program; this one is about the records of all.");
 }

@@ -1028,7 +1028,7 @@ static uint32_t read_ages(
             policy->earning.ages = true;
         } else if (word.len) {
             sl_yaml_issue(&source->yaml, item, false, "unknown-age",
-                "\"%.*s\" is no age: write under-12, 12-to-17, 18-and-over or adult, with any years.", SL_FMT(word));
+                "\"%.*s\" is no age: write under-12, 12-to-17, 65-and-over (years up to 199) or adult.", SL_FMT(word));
         }
     }
     return bits;
@@ -1090,6 +1090,7 @@ static enum sl_status read_condition(struct sl_policy *policy, const struct sl_p
     *out = (struct sl_condition){.at = map};
     if (!sl_language_check(&source->yaml, map, words))
         return SL_OK;
+    size_t errors = source->yaml.issues ? source->yaml.issues->errors : 0;
     out->kinds = read_kinds(policy, source, sl_yaml_get(map, "consent"));
     out->purposes = read_purposes(source, sl_yaml_get(map, "purpose"), false);
     out->parties = read_parties(policy, source, sl_yaml_get(map, "party"));
@@ -1100,7 +1101,8 @@ static enum sl_status read_condition(struct sl_policy *policy, const struct sl_p
     SL_TRY(read_open_words(source, sl_yaml_get(map, "except-kinds"), SL_WORDS_KIND, &out->not_recipient));
     policy->asked_parties |= out->parties;
     if (!out->kinds && !out->purposes && !out->parties && !out->emergency && !asks_item(out) &&
-        !out->relationships.count && !out->recipient.count && !out->not_recipient.count)
+        !out->relationships.count && !out->recipient.count && !out->not_recipient.count &&
+        (!source->yaml.issues || source->yaml.issues->errors == errors)) /* one mistake is told once */
         sl_yaml_issue(
             &source->yaml, map, false, "empty-condition", "This condition asks nothing, so it would always hold.");
     out->term = read_term(policy, source, map);

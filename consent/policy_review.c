@@ -236,7 +236,7 @@ static enum sl_status review_scenarios(struct sl_review *r)
     enum sl_status status = sl_scenarios_run(&trial);
     for (size_t i = 0; status == SL_OK && i < r->policy->rule_count; i++) {
         const struct sl_rule *rule = &r->policy->rules[i];
-        if (!all.exercised[i] && !rule->guard)
+        if (!all.exercised[i] && !rule->guard && !r->idle[i]) /* no scenario can turn on what changes nothing */
             fix(sl_review_say(r, rule->source, rule->at, "id", "rule-untried",
                     "No scenario turns on the rule \"%.*s\".", SL_FMT(rule->view.id)),
                 "Add a scenario that would come out otherwise without it.");
@@ -324,14 +324,19 @@ static void sort(struct sl_issues *issues)
 
 enum sl_status sl_policy_review(const struct sl_policy *policy, int64_t now, struct sl_issues *issues)
 {
-    struct sl_review review = {.policy = policy, .now = now, .issues = issues};
+    struct sl_review review = {.policy = policy,
+        .now = now,
+        .issues = issues,
+        .idle = sl_arena_array(issues->arena, policy->rule_count + 1, sizeof *review.idle)};
+    if (!review.idle)
+        return SL_NO_MEMORY;
     review_laws(&review);
     review_packs(&review);
     review_rules(&review);
     review_parties(&review);
     review_categories(&review);
-    SL_TRY(review_scenarios(&review));
     SL_TRY(sl_review_cells(&review));
+    SL_TRY(review_scenarios(&review));
     sort(issues);
     return sl_arena_failed(issues->arena) ? SL_NO_MEMORY : SL_OK;
 }

@@ -12,6 +12,7 @@ struct sl_review {
     const struct sl_policy *policy;
     int64_t now;
     struct sl_issues *issues;
+    bool *idle; /* by rule: it never speaks, or changes nothing; the cells say */
 };
 
 /* An issue at the value under `key` of an entry, or at the entry; its grade is that of the code's row. */

@@ -133,6 +133,7 @@ static void tell_rules(const struct look *l)
         struct sl_issue *issue = NULL;
         if (rule->guard) /* it stands there for when others change */
             continue;
+        l->review->idle[i] = !l->matters[i];
         if (!l->speaks[i] && !l->matters[i])
             issue = sl_review_say(l->review, rule->source, rule->at, "id", "rule-never-speaks",
                 "The rule \"%.*s\" can never match: in no case do its parties, purposes and lines come together.",

@@ -164,7 +164,7 @@ static void review_parties(const struct sl_review *r, const struct sl_client_vie
 enum sl_status sl_policy_review_clients(const struct sl_policy *policy, const struct sl_client_view *clients,
     size_t count, int64_t now, struct sl_issues *issues)
 {
-    const struct sl_review review = {policy, now, issues};
+    const struct sl_review review = {.policy = policy, .now = now, .issues = issues};
     for (size_t i = 0; i < count; i++) {
         review_ends(issues, &clients[i], now);
         review_contracts(policy, issues, &clients[i], now);

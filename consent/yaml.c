@@ -221,25 +221,37 @@ static enum sl_status take(struct building *b, const yaml_event_t *event)
     return SL_SYNTAX;
 }
 
-static enum sl_status refuse_syntax(const struct building *b, const yaml_parser_t *parser)
+/* The reader knows an offset only; columns are characters, so what continues one in UTF-8 is not counted. */
+static void place_bad_byte(struct sl_issue *issue, struct sl_slice file, struct sl_slice text, size_t offset)
+{
+    size_t line = 1, column = 1;
+    for (size_t i = 0; i < offset && i < text.len; i++) {
+        bool ends = text.ptr[i] == '\n';
+        line += ends;
+        column = ends ? 1 : column + (((unsigned char)text.ptr[i] & 0xC0) != 0x80);
+    }
+    place(issue, file, line, column);
+}
+
+static enum sl_status refuse_syntax(const struct building *b, const yaml_parser_t *parser, struct sl_slice text)
 {
     if (parser->error == YAML_MEMORY_ERROR)
         return SL_NO_MEMORY;
     struct sl_issue *issue = sl_issue_add(b->source->issues, SL_GRADE_ERROR, "yaml-syntax",
         "This is not YAML as it is read here: %s.", parser->problem ? parser->problem : "unreadable");
-    /* The reader knows an offset only, and no line. */
-    bool marked = parser->error != YAML_READER_ERROR;
-    place(issue, b->source->file, marked ? parser->problem_mark.line + 1 : 0,
-        marked ? parser->problem_mark.column + 1 : 0);
+    if (parser->error == YAML_READER_ERROR)
+        place_bad_byte(issue, b->source->file, text, parser->problem_offset);
+    else
+        place(issue, b->source->file, parser->problem_mark.line + 1, parser->problem_mark.column + 1);
     return SL_SYNTAX;
 }
 
-static enum sl_status run(struct building *b, yaml_parser_t *parser)
+static enum sl_status run(struct building *b, yaml_parser_t *parser, struct sl_slice text)
 {
     for (;;) {
         yaml_event_t event;
         if (!yaml_parser_parse(parser, &event))
-            return refuse_syntax(b, parser);
+            return refuse_syntax(b, parser, text);
         bool end = event.type == YAML_STREAM_END_EVENT;
         enum sl_status status = take(b, &event);
         yaml_event_delete(&event);
@@ -280,7 +292,7 @@ enum sl_status sl_yaml_parse(const struct sl_yaml_source *source, struct sl_slic
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)(text.ptr ? text.ptr : ""), text.len);
     struct building building = {.source = source};
-    enum sl_status status = run(&building, &parser);
+    enum sl_status status = run(&building, &parser, text);
     yaml_parser_delete(&parser);
     if (status == SL_OK && !building.root)
         status = refuse(source, 1, 1, "yaml-empty", "The file is empty.", NULL);
@@ -502,7 +514,12 @@ const struct sl_yaml *sl_yaml_require(const struct sl_yaml_source *source, const
     return member;
 }
 
-/* Levenshtein distance with one row; words are short (WORD_LIMIT). */
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Levenshtein distance with one row, capitals or not; words are short (WORD_LIMIT). */
 static size_t distance(struct sl_slice a, struct sl_slice b)
 {
     size_t row[WORD_LIMIT + 1];
@@ -512,7 +529,7 @@ static size_t distance(struct sl_slice a, struct sl_slice b)
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= b.len; j++) {
-            size_t cost = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+            size_t cost = diagonal + (lower(a.ptr[i - 1]) != lower(b.ptr[j - 1]));
             diagonal = row[j];
             size_t edit = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
             row[j] = cost < edit ? cost : edit;

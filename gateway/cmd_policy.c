@@ -193,9 +193,18 @@ int sl_cmd_policy(int argc, char **argv)
         {"mutate", SL_OPTION_FLAG, NULL, "take each rule away in turn: does a scenario fail? (test)", false},
         {"coverage", SL_OPTION_FLAG, NULL, "how many scenarios turn on each rule, and name each class (test)", false},
     };
-    static const char usage[] = "policy check|test|matrix|render DIR  |  policy diff DIR NEW  |  policy schema  |  "
-                                "policy replay [DIR] --ledger DIR  |  "
-                                "policy activate|rollback|list|show|sign|keys --help  |  policy explain --help";
+    static const char usage[] =
+        "policy VERB …\n"
+        "  check DIR                  what is wrong in it, where, why, and what to do (check --help)\n"
+        "  test DIR                   run its scenarios\n"
+        "  matrix DIR                 who sees what\n"
+        "  render DIR                 all of it in plain English: what is signed\n"
+        "  diff DIR NEW               what NEW releases that DIR does not, and the other way round\n"
+        "  explain                    why a record goes or stays, and what would alter it (explain --help)\n"
+        "  replay [DIR]               decide the ledger again, under DIR or as it was\n"
+        "  schema                     the language as a JSON Schema, for editors\n"
+        "  activate, rollback, list, show, sign, keys\n"
+        "                             put it in force, take it back, and who approves (activate --help)\n";
     if (argc > 1 && strcmp(argv[1], "explain") == 0)
         return sl_cmd_policy_explain(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "check") == 0)

@@ -84,6 +84,7 @@ def scenario(sluice, folder):
     assert released(sluice, policies, folder, "treating-provider")[0] == ["of-harbor", "of-brigid"]
     refused(sluice, folder, "releases", text.replace("verdict: withhold", "verdict: release"), "release-in-ceiling")
     refused(sluice, folder, "nobodys", text.replace(f"program: {PROGRAM}\n", ""), "missing-key")
+    refused(sluice, folder, "name", text.replace(f"program: {PROGRAM}\n", "program: harbor-recovery\n"), "program-layer")
     refused(sluice, folder, "parties", text + "parties:\n  - {id: guest, title: G, roles: [guest]}\n", "party-in-ceiling")
 
 

@@ -75,6 +75,12 @@ static const struct sl_issue *find(const struct fixture *f, const char *code)
     return NULL;
 }
 
+/* Scenarios that turn on the rules of the small policy. */
+#define TRIED                                                                                                          \
+    "scenarios:\n"                                                                                                     \
+    "  - {title: S, given: {party: physician, purpose: treatment, item: [chart]}, expect: released}\n"                 \
+    "  - {title: S, given: {party: plan, purpose: payment, item: [chart]}, expect: released}\n"
+
 /* A file beside the small policy, and whether the finding is there. */
 static const struct {
     const char *more, *code;
@@ -89,6 +95,11 @@ static const struct {
         "rule-without-effect", true},
     {"rules:\n  - {id: x, title: R, verdict: release, data: [chart], to: [nurse], for: [coordination-of-care]}\n",
         "rule-without-effect", true},
+    /* No scenario is asked for that would turn on what changes nothing. */
+    {"rules:\n  - {id: x, title: R, verdict: release, data: [chart], to: [nurse], for: [treatment]}\n" TRIED,
+        "rule-untried", false},
+    {"rules:\n  - {id: x, title: R, verdict: release, data: [chart], to: [nurse], for: [payment]}\n" TRIED,
+        "rule-untried", true},
     {"rules:\n  - {id: x, title: R, verdict: release, data: [chart], to: [nurse], for: [payment]}\n",
         "rule-without-effect", false},
     {"rules:\n  - {id: x, title: R, verdict: release, data: [chart], to: [nurse], for: [treatment], only-if: {consent: "

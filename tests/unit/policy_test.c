@@ -312,6 +312,20 @@ static void layers_are_named_and_one_run_shows_every_mistake(void **state)
     end(&f);
 }
 
+static void a_mistake_in_a_line_is_told_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    char text[4096];
+    begin(&f);
+    snprintf(text, sizeof text, "%s%s", house,
+        "  - {id: r, title: R, verdict: withhold, data: all, to: everyone, for: any, unless: {consent: tbo}}\n");
+    assert_int_equal(load(&f, head, federal, text), SL_INVALID);
+    assert_text(f.issues.first->code, "unknown-consent");
+    assert_int_equal(f.issues.errors, 1); /* not also that the line asks nothing */
+    end(&f);
+}
+
 static void warnings_do_not_stop_a_policy(void **state)
 {
     (void)state;
@@ -728,6 +742,7 @@ int main(void)
         cmocka_unit_test(each_mistake_is_reported_in_its_place),
         cmocka_unit_test(each_mistake_in_a_class_or_consent_is_reported),
         cmocka_unit_test(layers_are_named_and_one_run_shows_every_mistake),
+        cmocka_unit_test(a_mistake_in_a_line_is_told_once),
         cmocka_unit_test(warnings_do_not_stop_a_policy),
         cmocka_unit_test(a_folder_that_is_none_is_refused),
         cmocka_unit_test(memory_that_runs_out_gives_no_policy),

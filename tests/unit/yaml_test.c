@@ -126,7 +126,8 @@ static void refuses_what_the_subset_lacks(void **state)
         {"a: 1\n b: 2\n", "yaml-syntax", 2, 3},
         {"a: [1, 2\n", "yaml-syntax", 2, 1},
         {"a: \"x\n", "yaml-syntax", 2, 1},
-        {"a: \xff\xfe\n", "yaml-syntax", 0, 0},
+        {"a: \xff\xfe\n", "yaml-syntax", 1, 4},
+        {"a: b\n\xc3\xa9: \xff\xfe\n", "yaml-syntax", 2, 4},
         {"a: \"\\0\"\n", "yaml-syntax", 1, 4},
         {"@: 1\n", "yaml-syntax", 1, 1},
     };
@@ -287,7 +288,7 @@ static void nearest_word_is_near(void **state)
     static const struct {
         const char *word, *want;
     } cases[] = {{"relase", "release"}, {"withold", "withhold"}, {"hodl", "hold"}, {"holdd", "hold"}, {"t", "to"},
-        {"banana", ""}, {"", ""}, {"ab", ""}};
+        {"HOLD", "hold"}, {"Relase", "release"}, {"banana", ""}, {"", ""}, {"ab", ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_text(sl_nearest_word(sl_slice_of(cases[i].word), words, 4), cases[i].want);
 }
