@@ -360,13 +360,25 @@ static bool says_type(const struct sl_directive *d, enum sl_provision_type type)
     return false;
 }
 
+bool sl_directive_permits_something(const struct sl_directive *directive)
+{
+    return says_type(directive, SL_PROVISION_PERMIT);
+}
+
+bool sl_directive_denies_something(const struct sl_directive *directive)
+{
+    return says_type(directive, SL_PROVISION_DENY) || says_type(directive, SL_PROVISION_UNREADABLE);
+}
+
 static void write_scope(const struct sl_directive *directive, const struct sl_asking *asking, struct sl_buffer *out)
 {
     struct naming disclosers = {directive, asking, out, "", 0}, recipients = {directive, asking, out, " to ", 0},
                   purposes = {directive, asking, out, " for ", 0};
     add_disclosers(&disclosers);
-    sl_buffer_add(
-        out, says_type(directive, SL_PROVISION_PERMIT) ? SL_LIT(" may disclose") : SL_LIT(" may not disclose"));
+    sl_buffer_add(out, sl_directive_permits_something(directive) ? SL_LIT(" may disclose")
+                       : sl_directive_denies_something(directive)
+                           ? SL_LIT(" may not disclose")
+                           : SL_LIT(" is neither permitted nor forbidden to disclose"));
     add_actors(&recipients, SL_ROLE_RECIPIENT);
     add_purposes(&purposes);
     const struct sl_moment *end = &directive->provisions[0].period.end;

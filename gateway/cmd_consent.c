@@ -150,8 +150,8 @@ static int import_files(struct importing *in, const struct sl_cli *cli)
             return sl_cli_failed(text->path, status, in->issues);
     }
     sl_cli_issues(stderr, in->issues, SL_GRADE_WARNING);
-    printf(
-        "%zu consents imported, %zu refused, %zu other resources passed over\n", in->imported, in->refused, in->other);
+    printf("%zu consent%s imported, %zu refused, %zu other resource%s passed over\n", in->imported,
+        in->imported == 1 ? "" : "s", in->refused, in->other, in->other == 1 ? "" : "s");
     return in->refused ? 1 : 0;
 }
 
@@ -162,6 +162,13 @@ struct showing {
     const struct sl_directives *all;
     int64_t now;
 };
+
+/* Does it permit anything now? What it counts as matters only then. */
+static bool may_permit(const struct showing *s, const struct sl_directive *d)
+{
+    const struct sl_directive *by;
+    return sl_directive_fate(s->all, d, s->now, &by) == SL_FATE_STANDS && sl_directive_permits_something(d);
+}
 
 static void show_fate(const struct showing *s, const struct sl_directive *d)
 {
@@ -196,9 +203,10 @@ static void show_row(const struct showing *s, const struct sl_directive *d, cons
     if (lacks == SL_CONSENT_OF_ANOTHER_KIND)
         return;
     printf("  %s %.*s%s%.*s%s\n",
-        row->refuses ? "is a refusal,"
-        : lacks      ? "is no"
-                     : "counts as",
+        row->refuses        ? "is a refusal,"
+        : lacks             ? "is no"
+        : !may_permit(s, d) ? "permits nothing now, and would count as"
+                            : "counts as",
         SL_FMT(row->id), row->form.len ? " (form " : "", SL_FMT(row->form), row->form.len ? ")" : "");
     for (unsigned e = 0; e < SL_ELEMENTS && !row->refuses; e++)
         if (lacks >> e & 1)
@@ -211,6 +219,8 @@ static void show_one(const struct showing *s, const struct sl_directive *d, stru
     size_t count = 0;
     const struct sl_consent_kind *rows = s->policy ? sl_policy_consent_kinds(s->policy, &count) : NULL;
     printf("%.*s: %.*s\n", SL_FMT(id), SL_FMT(scope));
+    if (sl_directive_permits_something(d) && sl_directive_denies_something(d))
+        printf("  denies a part of it, or all but a part\n");
     show_fate(s, d);
     for (size_t i = 0; i < count; i++)
         show_row(s, d, &rows[i]);
@@ -238,7 +248,7 @@ static int show_person(struct importing *in, const char *patient, const char *di
     showing.policy = policy;
     for (const struct sl_directive *d = directives.first; d; d = sl_directive_next(d))
         show_one(&showing, d, in->arena);
-    printf("%zu consents for %s\n", directives.count, patient);
+    printf("%zu consent%s for %s\n", directives.count, directives.count == 1 ? "" : "s", patient);
     if (policy)
         sl_policy_unref(policy);
     return 0;

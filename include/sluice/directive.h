@@ -93,6 +93,11 @@ enum sl_consent_fate sl_directive_fate(const struct sl_directives *list, const s
 /* The second at which it ends as a whole; false: none is said. */
 bool sl_directive_until(const struct sl_directive *directive, int64_t *until);
 
+/* Is there a provision, at any depth, that permits; that denies (one that cannot be read
+ * does)? Neither: it says nothing. */
+bool sl_directive_permits_something(const struct sl_directive *directive);
+bool sl_directive_denies_something(const struct sl_directive *directive);
+
 struct sl_slice sl_directive_id(const struct sl_directive *directive);      /* "Consent/x" */
 struct sl_slice sl_directive_patient(const struct sl_directive *directive); /* "Patient/x" */
 const struct sl_directive *sl_directive_next(const struct sl_directive *directive);

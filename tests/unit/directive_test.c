@@ -1193,7 +1193,9 @@ static void test_scope(void **state)
         {"\"provision\":{" PERMIT "}", "The holder of the records may disclose, by the consent of 2024-01-01"},
         {"\"provision\":{" DENY "," TREAT "}",
             "The holder of the records may not disclose, by the consent of 2024-01-01"},
-        {"", "The holder of the records may not disclose, by the consent of 2024-01-01"},
+        {"", "The holder of the records is neither permitted nor forbidden to disclose, by the consent of 2024-01-01"},
+        {"\"provision\":{\"provision\":[{" TREAT "}]}",
+            "The holder of the records may not disclose, by the consent of 2024-01-01"},
         {"\"organization\":[{\"display\":\"A\\nB\"}],\"provision\":{" PERMIT "," PURPOSE("HQUALIMP") "}",
             "A B may disclose for HQUALIMP, by the consent of 2024-01-01"},
     };
