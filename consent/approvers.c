@@ -146,6 +146,14 @@ static bool is_name(struct sl_slice name)
     return true;
 }
 
+static size_t keys_in_use(const struct sl_approver_log *log)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < log->count; i++)
+        count += !log->list[i].retired;
+    return count;
+}
+
 static enum sl_status check_change(
     const struct sl_key_change *change, const struct sl_approver_log *log, struct sl_issues *issues)
 {
@@ -159,6 +167,8 @@ static enum sl_status check_change(
                                                                      : NULL;
     if (!wrong && change->retire && !sl_slice_eq(known->name, change->name))
         wrong = "This key is somebody else's.";
+    if (!wrong && change->retire && keys_in_use(log) == 1)
+        wrong = "It is the last key: without one nothing would take an approval. Add another first.";
     if (!wrong)
         return SL_OK;
     sl_issue_add(issues, SL_GRADE_ERROR, "key-change", "%s", wrong);
