@@ -5,7 +5,7 @@ language and entities for cedar/. Made up, and the same every time.
 
     bench/policy_world.py FOLDER
 
-    policy/             the rules in the language of docs/policy.md
+    policy/             the rules in the language of docs/policy-words.md
     plain.ndjson        the Consents; disclosers.ndjson: the same, each limited to one discloser
     cases.tsv           patient, kinds, organization, treating?, emergency?, purpose, discloser, classes; one question a line
     cedar/              rules.cedar (one policy for each rule, one question for each class of the record), classes.cedar (the same

@@ -4,7 +4,7 @@
  * this request; a decision is two AND operations on an item's classes. The daemon, the commands, the tests and the
  * fuzzers call the functions of this header, and no other ones decide.
  *
- * How rules combine is the card in docs/policy.md: each class that needs a yes needs one; a single no stops it;
+ * How rules combine is the card in docs/policy-words.md: each class that needs a yes needs one; a single no stops it;
  * order never matters; several patients are the AND of their masks.
  */
 #ifndef SLUICE_DECIDE_H

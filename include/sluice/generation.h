@@ -5,8 +5,8 @@
  * in force.
  *
  * An approval is a detached Ed25519 signature over a short text that names one policy and one predecessor. Whoever may
- * approve has a key in the store. What a change takes is said in docs/policy.md, "Putting it in force", and why in
- * docs/decisions/0020.
+ * approve has a key in the store. What a change takes is said in docs/policy-words.md, "Putting it in force", and why
+ * in docs/decisions/0020.
  */
 #ifndef SLUICE_GENERATION_H
 #define SLUICE_GENERATION_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Policy: the privacy officer's YAML files, read strictly, checked, and compiled into one immutable,
- * reference-counted snapshot. What the files may say is in docs/policy.md. Requests are decided by
+ * reference-counted snapshot. What the files may say is in docs/policy-words.md. Requests are decided by
  * sluice/decide.h; this header is the policy as such.
  *
  * A policy directory holds any number of *.yaml files in any depth; `layer:` in each says federal, state,
@@ -129,7 +129,8 @@ const struct sl_slice *sl_policy_parties(const struct sl_policy *policy, size_t 
 struct sl_slice sl_purpose_find(struct sl_slice text);
 /* Is `code` the same as, or in the tree below, `ancestor` (v3-ActReason hierarchy)? */
 bool sl_purpose_within(struct sl_slice code, struct sl_slice ancestor);
-/* Is it treatment, payment or health care operations as Part 2 means them (42 CFR 2.11; docs/policy.md, Purposes)? */
+/* Is it treatment, payment or health care operations as Part 2 means them (42 CFR 2.11; docs/policy-words.md,
+ * Purposes)? */
 bool sl_purpose_is_tpo(struct sl_slice code);
 
 /* ---- Words by which policy and registry speak of recipients ---- */

@@ -3,7 +3,7 @@
 
 Each page has a folder of its own in which its blocks are carried out, in their order:
 
-    ```yaml                  stands so in the shipped policy (a line of … leaves lines out)
+    ```yaml                  stands so in the shipped policy, though lines may be left out
     ```yaml house/ours.yaml  is written to that file of my/policies
     ```diff house/rules.yaml changes that file of my/policies: the old lines must be there, once
     ```console               $ commands are run, and print what is shown (… stands for anything)
@@ -19,7 +19,7 @@ import tempfile
 
 import house
 
-PAGES = ["policy-lesson.md"]
+PAGES = ["policy.md", "policy-words.md"]
 FENCE = re.compile(r"^( *)```(\w*)(?: (\S+))?\n(.*?)^\1```$", re.S | re.M)
 KNOWN = {"yaml", "diff", "console", "csv"}
 
@@ -33,38 +33,21 @@ def shipped():
     return pages
 
 
-def stands_at(lines, wanted, at):
-    """Do the wanted lines stand here, one after the other, but for those that … leaves out?"""
-    skip = False
-    for line in wanted:
-        if line == "…":
-            skip = True
-            continue
-        while skip and at < len(lines) and not alike(lines[at], line):
-            at += 1
-        if at >= len(lines) or not alike(lines[at], line):
-            return False
-        at, skip = at + 1, False
-    return True
-
-
 def alike(there, shown):
-    """… at the end of a line stands for the rest of it; a comment of the page's own may follow a line."""
-    shown = re.sub(r"\s+# .*$", "", shown) if not shown.startswith("#") else shown
-    there = re.sub(r"\s+# .*$", "", there) if not there.startswith("#") else there
+    """… at the end of a line stands for the rest of it."""
     return there.startswith(shown[:-1].rstrip()) if shown.endswith("…") else there == shown
 
 
+def stands_in(lines, wanted):
+    """Do the wanted lines stand there in their order, whatever is left out between them?"""
+    at = iter(lines)
+    return all(any(alike(there, line) for there in at) for line in wanted if line != "…")
+
+
 def is_shipped(block, files):
-    wanted = [line.strip() for line in block.splitlines() if line.strip()]
-    sections = {line for line in wanted if re.fullmatch(r"[a-z-]+:", line)}
-    # A section's heading and what the page takes out of it need not be neighbours.
-    wanted = [part for line in wanted for part in ([line, "…"] if line == wanted[0] and line in sections else [line])]
-    for lines in files.values():
-        lines = [line for line in lines if line]
-        if any(stands_at(lines, wanted, at) for at in range(len(lines))):
-            return True
-    return False
+    """Each part of it, up to an empty line, in one file."""
+    parts = [[line.strip() for line in part.splitlines()] for part in block.split("\n\n")]
+    return all(any(stands_in(lines, part) for lines in files.values()) for part in parts)
 
 
 def change(path, block):

@@ -17,11 +17,10 @@ def run(sluice, *words, text=None):
 
 
 def example():
-    """The program's file of docs/policy.md, as it stands there."""
-    with open(os.path.join(house.ROOT, "docs", "policy.md")) as file:
+    """The program's file of docs/policy-words.md, as it stands there."""
+    with open(os.path.join(house.ROOT, "docs", "policy-words.md")) as file:
         page = file.read()
-    block = re.search(r"^    layer: program\n(?:    .*\n|\n(?=    ))*", page, re.M).group(0)
-    return re.sub(r"^    ", "", block, flags=re.M)
+    return re.search(r"```yaml programs/harbor.yaml\n(.*?)```", page, re.S).group(1)
 
 
 def lay(folder, text):

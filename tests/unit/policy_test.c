@@ -696,45 +696,6 @@ static void the_matrix_comes_in_three_forms(void **state)
     end(&f);
 }
 
-static bool stands_in_policy(const struct sl_policy *policy, struct sl_slice line)
-{
-    size_t count;
-    const struct sl_policy_file *files = sl_policy_files(policy, &count);
-    for (size_t i = 0; i < count; i++)
-        if (memmem(files[i].text.ptr, files[i].text.len, line.ptr, line.len))
-            return true;
-    return false;
-}
-
-/* Every line of every YAML example in docs/policy.md, but those with an ellipsis or a remark. */
-static void examples_of_the_page_are_real(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct sl_slice text;
-    size_t lines = 0;
-    bool example = false;
-    load_shipped(&f);
-    assert_int_equal(sl_file_read(f.arena, SLUICE_SOURCE "/docs/policy.md", (size_t)1 << 20, &text), SL_OK);
-    while (text.len) {
-        const char *end = memchr(text.ptr, '\n', text.len);
-        struct sl_slice line = {text.ptr, end ? (size_t)(end - text.ptr) : text.len};
-        text = sl_slice_from(text, line.len + 1);
-        while (line.len && *line.ptr == ' ')
-            line = sl_slice_from(line, 1);
-        if (sl_slice_starts(line, SL_LIT("```")))
-            example = sl_slice_starts(line, SL_LIT("```yaml"));
-        else if (example && line.len && !memmem(line.ptr, line.len, "\xe2\x80\xa6", 3) &&
-                 !memchr(line.ptr, '#', line.len)) {
-            if (!stands_in_policy(f.policy, line))
-                fail_msg("not in the shipped policy: %.*s", SL_FMT(line));
-            lines++;
-        }
-    }
-    assert_true(lines > 60);
-    end(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -757,7 +718,6 @@ int main(void)
         cmocka_unit_test(the_statement_of_2_32_stands_word_for_word),
         cmocka_unit_test(who_sees_what_is_as_it_was),
         cmocka_unit_test(the_matrix_comes_in_three_forms),
-        cmocka_unit_test(examples_of_the_page_are_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
