@@ -397,9 +397,9 @@ static void make_masks(
     sl_classes_cut(&out->lacks, &yes);
 }
 
-void sl_masks_at_best(const struct sl_ruling *ruling, struct masks *out)
+void sl_masks_at_best(const struct sl_ruling *ruling, bool facts, struct masks *out)
 {
-    const struct state none = {0}, all = {.kinds = ~0u, .facts = ~0u};
+    const struct state none = {0}, all = {.kinds = ~0u, .facts = facts ? ~0u : 0};
     make_masks(ruling, &all, &none, out);
 }
 

@@ -165,7 +165,7 @@ static enum sl_status judge_nobody(struct judging *j, struct sl_arena *arena)
         if (!(j->invariant->purposes & sl_purpose_bit(nobody.purpose)))
             continue;
         SL_TRY(sl_ruling_new(arena, j->policy, &nobody, NULL, 0, NULL, 0, &ruling));
-        sl_masks_at_best(ruling, &best);
+        sl_masks_at_best(ruling, true, &best);
         struct sl_classes has = j->invariant->data;
         sl_classes_cut(&has, &best.lacks);
         sl_classes_cut(&has, &best.no);

@@ -11,7 +11,7 @@ struct column {
     const struct sl_party *party;
     size_t purpose; /* index */
     const struct sl_ruling *worst;
-    struct masks best;
+    struct masks best, consented;
     bool empty; /* nothing is released to this party for this purpose */
 };
 
@@ -56,7 +56,8 @@ static enum sl_status add_column(struct matrix *m, struct sl_arena *arena, unsig
         r.emergency = &emergency;
     SL_TRY(sl_ruling_new(arena, m->policy, &r, NULL, 0, NULL, 0, &ruling));
     c->worst = ruling;
-    sl_masks_at_best(ruling, &c->best);
+    sl_masks_at_best(ruling, true, &c->best);
+    sl_masks_at_best(ruling, false, &c->consented);
     c->empty = is_empty(m->policy, &c->best);
     m->count++;
     return SL_OK;
@@ -105,12 +106,18 @@ static bool is_limited(const struct column *c, unsigned bit)
     return terms.count > 0;
 }
 
-/* The best that could be: a policy in which every kind of consent but those that restrict were given. */
+static bool lets_go(const struct masks *masks, unsigned bit)
+{
+    return !sl_classes_has(&masks->lacks, bit) && !sl_classes_has(&masks->no, bit);
+}
+
+/* Yes or limited, whatever is so; if the patient consents; if something else is so, too (an order, a program of one's
+ * own); or never. */
 static const char *cell(const struct column *c, unsigned bit)
 {
-    if (!sl_classes_has(&c->worst->may.lacks, bit) && !sl_classes_has(&c->worst->may.no, bit))
+    if (lets_go(&c->worst->may, bit))
         return is_limited(c, bit) ? "limited" : "yes";
-    return sl_classes_has(&c->best.lacks, bit) || sl_classes_has(&c->best.no, bit) ? "no" : "consent";
+    return lets_go(&c->consented, bit) ? "consent" : lets_go(&c->best, bit) ? "if" : "no";
 }
 
 /* ---- As text ---- */
@@ -193,6 +200,7 @@ static void write_page_head(const struct matrix *m, struct sl_buffer *out)
                               "td.yes { background: #dff0d8; }\n"
                               "td.limited { background: #d9edf7; }\n"
                               "td.consent { background: #fcf3cf; }\n"
+                              "td.if { background: #fdebd0; }\n"
                               "td.no { background: #f2dede; }\n"
                               "thead { display: table-header-group; }\n"
                               "tr { break-inside: avoid; }\n"
@@ -203,8 +211,8 @@ static void write_page_head(const struct matrix *m, struct sl_buffer *out)
         SL_FMT(sl_policy_digest(m->policy)));
     sl_buffer_add(
         out, SL_LIT("<p><b>yes</b>: released. <b>limited</b>: released in part, or changed. "
-                    "<b>consent</b>: only with a consent, or another fact that a rule "
-                    "asks for. <b>no</b>: never. A record has several classes, and needs a yes to each.</p>\n"));
+                    "<b>consent</b>: if the patient consents. <b>if</b>: if something else is so that a rule asks for. "
+                    "<b>no</b>: never. A record has several classes, and needs a yes to each.</p>\n"));
 }
 
 static void write_page(const struct matrix *m, struct sl_buffer *out)

@@ -177,7 +177,8 @@ bool sl_terms_keep(const struct sl_policy *policy, const struct sl_terms *terms,
 uint32_t sl_terms_changes(const struct sl_policy *policy, const struct sl_terms *terms, uint32_t lists);
 /* How the policy's classes are earned. */
 const struct sl_earning *sl_ruling_earning(const struct sl_ruling *ruling);
-/* The masks if every consent were given, and none that restricts: what the recipient could have at best. */
-void sl_masks_at_best(const struct sl_ruling *ruling, struct masks *out);
+/* The masks if every consent were given, and none that restricts; `facts`: and whatever else rules ask of an item were
+ * so. What the recipient could have at best. */
+void sl_masks_at_best(const struct sl_ruling *ruling, bool facts, struct masks *out);
 
 #endif

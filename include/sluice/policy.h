@@ -71,8 +71,8 @@ struct sl_tested {
 SL_MUST_CHECK enum sl_status sl_policy_trial(const struct sl_policy *policy, const struct sl_test_options *options,
     struct sl_buffer *out, struct sl_tested *tested);
 /* Who may see what: a line for each class, a column for each party and its usual purpose (or each purpose for which it
- * may have anything): "yes", "limited" (in part, or changed), "consent" (only with one, or another fact that a rule
- * asks for), "no". */
+ * may have anything): "yes", "limited" (in part, or changed), "consent" (if the patient gives one), "if" (if
+ * something else is so that a rule asks for, an order of a court), "no". */
 enum sl_matrix_form { SL_MATRIX_TEXT, SL_MATRIX_PAGE, SL_MATRIX_JSON };
 SL_MUST_CHECK enum sl_status sl_policy_matrix(
     const struct sl_policy *policy, enum sl_matrix_form form, bool every_purpose, struct sl_buffer *out);

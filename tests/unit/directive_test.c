@@ -1418,7 +1418,8 @@ int main(void)
         TEST(test_data), TEST(test_labels), TEST(test_nested), TEST(test_whole), TEST(test_base_policy),
         TEST(test_unknown_recipient), TEST(test_tpo), TEST(test_unknown_item), TEST(test_concerns), TEST(test_refused),
         TEST(test_issues), TEST(test_large), TEST(test_failing_memory), TEST(test_settle), TEST(test_lists),
-        TEST(test_kinds), TEST(test_combined), TEST(test_elements), TEST(test_named), TEST(test_general), TEST(test_scope),
+        TEST(test_kinds), TEST(test_combined), TEST(test_elements), TEST(test_named), TEST(test_general),
+        TEST(test_scope),
         TEST(test_store), TEST(test_ihe_pcf)};
     return cmocka_run_group_tests(tests, load_policy, unload_policy);
 }

@@ -533,7 +533,7 @@ static void keys_take_the_signatures_of_those_who_have_one(void **state)
     size_t count;
     assert_int_equal(change_key(h, false, ADA, 0), SL_OK); /* where trust begins */
     assert_int_equal(change_key(h, false, ADA, 1 << ADA), SL_INVALID); /* twice */
-    assert_int_equal(change_key(h, true, ADA, 1 << ADA), SL_INVALID);  /* the last one: nothing would take an approval */
+    assert_int_equal(change_key(h, true, ADA, 1 << ADA), SL_INVALID);  /* the last one stays */
     assert_int_equal(change_key(h, false, BEN, 0), SL_FORBIDDEN);
     assert_int_equal(change_key(h, false, BEN, 1 << BEN), SL_INVALID); /* signed by himself */
     assert_int_equal(change_key(h, false, BEN, 1 << ADA), SL_OK);
