@@ -96,7 +96,9 @@ static bool is_member(const struct looking *l, uint32_t root)
 /* Who wrote it, himself: what was written in the name of his organization is not his own. */
 static bool is_made(const struct looking *l, uint32_t root)
 {
-    uint32_t at = member(l, root, "author");
+    uint32_t at = member(l, root, "author"), state = member(l, root, "docStatus");
+    if (state && sl_span_is(l->doc, state, SL_LIT("entered-in-error")))
+        return false;
     if (!at)
         at = member(l, root, "requester");
     if (!at || l->doc->spans[at].type != SL_SPAN_ARRAY)

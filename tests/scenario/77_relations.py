@@ -119,7 +119,8 @@ def visit(who, ago, status="finished", **more):
 
 
 PROVED = ["team", "role-team", "referred", "task", "seen", "inpatient", "wrote"]
-NOT = ["hidden", "proposed", "left", "not-yet", "closed", "other-team", "long-ago", "cancelled", "for-organization", "nobody"]
+NOT = ["hidden", "proposed", "left", "not-yet", "closed", "other-team", "long-ago", "cancelled", "mistaken", "for-organization",
+       "nobody"]
 
 
 def records(hidden=True):
@@ -154,6 +155,8 @@ def records(hidden=True):
     yield team("other-team", participant=[{"member": ref("PractitionerRole", "lee-before")}, {"member": ref("Practitioner", "else")}])
     yield visit("long-ago", 100)
     yield visit("cancelled", 3, "cancelled")
+    yield made("DocumentReference", "mistaken-note", status="current", docStatus="entered-in-error", subject=ref("Patient", "mistaken"),
+               author=[ref("Practitioner", "lee")], date=day(5), content=[{"attachment": {"contentType": "text/plain", "data": "aGk="}}])
     # In the name of the organization, in the program: nobody's own, and hidden.
     yield made("DocumentReference", "organization-note", status="current", subject=ref("Patient", "for-organization"),
                author=[ref("Organization", PRIMARY)], custodian=ref("Organization", HARBOR), date=day(5),
