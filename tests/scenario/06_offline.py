@@ -34,7 +34,7 @@ def check_import(sluice, folder, consents):
     assert status == 1 and "broken.ndjson:3:" in said, said
     assert "0 consents" in consent("show", "--store", store, "Patient/amara")[1], "half a file was imported"
     assert consent("import", "--store", store, consents)[0] == 0
-    assert "1 consents" in consent("show", "--store", store, "Patient/amara")[1]
+    assert "1 consent" in consent("show", "--store", store, "Patient/amara")[1]
 
 
 def scenario(sluice, folder):

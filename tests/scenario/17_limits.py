@@ -62,7 +62,6 @@ def scenario(sluice, folder):
         for record in (PATIENT, CLAIM, COUNT, GOAL, {"resourceType": "Organization", "id": "lakeside-primary"}):
             file.write(json.dumps(record) + "\n")
     h = house.House(sluice, records=[records], policies=edited(folder))
-    h.write("registry.yaml", house.REGISTRY.replace("kinds: [research]", "kinds: [research]\n    agreements: [dua]"))
     h.start()
 
     # ---- Limits ----
