@@ -546,7 +546,8 @@ static enum sl_status follow_routes(struct segmenter *s)
     bool any = false;
     for (uint32_t i = 0; i < s->count && !any; i++)
         any = is_by_route(s->items[i]);
-    s->ways = any ? sl_arena_array(s->arena, s->count, sizeof *s->ways) : NULL;
+    if (any && !s->ways) /* routes of an earlier round keep the ways by which they came */
+        s->ways = sl_arena_array(s->arena, s->count, sizeof *s->ways);
     if (any && !s->ways)
         return SL_NO_MEMORY;
     for (uint32_t i = 0; i < s->count && any; i++)
