@@ -101,6 +101,8 @@ enum sl_status sl_record_parse(struct sl_slice value, struct sl_record *out)
     out->version = number_of(value.ptr);
     out->digest = (struct sl_slice){value.ptr + 8, SL_RECORD_DIGEST};
     out->text = sl_slice_from(value, SL_RECORD_HEAD);
+    static const char none[SL_RECORD_DIGEST];
+    out->deleted = memcmp(out->digest.ptr, none, sizeof none) == 0;
     return SL_OK;
 }
 
@@ -170,8 +172,10 @@ enum sl_status sl_records_read_version(struct sl_records *records, struct sl_are
     *text = (struct sl_slice){NULL, 0};
     SL_TRY(sl_txn_begin(records->store, false, &txn));
     enum sl_status status = sl_record_get(txn, type, id, &record);
-    if (status == SL_OK && record.version != version)
+    if (status == SL_MISSING || (status == SL_OK && record.version != version))
         status = get_record(txn, TABLE_HISTORY, type, id, &version, &record);
+    if (status == SL_OK && record.deleted)
+        status = SL_MISSING;
     status = give_text(arena, status, &record, text);
     sl_txn_abort(txn);
     return status;

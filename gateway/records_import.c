@@ -4,9 +4,7 @@
  * resource or a Bundle of entries. Two passes run over the file: the first checks every entry and writes nothing, the
  * second rewrites references and writes. Both draw the same ids, since these come from the text alone.
  */
-#include <openssl/evp.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "records_parts.h"
 #include "sluice/r4_names.h"
@@ -39,7 +37,7 @@ struct importing {
     struct entry *entries;
     size_t entry_count;
     struct sl_txn *txn;
-    unsigned puts;   /* in this transaction */
+    size_t puts;     /* in this transaction */
     size_t dangling; /* references that could not be resolved */
 };
 
@@ -102,12 +100,6 @@ static bool split_url(struct sl_slice url, struct sl_slice *type, struct sl_slic
     return sl_r4_resource(*type) && sl_id_valid(*id);
 }
 
-static bool digest_of(struct sl_slice text, unsigned char out[SL_RECORD_DIGEST])
-{
-    unsigned len = 0;
-    return EVP_Digest(text.ptr, text.len, out, &len, EVP_sha256(), NULL) == 1 && len == SL_RECORD_DIGEST;
-}
-
 static struct sl_slice hex(struct sl_arena *arena, const unsigned char *bytes, size_t count)
 {
     char *out = sl_arena_raw(arena, 2 * count, 1);
@@ -133,7 +125,7 @@ static enum sl_status draw_id(struct importing *in, struct entry *entry)
         SL_FMT(entry->type), SL_FMT(sl_span_text(&in->doc, entry->root)));
     if (!seed.ptr)
         return SL_NO_MEMORY;
-    if (!digest_of(seed, digest))
+    if (!sl_record_digest(seed, digest))
         return SL_CRYPTO;
     entry->id = hex(in->unit, digest, 16);
     return entry->id.ptr ? SL_OK : SL_NO_MEMORY;
@@ -277,7 +269,7 @@ static enum sl_status check_twice(struct importing *in, const struct entry *entr
 {
     unsigned char digest[SL_RECORD_DIGEST];
     bool is_new;
-    if (!digest_of(sl_span_text(&in->doc, entry->root), digest))
+    if (!sl_record_digest(sl_span_text(&in->doc, entry->root), digest))
         return SL_CRYPTO;
     struct sl_slice name = name_of(entry, in->life),
                     sum = sl_arena_copy(in->life, (struct sl_slice){(char *)digest, 8});
@@ -452,56 +444,6 @@ static enum sl_status rewrite_string(struct rewriting *r, uint32_t span)
     return target.len ? put_string(r, span, target) : SL_OK;
 }
 
-static enum sl_status put_id(struct rewriting *r, struct sl_slice id)
-{
-    uint32_t span = member(&r->doc, 0, SL_NAME_id);
-    if (span && sl_span_is(&r->doc, span, id))
-        return SL_OK;
-    if (span)
-        return put_string(r, span, id);
-    struct sl_slice text = sl_arena_printf(r->in->scratch, "\"id\":\"%.*s\"", SL_FMT(id));
-    if (!text.ptr)
-        return SL_NO_MEMORY;
-    sl_edit_add_member(r->edits, 0, text);
-    return SL_OK;
-}
-
-static enum sl_status put_meta_member(struct rewriting *r, uint32_t meta, sl_name name, struct sl_slice value)
-{
-    uint32_t span = sl_span_member(&r->doc, meta, name);
-    if (span)
-        return put_string(r, span, value);
-    struct sl_slice text =
-        sl_arena_printf(r->in->scratch, "\"%.*s\":\"%.*s\"", SL_FMT(sl_name_text(name)), SL_FMT(value));
-    if (!text.ptr)
-        return SL_NO_MEMORY;
-    sl_edit_add_member(r->edits, meta, text);
-    return SL_OK;
-}
-
-static enum sl_status put_meta(struct rewriting *r, uint64_t version)
-{
-    struct tm when;
-    time_t now = (time_t)r->in->now;
-    char instant[32];
-    if (!gmtime_r(&now, &when) || strftime(instant, sizeof instant, "%Y-%m-%dT%H:%M:%SZ", &when) == 0)
-        return SL_INVALID;
-    struct sl_slice number = sl_arena_printf(r->in->scratch, "%llu", (unsigned long long)version);
-    uint32_t meta = member(&r->doc, 0, SL_NAME_meta);
-    if (!number.ptr)
-        return SL_NO_MEMORY;
-    if (meta) {
-        SL_TRY(put_meta_member(r, meta, SL_NAME_versionId, number));
-        return put_meta_member(r, meta, SL_NAME_lastUpdated, sl_slice_of(instant));
-    }
-    struct sl_slice text = sl_arena_printf(
-        r->in->scratch, "\"meta\":{\"versionId\":\"%.*s\",\"lastUpdated\":\"%s\"}", SL_FMT(number), instant);
-    if (!text.ptr)
-        return SL_NO_MEMORY;
-    sl_edit_add_member(r->edits, 0, text);
-    return SL_OK;
-}
-
 static enum sl_status begin_rewrite(struct rewriting *r, struct importing *in, const struct entry *entry)
 {
     *r = (struct rewriting){.in = in};
@@ -513,137 +455,23 @@ static enum sl_status begin_rewrite(struct rewriting *r, struct importing *in, c
     for (uint32_t i = 1; i < r->doc.count; i++)
         if (r->doc.spans[i].type == SL_SPAN_STRING)
             SL_TRY(rewrite_string(r, i));
-    return put_id(r, entry->id);
-}
-
-/* The text as edited so far, in one piece. */
-static enum sl_status gather(struct rewriting *r, struct sl_slice *out)
-{
-    struct sl_blocks blocks = {.arena = r->in->scratch, .limit = SL_RECORD_BYTES + 4096};
-    SL_TRY(sl_edit_gather(r->edits, 0, &blocks));
-    char *text = sl_arena_raw(r->in->scratch, blocks.total + 1, 1);
-    size_t len = 0;
-    if (!text)
-        return SL_NO_MEMORY;
-    for (const struct sl_block *block = blocks.first; block; block = block->next) {
-        memcpy(text + len, block->ptr, block->len);
-        len += block->len;
-    }
-    *out = (struct sl_slice){text, len};
-    return SL_OK;
+    return sl_record_put_id(r->edits, &r->doc, in->scratch, entry->id);
 }
 
 /* ---- Writing ---- */
 
-/* Room for `puts` more in the transaction, in a new one if need be. */
-static enum sl_status room(struct importing *in, unsigned puts)
+/* Ends the transaction that is open, if one is. */
+static enum sl_status settle(struct importing *in)
 {
-    if (in->txn && in->puts + puts <= SL_STORE_PUTS) {
-        in->puts += puts;
-        return SL_OK;
-    }
-    struct sl_txn *full = in->txn;
+    struct sl_txn *txn = in->txn;
     in->txn = NULL;
-    if (full)
-        SL_TRY(sl_txn_commit(full));
-    in->puts = puts;
-    return sl_txn_begin(in->records->store, true, &in->txn);
+    in->puts = 0;
+    return txn ? sl_txn_commit(txn) : SL_OK;
 }
 
-static struct sl_slice key_slice(const struct sl_index_key *key)
-{
-    return (struct sl_slice){key->bytes, key->len};
-}
-
-static int compare_keys(const struct sl_index_key *a, const struct sl_index_key *b)
-{
-    int order = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
-    return order ? order : (a->len > b->len) - (a->len < b->len);
-}
-
-/* The keys of `more` that `less` has not. Both are sorted. */
-static enum sl_status change_keys(
-    struct importing *in, const struct sl_index_keys *more, const struct sl_index_keys *less, bool put)
-{
-    for (size_t i = 0, k = 0; i < more->count; i++) {
-        while (k < less->count && compare_keys(&less->list[k], &more->list[i]) < 0)
-            k++;
-        if (k < less->count && compare_keys(&less->list[k], &more->list[i]) == 0)
-            continue;
-        SL_TRY(room(in, 1));
-        struct sl_slice key = key_slice(&more->list[i]);
-        enum sl_status status =
-            put ? sl_txn_put(in->txn, TABLE_INDEX, key, SL_LIT("")) : sl_txn_delete(in->txn, TABLE_INDEX, key);
-        if (status != SL_OK && (put || status != SL_MISSING))
-            return status;
-    }
-    return SL_OK;
-}
-
-static struct sl_slice record_value(
-    struct importing *in, uint64_t version, struct sl_slice digest, struct sl_slice text)
-{
-    char *value = sl_arena_raw(in->scratch, SL_RECORD_HEAD + text.len, 1);
-    if (!value)
-        return (struct sl_slice){NULL, 0};
-    sl_record_number(value, version);
-    memcpy(value + 8, digest.ptr, SL_RECORD_DIGEST);
-    memcpy(value + SL_RECORD_HEAD, text.ptr, text.len);
-    return (struct sl_slice){value, SL_RECORD_HEAD + text.len};
-}
-
-static enum sl_status put_history(struct importing *in, struct sl_slice key, const struct sl_record *old)
-{
-    char history[SL_RECORD_KEY];
-    struct sl_slice value = record_value(in, old->version, old->digest, old->text);
-    if (!value.ptr)
-        return SL_NO_MEMORY;
-    SL_ASSERT(key.len + 9 <= sizeof history);
-    memcpy(history, key.ptr, key.len);
-    history[key.len] = '/';
-    sl_record_number(history + key.len + 1, old->version);
-    return sl_txn_put(in->txn, TABLE_HISTORY, (struct sl_slice){history, key.len + 9}, value);
-}
-
-/* Index keys first, then the resource (and its old version) in one transaction, then the keys that no longer hold. */
-static enum sl_status write_version(struct importing *in, const struct entry *entry, const struct sl_record *old,
-    struct sl_slice digest, struct sl_slice text)
-{
-    struct sl_index_keys had = {0}, has;
-    struct sl_doc doc;
-    struct sl_slice key = name_of(entry, in->scratch);
-    struct sl_slice value = record_value(in, old->version + 1, digest, text);
-    if (!key.ptr || !value.ptr)
-        return SL_NO_MEMORY;
-    if (old->version) {
-        SL_TRY(sl_doc_parse(in->scratch, old->text, NULL, &doc, NULL));
-        SL_TRY(sl_index_of(in->scratch, &doc, entry->type, entry->id, &had));
-    }
-    SL_TRY(sl_doc_parse(in->scratch, text, NULL, &doc, NULL));
-    SL_TRY(sl_index_of(in->scratch, &doc, entry->type, entry->id, &has));
-    SL_TRY(change_keys(in, &has, &had, true));
-    SL_TRY(room(in, 2));
-    if (old->version)
-        SL_TRY(put_history(in, key, old));
-    SL_TRY(sl_txn_put(in->txn, TABLE_CURRENT, key, value));
-    return change_keys(in, &had, &has, false);
-}
-
-/* What is stored now, copied: the next put takes LMDB's page away. version 0: nothing. */
-static enum sl_status stored(struct importing *in, const struct entry *entry, struct sl_record *old)
-{
-    SL_TRY(room(in, 0));
-    enum sl_status status = sl_record_get(in->txn, entry->type, entry->id, old);
-    if (status != SL_OK) {
-        *old = (struct sl_record){0};
-        return status == SL_MISSING ? SL_OK : status;
-    }
-    old->digest = sl_arena_copy(in->scratch, old->digest);
-    old->text = sl_arena_copy(in->scratch, old->text);
-    return old->digest.ptr && old->text.ptr ? SL_OK : SL_NO_MEMORY;
-}
-
-static enum sl_status write_entry(struct importing *in, const struct entry *entry)
+/* The version this entry makes of what is stored. *same: it is there as it came, and none is made. */
+static enum sl_status make_step(
+    struct importing *in, const struct entry *entry, struct sl_record_step *step, bool *same)
 {
     struct rewriting r;
     struct sl_record old;
@@ -651,18 +479,52 @@ static enum sl_status write_entry(struct importing *in, const struct entry *entr
     unsigned char sum[SL_RECORD_DIGEST];
     struct sl_slice digest = {(const char *)sum, sizeof sum};
     SL_TRY(begin_rewrite(&r, in, entry));
-    SL_TRY(gather(&r, &text));
-    if (!digest_of(text, sum))
+    SL_TRY(sl_record_gather(r.edits, in->scratch, &text));
+    if (!sl_record_digest(text, sum))
         return SL_CRYPTO;
-    SL_TRY(stored(in, entry, &old));
-    in->out->resources++;
-    if (old.version && sl_slice_eq(old.digest, digest))
+    SL_TRY(sl_record_last(in->txn, in->scratch, entry->type, entry->id, &old));
+    *same = old.version && !old.deleted && sl_slice_eq(old.digest, digest);
+    if (*same)
         return SL_OK;
-    SL_TRY(put_meta(&r, old.version + 1));
-    SL_TRY(gather(&r, &text));
-    SL_TRY(write_version(in, entry, &old, digest, text));
-    *(old.version ? &in->out->updated : &in->out->created) += 1;
-    return SL_OK;
+    SL_TRY(sl_record_put_meta(r.edits, &r.doc, in->scratch, old.version + 1, in->now));
+    SL_TRY(sl_record_gather(r.edits, in->scratch, &text));
+    *step = (struct sl_record_step){.type = entry->type, .id = entry->id};
+    return sl_record_step_make(in->scratch, &old, digest, text, step);
+}
+
+/* In the transaction that is open, if there is room. SL_LIMIT: it is to be made again in a fresh one, since somebody
+ * else may write between the two. What is larger than any transaction is put by itself, over again where somebody did
+ * (SL_EXISTS). */
+static enum sl_status put_step(struct importing *in, const struct sl_record_step *step)
+{
+    size_t puts = sl_record_step_puts(step);
+    if (puts > SL_STORE_PUTS) {
+        SL_TRY(settle(in));
+        return sl_record_steps_put(in->records, step, 1);
+    }
+    if (in->puts + puts > SL_STORE_PUTS)
+        return SL_LIMIT;
+    in->puts += puts;
+    return sl_record_step_put(in->txn, step);
+}
+
+static enum sl_status write_entry(struct importing *in, const struct entry *entry)
+{
+    struct sl_record_step step;
+    bool same;
+    enum sl_status status;
+    do {
+        if (!in->txn)
+            SL_TRY(sl_txn_begin(in->records->store, true, &in->txn));
+        SL_TRY(make_step(in, entry, &step, &same));
+        status = same ? SL_OK : put_step(in, &step);
+        if (status == SL_LIMIT)
+            SL_TRY(settle(in));
+    } while (status == SL_LIMIT || status == SL_EXISTS);
+    in->out->resources++;
+    if (!same)
+        *(step.was_current ? &in->out->updated : &in->out->created) += 1;
+    return status;
 }
 
 static enum sl_status write_unit(struct importing *in)
@@ -743,10 +605,7 @@ static enum sl_status run(struct importing *in, struct sl_slice text)
         return SL_INVALID;
     in->writing = true;
     SL_TRY(pass_over(in, text, lines));
-    struct sl_txn *last = in->txn;
-    in->txn = NULL;
-    if (last)
-        SL_TRY(sl_txn_commit(last));
+    SL_TRY(settle(in));
     if (in->dangling)
         sl_issue_add(in->issues, SL_GRADE_NOTE, "dangling",
             "%zu references name nothing in the file or the store; import what they name first.", in->dangling);
