@@ -62,7 +62,10 @@ static int import_files(const char *store, const struct sl_cli *cli, struct sl_i
 {
     struct importing in = {.issues = issues};
     int result = 0;
-    if (!sl_cli_instant(sl_cli_value(cli, "at"), &in.now)) {
+    const char *at = sl_cli_value(cli, "at");
+    if (at && strcmp(at, "given") == 0)
+        in.now = SL_RECORDS_AT_GIVEN;
+    else if (!sl_cli_instant(at, &in.now)) {
         fprintf(stderr, "sluice: --at: not an instant\n");
         return 2;
     }
@@ -107,7 +110,8 @@ int sl_cmd_records(int argc, char **argv)
 {
     static const struct sl_option options[] = {
         {"store", SL_OPTION_ONE, "DIR", "the directory of the embedded EHR store", true},
-        {"at", SL_OPTION_ONE, "INSTANT", "import: meta.lastUpdated of what is new (now)", false},
+        {"at", SL_OPTION_ONE, "INSTANT", "import: meta.lastUpdated of what is new (now); `given`: as it stands in each",
+            false},
     };
     static const char usage[] = "records import|count --store DIR [FILE…]";
     struct sl_arena *arena = sl_arena_new((size_t)1 << 28);

@@ -14,6 +14,9 @@
 #include "sluice/search.h"
 #include "sluice/store.h"
 
+/* In place of an instant: each resource says itself when it was last updated, as an EHR's own dump does. */
+#define SL_RECORDS_AT_GIVEN INT64_MIN
+
 struct sl_records;
 struct sl_records_import {
     size_t resources, created, updated,
@@ -35,6 +38,8 @@ void sl_records_close(struct sl_records *records);
  * the file. References to a fullUrl of the same Bundle become Type/id, conditional ones (Type?identifier=…) are
  * resolved in the file and the store. What was imported before, byte for byte, makes no new version; a change makes the
  * next one.
+ *
+ * now: meta.lastUpdated of what is new, or SL_RECORDS_AT_GIVEN: then each resource must have one, and keeps it.
  *
  * All of the text is read and checked before anything is written: SL_SYNTAX or SL_INVALID, with an issue each, and
  * nothing is imported. Then it is written in transactions of at most 1,000 puts: a crash, or a disk that is full, in

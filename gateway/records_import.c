@@ -170,6 +170,17 @@ static enum sl_status note_urls(struct importing *in, const struct entry *entry,
     return SL_OK;
 }
 
+/* meta.lastUpdated as this store writes it itself: YYYY-MM-DDThh:mm:ssZ. */
+static bool has_instant(struct importing *in, uint32_t meta)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
+    struct sl_slice text = text_of(&in->doc, meta, SL_NAME_lastUpdated, in->unit);
+    bool good = meta && text.ptr && text.len == sizeof form - 1;
+    for (size_t i = 0; good && i < text.len; i++)
+        good = form[i] == 'd' ? text.ptr[i] >= '0' && text.ptr[i] <= '9' : text.ptr[i] == form[i];
+    return good;
+}
+
 /* Reads what stands in a resource about itself. `url`: see choose_id. */
 static enum sl_status read_resource(struct importing *in, struct entry *entry, struct sl_slice url)
 {
@@ -188,6 +199,8 @@ static enum sl_status read_resource(struct importing *in, struct entry *entry, s
     if (sl_span_text(doc, entry->root).len > SL_RECORD_BYTES)
         return fault(in, entry->number, "is too large");
     struct sl_slice own = text_of(doc, entry->root, SL_NAME_id, in->unit);
+    if (in->now == SL_RECORDS_AT_GIVEN && !has_instant(in, meta))
+        return fault(in, entry->number, "does not say when it was last updated (in UTC, to the second)");
     SL_TRY(choose_id(in, entry, own, url));
     return note_urls(in, entry, own);
 }

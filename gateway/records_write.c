@@ -66,7 +66,8 @@ enum sl_status sl_record_put_meta(
 {
     char instant[32];
     uint32_t meta = sl_span_member(doc, 0, SL_NAME_meta);
-    if (!write_instant(now, instant))
+    bool given = now == SL_RECORDS_AT_GIVEN; /* checked to be there */
+    if (!write_instant(given ? 0 : now, instant))
         return SL_INVALID;
     if (!meta) {
         struct sl_slice text = meta_of(arena, version, instant);
@@ -78,7 +79,7 @@ enum sl_status sl_record_put_meta(
     if (!number.ptr)
         return SL_NO_MEMORY;
     SL_TRY(put_member(edits, doc, arena, meta, SL_NAME_versionId, number));
-    return put_member(edits, doc, arena, meta, SL_NAME_lastUpdated, sl_slice_of(instant));
+    return given ? SL_OK : put_member(edits, doc, arena, meta, SL_NAME_lastUpdated, sl_slice_of(instant));
 }
 
 enum sl_status sl_record_gather(struct sl_edits *edits, struct sl_arena *arena, struct sl_slice *out)

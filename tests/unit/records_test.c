@@ -477,6 +477,28 @@ static void real_bundles_import(void **state)
     assert_true(resources > files);
 }
 
+/* A dump says itself when each record was last updated; one that does not say so is no such dump. */
+static void given_instants_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct sl_records_import done;
+    static const char good[] =
+        "{\"resourceType\":\"Basic\",\"id\":\"b\",\"meta\":{\"lastUpdated\":\"2024-05-06T07:08:09Z\"}}";
+    static const char *const unsaid[] = {"{\"resourceType\":\"Basic\",\"id\":\"c\"}",
+        "{\"resourceType\":\"Basic\",\"id\":\"c\",\"meta\":{}}",
+        "{\"resourceType\":\"Basic\",\"id\":\"c\",\"meta\":{\"lastUpdated\":\"2024-05-06\"}}",
+        "{\"resourceType\":\"Basic\",\"id\":\"c\",\"meta\":{\"lastUpdated\":\"2024-05-06T07:08:09+1\"}}"};
+    assert_int_equal(sl_records_import(f->records, SL_LIT(good), SL_RECORDS_AT_GIVEN, &f->issues, &done), SL_OK);
+    assert_non_null(strstr(stored(f, "Basic", "b"), "\"lastUpdated\":\"2024-05-06T07:08:09Z\""));
+    assert_non_null(strstr(stored(f, "Basic", "b"), "\"versionId\":\"1\""));
+    for (size_t i = 0; i < sizeof unsaid / sizeof *unsaid; i++) {
+        enum sl_status status =
+            sl_records_import(f->records, sl_slice_of(unsaid[i]), SL_RECORDS_AT_GIVEN, &f->issues, &done);
+        assert_int_equal(status, SL_INVALID);
+        assert_null(stored(f, "Basic", "c"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +514,7 @@ int main(void)
         TEST(searches_find),
         TEST(index_follows_changes),
         TEST(reopened_and_read_only),
+        TEST(given_instants_are_kept),
         TEST(real_bundles_import),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
