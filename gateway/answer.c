@@ -452,27 +452,29 @@ static enum sl_status answer_read(struct sl_exchange *x)
     return sl_edit_gather(found->page->edits, found->entry->root, &x->body);
 }
 
+static enum sl_status answer_metadata(struct sl_exchange *x)
+{
+    sl_blocks_add(&x->body, x->state->gateway->metadata);
+    return SL_OK;
+}
+
+static enum sl_status answer_everything(struct sl_exchange *x)
+{
+    return the_one(x) ? answer_bundle(x) : SL_NOT_FOUND;
+}
+
+static enum sl_status (*const answers[])(struct sl_exchange *x) = {
+    [SL_METADATA] = answer_metadata,
+    [SL_READ] = answer_read,
+    [SL_SEARCH] = answer_bundle,
+    [SL_EVERYTHING] = answer_everything,
+    [SL_BATCH] = NULL,
+};
+
 enum sl_status sl_answer(struct sl_exchange *x)
 {
-    enum sl_status status = SL_OK;
     begin(x, SL_OK);
-    switch (x->interaction.kind) {
-    case SL_METADATA:
-        sl_blocks_add(&x->body, x->state->gateway->metadata);
-        break;
-    case SL_READ:
-        status = answer_read(x);
-        break;
-    case SL_EVERYTHING:
-        status = the_one(x) ? answer_bundle(x) : SL_NOT_FOUND;
-        break;
-    case SL_SEARCH:
-        status = answer_bundle(x);
-        break;
-    case SL_INTERACTION_NONE:
-        status = SL_NOT_SUPPORTED;
-        break;
-    }
+    enum sl_status status = answers[x->interaction.kind] ? answers[x->interaction.kind](x) : SL_NOT_SUPPORTED;
     if (status == SL_OK && (x->body.failed || sl_arena_failed(x->arena)))
         status = SL_NO_MEMORY;
     if (status == SL_OK)

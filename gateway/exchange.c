@@ -88,9 +88,9 @@ static enum sl_step_result step_read(struct sl_exchange *x)
 
 static enum sl_step_result step_admit(struct sl_exchange *x)
 {
-    unsigned action = x->interaction.kind == SL_SEARCH ? SL_MAY_SEARCH : SL_MAY_READ;
+    unsigned action = sl_interaction_action(x->interaction.kind);
     bool patient_only;
-    if (!sl_caller_may(&x->caller, x->interaction.type, action, &patient_only))
+    if (action && !sl_caller_may(&x->caller, x->interaction.type, action, &patient_only))
         return sl_exchange_fail(x, SL_FORBIDDEN, "scope");
     enum sl_status status = sl_admit(x->policy, &x->caller.recipient);
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "policy");
@@ -123,6 +123,7 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
 {
     x->at = x->following = (struct sl_position){0};
     x->rows = x->gathered = 0;
+    x->work = 0;
     x->exhausted = false;
     x->going_count = 0;
     x->wanted = page_size(x);
@@ -134,6 +135,14 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
         status = sl_bookmark_read(x, x->interaction.search.cursor);
     x->exhausted = x->at.errand >= x->errand_count;
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "plan");
+}
+
+/* ---- resolve: nothing leans on anything yet ---- */
+
+static enum sl_step_result step_resolve(struct sl_exchange *x)
+{
+    (void)x;
+    return SL_STEP_DONE;
 }
 
 /* ---- fetch, label, decide, segment: one pass, as often as it takes ---- */
@@ -156,6 +165,18 @@ static enum sl_step_result step_decide(struct sl_exchange *x)
 static enum sl_step_result step_segment(struct sl_exchange *x)
 {
     return sl_round_segment(x);
+}
+
+/* ---- commit, entries ---- */
+
+static enum sl_step_result step_commit(struct sl_exchange *x)
+{
+    return sl_exchange_fail(x, SL_NOT_SUPPORTED, "write");
+}
+
+static enum sl_step_result step_entries(struct sl_exchange *x)
+{
+    return sl_exchange_fail(x, SL_NOT_SUPPORTED, "batch");
 }
 
 /* ---- answer: whole, in memory ---- */
@@ -183,15 +204,22 @@ static void appended(struct sl_append *append, enum sl_status status, uint64_t s
     sl_worker_post(x->worker, &x->wake);
 }
 
+/* Is it asked for by another one that will account for it, under what that one took up? */
+static bool is_view(const struct sl_exchange *x)
+{
+    return x->outer && x->until == SL_AT_answer;
+}
+
 /* Back to where policy and directives are taken up. Refusals stand as they are: they released nothing. */
 enum sl_step_result sl_exchange_again(struct sl_exchange *x)
 {
     if (++x->attempts == ATTEMPTS)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "unsettled");
+    sl_inners_drop(x);
     sl_rounds_drop(x);
     sl_account_clear(&x->account);
     x->party_count = 0;
-    enum sl_step_result result = step_accept(x);
+    enum sl_step_result result = is_view(x) ? SL_STEP_DONE : step_accept(x);
     if (result == SL_STEP_DONE)
         x->step = SL_AT_admit;
     return result == SL_STEP_DONE ? SL_STEP_AGAIN : result;
@@ -205,7 +233,7 @@ static enum sl_step_result step_account(struct sl_exchange *x)
             return SL_STEP_DONE;
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger");
     }
-    if (x->status == SL_OK && x->interaction.kind != SL_METADATA &&
+    if (x->status == SL_OK && (sl_interaction_class(x->interaction.kind) & (SL_FOR_ASKS | SL_FOR_WRITES)) &&
         (sl_store_version(x->state->gateway->store) != x->store_version ||
             atomic_load(&x->state->gateway->programs_version) != x->programs_version))
         return sl_exchange_again(x);
@@ -232,9 +260,9 @@ static enum sl_step_result step_send(struct sl_exchange *x)
 static const struct {
     const char *name;
     enum sl_step_result (*run)(struct sl_exchange *x);
-    bool records;
+    unsigned classes;
 } steps[] = {
-#define SL_STEP(name, records) {#name, step_##name, records},
+#define SL_STEP(name, classes) {#name, step_##name, classes},
 #include "steps.def"
 #undef SL_STEP
 };
@@ -263,6 +291,16 @@ bool sl_exchange_overdue(const struct sl_exchange *x)
     return clock_us() - x->started > x->state->gateway->config->seconds * 1000000;
 }
 
+bool sl_exchange_spend(struct sl_exchange *x, size_t rows)
+{
+    struct sl_exchange *outermost = x;
+    while (outermost->outer)
+        outermost = outermost->outer;
+    x->rows += rows;
+    outermost->work += rows;
+    return outermost->work <= x->state->gateway->config->rows && !sl_exchange_overdue(x);
+}
+
 bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes)
 {
     if (!sl_gateway_reserve(x->state->gateway, bytes))
@@ -281,6 +319,7 @@ enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status statu
         status = SL_NO_MEMORY;
     x->status = status;
     x->why = why;
+    sl_inners_drop(x);
     sl_rounds_drop(x);
     sl_buffer_fini(&x->account.released);
     x->account.released_count = 0;
@@ -293,19 +332,18 @@ enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status statu
 
 static bool is_skipped(const struct sl_exchange *x)
 {
-    return steps[x->step].records && x->interaction.kind == SL_METADATA;
+    return !(steps[x->step].classes & sl_interaction_class(x->interaction.kind));
 }
 
 static void go_on(struct sl_exchange *x)
 {
-    if (x->step == SL_AT_segment && x->interaction.kind != SL_METADATA && sl_round_more(x))
+    if (x->step == SL_AT_segment && !is_skipped(x) && sl_round_more(x))
         x->step = SL_AT_fetch;
     else
         x->step++;
 }
 
-/* Goes on in a later turn of the loop. */
-static void schedule(struct sl_exchange *x)
+void sl_exchange_schedule(struct sl_exchange *x)
 {
     x->scheduled = true;
     sl_worker_post(x->worker, &x->later);
@@ -315,7 +353,7 @@ static void schedule(struct sl_exchange *x)
 static void run(struct sl_exchange *x)
 {
     x->turn = clock_us();
-    while (x->step < SL_AT_END) {
+    while (x->step < x->until) {
         if (x->step > SL_AT_route && !x->body_ready && x->status == SL_OK)
             return; /* sl_exchange_start goes on */
         enum sl_step_result result = is_skipped(x) ? SL_STEP_DONE : steps[x->step].run(x);
@@ -324,15 +362,20 @@ static void run(struct sl_exchange *x)
         if (result == SL_STEP_WAIT)
             return;
         if (result == SL_STEP_AGAIN) {
-            schedule(x);
+            sl_exchange_schedule(x);
             return;
         }
     }
-    sl_conn_respond(x->conn, &x->response);
+    x->ended = true;
+    if (x->outer)
+        sl_exchange_schedule(x); /* in a turn of its own the outer one is told */
+    else
+        sl_conn_respond(x->conn, &x->response);
 }
 
 static void destroy(struct sl_exchange *x)
 {
+    sl_inners_drop(x);
     sl_rounds_drop(x);
     sl_account_clear(&x->account);
     sl_buffer_fini(&x->record);
@@ -346,8 +389,7 @@ static void destroy(struct sl_exchange *x)
     sl_arena_free(arena);
 }
 
-/* Something that was under way has come back. */
-static void resume(struct sl_exchange *x)
+void sl_exchange_resume(struct sl_exchange *x)
 {
     if (!x->cancelled) {
         if (x->outstanding == 0)
@@ -360,25 +402,36 @@ static void resume(struct sl_exchange *x)
     }
 }
 
+/* The outer one goes on where it waits, unless it waits for others too. */
+static void tell_outer(struct sl_exchange *x)
+{
+    x->told = true;
+    x->outer->outstanding--;
+    sl_exchange_resume(x->outer);
+}
+
 static void run_later(struct sl_task *task)
 {
     struct sl_exchange *x = exchange_of(task->context);
     x->scheduled = false;
-    resume(x);
+    if (x->ended && !x->cancelled)
+        tell_outer(x);
+    else
+        sl_exchange_resume(x);
 }
 
 static void woken(struct sl_task *task)
 {
     struct sl_exchange *x = exchange_of(task->context);
     x->outstanding--;
-    resume(x);
+    sl_exchange_resume(x);
 }
 
 static void answered(struct sl_ask *ask)
 {
     struct sl_exchange *x = exchange_of(ask->context);
     x->outstanding--;
-    resume(x);
+    sl_exchange_resume(x);
 }
 
 void sl_exchange_ask(struct sl_exchange *x, struct sl_ask *ask)
@@ -415,6 +468,7 @@ struct sl_exchange *sl_exchange_new(struct sl_worker *worker, struct sl_conn *co
         .now = now.tv_sec,
         .started = clock_us(),
         .turn = clock_us(),
+        .until = SL_AT_END,
         .number = atomic_fetch_add(&state->gateway->exchanges, 1)};
     x->wake = (struct sl_task){.call = woken, .context = x};
     x->later = (struct sl_task){.call = run_later, .context = x};
@@ -443,7 +497,7 @@ enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *
     enum sl_status status = x->status;
     x->close = request->has_body; /* a body that nobody reads cannot be told from the next request */
     x->body_ready = true;
-    schedule(x);
+    sl_exchange_schedule(x);
     return status;
 }
 
@@ -468,8 +522,9 @@ void sl_exchange_cancel(struct sl_exchange *x)
 {
     x->cancelled = true;
     x->state->lingering++;
+    sl_inners_drop(x);
     sl_rounds_drop(x); /* withdraws what was asked; an append to the ledger cannot be withdrawn */
-    resume(x);
+    sl_exchange_resume(x);
 }
 
 void sl_exchange_free(struct sl_exchange *x)

@@ -20,7 +20,7 @@
 enum sl_step_result { SL_STEP_DONE = 1, SL_STEP_WAIT, SL_STEP_AGAIN, SL_STEP_FAIL };
 
 enum sl_step {
-#define SL_STEP(name, records) SL_AT_##name,
+#define SL_STEP(name, classes) SL_AT_##name,
 #include "steps.def"
 #undef SL_STEP
     SL_AT_END
@@ -116,6 +116,11 @@ struct sl_exchange {
     struct sl_arena *arena;
     size_t reserved;
     const struct sl_request *request; /* NULL: malformed */
+    struct sl_exchange *outer;        /* inner.c: what this one is asked for; NULL: a client's own */
+    struct sl_exchange *inners;       /* asked for by this one, the newest first */
+    struct sl_exchange *next_inner;   /* of the same outer */
+    enum sl_step until;               /* where it ends */
+    bool ended, told;                 /* of an inner one: it is done; its outer knows */
     uint64_t number;                  /* of this process; with gateway->boot it is the exchange's id */
     int64_t now;                      /* seconds since the epoch, when the head was complete */
     uint64_t started, turn;           /* monotonic microseconds: of the exchange, of this turn */
@@ -150,6 +155,7 @@ struct sl_exchange {
     size_t going_count;
     size_t wanted; /* matches on this page */
     uint64_t rows; /* fetched so far */
+    uint64_t work; /* of the outermost: rows fetched by it and all that it has asked for, against limits.rows */
     bool first_page, exhausted;
     struct sl_round *rounds, *last_round, *round; /* kept ones; the one under way */
     struct sl_relating *relating;                 /* relating.c: while it looks, the one under way is its own */
@@ -244,6 +250,27 @@ SL_MUST_CHECK enum sl_status sl_apart_take(struct sl_exchange *x, struct sl_roun
 /* Gives the memory of such a question back; any other is left as it is. */
 void sl_apart_end(const struct sl_round *round, struct sl_ask *ask);
 
+/* ---- inner.c: an interaction within another, as the same recipient ---- */
+
+/*
+ * A chain's step, the entry of a batch, a reference that must resolve: each takes the whole path as any request does,
+ * for the outer one's recipient, under the policy and register that the outer one took up, against the same work bound
+ * and deadline. When all that were begun have ended, the outer's step, which returned SL_STEP_WAIT, is entered again.
+ * inner->status says how one ended. They go with the outer one, or before by sl_inner_drop.
+ */
+
+/* From `admit` to `segment`: what is released stands in (*inner)->rounds, and is neither accounted nor sent. What the
+ * outer makes of it is the outer's to account for. `interaction` is copied; what it points at must outlive the inner.
+ */
+SL_MUST_CHECK enum sl_status sl_inner_view(
+    struct sl_exchange *x, const struct sl_interaction *interaction, struct sl_exchange **inner);
+/* From `route` to `account`, with a record in the ledger of its own: (*inner)->response is the answer. `request` is
+ * whole, body and all, and must outlive the inner. */
+SL_MUST_CHECK enum sl_status sl_inner_answer(
+    struct sl_exchange *x, const struct sl_request *request, struct sl_exchange **inner);
+void sl_inner_drop(struct sl_exchange *inner);
+void sl_inners_drop(struct sl_exchange *x);
+
 /* ---- answer.c ---- */
 
 SL_MUST_CHECK enum sl_status sl_answer(struct sl_exchange *x);
@@ -286,7 +313,14 @@ void sl_exchange_ask(struct sl_exchange *x, struct sl_ask *ask);
 bool sl_exchange_tired(const struct sl_exchange *x);
 /* Has it fetched for longer than a request may (limits.seconds)? */
 bool sl_exchange_overdue(const struct sl_exchange *x);
+/* Counts rows that were fetched. False: more than limits.rows, or too long. */
+SL_MUST_CHECK bool sl_exchange_spend(struct sl_exchange *x, size_t rows);
 /* Takes from the process's budget in the exchange's name. */
 SL_MUST_CHECK bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes);
+
+/* Runs it in a later turn of the loop. */
+void sl_exchange_schedule(struct sl_exchange *x);
+/* Something that was under way has come back: goes on, or ends if it was cancelled and nothing else is. */
+void sl_exchange_resume(struct sl_exchange *x);
 
 #endif

@@ -13,7 +13,7 @@
 #include "sluice/slice.h"
 #include "sluice/status.h"
 
-enum sl_method { SL_METHOD_OTHER, SL_GET, SL_HEAD, SL_POST, SL_PUT, SL_PATCH, SL_DELETE, SL_OPTIONS };
+enum sl_method { SL_METHOD_OTHER, SL_GET, SL_HEAD, SL_POST, SL_PUT, SL_METHOD_PATCH, SL_METHOD_DELETE, SL_OPTIONS };
 
 struct sl_header {
     struct sl_slice name, value; /* value without surrounding white space */

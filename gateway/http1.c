@@ -238,8 +238,8 @@ static const struct {
     {{"HEAD", 4}, SL_HEAD},
     {{"POST", 4}, SL_POST},
     {{"PUT", 3}, SL_PUT},
-    {{"PATCH", 5}, SL_PATCH},
-    {{"DELETE", 6}, SL_DELETE},
+    {{"PATCH", 5}, SL_METHOD_PATCH},
+    {{"DELETE", 6}, SL_METHOD_DELETE},
     {{"OPTIONS", 7}, SL_OPTIONS},
 };
 

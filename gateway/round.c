@@ -9,6 +9,8 @@
  */
 #include "exchange.h"
 
+#include "sluice/fault.h"
+
 #define LABEL_ROUNDS 4u   /* fetches of what labels lack; design: a few at most */
 #define REFILL_COUNT 100u /* rows asked for once a page needs refilling */
 #define BULK_COUNT 500u   /* rows asked for at a time by $everything */
@@ -329,8 +331,7 @@ enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, stru
     enum sl_status status = sl_fetch_read(ask, &fetched);
     x->why = ask->why;
     SL_TRY(status);
-    x->rows += fetched->count;
-    if (x->rows > x->state->gateway->config->rows || sl_exchange_overdue(x))
+    if (!sl_exchange_spend(x, fetched->count))
         return SL_WORK_LIMIT;
     SL_TRY(keep_page(round, fetched, question->at));
     return advance(x, &question->at, fetched);
@@ -682,7 +683,7 @@ static void leave_to_includes(const struct sl_exchange *x, struct sl_found *foun
 static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct sl_found *found)
 {
     const struct sl_item *item = found->item;
-    if (!item || !item->verdict || item->verdict->decision != SL_RELEASED)
+    if (!item || !item->verdict || (item->verdict->decision != SL_RELEASED && !sl_fault(SL_FAULT_WITHHELD_RELEASED)))
         return SL_OK;
     SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
     found->released = true;

@@ -4,6 +4,8 @@
 
 #include <strings.h>
 
+#include "identify.h"
+
 #define MAX_SEGMENTS 4u
 #define M(method) (1u << (method))
 
@@ -41,11 +43,30 @@ static const struct refused_header {
     {{"content-encoding", 16}, SL_MEDIA_TYPE, "header-content-encoding"},
 };
 
+static const struct interaction {
+    struct sl_slice name;
+    enum sl_interaction_class class;
+    unsigned action;
+} interactions[] = {
+    {{"none", 4}, SL_FOR_NOTHING, 0},
+#define SL_INTERACTION(name, word, class, action) {{word, sizeof word - 1}, class, action},
+#include "interactions.def"
+#undef SL_INTERACTION
+};
+
 struct sl_slice sl_interaction_name(enum sl_interaction_kind kind)
 {
-    static const struct sl_slice names[] = {
-        {"none", 4}, {"metadata", 8}, {"read", 4}, {"search", 6}, {"everything", 10}};
-    return names[kind];
+    return interactions[kind].name;
+}
+
+enum sl_interaction_class sl_interaction_class(enum sl_interaction_kind kind)
+{
+    return interactions[kind].class;
+}
+
+unsigned sl_interaction_action(enum sl_interaction_kind kind)
+{
+    return interactions[kind].action;
 }
 
 bool sl_is_id(struct sl_slice text)

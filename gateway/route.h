@@ -11,7 +11,21 @@
 #include "http.h"
 #include "sluice/search.h"
 
-enum sl_interaction_kind { SL_INTERACTION_NONE, SL_METADATA, SL_READ, SL_SEARCH, SL_EVERYTHING };
+enum sl_interaction_kind {
+    SL_INTERACTION_NONE, /* nothing that is served */
+#define SL_INTERACTION(name, word, class, action) SL_##name,
+#include "interactions.def"
+#undef SL_INTERACTION
+};
+
+/* Which steps an interaction goes through. LOCAL: no record is touched. */
+enum sl_interaction_class {
+    SL_FOR_NOTHING = 1,
+    SL_FOR_LOCAL = 2,
+    SL_FOR_ASKS = 4,
+    SL_FOR_WRITES = 8,
+    SL_FOR_BATCHES = 16
+};
 
 struct sl_interaction {
     enum sl_interaction_kind kind;
@@ -28,8 +42,11 @@ struct sl_interaction {
     struct sl_search search; /* after sl_route_query */
 };
 
-/* "metadata", "read", "search", "everything", "none": for ledger and log. */
+/* "metadata", "read", "search", …, "none": for ledger and log. */
 struct sl_slice sl_interaction_name(enum sl_interaction_kind kind);
+enum sl_interaction_class sl_interaction_class(enum sl_interaction_kind kind);
+/* What scopes must allow: SL_MAY_READ and the like of identify.h; 0: nothing. */
+unsigned sl_interaction_action(enum sl_interaction_kind kind);
 
 /* Judges method, path, headers and general parameters. SL_NOT_SUPPORTED, SL_METHOD, SL_NOT_ACCEPTABLE, SL_MEDIA_TYPE,
  * SL_BAD_PARAMETER, SL_BAD_SYNTAX. *why is a literal for operators. */

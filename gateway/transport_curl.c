@@ -300,9 +300,9 @@ static const char *method_name(enum sl_method method)
         return "POST";
     case SL_PUT:
         return "PUT";
-    case SL_PATCH:
+    case SL_METHOD_PATCH:
         return "PATCH";
-    case SL_DELETE:
+    case SL_METHOD_DELETE:
         return "DELETE";
     case SL_OPTIONS:
     case SL_METHOD_OTHER:

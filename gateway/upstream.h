@@ -15,15 +15,30 @@
 #include "records.h"
 #include "sluice/search.h"
 
-enum sl_ask_kind { SL_ASK_NONE, SL_ASK_READ, SL_ASK_PAGE, SL_ASK_IDS };
+enum sl_ask_kind {
+    SL_ASK_NONE,
+    SL_ASK_READ,
+    SL_ASK_PAGE,
+    SL_ASK_IDS,
+    SL_ASK_VREAD,       /* one version */
+    SL_ASK_HISTORY,     /* one page of versions, the newest first: of one resource, a type, or all */
+    SL_ASK_CREATE,      /* the server draws the id */
+    SL_ASK_UPDATE,      /* if the current version is still the one named */
+    SL_ASK_DELETE,      /* likewise */
+    SL_ASK_TRANSACTION, /* several of these, all or none */
+    SL_ASK_KINDS
+};
 
 struct sl_ask {
     enum sl_ask_kind kind;
     struct sl_slice type;           /* "Condition" */
-    struct sl_slice id;             /* READ */
+    struct sl_slice id;             /* READ, VREAD, UPDATE, DELETE; HISTORY: may be empty, and type too */
+    struct sl_slice version;        /* VREAD; UPDATE, DELETE: the version that must be the current one */
+    struct sl_slice since;          /* HISTORY: an instant; may be empty */
+    struct sl_slice body;           /* CREATE, UPDATE: a resource; TRANSACTION: a Bundle */
     const struct sl_search *search; /* PAGE */
-    struct sl_slice position;       /* PAGE: `next` of the page before; empty: the first */
-    size_t count;                   /* PAGE: matches wanted, at most */
+    struct sl_slice position;       /* PAGE, HISTORY: `next` of the page before; empty: the first */
+    size_t count;                   /* PAGE, HISTORY: matches wanted, at most */
     struct sl_slice *ids;           /* IDS: at most SL_ASK_IDS_LIMIT */
     size_t id_count;
     struct sl_arena *arena;           /* where the answer goes; outlives the question */
@@ -34,7 +49,8 @@ struct sl_ask {
     enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ); SL_NOT_SUPPORTED (PAGE); SL_LIMIT; SL_UPSTREAM and the like:
                               the exchange answers 503 */
     const char *why;       /* of a failure: a literal, for operators */
-    struct sl_slice text;  /* a resource (READ) or a searchset Bundle (PAGE, IDS), links and references relative */
+    struct sl_slice text; /* a resource (READ, VREAD, CREATE, UPDATE: as it is stored now) or a Bundle: searchset (PAGE,
+                             IDS), history, transaction-response; links and references relative */
     struct sl_slice
         next;          /* PAGE of the embedded store: position of the following page; a server's stands in the Bundle */
     bool next_in_text; /* the `next` link of the Bundle is the position */

@@ -125,23 +125,24 @@ static void add_ids(struct sl_buffer *url, const struct sl_ask *ask)
         sl_buffer_printf(url, "%s%.*s", i ? "," : "", SL_FMT(ask->ids[i]));
 }
 
+static void add_read(struct sl_buffer *url, const struct sl_ask *ask)
+{
+    sl_buffer_printf(url, "/%.*s/%.*s", SL_FMT(ask->type), SL_FMT(ask->id));
+}
+
+static void (*const writers[SL_ASK_KINDS])(struct sl_buffer *url, const struct sl_ask *ask) = {
+    [SL_ASK_READ] = add_read,
+    [SL_ASK_PAGE] = add_page,
+    [SL_ASK_IDS] = add_ids,
+};
+
 /* What follows the base. Ids are FHIR ids and the query is written by search.c: nothing here needs escaping. */
 static bool write_target(struct sl_buffer *url, const struct sl_ask *ask)
 {
     sl_buffer_clear(url);
-    switch (ask->kind) {
-    case SL_ASK_READ:
-        sl_buffer_printf(url, "/%.*s/%.*s", SL_FMT(ask->type), SL_FMT(ask->id));
-        break;
-    case SL_ASK_PAGE:
-        add_page(url, ask);
-        break;
-    case SL_ASK_IDS:
-        add_ids(url, ask);
-        break;
-    case SL_ASK_NONE:
+    if (!writers[ask->kind])
         return false;
-    }
+    writers[ask->kind](url, ask);
     return !sl_buffer_failed(url);
 }
 

@@ -78,22 +78,21 @@ static enum sl_status ask_ids(struct sl_records *records, struct sl_ask *ask)
     return flatten(&blocks, ask->arena, &ask->text);
 }
 
+static enum sl_status ask_read(struct sl_records *records, struct sl_ask *ask)
+{
+    return sl_records_read(records, ask->arena, ask->type, ask->id, &ask->text);
+}
+
+static enum sl_status (*const answers[SL_ASK_KINDS])(struct sl_records *records, struct sl_ask *ask) = {
+    [SL_ASK_READ] = ask_read,
+    [SL_ASK_PAGE] = ask_page,
+    [SL_ASK_IDS] = ask_ids,
+};
+
 static void ask_records(struct sl_upstream *upstream, struct sl_ask *ask)
 {
     struct sl_records *records = ((struct embedded *)upstream)->records;
-    switch (ask->kind) {
-    case SL_ASK_READ:
-        ask->status = sl_records_read(records, ask->arena, ask->type, ask->id, &ask->text);
-        break;
-    case SL_ASK_PAGE:
-        ask->status = ask_page(records, ask);
-        break;
-    case SL_ASK_IDS:
-        ask->status = ask_ids(records, ask);
-        break;
-    case SL_ASK_NONE:
-        break;
-    }
+    ask->status = answers[ask->kind] ? answers[ask->kind](records, ask) : SL_NOT_SUPPORTED;
     ask->why = ask->status == SL_OK || ask->status == SL_NOT_FOUND ? NULL : "records";
     ask->finished = true;
 }

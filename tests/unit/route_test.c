@@ -73,7 +73,7 @@ static void paths_are_routed(void **state)
         {SL_GET, "/fhir/Patient/a?_format=application%2Ffhir%2Bjson&_pretty=true", SL_OK, SL_READ, "Patient", "a", ""},
         {SL_POST, "/fhir/metadata", SL_METHOD, 0, NULL, NULL, NULL},
         {SL_PUT, "/fhir/Patient/a", SL_METHOD, 0, NULL, NULL, NULL},
-        {SL_DELETE, "/fhir/Patient/a", SL_METHOD, 0, NULL, NULL, NULL},
+        {SL_METHOD_DELETE, "/fhir/Patient/a", SL_METHOD, 0, NULL, NULL, NULL},
         {SL_POST, "/fhir/Patient", SL_METHOD, 0, NULL, NULL, NULL},
         {SL_METHOD_OTHER, "/fhir/Patient", SL_METHOD, 0, NULL, NULL, NULL},
         {SL_GET, "/fhir/Condition/_search", SL_METHOD, 0, NULL, NULL, NULL},
