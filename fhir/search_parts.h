@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the search module share: folded text, time ranges, numbers, and the walk over what one search
+ * What the files of the search module share: folded text, numbers, and the walk over what one search
  * parameter reads in one resource. Nothing here allocates unless it takes an arena.
  */
 #ifndef SLUICE_FHIR_SEARCH_PARTS_H
@@ -9,6 +9,7 @@
 #include "sluice/edit.h"
 #include "sluice/r4.h"
 #include "sluice/span.h"
+#include "sluice/time_range.h"
 
 /* ---- Text (search_text.c) ---- */
 
@@ -37,17 +38,7 @@ struct sl_slice sl_search_text(const struct sl_doc *doc, uint32_t span, char *sc
  * no escape stands in it. */
 struct sl_slice sl_search_raw(const struct sl_doc *doc, const struct sl_edits *edits, uint32_t span, bool *whole);
 
-/* ---- Time and numbers (search_value.c) ---- */
-
-/* Microseconds since 1970, [from, to). */
-struct sl_time_range {
-    int64_t from, to;
-};
-/* Reads a FHIR date, dateTime or instant (in searches also without seconds) as the range its precision implies; without
- * a time zone it is UTC. false: it is none of these. */
-bool sl_time_range_read(struct sl_slice text, struct sl_time_range *out);
-/* prefix: "eq", "ne", "lt", "le", "gt", "ge", "sa", "eb" (http://hl7.org/fhir/R4/search.html#prefix). */
-bool sl_time_range_compare(const char *prefix, struct sl_time_range wanted, struct sl_time_range there);
+/* ---- Numbers (search_value.c; times are in sluice/time_range.h) ---- */
 
 /* A decimal and the half unit of its last place. */
 struct sl_number {
