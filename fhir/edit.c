@@ -384,6 +384,17 @@ void sl_edit_add_member(struct sl_edits *edits, uint32_t object, struct sl_slice
     add(edits, object, member);
 }
 
+struct sl_slice *sl_edit_added(const struct sl_edits *edits, uint32_t object, struct sl_slice key)
+{
+    const struct sl_edit_note *note = sl_edit_note(edits, object);
+    for (struct sl_edit_piece *piece = note ? note->first : NULL; piece; piece = piece->next) {
+        struct sl_slice text = piece->text;
+        if (text.len > key.len + 2 && sl_slice_starts(sl_slice_from(text, 1), key) && text.ptr[key.len + 1] == '"')
+            return &piece->text;
+    }
+    return NULL;
+}
+
 void sl_edit_add_item(struct sl_edits *edits, uint32_t array, struct sl_slice item)
 {
     SL_ASSERT(edits && array < edits->doc->count && edits->doc->spans[array].type == SL_SPAN_ARRAY);

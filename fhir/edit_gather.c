@@ -10,6 +10,8 @@
 struct sweep {
     const struct sl_edits *edits;
     struct sl_blocks *out;
+    struct sl_edit_place *places; /* bytes of which it is asked where they go */
+    size_t place_count;
     const char *copied;       /* all before it is written or dropped */
     uint32_t skip;            /* marks below it lie within what is written or dropped */
     uint32_t cut, cut_parent; /* the last child cut, where no child before it stays; 0 if none */
@@ -34,6 +36,11 @@ static const char *before_space(const char *p)
 
 static void put(struct sweep *s, struct sl_slice bytes)
 {
+    for (size_t i = 0; i < s->place_count; i++) {
+        uintptr_t from = (uintptr_t)bytes.ptr, byte = (uintptr_t)s->places[i].byte;
+        if (byte >= from && byte - from < bytes.len)
+            s->places[i].at = s->out->total + (byte - from);
+    }
     sl_blocks_add(s->out, bytes);
 }
 
@@ -169,6 +176,14 @@ static bool sweep_all(struct sweep *s, uint32_t root)
 
 enum sl_status sl_edit_gather(struct sl_edits *edits, uint32_t root, struct sl_blocks *out)
 {
+    return sl_edit_gather_places(edits, root, out, NULL, 0);
+}
+
+enum sl_status sl_edit_gather_places(
+    struct sl_edits *edits, uint32_t root, struct sl_blocks *out, struct sl_edit_place *places, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        places[i].at = SL_EDIT_NOWHERE;
     SL_ASSERT(edits && root < edits->doc->count);
     if (edits->failed)
         return SL_NO_MEMORY;
@@ -177,7 +192,11 @@ enum sl_status sl_edit_gather(struct sl_edits *edits, uint32_t root, struct sl_b
         edits->unsorted = false;
     }
     const struct sl_span *span = &edits->doc->spans[root];
-    struct sweep s = {.edits = edits, .out = out, .copied = edits->doc->text.ptr + span->begin};
+    struct sweep s = {.edits = edits,
+        .out = out,
+        .places = places,
+        .place_count = count,
+        .copied = edits->doc->text.ptr + span->begin};
     switch (edits->states[root]) {
     case SL_EDIT_CUT:
         return SL_OK;

@@ -53,6 +53,8 @@ struct sl_slice sl_edit_replacement(const struct sl_edits *edits, uint32_t i);
 /* Adds a member ("\"key\":value", without comma, borrowed until gathered) as the last one of the object at i; several
  * keep their order. The key must not be there already. An object that gets one is not emptied. */
 void sl_edit_add_member(struct sl_edits *edits, uint32_t object, struct sl_slice member);
+/* The member that was added to the object under a key, to be looked at or replaced by another text; NULL: none was. */
+struct sl_slice *sl_edit_added(const struct sl_edits *edits, uint32_t object, struct sl_slice key);
 /* Adds an item as the last one of the array at i. An array that gets one is not emptied. */
 void sl_edit_add_item(struct sl_edits *edits, uint32_t array, struct sl_slice item);
 
@@ -76,5 +78,16 @@ void sl_blocks_add(struct sl_blocks *blocks, struct sl_slice bytes);
  * cut gives nothing; one whose children are all cut gives `{}` or `[]`. May be called for several roots of the same
  * document, and again after more edits. */
 SL_MUST_CHECK enum sl_status sl_edit_gather(struct sl_edits *edits, uint32_t root, struct sl_blocks *out);
+
+/* A byte of the document, or of a text that was added or put in a value's place, and where in the blocks it came to
+ * stand: bytes from their beginning; SL_EDIT_NOWHERE if it did not. */
+struct sl_edit_place {
+    const char *byte;
+    size_t at;
+};
+#define SL_EDIT_NOWHERE SIZE_MAX
+/* The same, and tells of some bytes where they went. */
+SL_MUST_CHECK enum sl_status sl_edit_gather_places(
+    struct sl_edits *edits, uint32_t root, struct sl_blocks *out, struct sl_edit_place *places, size_t count);
 
 #endif
