@@ -395,7 +395,7 @@ enum sl_status sl_account_write(struct sl_exchange *x)
     list(out, "parties", x->parties, x->party_count);
     member(out, "peer", sl_conn_peer(x->conn));
     SL_TRY(interaction(out, x));
-    sl_buffer_printf(out, ",\"status\":%d", sl_status_http(x->status));
+    sl_buffer_printf(out, ",\"status\":%d", x->response.status);
     member(out, "outcome", sl_slice_of(sl_status_name(x->status)));
     optional(out, "why", x->status == SL_OK ? (struct sl_slice){NULL, 0} : sl_slice_of(x->why));
     emergency(out, x);
@@ -436,7 +436,7 @@ void sl_account_log(const struct sl_exchange *x)
         "%s %s client=%s purpose=%.*s %.*s %.*s status=%d %s why=%s released=%zu withheld=%zu ms=%" PRIu64 ".%03u\n",
         time, id, client, SL_FMT(x->caller.recipient.purpose.len ? x->caller.recipient.purpose : SL_LIT("-")),
         SL_FMT(sl_interaction_name(x->interaction.kind)),
-        SL_FMT(x->interaction.type_name.len ? x->interaction.type_name : SL_LIT("-")), sl_status_http(x->status),
+        SL_FMT(x->interaction.type_name.len ? x->interaction.type_name : SL_LIT("-")), x->response.status,
         sl_status_name(x->status), x->status != SL_OK && x->why ? x->why : "-", x->account.released_count,
         x->account.withheld_count, taken / 1000, (unsigned)(taken % 1000));
 }

@@ -11,6 +11,7 @@
 #include "bookmark.h"
 #include "notice.h"
 #include "outcome.h"
+#include "view.h"
 
 #define GZIP_FROM 1400u /* bytes of a body from which on it is packed for who takes that */
 
@@ -55,7 +56,7 @@ static void write_outcome(struct sl_exchange *x)
 /* Whatever has been made, as XML; JSON in memory twice and XML once, out of the process's budget. */
 static enum sl_status format_answer(struct sl_exchange *x)
 {
-    if (x->interaction.format != SL_FORMAT_XML)
+    if (x->interaction.format != SL_FORMAT_XML || x->response.status == 304)
         return SL_OK;
     if (!sl_exchange_reserve(x, &x->reserved, 4 * x->body.total))
         return SL_UNAVAILABLE;
@@ -238,8 +239,7 @@ static enum sl_status add_entry(struct sl_exchange *x, const struct sl_found *fo
     LIT("/");
     sl_blocks_add(out, found->entry->id);
     LIT("\",\"resource\":");
-    SL_TRY(sl_content_front(x, found));
-    SL_TRY(sl_edit_gather(found->page->edits, found->entry->root, out));
+    SL_TRY(sl_view_write(x, found, out));
     sl_blocks_add(out,
         found->match ? SL_LIT(",\"search\":{\"mode\":\"match\"}},") : SL_LIT(",\"search\":{\"mode\":\"include\"}},"));
     return out->failed ? SL_NO_MEMORY : SL_OK;
@@ -439,6 +439,31 @@ static enum sl_status answer_raw(struct sl_exchange *x, const struct sl_found *f
     return SL_OK;
 }
 
+/* RFC 9110, 15.4.5: of what the client has already goes no body, and of the head what is about keeping it. That it is
+ * so is a disclosure like the body's, and accounted as one. */
+static void leave_out(struct sl_exchange *x)
+{
+    x->body = (struct sl_blocks){.arena = x->arena};
+    x->response.status = 304;
+    x->response.header_count = 0;
+    add_header(x, SL_LIT("Cache-Control"), SL_LIT("no-store"));
+}
+
+/* The view's own tag, and when the version shown was made. */
+static enum sl_status add_validators(struct sl_exchange *x, const struct sl_found *found)
+{
+    struct sl_validators validators;
+    SL_TRY(sl_view_tag(x, found));
+    SL_TRY(sl_view_validators(x, found, &validators));
+    struct sl_slice tag = {found->item->tag, SL_VIEW_TAG};
+    if (sl_view_unchanged(x->request, tag, sl_view_updated(found->item, found->page->edits)))
+        leave_out(x);
+    add_header(x, SL_LIT("ETag"), validators.etag);
+    if (validators.modified.len)
+        add_header(x, SL_LIT("Last-Modified"), validators.modified);
+    return SL_OK;
+}
+
 static enum sl_status answer_read(struct sl_exchange *x)
 {
     struct notice notice = {0};
@@ -447,9 +472,10 @@ static enum sl_status answer_read(struct sl_exchange *x)
         return SL_NOT_FOUND; /* withheld or absent: the same bytes */
     SL_TRY(disclose(x, found, &notice));
     if (x->interaction.format == SL_FORMAT_BYTES)
-        return answer_raw(x, found, &notice);
-    SL_TRY(sl_content_front(x, found));
-    return sl_edit_gather(found->page->edits, found->entry->root, &x->body);
+        SL_TRY(answer_raw(x, found, &notice));
+    else
+        SL_TRY(sl_view_write(x, found, &x->body));
+    return add_validators(x, found);
 }
 
 static enum sl_status answer_metadata(struct sl_exchange *x)

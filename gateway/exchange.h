@@ -173,10 +173,11 @@ struct sl_exchange {
     bool appending;
     struct sl_task wake, later; /* the ledger has answered; another turn */
     struct sl_blocks body;
-    struct sl_block spare; /* of a refusal: over spare_bytes, so that one needs no memory */
+    struct sl_blocks tagging; /* view.c: where a view is gathered for its tag alone */
+    struct sl_block spare;    /* of a refusal: over spare_bytes, so that one needs no memory */
     char spare_bytes[256];
     struct sl_response response;
-    struct sl_header headers[8];
+    struct sl_header headers[16];
 };
 
 /* ---- plan.c ---- */

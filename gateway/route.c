@@ -27,7 +27,7 @@ static const struct route {
 
 /* Headers that would change what a request means. Those not here (X-Forwarded-For, User-Agent, Prefer, Range, …) are
  * not acted upon: each may be ignored by RFC 9110 or RFC 7240 without changing the meaning of the answer. If-None-Match
- * and If-Modified-Since among them: there are no validators here, so the full answer is the right one. */
+ * and If-Modified-Since are asked where one resource is answered (view.c). */
 static const struct refused_header {
     struct sl_slice name;
     enum sl_status status;

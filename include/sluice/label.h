@@ -210,6 +210,8 @@ struct sl_item {
     struct sl_slice mark;      /* JSON object: the DS4P display extension with the 2.32 statement; empty if not due */
     struct sl_slice statement; /* the same statement as plain text, for documents within */
     uint32_t number;           /* position among the labeller's items */
+    char *tag;   /* of the view, SL_VIEW_TAG bytes in a text that goes out (gateway/view.h); NULL: none yet */
+    bool tagged; /* they say what they are to say */
 };
 
 struct sl_labeller;
