@@ -151,6 +151,11 @@ static const struct entry {
     {SL_WORDS_YES, "yes", NULL},
     {SL_WORDS_YES, "true", NULL},
     {SL_WORDS_NEVER, "release", "release"},
+    {SL_WORDS_ACTION, "create", NULL},
+    {SL_WORDS_ACTION, "update", NULL},
+    {SL_WORDS_ACTION, "patch", NULL},
+    {SL_WORDS_ACTION, "delete", NULL},
+    {SL_WORDS_WRITTEN, "all", "any but Consent"},
     {SL_WORDS_BASIS, "authorization", "the patients' authorization"},
     {SL_WORDS_BASIS, "waiver", "a waiver by an IRB or privacy board"},
     {SL_WORDS_BASIS, "common-rule", "the Common Rule"},
@@ -242,6 +247,10 @@ size_t sl_vocabulary_words(enum sl_vocabulary vocabulary, struct sl_slice *out, 
         return exchanges(out, max);
     if (vocabulary == SL_WORDS_TYPE)
         return types(out, max);
+    if (vocabulary == SL_WORDS_WRITTEN) {
+        size_t count = fixed(vocabulary, out, max);
+        return count + types(out + count, max - count);
+    }
     if (vocabulary == SL_WORDS_CHANGE)
         return changes(out, max);
     if (vocabulary == SL_WORDS_REGISTER_FACT)

@@ -431,6 +431,8 @@ static enum sl_status compile(
         sl_policy_check(policy);
     if (!issues->errors)
         SL_TRY(sl_policy_check_invariants(policy));
+    if (!issues->errors)
+        SL_TRY(sl_grants_settle(policy));
     return sl_arena_failed(policy->arena) ? SL_NO_MEMORY : SL_OK;
 }
 

@@ -197,6 +197,24 @@ static void check_exception(const struct sl_rule *rule)
             "releases, and what stands behind others as a guard withholds");
 }
 
+/* ---- Writes ---- */
+
+static void check_grant(const struct sl_grant *grant)
+{
+    struct sl_issue *issue = NULL;
+    if (grant->source->layer != SL_LAYER_ORGANIZATION)
+        issue = at_key(grant->source, grant->at, "may", "write-in-ceiling", "grant", grant->view.id,
+            "lets somebody write, and only files of the organization's layer may");
+    if (issue)
+        issue->fix = SL_LIT("Write it in a file with `layer: organization`.");
+    if (grant->parties & (((uint64_t)1 << SL_BUILTINS) - 1))
+        at_key(grant->source, grant->at, "to", "write-by-record", "grant", grant->view.id,
+            "names a party that a record makes it, and of a record to be written nobody is one yet");
+    if (!grant->parties || !grant->purposes || !grant->may)
+        at_key(grant->source, grant->at, "to", "write-by-nobody", "grant", grant->view.id,
+            "names no party, no purpose or nothing that may be done");
+}
+
 /* ---- Classes ---- */
 
 static bool named(const struct sl_policy *policy, unsigned bit, bool release)
@@ -263,6 +281,8 @@ void sl_policy_check(struct sl_policy *policy)
         check_time_box(&policy->rules[i]);
         check_exception(&policy->rules[i]);
     }
+    for (size_t i = 0; i < policy->grant_count; i++)
+        check_grant(&policy->grants[i]);
     for (unsigned bit = 0; bit < policy->class_count; bit++)
         check_class(policy, bit, issues);
     sl_element_lists_check(policy);

@@ -12,6 +12,7 @@
 #include "earning.h"
 #include "sluice/decide.h"
 #include "sluice/policy.h"
+#include "sluice/write.h"
 #include "sluice/yaml.h"
 
 #define SL_PARTY_LIMIT 64u                           /* a set of parties is one word */
@@ -178,6 +179,33 @@ struct sl_rule {
     const struct sl_yaml *at;
 };
 
+/* Where a grant of `delete` holds: nothing of the type can be hidden from the party for these purposes. */
+struct sl_deletes {
+    sl_r4_node type;
+    unsigned party;
+    uint64_t purposes;
+    const struct sl_deletes *next;
+};
+
+/* Who may write what. Nothing else lets anybody write. */
+struct sl_grant {
+    struct sl_rule_view view;
+    uint64_t parties, purposes;
+    unsigned may;                         /* 1 << enum sl_write_action */
+    uint64_t types[SL_R4_NODES / 64 + 1]; /* by node */
+    const struct sl_coding *labels;       /* each system that has a code that is named */
+    size_t label_count;
+    bool tags;
+    const struct sl_deletes *deletes;
+    const struct sl_policy_source *source;
+    const struct sl_yaml *at;
+};
+
+static inline bool sl_grant_has_type(const struct sl_grant *grant, sl_r4_node type)
+{
+    return type && type < SL_R4_NODES && grant->types[type / 64] >> (type % 64) & 1;
+}
+
 /* What no rule may ever do: release these classes to these parties for these purposes, in a case in which one line of
  * only_if holds (or there is none) and none of unless. Decided exhaustively at each load (policy_invariants.c). */
 struct sl_invariant {
@@ -259,6 +287,8 @@ struct sl_policy {
 
     struct sl_rule *rules; /* by layer, then file, then line */
     size_t rule_count;
+    struct sl_grant *grants; /* likewise */
+    size_t grant_count;
     struct sl_invariant *invariants; /* by layer, then file, then line */
     size_t invariant_count;
     struct sl_scenario *scenarios;
@@ -285,6 +315,8 @@ void sl_policy_check(struct sl_policy *policy);
 /* policy_place.c: fills in the line of the file and how much of it an issue is about; what is not at hand stays empty.
  */
 void sl_policy_show(const struct sl_policy_file *files, size_t count, struct sl_arena *arena, struct sl_issue *issue);
+/* write_grant.c: finds out where grants of delete hold. */
+SL_MUST_CHECK enum sl_status sl_grants_settle(struct sl_policy *policy);
 /* policy_invariants.c: an issue "invariant-broken", with the case that breaks it, for each that does not hold. */
 SL_MUST_CHECK enum sl_status sl_policy_check_invariants(const struct sl_policy *policy);
 

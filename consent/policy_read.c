@@ -1197,6 +1197,51 @@ static enum sl_status read_rule(struct reader *r, const struct sl_policy_source 
         policy, source, SL_MAP_LINE, !withholds, sl_yaml_get(entry, "unless"), &rule->unless, &rule->unless_count);
 }
 
+/* ---- Writes ---- */
+
+/* Types by name; of `all`, every one but Consent: what a patient directed is written by whom the policy names for it.
+ */
+static void read_written(const struct sl_policy_source *source, const struct sl_yaml *at, struct sl_grant *out)
+{
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        unsigned word =
+            sl_language_word(&source->yaml, item, SL_WORDS_WRITTEN, "unknown-type", "FHIR R4 resource type");
+        sl_r4_node named = word != SL_NO_WORD && word ? sl_r4_resource(item->text) : 0;
+        for (unsigned node = 1; node < SL_R4_NODES; node++)
+            if (node == named || (word == 0 && node != SL_R4_Consent && sl_r4_is_resource((sl_r4_node)node)))
+                out->types[node / 64] |= (uint64_t)1 << (node % 64);
+    }
+}
+
+static unsigned read_actions(const struct sl_policy_source *source, const struct sl_yaml *at)
+{
+    unsigned actions = 0;
+    for (const struct sl_yaml *item = first_of(at); item; item = next_of(at, item)) {
+        unsigned word = sl_language_word(&source->yaml, item, SL_WORDS_ACTION, "unknown-action", "kind of write");
+        actions |= word == SL_NO_WORD ? 0 : 1u << (SL_WRITE_CREATE + word);
+    }
+    return actions;
+}
+
+static enum sl_status read_grant(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    struct sl_policy *policy = r->policy;
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_GRANT))
+        return SL_OK;
+    struct sl_grant *out = &policy->grants[policy->grant_count];
+    *out = (struct sl_grant){.view = read_view(source, entry), .source = source, .at = entry};
+    for (size_t i = 0; i < policy->grant_count; i++)
+        if (sl_slice_eq(policy->grants[i].view.id, out->view.id))
+            duplicate(source, entry, "grants", out->view.id);
+    policy->grant_count++;
+    out->parties = read_parties(policy, source, sl_yaml_get(entry, "to"));
+    out->purposes = read_purposes(source, sl_yaml_get(entry, "for"), false);
+    out->may = read_actions(source, sl_yaml_get(entry, "may"));
+    read_written(source, sl_yaml_get(entry, "types"), out);
+    out->tags = sl_yaml_flag(&source->yaml, sl_yaml_get(entry, "tags"), false);
+    return read_codes_received(source, sl_yaml_get(entry, "labels"), true, &out->labels, &out->label_count);
+}
+
 /* ---- Invariants ---- */
 
 /* Parties, `everyone`, or `nobody`: a recipient who fits no party. */
@@ -1300,6 +1345,7 @@ static enum sl_status make_room(struct reader *r)
     policy->label_sets =
         sl_arena_array(policy->arena, count_entries(policy, "label-sets", NULL) + 1, sizeof *policy->label_sets);
     policy->rules = sl_arena_array(policy->arena, count_entries(policy, "rules", NULL) + 1, sizeof *policy->rules);
+    policy->grants = sl_arena_array(policy->arena, count_entries(policy, "writes", NULL) + 1, sizeof *policy->grants);
     policy->invariants =
         sl_arena_array(policy->arena, count_entries(policy, "invariants", NULL) + 1, sizeof *policy->invariants);
     policy->scenarios =
@@ -1338,6 +1384,7 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     SL_TRY(each_entry(&r, "label-sets", read_label_set));
     SL_TRY(each_entry(&r, "element-lists", read_element_list));
     SL_TRY(each_entry(&r, "rules", read_rule));
+    SL_TRY(each_entry(&r, "writes", read_grant));
     SL_TRY(each_entry(&r, "invariants", read_invariant));
     SL_TRY(each_entry(&r, "scenarios", read_scenario));
     policy->earning.terminology = policy->terminology;

@@ -343,6 +343,7 @@ static void render_sections(const struct rendering *r)
         {"label-sets", "WHAT IS PUT ON A RELEASE", "Label set", SL_MAP_LABEL_SET},
         {"element-lists", "LISTS OF ELEMENTS", "Element list", SL_MAP_ELEMENT_LIST},
         {"rules", "RULES", "Rule", SL_MAP_RULE},
+        {"writes", "WHO MAY WRITE", "Grant", SL_MAP_GRANT},
         {"invariants", "WHAT NO RULE MAY EVER DO", "Invariant", SL_MAP_INVARIANT},
     };
     for (size_t s = 0; s < sizeof sections / sizeof *sections; s++) {

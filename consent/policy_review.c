@@ -81,7 +81,7 @@ static void review_law(const struct sl_review *r, const struct sl_policy_source 
 /* Consents, label sets, rules and invariants have a `law`. */
 static void review_laws(const struct sl_review *r)
 {
-    static const char *const sections[] = {"consents", "label-sets", "element-lists", "rules", "invariants"};
+    static const char *const sections[] = {"consents", "label-sets", "element-lists", "rules", "writes", "invariants"};
     for (size_t i = 0; i < r->policy->source_count; i++)
         for (size_t k = 0; k < sizeof sections / sizeof *sections; k++) {
             const struct sl_policy_source *source = &r->policy->sources[i];
@@ -322,6 +322,20 @@ static void sort(struct sl_issues *issues)
         issues->last = issues->last->next;
 }
 
+/* ---- Writes ---- */
+
+static void review_grants(const struct sl_review *review)
+{
+    for (size_t i = 0; i < review->policy->grant_count; i++) {
+        const struct sl_grant *grant = &review->policy->grants[i];
+        if (grant->may >> SL_WRITE_DELETE & 1 && !grant->deletes)
+            fix(sl_review_say(review, grant->source, grant->at, "may", "delete-never",
+                    "The grant \"%.*s\" lets its parties delete, and something of these types can be hidden from each.",
+                    SL_FMT(grant->view.id)),
+                "Take `delete` out: a mistake is marked by an update (entered-in-error).");
+    }
+}
+
 enum sl_status sl_policy_review(const struct sl_policy *policy, int64_t now, struct sl_issues *issues)
 {
     struct sl_review review = {.policy = policy,
@@ -334,6 +348,7 @@ enum sl_status sl_policy_review(const struct sl_policy *policy, int64_t now, str
     review_packs(&review);
     review_rules(&review);
     review_parties(&review);
+    review_grants(&review);
     review_categories(&review);
     SL_TRY(sl_review_cells(&review));
     SL_TRY(review_scenarios(&review));

@@ -256,6 +256,16 @@ static void each_text_is_taken_or_refused(void **state)
         {CLASS(", earned-by: {origin: programme}"), false},
         {"layer: state\nnotes: [{class: a, folders: [{source: s}], types: [{system: s, code: 81}]}]", true},
         {"layer: state\nnotes: [{class: a, folders: [{source: s, identifiers: t}]}]", false},
+        {"layer: organization\nwrites: [{id: w, title: W, to: a, for: tpo, may: create, types: all}]", true},
+        {"layer: organization\nwrites: [{id: w, title: W, to: [a], for: [TREAT], may: [create, patch], types: "
+         "[Consent], labels: [R, {system: s, code: c}], tags: yes}]",
+            false},
+        {"layer: organization\nwrites: [{id: w, title: W, to: [a], for: [TREAT], may: [create, patch], types: "
+         "[Consent], labels: [R], tags: yes}]",
+            true},
+        {"layer: organization\nwrites: [{id: w, title: W, to: [a], for: [TREAT], may: [read], types: all}]", false},
+        {"layer: organization\nwrites: [{id: w, title: W, to: [a], for: [TREAT], may: create, types: [Observaton]}]",
+            false},
         {"layer: state\ninvariants: [{id: i, title: I, never: release, data: all, to: nobody, for: any}]", true},
         {"layer: state\ninvariants: [{id: i, title: I, never: withhold, data: all, to: nobody, for: any}]", false},
         {"layer: state\ninvariants: [{id: i, title: I, never: release, data: all, to: nobody, for: any, unless: "
@@ -334,6 +344,9 @@ static const char more[] =
     "yes}}\n"
     "  - {id: second, title: F, verdict: withhold, data: all, to: everyone, for: any}\n"
     "  - {id: third, title: F, verdict: withhold, data: [chart], to: [every], for: any, lifts: [second]}\n"
+    "writes:\n"
+    "  - {id: pen, title: P, law: L, to: [every], for: [treatment], may: [create, update, patch, delete], types: "
+    "[Observation, all], labels: [R, PSY], tags: no}\n"
     "invariants:\n"
     "  - {id: promise, title: I, law: L, never: release, data: [chart], to: [every], for: [research], only-if: "
     "{consent: "
