@@ -7,6 +7,7 @@ import argparse
 import http.server
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -49,10 +50,22 @@ REGISTRY = """clients:
 CALLERS = {"ward": "TREAT", "desk": "PATADMIN", "plan": "HPAYMT", "exchange": "TREAT", "agent": "TREAT", "study": "HRESCH"}
 
 
+PORTS = range(20000, 32000)  # below those that the kernel gives to outgoing connections
+taken = []  # this process's ports, kept from scenarios that run beside it by a name each until the process ends
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, and that no other scenario has been given."""
+    while True:
+        port, name = random.choice(PORTS), socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0sluice-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+            taken.append(name)
+            return port
+        except OSError:
+            name.close()
 
 
 class House:
