@@ -6,6 +6,7 @@
 
 #include "directive_people.h"
 #include "earning.h"
+#include "sluice/fault.h"
 
 #define MAX_PATIENTS 64u /* whom one item is about; with more it is withheld */
 #define MAX_NAMED 10000u /* whom one item only names; with more it is withheld */
@@ -427,7 +428,7 @@ static enum sl_status ruling_of(
     struct sl_slice key = count ? join(pass, patients, count) : SL_LIT("");
     if (sl_arena_failed(pass->arena))
         return SL_NO_MEMORY;
-    if (pass->last && sl_slice_eq(pass->last->key, key)) {
+    if (pass->last && (sl_slice_eq(pass->last->key, key) || sl_fault(SL_FAULT_NEIGHBOURS_DECISION))) {
         *out = pass->last->ruling;
         return SL_OK;
     }

@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "batch.h"
 #include "bookmark.h"
 #include "notice.h"
 #include "outcome.h"
@@ -214,6 +215,7 @@ static enum sl_status disclose(struct sl_exchange *x, const struct sl_found *fou
     }
     notice->last = found->item;
     SL_TRY(raise_notice(notice, found->item, &notice->release));
+    x->confidentiality = notice->confidentiality;
     return sl_account_released(x, found, &notice->release);
 }
 
@@ -494,12 +496,14 @@ static enum sl_status (*const answers[])(struct sl_exchange *x) = {
     [SL_READ] = answer_read,
     [SL_SEARCH] = answer_bundle,
     [SL_EVERYTHING] = answer_everything,
-    [SL_BATCH] = NULL,
+    [SL_BATCH] = sl_batch_answer,
 };
 
 enum sl_status sl_answer(struct sl_exchange *x)
 {
     begin(x, SL_OK);
+    if (x->interaction.kind != SL_BATCH)
+        x->confidentiality = 0;
     enum sl_status status = answers[x->interaction.kind] ? answers[x->interaction.kind](x) : SL_NOT_SUPPORTED;
     if (status == SL_OK && (x->body.failed || sl_arena_failed(x->arena)))
         status = SL_NO_MEMORY;

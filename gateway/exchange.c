@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "batch.h"
 #include "bookmark.h"
 
 #define MAGIC 0x51ce9a7eu
@@ -70,6 +71,11 @@ static enum sl_step_result step_route(struct sl_exchange *x)
         return sl_exchange_fail(x, SL_UNAUTHENTICATED, "token-missing");
     if (status != SL_OK)
         return sl_exchange_fail(x, status, why);
+    if (x->outer &&
+        x->interaction.format != SL_FORMAT_JSON) { /* an entry's answer stands in a Bundle, as the Bundle does */
+        x->interaction.format = SL_FORMAT_JSON;
+        return sl_exchange_fail(x, SL_NOT_ACCEPTABLE, "format-of-entry");
+    }
     return room_for_body(x) ? SL_STEP_DONE : sl_exchange_fail(x, SL_UNAVAILABLE, "memory");
 }
 
@@ -176,7 +182,7 @@ static enum sl_step_result step_commit(struct sl_exchange *x)
 
 static enum sl_step_result step_entries(struct sl_exchange *x)
 {
-    return sl_exchange_fail(x, SL_NOT_SUPPORTED, "batch");
+    return sl_batch_step(x);
 }
 
 /* ---- answer: whole, in memory ---- */

@@ -164,6 +164,9 @@ struct sl_exchange {
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
     struct sl_position following; /* of that one more */
 
+    struct sl_batch *batch; /* batch.c; NULL: it is none, or its body has not been read */
+    char confidentiality;   /* the highest of what is answered with; 0: nothing is */
+
     struct sl_account account;
     struct sl_slice parties[SL_ACCOUNT_PARTIES]; /* that the recipient was found to be */
     size_t party_count;

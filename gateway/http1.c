@@ -311,8 +311,7 @@ static bool good_path(struct sl_slice path)
     return true;
 }
 
-/* Origin-form, or asterisk-form for OPTIONS (RFC 9112 3.2). A fragment has no place in either. */
-static enum sl_status split_target(struct sl_request *request)
+enum sl_status sl_http1_split_target(struct sl_request *request)
 {
     struct sl_slice target = request->target;
     if (request->method == SL_OPTIONS && sl_slice_eq(target, SL_LIT("*"))) {
@@ -359,7 +358,7 @@ static enum sl_status read_request_line(struct sl_http1 *reader, struct sl_slice
         return SL_BAD_SYNTAX;
     SL_TRY(read_version(reader, line));
     request->method = method_of(request->method_text);
-    SL_TRY(split_target(request));
+    SL_TRY(sl_http1_split_target(request));
     reader->request = request;
     return SL_OK;
 }

@@ -71,6 +71,10 @@ enum sl_http1_event sl_http1_feed(struct sl_http1 *reader, struct sl_slice bytes
 /* Has the whole message been read, body and all? */
 bool sl_http1_is_whole(const struct sl_http1 *reader);
 
+/* Splits request->target into path and query: origin-form, or asterisk-form for OPTIONS (RFC 9112 3.2), with nothing in
+ * it that a path or query may not hold; a fragment has no place in either. SL_BAD_SYNTAX. */
+SL_MUST_CHECK enum sl_status sl_http1_split_target(struct sl_request *request);
+
 /* Does a field value, a comma-separated list, name this token, in any case? */
 bool sl_http1_has_token(struct sl_slice value, struct sl_slice token);
 

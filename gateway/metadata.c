@@ -79,6 +79,6 @@ enum sl_status sl_metadata_write(const struct sl_config *config, struct sl_buffe
         add_resource(out, type, first);
         first = false;
     }
-    sl_buffer_add(out, SL_LIT("]}]}"));
+    sl_buffer_add(out, SL_LIT("],\"interaction\":[{\"code\":\"batch\"}]}]}"));
     return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
 }

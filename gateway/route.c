@@ -4,6 +4,7 @@
 
 #include <strings.h>
 
+#include "body.h"
 #include "identify.h"
 
 #define MAX_SEGMENTS 4u
@@ -16,6 +17,7 @@ static const struct route {
     enum sl_interaction_kind kind;
     bool compartment, form;
 } routes[] = {
+    {{NULL}, M(SL_POST), SL_BATCH, false, false},
     {{"metadata"}, M(SL_GET) | M(SL_HEAD), SL_METADATA, false, false},
     {{"T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, false, false},
     {{"T", "_search"}, M(SL_POST), SL_SEARCH, false, true},
@@ -122,6 +124,8 @@ static bool split_path(
     if (!sl_slice_starts(path, base))
         return false;
     path = sl_slice_from(path, base.len);
+    if (sl_slice_eq(path, SL_LIT("/")))
+        return true; /* the base itself */
     while (path.len) {
         if (path.ptr[0] != '/' || *count == MAX_SEGMENTS)
             return false;
@@ -135,7 +139,7 @@ static bool split_path(
         segments[(*count)++] = segment;
         path = sl_slice_from(path, raw.len);
     }
-    return *count > 0;
+    return true;
 }
 
 static bool fits(const struct route *route, const struct sl_slice *segments, size_t count)
@@ -158,7 +162,7 @@ static void fill(
 {
     out->kind = route->kind;
     out->form = route->form;
-    if (route->kind == SL_METADATA)
+    if (route->kind == SL_METADATA || !route->segments[0])
         return;
     struct sl_slice type = segments[route->compartment ? 2 : 0];
     out->type = sl_r4_resource(type);
@@ -208,6 +212,8 @@ static enum sl_status check_headers(
     *why = "content-type";
     size_t count = 0;
     struct sl_slice type = sl_request_header(request, SL_LIT("content-type"), &count);
+    if (interaction->kind == SL_BATCH)
+        return sl_body_media(request, &(bool){false});
     if (interaction->form) {
         struct sl_slice media = sl_format_take(&type, ';');
         if (count != 1 || !sl_format_same(media, SL_LIT("application/x-www-form-urlencoded")))
