@@ -170,7 +170,15 @@ int main(int argc, char **argv)
     /* As in config.def. */
     state.config = (struct sl_config){.upstream_url = sl_slice_of(argv[2]),
         .upstream_connections = 32,
+        .upstream_queue = 1024,
+        .upstream_resolve_ms = 2000,
         .upstream_connect_ms = 2000,
+        .upstream_tls_ms = 3000,
+        .upstream_first_ms = 15000,
+        .upstream_idle_s = 30,
+        .upstream_failures = 20,
+        .upstream_window_s = 10,
+        .upstream_pause_s = 5,
         .upstream_total_ms = 15000,
         .upstream_stall_s = 5,
         .upstream_body = 32u << 20};

@@ -193,7 +193,11 @@ class Bench:
         os.makedirs(self.at("files"))
         self.write("files/Observation.json", json.dumps(searchset(self.upstream, "Observation", observations, "patient=" + PATIENT),
                                                         separators=(",", ":")))
-        for kind, records in (("Encounter", [encounter(*visit) for visit in VISITS]), ("Organization", [organization])):
+        patient = {"resourceType": "Patient", "id": PATIENT, "active": True, "name": [{"family": "Bench"}], "birthDate": "1971-05-02"}
+        for kind, records in (("Encounter", [encounter(*visit) for visit in VISITS]), ("Organization", [organization]),
+                              ("Patient", [patient]), ("Provenance", [])):
+            # What is asked without `_id` (who links to the patient, who vouches for a record): nothing.
+            self.write(f"files/{kind}-.json", json.dumps(searchset(self.upstream, kind, [], "")))
             for count in range(1, len(records) + 1):
                 for some in itertools.permutations(records, count):
                     ids = ",".join(r["id"] for r in some)

@@ -160,12 +160,72 @@ static void complain(const struct reader *reader, const char *code, const char *
     sl_yaml_issue(&reader->source, NULL, false, code, "%s", text);
 }
 
+static bool read_port(struct sl_slice text, uint16_t *out)
+{
+    unsigned long port = 0;
+    if (!text.len || text.len > 5)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        port = port * 10 + (unsigned long)(text.ptr[i] - '0');
+    }
+    *out = (uint16_t)port;
+    return port > 0 && port <= UINT16_MAX;
+}
+
+static bool good_host(struct sl_slice host)
+{
+    for (size_t i = 0; i < host.len; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:", host.ptr[i]) || !host.ptr[i])
+            return false;
+    return host.len > 0 && host.len < 254;
+}
+
+static bool good_path(struct sl_slice path)
+{
+    for (size_t i = 0; i < path.len; i++)
+        if (path.ptr[i] <= ' ' || path.ptr[i] == 0x7f || strchr("?#\"<>\\^`{|}", path.ptr[i]))
+            return false;
+    return !path.len || path.ptr[path.len - 1] != '/';
+}
+
+static size_t length_until(struct sl_slice text, char mark)
+{
+    const char *at = text.len ? memchr(text.ptr, mark, text.len) : NULL;
+    return at ? (size_t)(at - text.ptr) : text.len;
+}
+
+bool sl_config_url(struct sl_slice text, struct sl_url *out)
+{
+    *out = (struct sl_url){.secure = sl_slice_starts(text, SL_LIT("https://"))};
+    if (!out->secure && !sl_slice_starts(text, SL_LIT("http://")))
+        return false;
+    struct sl_slice rest = sl_slice_from(text, out->secure ? 8 : 7);
+    struct sl_slice authority = {rest.ptr, length_until(rest, '/')};
+    bool bracket = authority.len && authority.ptr[0] == '[';
+    size_t end = length_until(authority, bracket ? ']' : ':');
+    if (bracket && end == authority.len)
+        return false;
+    out->path = sl_slice_from(rest, authority.len);
+    out->host = (struct sl_slice){authority.ptr + bracket, end - bracket};
+    struct sl_slice port = sl_slice_from(authority, end + bracket);
+    out->port = out->secure ? 443 : 80;
+    if (port.len && (port.ptr[0] != ':' || !read_port(sl_slice_from(port, 1), &out->port)))
+        return false;
+    return good_host(out->host) && good_path(out->path);
+}
+
 static void check_url(const struct reader *reader, struct sl_slice url, const char *scheme, const char *slash)
 {
     if (url.len && !sl_slice_starts(url, SL_LIT("https://")) && !sl_slice_starts(url, SL_LIT("http://")))
         complain(reader, "upstream-url", scheme);
+    struct sl_url parts;
     if (url.len && url.ptr[url.len - 1] == '/')
         complain(reader, "upstream-url", slash);
+    else if (url.len && !sl_config_url(url, &parts))
+        complain(
+            reader, "upstream-url", "A server's URL is scheme://host, maybe a :port and a path, and nothing more.");
 }
 
 static void check_upstream(const struct reader *reader)

@@ -41,6 +41,16 @@ SL_MUST_CHECK enum sl_status sl_config_read(
     const char *path, struct sl_slice text, struct sl_issues *issues, struct sl_config **out);
 void sl_config_free(struct sl_config *config);
 
+/* A server's base URL in its parts, borrowed from it: no user, no query, no fragment; a path without its last slash. */
+struct sl_url {
+    bool secure;
+    struct sl_slice host; /* a name, or a numeric address without brackets */
+    uint16_t port;
+    struct sl_slice path; /* "" or "/fhir" */
+};
+/* False: it is none. */
+bool sl_config_url(struct sl_slice text, struct sl_url *out);
+
 /* Every key with its default and help. */
 void sl_config_help(FILE *out);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The request reader: see http1.h. Everything before a body and between its chunks is a line that ends in CRLF, so one
- * function collects lines, and each phase says what its line means. Bytes are looked at once as they arrive and once
- * when their line is whole.
+ * The reader of requests and answers: see http1.h. Everything before a body and between its chunks is a line that ends
+ * in CRLF, so one function collects lines, and each phase says what its line means. Bytes are looked at once as they
+ * arrive and once when their line is whole.
  */
 #include "http1.h"
 
@@ -20,7 +20,22 @@
 
 const struct sl_http1_limits sl_http1_limits_default = SL_HTTP1_LIMITS_DEFAULT;
 
-enum { START, REQUEST_LINE, FIELDS, LENGTH_BODY, CHUNK_LINE, CHUNK_DATA, CHUNK_END, TRAILERS, WHOLE, REFUSED };
+#define MAX_INTERIMS 8u /* 1xx answers before the final one */
+
+enum {
+    START,
+    REQUEST_LINE,
+    STATUS_LINE,
+    FIELDS,
+    LENGTH_BODY,
+    CHUNK_LINE,
+    CHUNK_DATA,
+    CHUNK_END,
+    TRAILERS,
+    UNTIL_CLOSE,
+    WHOLE,
+    REFUSED
+};
 
 struct input {
     const char *at, *end;
@@ -391,6 +406,40 @@ static enum sl_http1_event step_request_line(struct sl_http1 *reader, struct inp
     return status == SL_OK ? SL_HTTP1_MORE : refuse(reader, status);
 }
 
+/* ---- The status line of an answer ---- */
+
+/* RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]; the reason is ignored, and servers leave out the space
+ * before none. A code is of three digits (RFC 9110 15), and those from 600 on mean nothing. */
+static enum sl_status read_status_line(struct sl_http1 *reader, struct sl_slice line)
+{
+    struct sl_slice version = {line.ptr, line.len < 8 ? line.len : 8}, rest = sl_slice_from(line, 8);
+    struct sl_reply *reply = sl_arena_alloc(reader->arena, sizeof *reply);
+    if (!reply)
+        return SL_NO_MEMORY;
+    SL_TRY(read_version(reader, version));
+    if (rest.len < 4 || rest.ptr[0] != ' ' || (rest.len > 4 && rest.ptr[4] != ' '))
+        return SL_BAD_SYNTAX;
+    for (size_t i = 1; i < 4; i++) {
+        if (!is(rest.ptr[i], DIGIT))
+            return SL_BAD_SYNTAX;
+        reply->code = reply->code * 10 + (rest.ptr[i] - '0');
+    }
+    reader->reply = reply;
+    return reply->code >= 100 && reply->code < 600 ? SL_OK : SL_BAD_SYNTAX;
+}
+
+static enum sl_http1_event step_status_line(struct sl_http1 *reader, struct input *in)
+{
+    bool whole;
+    enum sl_status status = collect(reader, in, reader->limits->line, SL_BAD_SYNTAX, &whole);
+    if (status == SL_OK && whole) {
+        status = read_status_line(reader, current_line(reader));
+        drop_line(reader);
+        reader->phase = FIELDS;
+    }
+    return status == SL_OK ? SL_HTTP1_MORE : refuse(reader, status);
+}
+
 /* ---- Fields that mean something to the framing ---- */
 
 bool sl_http1_has_token(struct sl_slice value, struct sl_slice token)
@@ -447,7 +496,7 @@ static enum sl_status note_host(struct sl_http1 *reader, struct sl_slice value)
 static enum sl_status note_content_length(struct sl_http1 *reader, struct sl_slice value)
 {
     uint64_t length = 0;
-    if (reader->length || reader->request->chunked || !value.len || !all(value, DIGIT))
+    if (reader->length || reader->chunked || !value.len || !all(value, DIGIT))
         return SL_BAD_SYNTAX;
     for (size_t i = 0; i < value.len; i++)
         if (__builtin_mul_overflow(length, 10, &length) ||
@@ -456,16 +505,16 @@ static enum sl_status note_content_length(struct sl_http1 *reader, struct sl_sli
     if (length > reader->limits->body)
         return SL_TOO_LARGE;
     reader->length = true;
-    reader->request->content_length = length;
+    reader->content_length = length;
     return SL_OK;
 }
 
 /* RFC 9112 6.1: in HTTP/1.0, and beside Content-Length, the framing is faulty. No coding but chunked is understood. */
 static enum sl_status note_transfer_encoding(struct sl_http1 *reader, struct sl_slice value)
 {
-    if (reader->length || reader->request->chunked || reader->version_1_0 || !same_name(value, SL_LIT("chunked")))
+    if (reader->length || reader->chunked || reader->version_1_0 || !same_name(value, SL_LIT("chunked")))
         return SL_BAD_SYNTAX;
-    reader->request->chunked = true;
+    reader->chunked = true;
     return SL_OK;
 }
 
@@ -491,19 +540,20 @@ static const struct special {
     struct sl_slice name;
     enum sl_status (*note)(struct sl_http1 *reader, struct sl_slice value);
     bool never_trails; /* RFC 9110 6.5.1: framing and routing are no business of a trailer */
+    bool answers;      /* it means something in an answer, too */
 } specials[] = {
-    {{"Host", 4}, note_host, true},
-    {{"Content-Length", 14}, note_content_length, true},
-    {{"Transfer-Encoding", 17}, note_transfer_encoding, true},
-    {{"Connection", 10}, note_connection, false},
-    {{"Expect", 6}, note_expect, false},
+    {{"Host", 4}, note_host, true, false},
+    {{"Content-Length", 14}, note_content_length, true, true},
+    {{"Transfer-Encoding", 17}, note_transfer_encoding, true, true},
+    {{"Connection", 10}, note_connection, false, true},
+    {{"Expect", 6}, note_expect, false, false},
 };
 
-static const struct special *special_of(struct sl_slice name)
+static const struct special *special_of(const struct sl_http1 *reader, struct sl_slice name)
 {
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
         if (same_name(name, specials[i].name))
-            return &specials[i];
+            return specials[i].answers || !reader->answers ? &specials[i] : NULL;
     return NULL;
 }
 
@@ -550,7 +600,7 @@ static enum sl_status read_field(struct sl_http1 *reader, struct sl_slice line)
     struct sl_header field;
     SL_TRY(count_field(reader, line.len, reader->field_count + 1));
     SL_TRY(split_field(line, &field));
-    const struct special *special = special_of(field.name);
+    const struct special *special = special_of(reader, field.name);
     if (special)
         SL_TRY(special->note(reader, field.value));
     if (!field_room(reader))
@@ -560,14 +610,57 @@ static enum sl_status read_field(struct sl_http1 *reader, struct sl_slice line)
 }
 
 /* RFC 9112 9.3: 1.1 persists unless told otherwise, 1.0 only if asked. */
+static bool keeps_alive(const struct sl_http1 *reader)
+{
+    return !reader->close && (!reader->version_1_0 || reader->persist);
+}
+
+/* An interim answer (RFC 9110 15.2) is over with its head, and what it said of framing is an error. 101 would change
+ * the protocol, which nobody asked for. */
+static enum sl_http1_event end_interim(struct sl_http1 *reader)
+{
+    if (reader->reply->code == 101 || reader->length || reader->chunked || ++reader->interims > MAX_INTERIMS)
+        return refuse(reader, SL_BAD_SYNTAX);
+    reader->reply = NULL;
+    reader->field_count = 0;
+    reader->close = reader->persist = false;
+    reader->phase = STATUS_LINE;
+    return SL_HTTP1_MORE;
+}
+
+/* RFC 9112 6.3. What has no body may tell a length that it would have had (RFC 9110 8.6), but 204 may not. */
+static enum sl_http1_event end_reply_head(struct sl_http1 *reader)
+{
+    struct sl_reply *reply = reader->reply;
+    if (reply->code < 200)
+        return end_interim(reader);
+    reply->headers = reader->fields;
+    reply->header_count = reader->field_count;
+    reply->keep_alive = keeps_alive(reader);
+    if (reply->code == 204 && (reader->chunked || reader->content_length))
+        return refuse(reader, SL_BAD_SYNTAX);
+    if (reader->bodiless || reply->code == 204 || reply->code == 304 || (reader->length && !reader->content_length)) {
+        reader->phase = WHOLE;
+        return SL_HTTP1_DONE;
+    }
+    reply->keep_alive &= reader->chunked || reader->length;
+    reader->remaining = reader->length ? reader->content_length : reader->limits->body;
+    reader->phase = reader->chunked ? CHUNK_LINE : reader->length ? LENGTH_BODY : UNTIL_CLOSE;
+    return SL_HTTP1_MORE;
+}
+
 static enum sl_http1_event end_head(struct sl_http1 *reader)
 {
+    if (reader->answers)
+        return end_reply_head(reader);
     struct sl_request *request = reader->request;
     if (!reader->host && !reader->version_1_0)
         return refuse(reader, SL_BAD_SYNTAX);
     request->headers = reader->fields;
     request->header_count = reader->field_count;
-    request->keep_alive = !reader->close && (!reader->version_1_0 || reader->persist);
+    request->keep_alive = keeps_alive(reader);
+    request->chunked = reader->chunked;
+    request->content_length = reader->content_length;
     request->has_body = request->chunked || request->content_length > 0;
     reader->remaining = request->content_length;
     reader->phase = !request->has_body ? WHOLE : request->chunked ? CHUNK_LINE : LENGTH_BODY;
@@ -609,15 +702,15 @@ static struct sl_http1_segment *add_segment(struct sl_http1 *reader, size_t capa
     return segment;
 }
 
-/* A body of known length has one segment of that length, made as its first byte arrives; a chunked one has several,
- * each twice as large as the one before. */
+/* A body of known length has one segment of that length, made as its first byte arrives; another has several, each
+ * twice as large as the one before. */
 static struct sl_http1_segment *segment_with_room(struct sl_http1 *reader)
 {
     struct sl_http1_segment *last = reader->last;
     if (last && last->len < last->capacity)
         return last;
-    if (!reader->request->chunked)
-        return add_segment(reader, (size_t)reader->request->content_length);
+    if (reader->phase == LENGTH_BODY)
+        return add_segment(reader, (size_t)reader->content_length);
     size_t capacity = last ? last->capacity * 2 : FIRST_SEGMENT;
     return add_segment(reader, capacity > MAX_SEGMENT ? MAX_SEGMENT : capacity);
 }
@@ -653,7 +746,7 @@ static size_t body_bytes(const struct sl_http1 *reader)
 static enum sl_http1_event end_body(struct sl_http1 *reader)
 {
     size_t total = body_bytes(reader);
-    struct sl_slice *body = &reader->request->body;
+    struct sl_slice *body = reader->answers ? &reader->reply->body : &reader->request->body;
     reader->phase = WHOLE;
     if (reader->first == reader->last) {
         *body = (struct sl_slice){reader->first ? reader->first->bytes : "", total};
@@ -666,6 +759,15 @@ static enum sl_http1_event end_body(struct sl_http1 *reader)
     for (const struct sl_http1_segment *s = reader->first; s; joined += s->len, s = s->next)
         memcpy(joined, s->bytes, s->len);
     return SL_HTTP1_DONE;
+}
+
+/* One byte more than the limit shows that it is over it. */
+static enum sl_http1_event step_until_close(struct sl_http1 *reader, struct input *in)
+{
+    enum sl_status status = take_data(reader, in);
+    if (status == SL_OK && in->at < in->end)
+        status = SL_TOO_LARGE;
+    return status == SL_OK ? SL_HTTP1_MORE : refuse(reader, status);
 }
 
 static enum sl_http1_event step_length_body(struct sl_http1 *reader, struct input *in)
@@ -768,7 +870,7 @@ static enum sl_status read_trailer(struct sl_http1 *reader, struct sl_slice line
     struct sl_header field;
     SL_TRY(count_field(reader, line.len, ++reader->field_count));
     SL_TRY(split_field(line, &field));
-    const struct special *special = special_of(field.name);
+    const struct special *special = special_of(reader, field.name);
     return special && special->never_trails ? SL_BAD_SYNTAX : SL_OK;
 }
 
@@ -791,12 +893,14 @@ static enum sl_http1_event step_trailers(struct sl_http1 *reader, struct input *
 static enum sl_http1_event (*const steps[])(struct sl_http1 *reader, struct input *in) = {
     [START] = step_start,
     [REQUEST_LINE] = step_request_line,
+    [STATUS_LINE] = step_status_line,
     [FIELDS] = step_fields,
     [LENGTH_BODY] = step_length_body,
     [CHUNK_LINE] = step_chunk_line,
     [CHUNK_DATA] = step_chunk_data,
     [CHUNK_END] = step_chunk_end,
     [TRAILERS] = step_trailers,
+    [UNTIL_CLOSE] = step_until_close,
 };
 
 void sl_http1_init(struct sl_http1 *reader, const struct sl_http1_limits *limits)
@@ -809,6 +913,19 @@ void sl_http1_begin(struct sl_http1 *reader, struct sl_arena *arena)
     SL_ASSERT(reader->phase == START && !reader->cr);
     reader->arena = arena;
     reader->phase = REQUEST_LINE;
+}
+
+void sl_http1_expect(struct sl_http1 *reader, const struct sl_http1_limits *limits, struct sl_arena *arena, bool head)
+{
+    *reader = (struct sl_http1){
+        .limits = limits, .arena = arena, .phase = STATUS_LINE, .status = SL_OK, .answers = true, .bodiless = head};
+}
+
+enum sl_http1_event sl_http1_end(struct sl_http1 *reader)
+{
+    if (reader->phase == REFUSED)
+        return SL_HTTP1_BAD;
+    return reader->phase == UNTIL_CLOSE ? end_body(reader) : refuse(reader, SL_BAD_SYNTAX);
 }
 
 enum sl_http1_event sl_http1_feed(struct sl_http1 *reader, struct sl_slice bytes, size_t *used)
@@ -827,6 +944,14 @@ enum sl_http1_event sl_http1_feed(struct sl_http1 *reader, struct sl_slice bytes
 bool sl_http1_is_whole(const struct sl_http1 *reader)
 {
     return reader->phase == WHOLE;
+}
+
+struct sl_slice sl_headers_find(const struct sl_header *headers, size_t count, struct sl_slice name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (same_name(headers[i].name, name))
+            return headers[i].value;
+    return (struct sl_slice){NULL, 0};
 }
 
 struct sl_slice sl_request_header(const struct sl_request *request, struct sl_slice name, size_t *count)
@@ -917,6 +1042,45 @@ bool sl_http1_write_head(struct sl_buffer *out, const struct sl_http1_answer *an
         add_field(out, SL_LIT("Connection"), SL_LIT("close"));
     else if (answer->persist)
         add_field(out, SL_LIT("Connection"), SL_LIT("keep-alive"));
+    sl_buffer_add(out, SL_LIT("\r\n"));
+    return !sl_buffer_failed(out);
+}
+
+/* ---- The head of a question ---- */
+
+static struct sl_slice name_of(enum sl_method method)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (methods[i].method == method)
+            return methods[i].text;
+    return (struct sl_slice){NULL, 0};
+}
+
+/* What a server gives as the place of the next page comes back to it as it was; but nothing that ends a word or a line.
+ */
+static bool good_target(struct sl_slice target)
+{
+    for (size_t i = 0; i < target.len; i++)
+        if (target.ptr[i] <= ' ' || target.ptr[i] == 0x7f || target.ptr[i] == '#')
+            return false;
+    return true;
+}
+
+bool sl_http1_write_question(struct sl_buffer *out, const struct sl_http1_question *question)
+{
+    const struct sl_slice parts[] = {name_of(question->method), SL_LIT(" "), question->base, question->target,
+        SL_LIT(" HTTP/1.1\r\n"), question->fixed};
+    if (!parts[0].len || !(question->base.len + question->target.len) || !good_target(question->target))
+        return false;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        sl_buffer_add(out, parts[i]);
+    for (size_t i = 0; i < question->header_count; i++) {
+        if (!good_field(&question->headers[i]))
+            return false;
+        add_field(out, question->headers[i].name, question->headers[i].value);
+    }
+    if (question->body.ptr)
+        sl_buffer_printf(out, "Content-Length: %zu\r\n", question->body.len);
     sl_buffer_add(out, SL_LIT("\r\n"));
     return !sl_buffer_failed(out);
 }

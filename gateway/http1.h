@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 and 1.0 as bytes: a strict, incremental reader of requests (RFC 9112) and the head of an answer. No sockets,
- * no clock. What a reader has once refused stays refused: after SL_HTTP1_BAD no later byte of the connection counts.
+ * HTTP/1.1 and 1.0 as bytes: a strict, incremental reader (RFC 9112) of requests and of an upstream's answers, and the
+ * heads of an answer and of a question. No sockets, no clock. What a reader has once refused stays refused: after
+ * SL_HTTP1_BAD no later byte of the connection counts.
  *
  * Stricter than RFC 9112 where two readers of the same bytes could disagree: bare LF, obs-fold, white space around a
  * chunk size, a second Content-Length that repeats the first, Content-Length beside Transfer-Encoding, any coding but
@@ -30,8 +31,17 @@ enum sl_http1_event {
     SL_HTTP1_MORE,  /* every byte was taken, and the message goes on */
     SL_HTTP1_BEGIN, /* a request begins with the next byte: sl_http1_begin, then feed on */
     SL_HTTP1_HEAD,  /* request is whole but for its body; it is whole if it has no body */
-    SL_HTTP1_DONE,  /* request->body is whole */
+    SL_HTTP1_DONE,  /* request->body is whole; or the answer, with or without a body */
     SL_HTTP1_BAD    /* status says why */
+};
+
+/* An upstream's answer. */
+struct sl_reply {
+    int code; /* 200 to 599: interim answers (1xx) are read over */
+    const struct sl_header *headers;
+    size_t header_count;
+    struct sl_slice body;
+    bool keep_alive;
 };
 
 /* One message at a time, in the caller's storage; it holds no memory before sl_http1_begin and owns none after. */
@@ -39,6 +49,7 @@ struct sl_http1 {
     const struct sl_http1_limits *limits;
     struct sl_arena *arena;
     struct sl_request *request; /* in the arena; NULL before the request line has been read */
+    struct sl_reply *reply;     /* likewise, of an answer's status line */
     enum sl_status status;      /* why the message was refused */
     bool expects_continue;      /* the client waits for 100 before it sends the body (RFC 9110 10.1.1) */
     bool version_1_0;
@@ -46,14 +57,16 @@ struct sl_http1 {
     /* The rest is the reader's own. */
     unsigned phase;
     bool cr; /* the last byte was a CR, which only LF may follow */
-    bool host, length, close, persist;
-    unsigned empty_lines;
+    bool host, length, chunked, close, persist;
+    bool answers, bodiless; /* it reads answers; to a question (HEAD) that has none */
+    unsigned empty_lines, interims;
     struct sl_http1_text {
         char *block; /* read lines stay where they are; a line that outgrows the block moves to a larger one */
         size_t line, used, capacity;
     } text;
     struct sl_header *fields;
     size_t field_count, field_capacity, header_bytes, extension_bytes;
+    uint64_t content_length;
     uint64_t remaining; /* of the body, or of the chunk */
     struct sl_http1_segment *first, *last;
 };
@@ -63,6 +76,14 @@ void sl_http1_init(struct sl_http1 *reader, const struct sl_http1_limits *limits
 
 /* Answers SL_HTTP1_BEGIN: from here on the message grows in the arena. A chunked body needs twice its size there. */
 void sl_http1_begin(struct sl_http1 *reader, struct sl_arena *arena);
+
+/* For the answer to one question, instead of the two above: it grows in the arena from its first byte. limits->line is
+ * that of its status line. head: the question was a HEAD, so the answer has no body whatever it announces. */
+void sl_http1_expect(struct sl_http1 *reader, const struct sl_http1_limits *limits, struct sl_arena *arena, bool head);
+
+/* The other side has closed: that ends an answer of no announced length (SL_HTTP1_DONE), and breaks any other. Whether
+ * all of such a body came cannot be known from the framing: it is for the reader of its content to see. */
+enum sl_http1_event sl_http1_end(struct sl_http1 *reader);
 
 /* Takes bytes as they come; *used tells how many were taken, all of them with SL_HTTP1_MORE. Not to be called again
  * once the message is whole. */
@@ -87,5 +108,21 @@ struct sl_http1_answer {
     bool persist; /* say `Connection: keep-alive`, to a 1.0 client that asked */
 };
 SL_MUST_CHECK bool sl_http1_write_head(struct sl_buffer *out, const struct sl_http1_answer *answer);
+
+/* The head of a question, request line to empty line. `fixed`: whole field lines that every question has (Host and so
+ * on), each with its CRLF. False if the method is none, or the target, a name or a value holds what would break the
+ * framing. */
+struct sl_http1_question {
+    enum sl_method method;
+    struct sl_slice base, target; /* the path of the server's base URL, and what follows it */
+    struct sl_slice fixed;
+    const struct sl_header *headers;
+    size_t header_count;
+    struct sl_slice body; /* its length is told; ptr NULL: there is none */
+};
+SL_MUST_CHECK bool sl_http1_write_question(struct sl_buffer *out, const struct sl_http1_question *question);
+
+/* A header by name, any case; ptr NULL if it is not there. */
+struct sl_slice sl_headers_find(const struct sl_header *headers, size_t count, struct sl_slice name);
 
 #endif

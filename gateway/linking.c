@@ -129,7 +129,7 @@ static bool is_coming(const struct sl_round *round, enum sl_kin_question questio
 
 static enum sl_status put_questions(struct sl_exchange *x, struct sl_round *round, enum sl_kin_question question)
 {
-    struct sl_slice *names = sl_arena_array(round->arena, ROOM, sizeof *names);
+    struct sl_slice *names = sl_arena_raw(round->arena, ROOM, sizeof *names);
     size_t count = 0, kept = 0;
     if (!names)
         return SL_NO_MEMORY;

@@ -2,14 +2,17 @@
 /* TLS configuration and accessors: see tls.h. */
 #include "tls.h"
 
+#include <arpa/inet.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* RFC 9325 4.2: forward secrecy and authenticated encryption. TLS 1.3 has nothing else. */
 #define CIPHERS_1_2                                                                                                    \
@@ -184,4 +187,125 @@ bool sl_tls_certificate(struct bufferevent *bev, struct sl_arena *arena, struct 
         return false;
     return X509_digest(certificate, EVP_sha256(), out->sha256, &len) == 1 &&
            copy_subject(certificate, arena, &out->subject);
+}
+
+/* ---- To a server ---- */
+
+struct sl_tls_client {
+    SSL_CTX *context;
+};
+
+/* In TLS an end without a goodbye is an error: an answer whose length was not announced could have been cut short. */
+static bool set_up_client(SSL_CTX *context, const char *authorities, bool h2)
+{
+    static const unsigned char both[] = "\x02h2\x08http/1.1", one[] = "\x08http/1.1";
+    char groups[] = GROUPS;
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(
+        context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    if ((authorities ? SSL_CTX_load_verify_file(context, authorities) : SSL_CTX_set_default_verify_paths(context)) != 1)
+        return false;
+    /* 0 is success: RFC 7301's function is the odd one. */
+    if (SSL_CTX_set_alpn_protos(context, h2 ? both : one, h2 ? sizeof both - 1 : sizeof one - 1) != 0)
+        return false;
+    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) && SSL_CTX_set_cipher_list(context, CIPHERS_1_2) &&
+           SSL_CTX_set1_groups_list(context, groups);
+}
+
+struct sl_tls_client *sl_tls_client_new(const char *authorities, bool h2)
+{
+    struct sl_tls_client *client = calloc(1, sizeof *client);
+    if (!client)
+        return NULL;
+    client->context = SSL_CTX_new(TLS_client_method());
+    if (client->context && set_up_client(client->context, authorities, h2))
+        return client;
+    ERR_clear_error();
+    sl_tls_client_free(client);
+    return NULL;
+}
+
+void sl_tls_client_free(struct sl_tls_client *client)
+{
+    if (!client)
+        return;
+    SSL_CTX_free(client->context);
+    free(client);
+}
+
+/* RFC 9110 4.3.4: the certificate must be of the host in the URL; RFC 6066 3: a numeric address is not told as a name.
+ */
+static bool name_host(SSL *ssl, const char *host)
+{
+    unsigned char address[16];
+    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+/* The stream is the SSL object itself: it has nothing of ours. */
+static SSL *ssl_of(const struct sl_tls_stream *stream)
+{
+    return (SSL *)(uintptr_t)stream;
+}
+
+struct sl_tls_stream *sl_tls_stream_new(struct sl_tls_client *client, int fd, const char *host)
+{
+    SSL *ssl = SSL_new(client->context);
+    if (ssl && SSL_set_fd(ssl, fd) == 1 && name_host(ssl, host)) {
+        SSL_set_connect_state(ssl);
+        return (struct sl_tls_stream *)ssl;
+    }
+    SSL_free(ssl);
+    ERR_clear_error();
+    return NULL;
+}
+
+void sl_tls_stream_free(struct sl_tls_stream *stream)
+{
+    SSL *ssl = ssl_of(stream);
+    if (ssl && SSL_is_init_finished(ssl))
+        SSL_shutdown(ssl); /* says goodbye, and waits for none */
+    SSL_free(ssl);
+    ERR_clear_error();
+}
+
+static enum sl_tls_result result_of(SSL *ssl, int result)
+{
+    int error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl, result);
+    ERR_clear_error();
+    if (error == SSL_ERROR_NONE)
+        return SL_TLS_DONE;
+    if (error == SSL_ERROR_WANT_READ)
+        return SL_TLS_WANTS_READ;
+    if (error == SSL_ERROR_WANT_WRITE)
+        return SL_TLS_WANTS_WRITE;
+    return error == SSL_ERROR_ZERO_RETURN ? SL_TLS_CLOSED : SL_TLS_FAILED;
+}
+
+enum sl_tls_result sl_tls_stream_greet(struct sl_tls_stream *stream)
+{
+    return result_of(ssl_of(stream), SSL_do_handshake(ssl_of(stream)));
+}
+
+enum sl_tls_result sl_tls_stream_read(struct sl_tls_stream *stream, char *out, size_t room, size_t *len)
+{
+    *len = 0;
+    return result_of(ssl_of(stream), SSL_read_ex(ssl_of(stream), out, room, len));
+}
+
+enum sl_tls_result sl_tls_stream_write(struct sl_tls_stream *stream, struct sl_slice bytes, size_t *len)
+{
+    *len = 0;
+    return result_of(ssl_of(stream), SSL_write_ex(ssl_of(stream), bytes.ptr, bytes.len, len));
+}
+
+bool sl_tls_stream_is_h2(const struct sl_tls_stream *stream)
+{
+    const unsigned char *protocol;
+    unsigned len;
+    SSL_get0_alpn_selected(ssl_of(stream), &protocol, &len);
+    return len == 2 && memcmp(protocol, "h2", 2) == 0;
 }
