@@ -126,12 +126,25 @@ unsigned sl_r4_facts(sl_r4_node resource)
     return resource < SL_R4_NODES ? sl_r4_node_facts[resource] : 0;
 }
 
+const char *const *sl_r4_compartment_of(sl_r4_node compartment, sl_r4_node resource)
+{
+    static const sl_r4_node kinds[SL_COMPARTMENTS] = {[SL_IN_PATIENT] = SL_R4_Patient,
+        [SL_IN_ENCOUNTER] = SL_R4_Encounter,
+        [SL_IN_PRACTITIONER] = SL_R4_Practitioner,
+        [SL_IN_RELATED] = SL_R4_RelatedPerson,
+        [SL_IN_DEVICE] = SL_R4_Device};
+    static const char *const none[] = {NULL};
+    for (size_t i = 0; i < SL_COMPARTMENTS; i++)
+        if (kinds[i] == compartment) {
+            const char *const *found = sl_r4_is_resource(resource) ? sl_r4_compartments[i][resource] : NULL;
+            return found ? found : none;
+        }
+    return NULL;
+}
+
 const char *const *sl_r4_compartment(sl_r4_node resource)
 {
-    static const char *const none[] = {NULL};
-    if (!sl_r4_is_resource(resource) || !sl_r4_compartments[resource])
-        return none;
-    return sl_r4_compartments[resource];
+    return sl_r4_compartment_of(SL_R4_Patient, resource);
 }
 
 const struct sl_r4_param *sl_r4_params(sl_r4_node resource, size_t *count)

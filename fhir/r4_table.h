@@ -40,6 +40,14 @@ extern const uint16_t sl_r4_slots[]; /* longer than any base and any name togeth
 
 extern const struct sl_r4_param sl_r4_param_table[]; /* type by type, by name within each */
 extern const uint16_t sl_r4_param_first[SL_R4_LAST_RESOURCE + 2];
-extern const char *const *const sl_r4_compartments[SL_R4_LAST_RESOURCE + 1];
+enum sl_r4_compartment_kind {
+    SL_IN_PATIENT,
+    SL_IN_ENCOUNTER,
+    SL_IN_PRACTITIONER,
+    SL_IN_RELATED,
+    SL_IN_DEVICE,
+    SL_COMPARTMENTS
+};
+extern const char *const *const sl_r4_compartments[SL_COMPARTMENTS][SL_R4_LAST_RESOURCE + 1];
 
 #endif

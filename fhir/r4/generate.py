@@ -6,8 +6,8 @@
     fhir/r4/generate.py FOLDER --check    says whether the files are what it would write; exit 1 if they are not
     fhir/r4/generate.py FOLDER --list     prints each element with its type, cardinality and judgments, for review
 
-FOLDER holds the definitions (see README.md). Beside this file stand judgments.csv, what we say, and
-corrections.csv, where the package differs from FHIR 4.0.1. The same input gives the same bytes. Standard library only.
+FOLDER holds the definitions (see README.md). Beside this file stand judgments.csv, what we say,
+corrections.csv, where the package differs from FHIR 4.0.1, and compartments.csv, which it has for patients alone. The same input gives the same bytes. Standard library only.
 """
 import csv
 import json
@@ -36,6 +36,7 @@ FLAGS = ('MANY', 'REQUIRED', 'CODED', 'REFERENCE', 'DEFINES', 'TEXT', 'ATTACHMEN
          'PRIMITIVE', 'MODIFIER', 'DATE', 'AUTHOR', 'STRING', 'PART')
 REFERENCES = ('origin', 'defining', 'mention', 'subject')
 URIS = ('uri', 'url', 'canonical')  # a URI can name a record: a row has to say so by the type, as in `**:uri`
+COMPARTMENTS = ('Patient', 'Encounter', 'Practitioner', 'RelatedPerson', 'Device')
 TYPE_FACTS = ('whole', 'directory', 'by-route', 'scored')
 # What a row of judgments.csv may say of an element beyond a kind of reference; `not-` takes it back.
 JUDGED = {'coded': 'CODED', 'defines': 'DEFINES', 'text': 'TEXT', 'attachment': 'ATTACHMENT', 'counted': 'COUNTED',
@@ -48,8 +49,9 @@ def fail(text):
 
 
 class Element:
-    def __init__(self, parent, name, type_name, many, required, modifier, choice):
+    def __init__(self, parent, name, type_name, many, required, modifier, choice, summary=False):
         self.parent, self.name, self.type = parent, name, type_name
+        self.summary = summary
         self.path = parent + '.' + name
         self.choice = choice
         self.flags = set()
@@ -109,7 +111,8 @@ class Shape:
             for profile in t.get('targetProfile', []):
                 self.targets.setdefault(element['path'], []).append(profile.rsplit('/', 1)[1])
         return {'path': element['path'], 'types': types, 'min': element['min'], 'max': element['max'],
-                'modifier': element.get('isModifier', False), 'content': element.get('contentReference', '')[1:]}
+                'modifier': element.get('isModifier', False), 'summary': element.get('isSummary', False),
+                'content': element.get('contentReference', '')[1:]}
 
     def dropped(self, path):
         """Is the path, or one above it, dropped by a correction?"""
@@ -126,9 +129,10 @@ class Shape:
                 continue
             self.used.add(c['path'])
             new = {'path': c['path'], 'types': c['type'].split('|'), 'min': int(c['min']), 'max': c['max'],
-                   'modifier': False, 'content': ''}
+                   'modifier': False, 'summary': False, 'content': ''}
             same = [i for i, r in enumerate(rows) if r['path'] == c['path']]
             if same:
+                new['summary'] = rows[same[0]]['summary']
                 rows[same[0]] = new
             else:
                 parent = c['path'].rsplit('.', 1)[0]
@@ -141,12 +145,12 @@ class Shape:
         many, required = row['max'] != '1', row['min'] > 0
         siblings = self.elements[parent]
         if row['content']:
-            siblings.append(Element(parent, name, row['content'], many, required, row['modifier'], 0))
+            siblings.append(Element(parent, name, row['content'], many, required, row['modifier'], 0, row['summary']))
         elif name.endswith('[x]'):
             choice = 1 + max((e.choice for e in siblings), default=0)
             for t in row['types']:
                 expanded = name[:-3] + t[0].upper() + t[1:]
-                siblings.append(Element(parent, expanded, t, many, required, row['modifier'], choice))
+                siblings.append(Element(parent, expanded, t, many, required, row['modifier'], choice, row['summary']))
         else:
             if len(row['types']) != 1:
                 fail('%s has the types %s' % (row['path'], row['types']))
@@ -157,7 +161,7 @@ class Shape:
                 t = row['path']
                 self.backbones.append(t)
                 self.elements[t] = []
-            siblings.append(Element(parent, name, t, many, required, row['modifier'], 0))
+            siblings.append(Element(parent, name, t, many, required, row['modifier'], 0, row['summary']))
 
     def finish(self):
         unused = [c['path'] for c in self.corrections if c['path'] not in self.used]
@@ -197,7 +201,7 @@ def read_csv(name, columns):
         if len(fields) != len(columns):
             fail('%s:%d: %d fields instead of %d' % (name, number, len(fields), len(columns)))
         row = dict(zip(columns, fields), line=number)
-        if not row['why'].strip():
+        if 'why' in columns and not row['why'].strip():
             fail('%s:%d: no reason is given' % (name, number))
         rows.append(row)
     if not rows or any(rows[0][c] != c for c in columns):
@@ -290,7 +294,9 @@ class Params:
     def __init__(self, shape, folder):
         self.shape = shape
         self.of = {r: [] for r in shape.resources}
-        for p in load(folder, FILES[2]):
+        definitions = load(folder, FILES[2])
+        self.by_url = {p['url']: p for p in definitions}
+        for p in definitions:
             for base in p['base']:
                 types = shape.resources if base in ('Resource', 'DomainResource') else [base]
                 for t in types:
@@ -305,8 +311,6 @@ class Params:
     def add(self, resource, base, param):
         paths, filters = [], set()
         for alternative in split_alternatives(param.get('expression', '')):
-            if param['type'] == 'composite':
-                continue
             if alternative[0].islower():  # InsurancePlan-name leaves the type out
                 alternative = base + '.' + alternative
             if re.match(r'\(*%s\b' % base, alternative):
@@ -317,13 +321,36 @@ class Params:
             filters.discard(None)
         if len(filters) > 1:
             fail('search parameter %s.%s has several filters: %s' % (resource, param['code'], filters))
+        components = self.components(resource, paths, param) if param['type'] == 'composite' else []
+        if param['type'] == 'composite' and not components:
+            paths = []  # one that this table cannot say: it has no paths, and is refused
         if not paths and param.get('expression') and param['type'] != 'composite':
             fail('search parameter %s.%s: nothing of %s' % (resource, param['code'], param['expression']))
         targets = None
         if param['type'] == 'reference':
             targets = sorted(t for t in param.get('target', []) if t in self.shape.resources)
         self.of[resource].append({'name': param['code'], 'type': param['type'], 'paths': paths, 'targets': targets,
-                                  'filter': filters.pop() if filters else None})
+                                  'filter': filters.pop() if filters else None, 'components': components})
+
+    def components(self, resource, bases, param):
+        """Of a composite the parts, each with its type and its paths from the element that holds all of them."""
+        found = []
+        for part in param['component']:
+            if '%' in part['expression']:
+                return []
+            paths = []
+            for base in bases:
+                for alternative in split_alternatives(part['expression']):
+                    for path in self.resolve(resource, resource, base + '.' + alternative)[0]:
+                        relative = path[len(base):]
+                        paths += [relative] if relative not in paths else []
+            if not paths:
+                return []
+            definition = self.by_url[part['definition']]
+            targets = sorted(t for t in definition.get('target', []) if t in self.shape.resources)
+            found.append({'type': definition['type'], 'paths': paths,
+                          'targets': targets if definition['type'] == 'reference' else None})
+        return found
 
     def resolve(self, resource, base, expression):
         """One alternative of an expression to (paths, filter)."""
@@ -340,6 +367,7 @@ class Params:
                 if after.startswith('.'):  # a condition on an element on the way
                     where = before.rsplit('.', 1)[1] + '.' + where if name != 'first' else name
                 text = before + after
+        text = text.replace('ofType(DateTime)', 'ofType(dateTime)')  # as some definitions write it
         text = re.sub(r'\.(?:ofType|as)\((\w+)\)', lambda m: m.group(1)[0].upper() + m.group(1)[1:], text)
         text = re.sub(r' as (\w+)', lambda m: m.group(1)[0].upper() + m.group(1)[1:], text)
         text = text.replace('(', '').replace(')', '')
@@ -530,7 +558,7 @@ def write_elements(shape, facts):
             out += '    [%s] = %s,\n' % (constant(r), ' | '.join(
                 'SL_R4_' + f.upper().replace('-', '_') for f in TYPE_FACTS if f in facts[r]))
     out += '};\n\n/* Each bit: %s. */\n' % ', '.join('%d %s' % (1 << i, f) for i, f in enumerate(FLAGS))
-    out += 'const struct sl_r4_element sl_r4_element_table[%d] = {\n    {0, 0, 0, 0, 0, 0},\n' % (len(shape.all) + 1)
+    out += 'const struct sl_r4_element sl_r4_element_table[%d] = {\n    {0, 0, 0, 0, 0, 0, 0},\n' % (len(shape.all) + 1)
     first, count = [1], 1
     for node in shape.nodes:
         first.append(count)
@@ -538,8 +566,8 @@ def write_elements(shape, facts):
             count += 1
             bits = sum(1 << FLAGS.index(f) for f in e.flags)
             kind = 'SL_REF_' + e.reference.upper() if e.reference else 'SL_REF_NONE'
-            out += '    {SL_NAME_%s, %s, %s, 0x%04x, %s, %d},\n' % (
-                e.name, constant(e.parent), constant(e.type), bits, kind, e.choice)
+            out += '    {SL_NAME_%s, %s, %s, 0x%04x, %s, %d, %d},\n' % (
+                e.name, constant(e.parent), constant(e.type), bits, kind, e.choice, e.summary)
     if count > 0xffff or max(base.values()) + len(shape.names) + 1 > 0xffff:
         fail('the table is too large for its 16 bit indexes')
     first.append(count)
@@ -566,44 +594,75 @@ def write_lists(lists, prefix):
 
 def write_params(shape, params, compartments):
     rows = [r for t in shape.resources for r in params.of[t]]
-    out = NOTICE % 'Search parameters and the patient compartment; see r4_table.h.'
+    out = NOTICE % 'Search parameters and compartments; see r4_table.h.'
     out += '#include "r4_table.h"\n\n'
-    paths, path_names = write_lists([r['paths'] for r in rows], 'paths')
-    targets, target_names = write_lists([r['targets'] for r in rows], 'targets')
-    inside, inside_names = write_lists([compartments[r] for r in shape.resources if r in compartments], 'compartment')
-    out += paths + '\n' + targets + '\n' + inside + '\n'
+    parts = [c for r in rows for c in r['components']]
+    paths, path_names = write_lists([r['paths'] for r in rows + parts], 'paths')
+    targets, target_names = write_lists([r['targets'] for r in rows + parts], 'targets')
+    inside, inside_names = write_lists([p for c in COMPARTMENTS for p in compartments[c].values()], 'compartment')
+    composites, composite_names = write_composites(rows, path_names, target_names)
+    out += paths + '\n' + targets + '\n' + inside + '\n' + composites + '\n'
     out += 'const struct sl_r4_param sl_r4_param_table[%d] = {\n' % len(rows)
     for r in rows:
-        out += '    {"%s", SL_PARAM_%s, %s, %s, %s},\n' % (
-            r['name'], r['type'].upper(), path_names[tuple(r['paths'])],
-            'NULL' if r['targets'] is None else target_names[tuple(r['targets'])],
-            'NULL' if r['filter'] is None else '"%s"' % r['filter'])
+        out += '    {"%s", SL_PARAM_%s, %s, %s, %s, %s},\n' % (
+            r['name'], r['type'].upper(), path_names[tuple(r['paths'])], list_name(target_names, r['targets']),
+            'NULL' if r['filter'] is None else '"%s"' % r['filter'],
+            composite_names[composite_key(r)] if r['components'] else 'NULL')
     first, count = [0, 0], 0
     for t in shape.resources:
         count += len(params.of[t])
         first.append(count)
     out += '};\n\nconst uint16_t sl_r4_param_first[SL_R4_LAST_RESOURCE + 2] = {\n%s\n};\n\n' % lines_of(
         '%d,' % f for f in first)
-    out += 'const char *const *const sl_r4_compartments[SL_R4_LAST_RESOURCE + 1] = {\n'
-    for r in shape.resources:
-        if r in compartments:
-            out += '    [%s] = %s,\n' % (constant(r), inside_names[tuple(compartments[r])])
+    out += '/* In the order of enum sl_r4_compartment_kind. */\n'
+    out += 'const char *const *const sl_r4_compartments[%d][SL_R4_LAST_RESOURCE + 1] = {\n' % len(COMPARTMENTS)
+    for c in COMPARTMENTS:
+        out += '    {\n'
+        for r in shape.resources:
+            if r in compartments[c]:
+                out += '        [%s] = %s,\n' % (constant(r), inside_names[tuple(compartments[c][r])])
+        out += '    },\n'
     return out + '};\n'
 
 
-def read_compartments(shape, params, folder):
-    definition = load(folder, FILES[3])
-    found = {}
-    for r in definition['resource']:
-        if not r.get('param'):
+def list_name(names, items):
+    return 'NULL' if items is None else names[tuple(items)]
+
+
+def composite_key(row):
+    return tuple((c['type'], tuple(c['paths'])) for c in row['components'])
+
+
+def write_composites(rows, path_names, target_names):
+    """The parts of each composite as parameters without a name; ends with one of no type."""
+    names, out = {}, ''
+    for r in rows:
+        key = composite_key(r)
+        if not key or key in names:
             continue
-        if r['code'] not in shape.resources:
-            fail('compartment of the unknown type ' + r['code'])
-        known = {p['name'] for p in params.of[r['code']]}
-        unknown = [p for p in r['param'] if p not in known and not p.startswith('{')]
+        names[key] = 'composite_%d' % len(names)
+        out += 'static const struct sl_r4_param %s[] = {\n' % names[key]
+        for c in r['components']:
+            out += '    {"", SL_PARAM_%s, %s, %s, NULL, NULL},\n' % (
+                c['type'].upper(), path_names[tuple(c['paths'])], list_name(target_names, c['targets']))
+        out += '    {NULL, SL_PARAM_NONE, NULL, NULL, NULL, NULL},\n};\n'
+    return out, names
+
+
+def read_compartments(shape, params, folder):
+    """Of each compartment: type -> the parameters that put one of it there."""
+    found = {c: {} for c in COMPARTMENTS}
+    rows = [('Patient', r['code'], r['param']) for r in load(folder, FILES[3])['resource'] if r.get('param')]
+    rows += [(r['compartment'], r['type'], r['params'].split())
+             for r in read_csv('compartments.csv', ('compartment', 'type', 'params'))]
+    for compartment, name, inside in rows:
+        if name not in shape.resources or compartment not in found:
+            fail('compartment %s of the unknown type %s' % (compartment, name))
+        known = {p['name'] for p in params.of[name]}
+        unknown = [p for p in inside if p not in known and not p.startswith('{')]
         if unknown:
-            fail('compartment: %s has no search parameter %s' % (r['code'], ', '.join(unknown)))
-        found[r['code']] = [p for p in r['param'] if not p.startswith('{')]
+            fail('compartment: %s has no search parameter %s' % (name, ', '.join(unknown)))
+        found[compartment][name] = [p for p in inside if not p.startswith('{')]
     return found
 
 

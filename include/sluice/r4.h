@@ -61,6 +61,7 @@ struct sl_r4_element {
     uint16_t flags;
     uint8_t reference; /* enum sl_r4_reference */
     uint8_t choice;    /* >0: the same number within a parent is one choice, as value[x] */
+    uint8_t summary;   /* 1: part of what _summary=true gives (isSummary in the definitions) */
 };
 
 /* The property `name` of `parent`; NULL if R4 has none. Hot. */
@@ -84,11 +85,13 @@ const struct sl_r4_element *sl_r4_elements(sl_r4_node node, size_t *count);
 
 /* Patient compartment: the search parameters of `resource` that put it there, e.g. "subject", "patient"; NULL-ended. */
 const char *const *sl_r4_compartment(sl_r4_node resource);
+/* The same of the compartment of another type: Encounter, Practitioner, RelatedPerson, Device. NULL: there is none. */
+const char *const *sl_r4_compartment_of(sl_r4_node compartment, sl_r4_node resource);
 
 /*
  * Search parameters: name, type and the element paths it reads (see fhir/search.c). Those of every resource (_id,
- * _lastUpdated, …) stand among each type's own, their paths resolved ("Condition.id"). A composite has no paths, nor
- * have _text, _content and _query. The forms of a filter:
+ * _lastUpdated, …) stand among each type's own, their paths resolved ("Condition.id"). _text, _content and _query have
+ * no paths; nor has a composite whose parts do not stand in one element. The forms of a filter:
  *
  *   "is Patient"               a reference whose target is of that type
  *   "system=phone"             the value at the path has that element
@@ -114,6 +117,8 @@ struct sl_r4_param {
     const char *const *paths;   /* "Condition.code", "Observation.valueQuantity" (a choice resolved), …; NULL-ended */
     const char *const *targets; /* resource types a reference may name; NULL-ended; NULL if not a reference */
     const char *filter;         /* for paths with a where(), as above; NULL if none */
+    const struct sl_r4_param
+        *components; /* composite: its parts, their paths (".code") from where its own lead; ends with SL_PARAM_NONE */
 };
 const struct sl_r4_param *sl_r4_params(sl_r4_node resource, size_t *count);
 const struct sl_r4_param *sl_r4_param_find(sl_r4_node resource, struct sl_slice name);

@@ -437,6 +437,11 @@ static void assert_list(const char *const *list, const char *expected)
 static void compartment_is_as_published(void **state)
 {
     (void)state;
+    assert_list(sl_r4_compartment_of(SL_R4_Encounter, SL_R4_Condition), "encounter");
+    assert_list(sl_r4_compartment_of(SL_R4_Practitioner, SL_R4_Condition), "asserter");
+    assert_list(sl_r4_compartment_of(SL_R4_RelatedPerson, SL_R4_Patient), "link");
+    assert_list(sl_r4_compartment_of(SL_R4_Device, SL_R4_Condition), "");
+    assert_null(sl_r4_compartment_of(SL_R4_Organization, SL_R4_Condition));
     assert_list(sl_r4_compartment(SL_R4_Condition), "patient asserter");
     assert_list(sl_r4_compartment(SL_R4_Coverage), "policy-holder subscriber beneficiary payor");
     assert_list(sl_r4_compartment(SL_R4_Observation), "subject performer");
@@ -478,7 +483,9 @@ static void search_parameters_read_plain_paths(void **state)
         {SL_R4_Library, "depends-on", SL_PARAM_REFERENCE, "Library.relatedArtifact.resource",
             "relatedArtifact.type=depends-on"},
         {SL_R4_Library, "context", SL_PARAM_TOKEN, "Library.useContext.valueCodeableConcept", NULL},
-        {SL_R4_Observation, "code-value-quantity", SL_PARAM_COMPOSITE, "", NULL},
+        {SL_R4_Observation, "code-value-quantity", SL_PARAM_COMPOSITE, "Observation", NULL},
+        {SL_R4_Observation, "combo-code-value-concept", SL_PARAM_COMPOSITE, "Observation Observation.component", NULL},
+        {SL_R4_MolecularSequence, "chromosome-variant-coordinate", SL_PARAM_COMPOSITE, "", NULL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
@@ -507,9 +514,26 @@ static void every_search_path_exists(void **state)
             assert_ptr_equal(sl_r4_param_find((sl_r4_node)node, sl_slice_of(params[i].name)), &params[i]);
             assert_int_equal(params[i].targets != NULL, params[i].type == SL_PARAM_REFERENCE);
             for (const char *const *path = params[i].paths; *path; path++)
-                assert_non_null(element_at(*path));
+                assert_true(element_at(*path) || (params[i].components && !strchr(*path, '.')));
+            for (const struct sl_r4_param *part = params[i].components; part && part->type != SL_PARAM_NONE; part++)
+                assert_true(part->paths[0] && part->paths[0][0] == '.');
         }
     }
+    const struct sl_r4_param *parts = param(SL_R4_Observation, "code-value-quantity")->components;
+    assert_int_equal(parts[0].type, SL_PARAM_TOKEN);
+    assert_list(parts[0].paths, ".code");
+    assert_int_equal(parts[1].type, SL_PARAM_QUANTITY);
+    assert_list(parts[1].paths, ".valueQuantity");
+    assert_int_equal(parts[2].type, SL_PARAM_NONE);
+}
+
+static void summaries_are_as_published(void **state)
+{
+    (void)state;
+    assert_int_equal(sl_r4_element(SL_R4_Condition, SL_NAME_code)->summary, 1);
+    assert_int_equal(sl_r4_element(SL_R4_Condition, SL_NAME_note)->summary, 0);
+    assert_int_equal(sl_r4_element(SL_R4_Patient, SL_NAME_contact)->summary, 0);
+    assert_int_equal(sl_r4_element(SL_R4_Observation, SL_NAME_component)->summary, 1);
 }
 
 /* ---- The official examples: nothing in them is unknown to the table ---- */
@@ -650,6 +674,7 @@ int main(void)
         cmocka_unit_test(compartment_is_as_published),
         cmocka_unit_test(search_parameters_read_plain_paths),
         cmocka_unit_test(every_search_path_exists),
+        cmocka_unit_test(summaries_are_as_published),
         cmocka_unit_test(the_walk_can_fail),
         cmocka_unit_test(official_examples_hold_nothing_unknown),
     };
