@@ -5,7 +5,6 @@
  */
 #include "search_parts.h"
 #include "sluice/r4_names.h"
-#include "sluice/search.h"
 
 /* What the visits of one walk compare against. */
 struct asked {
@@ -58,8 +57,16 @@ static bool same_reference(const struct asked *asked, const struct sl_atom *atom
     return want->system.len ? sl_slice_eq(there.type, want->system) : allowed_target(asked->param->param, there.type);
 }
 
+/* :below, what begins with the one asked for; :above, what the one asked for begins with. */
 static bool same_uri(const struct asked *asked, const struct sl_atom *atom)
 {
+    char scratch[2048];
+    struct sl_slice want = asked->value->text;
+    if (asked->param->how == SL_MODIFIER_BELOW || asked->param->how == SL_MODIFIER_ABOVE) {
+        struct sl_slice there = sl_search_text(asked->doc, atom->value, scratch, sizeof scratch);
+        bool below = asked->param->how == SL_MODIFIER_BELOW;
+        return there.len && sl_slice_starts(below ? there : want, below ? want : there);
+    }
     return sl_span_is(asked->doc, atom->value, asked->value->text);
 }
 
@@ -67,13 +74,28 @@ static bool same_string(const struct asked *asked, const struct sl_atom *atom)
 {
     bool whole;
     struct sl_slice raw = sl_search_raw(asked->doc, asked->edits, atom->value, &whole);
-    if (sl_slice_eq(asked->param->modifier, SL_LIT("exact")))
+    if (asked->param->how == SL_MODIFIER_EXACT)
         return whole ? sl_slice_eq(raw, asked->value->text) : sl_span_is(asked->doc, atom->value, asked->value->text);
     struct sl_fold there = sl_fold_begin(raw, true);
     struct sl_fold want = sl_fold_begin(asked->value->text, false);
-    if (sl_slice_eq(asked->param->modifier, SL_LIT("contains")))
+    if (asked->param->how == SL_MODIFIER_CONTAINS)
         return sl_fold_contains(there, want);
     return sl_fold_starts(there, want);
+}
+
+/* :text: words beside a code are matched as a string is. */
+static bool same_words(const struct asked *asked, const struct sl_atom *atom)
+{
+    bool whole;
+    struct sl_fold there = sl_fold_begin(sl_search_raw(asked->doc, asked->edits, atom->value, &whole), true);
+    return sl_fold_starts(there, sl_fold_begin(asked->value->text, false));
+}
+
+static bool same_of_type(const struct asked *asked, const struct sl_atom *atom)
+{
+    const struct sl_search_value *want = asked->value;
+    return atom->system && sl_span_is(asked->doc, atom->system, want->system) &&
+           sl_span_is(asked->doc, atom->unit, want->code) && sl_span_is(asked->doc, atom->value, want->number);
 }
 
 static bool same_date(const struct asked *asked, const struct sl_atom *atom)
@@ -105,48 +127,100 @@ static const same_call compares[] = {
     [SL_PARAM_URI] = same_uri,
 };
 
-static same_call compare_of(const struct sl_r4_param *param)
+static same_call compare_of(const struct sl_search_param *asked)
 {
+    const struct sl_r4_param *param = asked->param;
+    if (asked->how == SL_MODIFIER_TEXT)
+        return same_words;
+    if (asked->how == SL_MODIFIER_IDENTIFIER)
+        return same_token;
+    if (asked->how == SL_MODIFIER_OF_TYPE)
+        return same_of_type;
     return (size_t)param->type < sizeof compares / sizeof *compares ? compares[param->type] : NULL;
 }
 
 static bool compare_atom(void *context, const struct sl_atom *atom)
 {
     const struct asked *asked = context;
-    return compare_of(asked->param->param)(asked, atom);
+    return compare_of(asked->param)(asked, atom);
 }
 
-/* Reads once what a date or number value says; the walk then compares. */
+/* Reads once what a date or number value says. False: what cannot be read matches nothing. */
+static bool prepare(struct asked *asked)
+{
+    enum sl_r4_param_type type = asked->param->param->type;
+    if (!compare_of(asked->param))
+        return false;
+    if (type == SL_PARAM_DATE)
+        return sl_time_range_read(asked->value->text, &asked->time);
+    return (type != SL_PARAM_NUMBER && type != SL_PARAM_QUANTITY) || sl_number_read(asked->value->text, &asked->number);
+}
+
+/* "true" or "false": whether there is anything there at all. */
+static bool match_existence(const struct sl_walk *base, const struct sl_search_value *value)
+{
+    struct sl_slice word = value->has_system ? value->code : value->text;
+    return sl_slice_eq(word, sl_search_exists(base) ? SL_LIT("true") : SL_LIT("false"));
+}
+
+struct composing {
+    const struct sl_search_value *value;
+};
+
+/* Does this one element hold all of the parts? */
+static bool holds_all(const struct sl_walk *base, uint32_t span, sl_r4_node node)
+{
+    const struct composing *composing = base->context;
+    for (size_t i = 0; base->param->components[i].type != SL_PARAM_NONE; i++) {
+        const struct sl_search_param part = {.param = &base->param->components[i]};
+        struct asked asked = {
+            .param = &part, .value = &composing->value->parts[i], .doc = base->doc, .edits = base->edits};
+        struct sl_walk walk = *base;
+        walk.param = part.param;
+        walk.visit = compare_atom;
+        walk.context = &asked;
+        if (!prepare(&asked) || !sl_search_walk_within(&walk, span, node))
+            return false;
+    }
+    return true;
+}
+
 static bool match_value(
     const struct sl_walk *base, const struct sl_search_param *param, const struct sl_search_value *value)
 {
     struct asked asked = {.param = param, .value = value, .doc = base->doc, .edits = base->edits};
+    struct composing composing = {value};
     struct sl_walk walk = *base;
-    enum sl_r4_param_type type = param->param->type;
-    if (!compare_of(param->param))
-        return false;
-    if (type == SL_PARAM_DATE && !sl_time_range_read(value->text, &asked.time))
-        return false;
-    if ((type == SL_PARAM_NUMBER || type == SL_PARAM_QUANTITY) && !sl_number_read(value->text, &asked.number))
-        return false;
+    walk.context = &composing;
+    if (param->param->components)
+        return value->parts && sl_search_walk_holders(&walk, holds_all);
+    if (param->how == SL_MODIFIER_NONE && sl_slice_eq(sl_slice_of(param->param->filter), SL_LIT("exists")))
+        return match_existence(base, value);
     walk.visit = compare_atom;
     walk.context = &asked;
-    return sl_search_walk(&walk);
+    return prepare(&asked) && sl_search_walk(&walk);
+}
+
+static bool match_any(const struct sl_walk *walk, const struct sl_search_param *param)
+{
+    for (size_t i = 0; i < param->value_count; i++)
+        if (match_value(walk, param, &param->values[i]))
+            return true;
+    return false;
 }
 
 bool sl_search_match_param(
     const struct sl_search_param *param, const struct sl_doc *doc, uint32_t root, const struct sl_edits *edits)
 {
-    struct sl_walk walk = {.param = param->param, .doc = doc, .root = root, .edits = edits};
+    struct sl_walk walk = {.param = param->param, .how = param->how, .doc = doc, .root = root, .edits = edits};
     if (!param->param || doc->count == 0 || doc->spans[root].type != SL_SPAN_OBJECT)
         return false;
-    if (sl_slice_eq(param->modifier, SL_LIT("missing")))
+    if (param->how == SL_MODIFIER_MISSING)
         return param->value_count == 1 &&
                sl_search_present(&walk) == sl_slice_eq(param->values[0].text, SL_LIT("false"));
-    for (size_t i = 0; i < param->value_count; i++)
-        if (match_value(&walk, param, &param->values[i]))
-            return true;
-    return false;
+    if (param->how == SL_MODIFIER_NOT)
+        return param->value_count && !match_any(&walk, param);
+    return match_any(&walk, param);
 }
 
 bool sl_search_match(
@@ -154,6 +228,8 @@ bool sl_search_match(
 {
     if (doc->count == 0 || doc->spans[root].type != SL_SPAN_OBJECT || (edits && sl_edit_is_cut(edits, root)))
         return false;
+    if (search->step_count)
+        return false; /* not resolved: nobody knows yet what it asks */
     uint32_t type = sl_span_member(doc, root, SL_NAME_resourceType);
     if (!type || (search->type && !sl_span_is(doc, type, sl_r4_node_name(search->type))))
         return false;
@@ -161,75 +237,4 @@ bool sl_search_match(
         if (!sl_search_match_param(&search->params[i], doc, root, edits))
             return false;
     return true;
-}
-
-/* ---- Values for indexes ---- */
-
-struct indexing {
-    const struct sl_r4_param *param;
-    const struct sl_doc *doc;
-    struct sl_arena *arena;
-    void (*visit)(void *context, struct sl_slice value);
-    void *context;
-};
-
-static struct sl_slice scalar(const struct indexing *indexing, uint32_t span)
-{
-    if (indexing->doc->spans[span].type == SL_SPAN_STRING)
-        return sl_span_string(indexing->doc, span, indexing->arena);
-    return sl_span_text(indexing->doc, span);
-}
-
-static struct sl_slice token_value(const struct indexing *indexing, const struct sl_atom *atom)
-{
-    struct sl_slice system = atom->system ? scalar(indexing, atom->system) : SL_LIT("");
-    struct sl_slice code = scalar(indexing, atom->value);
-    return sl_arena_printf(indexing->arena, "%.*s|%.*s", SL_FMT(system), SL_FMT(code));
-}
-
-static struct sl_slice reference_value(const struct indexing *indexing, const struct sl_atom *atom)
-{
-    struct sl_slice text = scalar(indexing, atom->value);
-    struct sl_reference_parts parts = sl_reference_split(text);
-    if (parts.id.len == 0)
-        return text;
-    return sl_arena_printf(indexing->arena, "%.*s/%.*s", SL_FMT(parts.type), SL_FMT(parts.id));
-}
-
-static bool index_atom(void *context, const struct sl_atom *atom)
-{
-    const struct indexing *indexing = context;
-    struct sl_slice value;
-    switch (indexing->param->type) {
-    case SL_PARAM_TOKEN:
-        value = token_value(indexing, atom);
-        break;
-    case SL_PARAM_REFERENCE:
-        value = reference_value(indexing, atom);
-        break;
-    case SL_PARAM_STRING:
-        value = sl_fold_all(sl_fold_begin(sl_span_raw(indexing->doc, atom->value), true), indexing->arena);
-        break;
-    case SL_PARAM_NONE:
-    case SL_PARAM_NUMBER:
-    case SL_PARAM_DATE:
-    case SL_PARAM_COMPOSITE:
-    case SL_PARAM_QUANTITY:
-    case SL_PARAM_URI:
-    case SL_PARAM_SPECIAL:
-        value = scalar(indexing, atom->value);
-        break;
-    }
-    if (value.ptr)
-        indexing->visit(indexing->context, value);
-    return sl_arena_failed(indexing->arena); /* memory is out: the caller sees it on the arena */
-}
-
-void sl_search_values(const struct sl_r4_param *param, const struct sl_doc *doc, uint32_t root, struct sl_arena *arena,
-    void (*visit)(void *context, struct sl_slice value), void *context)
-{
-    struct indexing indexing = {.param = param, .doc = doc, .arena = arena, .visit = visit, .context = context};
-    struct sl_walk walk = {.param = param, .doc = doc, .root = root, .visit = index_atom, .context = &indexing};
-    if (doc->count && doc->spans[root].type == SL_SPAN_OBJECT)
-        sl_search_walk(&walk);
 }

@@ -8,6 +8,7 @@
 
 #include "sluice/edit.h"
 #include "sluice/r4.h"
+#include "sluice/search.h"
 #include "sluice/span.h"
 #include "sluice/time_range.h"
 
@@ -52,7 +53,8 @@ bool sl_number_compare(const char *prefix, struct sl_number wanted, double there
 /* One thing a parameter read. What is 0 is not there (0 is the root, never a value). */
 struct sl_atom {
     uint32_t value;            /* string, number or boolean: the code, reference, text, date or number */
-    uint32_t system, unit;     /* of a token or quantity; unit also where only `unit` (words) is given */
+    uint32_t system, unit;     /* of a token or quantity; unit also where only `unit` (words) is given; of :of-type the
+                                  system and code of the identifier's type */
     struct sl_time_range time; /* of a date */
 };
 /* true ends the walk. */
@@ -60,6 +62,7 @@ typedef bool (*sl_atom_visit)(void *context, const struct sl_atom *atom);
 
 struct sl_walk {
     const struct sl_r4_param *param;
+    enum sl_search_modifier how; /* :text, :identifier and :of-type read something else of the same element */
     const struct sl_doc *doc;
     uint32_t root;
     const struct sl_edits *edits; /* may be NULL; what is cut is not visited */
@@ -68,6 +71,13 @@ struct sl_walk {
 };
 /* Visits each atom of the parameter; true if a visit ended the walk. */
 bool sl_search_walk(const struct sl_walk *walk);
+/* Of a composite: calls `holder` with each element that holds its parts, until it gives true. */
+typedef bool (*sl_walk_holder)(const struct sl_walk *walk, uint32_t span, sl_r4_node node);
+bool sl_search_walk_holders(const struct sl_walk *walk, sl_walk_holder holder);
+/* Visits what one component reads within such an element. */
+bool sl_search_walk_within(const struct sl_walk *walk, uint32_t span, sl_r4_node node);
+/* Patient.deceased and its like: is anything at the paths but the boolean false? */
+bool sl_search_exists(const struct sl_walk *walk);
 /* Is there any element at the parameter's paths, whatever its form? For :missing. */
 bool sl_search_present(const struct sl_walk *walk);
 /* Can the walk read this parameter as its type and filter say? What it cannot read is refused, never ignored. */

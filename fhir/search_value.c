@@ -155,6 +155,8 @@ bool sl_time_range_compare(const char *prefix, struct sl_time_range wanted, stru
         return there.from >= wanted.to;
     case 'e' << 8 | 'b':
         return there.to <= wanted.from;
+    case 'a' << 8 | 'p':
+        return there.to > wanted.from - (wanted.to - wanted.from) && there.from < wanted.to + (wanted.to - wanted.from);
     default:
         return false; /* a prefix nobody knows matches nothing */
     }
@@ -231,6 +233,8 @@ bool sl_number_compare(const char *prefix, struct sl_number wanted, double there
         return there >= wanted.value || equal;
     case 'l' << 8 | 'e':
         return there <= wanted.value || equal;
+    case 'a' << 8 | 'p':
+        return equal || (there - wanted.value) * (there - wanted.value) <= wanted.value * wanted.value / 100;
     default:
         return false;
     }

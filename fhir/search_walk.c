@@ -8,7 +8,6 @@
 #include "search_parts.h"
 
 #include "sluice/r4_names.h"
-#include "sluice/search.h"
 
 /* A member that is there: found, and not cut. */
 static uint32_t member(const struct sl_walk *walk, uint32_t object, sl_name name)
@@ -75,6 +74,53 @@ static bool token(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
     uint32_t value = text_member(walk, span, SL_NAME_value);
     uint32_t system = node == SL_R4_ContactPoint ? 0 : text_member(walk, span, SL_NAME_system);
     return value && give(walk, value, system);
+}
+
+/* :text: the words beside a code (CodeableConcept.text, Coding.display, Identifier.type.text). */
+static bool display(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
+{
+    (void)node;
+    uint32_t text = text_member(walk, span, SL_NAME_display);
+    return text && give(walk, text, 0);
+}
+
+static bool token_words(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
+{
+    if (walk->doc->spans[span].type != SL_SPAN_OBJECT)
+        return false;
+    uint32_t text = text_member(walk, span, SL_NAME_text), type = member(walk, span, SL_NAME_type);
+    if ((text && give(walk, text, 0)) || display(walk, span, node) ||
+        each(walk, member(walk, span, SL_NAME_coding), 0, display))
+        return true;
+    text = type && walk->doc->spans[type].type == SL_SPAN_OBJECT ? text_member(walk, type, SL_NAME_text) : 0;
+    return text && give(walk, text, 0);
+}
+
+/* :of-type: an identifier with each code of its type. */
+static bool token_of_type(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
+{
+    const struct sl_span *spans = walk->doc->spans;
+    (void)node;
+    uint32_t value = text_member(walk, span, SL_NAME_value), type = member(walk, span, SL_NAME_type);
+    uint32_t codings = value && type ? member(walk, type, SL_NAME_coding) : 0;
+    if (!codings || spans[codings].type != SL_SPAN_ARRAY)
+        return false;
+    for (uint32_t i = codings + 1; i < spans[codings].next; i = spans[i].next) {
+        uint32_t code = walk->edits && sl_edit_is_cut(walk->edits, i) ? 0 : text_member(walk, i, SL_NAME_code);
+        struct sl_atom atom = {.value = value, .system = text_member(walk, i, SL_NAME_system), .unit = code};
+        if (code && spans[i].type == SL_SPAN_OBJECT && walk->visit(walk->context, &atom))
+            return true;
+    }
+    return false;
+}
+
+/* :identifier: what a reference says of its target by number. */
+static bool reference_identifier(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
+{
+    (void)node;
+    uint32_t identifier = member(walk, span, SL_NAME_identifier);
+    uint32_t value = identifier ? text_member(walk, identifier, SL_NAME_value) : 0;
+    return value && give(walk, value, text_member(walk, identifier, SL_NAME_system));
 }
 
 /* ---- References and URIs ---- */
@@ -203,8 +249,14 @@ static const each_call readers[] = {
     [SL_PARAM_URI] = reference,
 };
 
-static each_call reader(const struct sl_r4_param *param)
+static each_call reader(const struct sl_r4_param *param, enum sl_search_modifier how)
 {
+    if (how == SL_MODIFIER_TEXT)
+        return token_words;
+    if (how == SL_MODIFIER_IDENTIFIER)
+        return reference_identifier;
+    if (how == SL_MODIFIER_OF_TYPE)
+        return token_of_type;
     return (size_t)param->type < sizeof readers / sizeof *readers ? readers[param->type] : NULL;
 }
 
@@ -212,7 +264,7 @@ static each_call reader(const struct sl_r4_param *param)
 static bool passes(const struct sl_walk *walk, uint32_t span)
 {
     struct sl_slice filter = sl_slice_of(walk->param->filter);
-    if (filter.len == 0)
+    if (filter.len == 0 || sl_slice_eq(filter, SL_LIT("exists")))
         return true;
     if (sl_slice_starts(filter, SL_LIT("is "))) {
         char scratch[512];
@@ -276,8 +328,34 @@ static bool walk_paths(const struct sl_walk *walk, each_call leaf)
 
 bool sl_search_walk(const struct sl_walk *walk)
 {
-    each_call leaf = reader(walk->param);
+    each_call leaf = reader(walk->param, walk->how);
     return leaf && walk_paths(walk, leaf);
+}
+
+bool sl_search_walk_holders(const struct sl_walk *walk, sl_walk_holder holder)
+{
+    return walk_paths(walk, holder);
+}
+
+bool sl_search_walk_within(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
+{
+    each_call leaf = reader(walk->param, SL_MODIFIER_NONE);
+    for (const char *const *path = walk->param->paths; leaf && path && *path; path++)
+        if (descend(walk, span, node, *path, leaf))
+            return true;
+    return false;
+}
+
+static bool not_false(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
+{
+    (void)node;
+    uint8_t type = walk->doc->spans[span].type;
+    return type != SL_SPAN_FALSE && type != SL_SPAN_NULL;
+}
+
+bool sl_search_exists(const struct sl_walk *walk)
+{
+    return walk_paths(walk, not_false);
 }
 
 static bool anything(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
@@ -294,9 +372,9 @@ bool sl_search_present(const struct sl_walk *walk)
 bool sl_search_readable(const struct sl_r4_param *param)
 {
     struct sl_slice filter = sl_slice_of(param->filter);
-    if (!reader(param) || !param->paths || !param->paths[0])
+    if ((!reader(param, SL_MODIFIER_NONE) && !param->components) || !param->paths || !param->paths[0])
         return false;
-    if (filter.len == 0 || sl_slice_starts(filter, SL_LIT("is ")))
+    if (filter.len == 0 || sl_slice_eq(filter, SL_LIT("exists")) || sl_slice_starts(filter, SL_LIT("is ")))
         return true;
     const char *equals = memchr(filter.ptr, '=', filter.len);
     return equals && sl_name_find(filter.ptr, (size_t)(equals - filter.ptr)) != 0;

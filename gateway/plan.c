@@ -10,8 +10,8 @@ static enum sl_status add_read(struct sl_exchange *x, struct sl_errand *errand)
     return SL_OK;
 }
 
-/* A cut takes values away. So what matches in a view matches in the record, but for what asks that something is
- * missing, and for what reads an element that may go out with another text: there the upstream cannot say, and is asked
+/* A cut takes values away. So what matches in a view matches in the record, but for what asks that something is not
+ * there, and for what reads an element that may go out with another text: there the upstream cannot say, and is asked
  * without. */
 static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
 {
@@ -24,9 +24,8 @@ static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
     asked->param_count = 0;
     for (size_t i = 0; i < errand->search->param_count; i++) {
         const struct sl_search_param *param = &errand->search->params[i];
-        bool absence =
-            sl_slice_eq(param->modifier, SL_LIT("missing")) && sl_slice_eq(param->values[0].text, SL_LIT("true"));
-        if (!absence && !(param->param && sl_may_change(x->policy, &x->caller.recipient, param->param)))
+        if (sl_search_bearing(param) == SL_SEARCH_SHRINKS &&
+            !sl_may_change(x->policy, &x->caller.recipient, param->param))
             params[asked->param_count++] = *param;
     }
     errand->asked = asked;

@@ -246,8 +246,8 @@ static bool plan_token(struct sl_index_keys *out, uint64_t hash, const struct sl
 bool sl_index_plan(sl_r4_node type, const struct sl_search_param *param, struct sl_index_keys *out)
 {
     uint64_t hash = hash_param(type, param->param);
-    bool typed = param->param->type == SL_PARAM_REFERENCE && !sl_slice_eq(param->modifier, SL_LIT("missing"));
-    if (!is_indexed(param->param) || (param->modifier.len && !typed && !sl_slice_eq(param->modifier, SL_LIT("exact"))))
+    bool plain = param->how == SL_MODIFIER_NONE || param->how == SL_MODIFIER_TYPE || param->how == SL_MODIFIER_EXACT;
+    if (!is_indexed(param->param) || !plain || sl_slice_eq(sl_slice_of(param->param->filter), SL_LIT("exists")))
         return false;
     for (size_t i = 0; i < param->value_count; i++) {
         const struct sl_search_value *value = &param->values[i];

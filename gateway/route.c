@@ -377,6 +377,14 @@ enum sl_status sl_route_query(const struct sl_request *request, struct sl_arena 
     struct sl_search *search = &interaction->search;
     SL_TRY(sl_search_read(arena, interaction->type, interaction->query, form, issues, search));
     /* Views of a view are not served yet; refused, since an answer with more than was asked for is not the answer. */
+    bool iterate = false;
+    for (size_t i = 0; i < search->include_count; i++)
+        iterate |= search->includes[i].iterate || sl_slice_eq(search->includes[i].param, SL_LIT("*"));
+    if (search->step_count || search->sort_count || iterate || sl_search_reads_meta(search)) {
+        sl_issue_add(issues, SL_GRADE_ERROR, "unsupported-parameter",
+            "Chains, _has, _list, _sort, :iterate and labels are not supported.");
+        return SL_BAD_PARAMETER;
+    }
     bool partial = search->summary.len && !sl_slice_eq(search->summary, SL_LIT("false"));
     if (partial || search->elements.len) {
         sl_issue_add(issues, SL_GRADE_ERROR, "unsupported-parameter", "_summary and _elements are not supported.");

@@ -12,32 +12,74 @@
 #include "sluice/r4.h"
 #include "sluice/span.h"
 
+/* http://hl7.org/fhir/R4/search.html#modifiers; a type name as in subject:Patient is SL_MODIFIER_TYPE. */
+enum sl_search_modifier {
+    SL_MODIFIER_NONE,
+    SL_MODIFIER_MISSING,
+    SL_MODIFIER_EXACT,
+    SL_MODIFIER_CONTAINS,
+    SL_MODIFIER_TEXT,
+    SL_MODIFIER_NOT,
+    SL_MODIFIER_ABOVE,
+    SL_MODIFIER_BELOW,
+    SL_MODIFIER_IDENTIFIER,
+    SL_MODIFIER_OF_TYPE,
+    SL_MODIFIER_TYPE
+};
+
 struct sl_search_value {
-    struct sl_slice text;   /* percent-decoded and FHIR-unescaped (\, \| \$), borrowed from the arena */
-    struct sl_slice system; /* token: before '|'; reference: the type before '/' */
-    struct sl_slice code;   /* token: after '|'; reference: the id */
-    bool has_system;        /* "|code" means: no system */
-    char prefix[3];         /* dates, numbers: "eq" by default */
+    struct sl_slice text;                /* percent-decoded and FHIR-unescaped (\, \| \$), borrowed from the arena */
+    struct sl_slice system;              /* token: before '|'; reference: the type before '/' */
+    struct sl_slice code;                /* token: after '|'; reference: the id */
+    struct sl_slice number;              /* :of-type: the identifier's value, after the second '|' */
+    bool has_system;                     /* "|code" means: no system */
+    char prefix[3];                      /* dates, numbers: "eq" by default */
+    const struct sl_search_value *parts; /* composite: one for each of its components */
 };
 
 struct sl_search_param {
     const struct sl_r4_param *param;
-    struct sl_slice name, modifier;       /* modifier without colon; empty if none */
-    const struct sl_search_value *values; /* alternatives (comma) */
+    struct sl_slice name, modifier; /* modifier without colon; empty if none */
+    enum sl_search_modifier how;
+    const struct sl_search_value *values; /* alternatives (comma); none: nothing matches */
     size_t value_count;
 };
 
 struct sl_include {
-    struct sl_slice source, param, target; /* target may be empty */
+    struct sl_slice source, param, target; /* target may be empty; param "*": every reference of the source */
     bool reverse;                          /* _revinclude */
+    bool iterate;                          /* also for what was included */
 };
+
+struct sl_search_sort {
+    const struct sl_r4_param *param;
+    bool descending;
+};
+
+/* Something to be found out before the search can be asked: a chained parameter (subject:Patient.name=x), _has, _list.
+ * Whoever resolves it puts a parameter in its place; a search with steps left matches nothing. */
+enum sl_search_step_kind { SL_SEARCH_CHAIN = 1, SL_SEARCH_HAS, SL_SEARCH_LIST };
+struct sl_search_step {
+    enum sl_search_step_kind kind;
+    const struct sl_r4_param *param; /* the reference that leads on: of this type (chain), of the inner one (_has) */
+    struct sl_slice type;            /* as written: subject:Patient.name; _has:Observation:…; may be empty */
+    const struct sl_search *inner;   /* one search for each type it may lead to */
+    size_t inner_count;
+    struct sl_slice rest, text; /* what follows, as written: "name:exact" and its values; of _list the id is the text */
+};
+
+#define SL_SEARCH_STEPS 8u /* of one search, and as deep as they may stand in each other */
 
 struct sl_search {
     sl_r4_node type;
     const struct sl_search_param *params; /* all must match */
     size_t param_count;
+    const struct sl_search_step *steps; /* all must hold as well */
+    size_t step_count;
     const struct sl_include *includes;
     size_t include_count;
+    const struct sl_search_sort *sorts; /* the first counts most */
+    size_t sort_count;
     size_t count;             /* _count; 0: not given */
     struct sl_slice summary;  /* _summary: "", "count", "true", … */
     struct sl_slice total;    /* _total: "", "none", "estimate", "accurate" */
@@ -50,11 +92,23 @@ struct sl_search {
  * SL_URI_TOO_LONG beyond 256 KiB. On failure *out is zeroed. Slices in *out live in the arena; `type` 0 knows the
  * common parameters only.
  *
- * Refused among others: chains and _has, composites, _sort, _text, _content, _filter, _list, _type, the modifiers :not,
- * :in, :text, :above, :below, :identifier, :iterate, the prefix ap, a parameter without a value, one of the result
- * parameters given twice. Accepted without meaning here: _format (JSON only) and _pretty. `_cursor` is ours. */
+ * Refused among others: _text, _content, _filter, _contained, _query, the modifiers :in and :not-in, :above and :below
+ * but of a uri, composites whose parts stand in several elements, a parameter without a value, one of the result
+ * parameters given twice. Accepted without meaning here: _format (JSON only), _pretty, and _type where it names the
+ * type that is searched. `_cursor` is ours. */
 SL_MUST_CHECK enum sl_status sl_search_read(struct sl_arena *arena, sl_r4_node type, struct sl_slice query,
     struct sl_slice form, struct sl_issues *issues, struct sl_search *out);
+
+/* How a parameter could still match once something it reads has been cut. SL_SEARCH_SHRINKS: what matches then matched
+ * before. SL_SEARCH_ANY: it may match what did not (:not, :missing=true, ne, "|code"), or asks what not every R4 server
+ * answers alike (ap, :text, :identifier, :of-type, :below, _security, which labels are put into): the whole record does
+ * not say. */
+enum sl_search_bearing { SL_SEARCH_ANY, SL_SEARCH_SHRINKS };
+enum sl_search_bearing sl_search_bearing(const struct sl_search_param *param);
+
+/* Does it read what is put into a resource on its way out (meta.security, meta.tag)? Then only the bytes that go out
+ * tell. */
+bool sl_search_reads_meta(const struct sl_search *search);
 
 /* Does the resource at `root` match every parameter? What `edits` (may be NULL) has cut is not there, whether that
  * makes it match no more or (:missing=true, ne) match now. Never allocates. */
@@ -63,6 +117,17 @@ bool sl_search_match(
 /* One parameter alone. */
 bool sl_search_match_param(
     const struct sl_search_param *param, const struct sl_doc *doc, uint32_t root, const struct sl_edits *edits);
+
+/* What a resource, less what was cut, is ordered by: bytes to be compared as such, in `arena`; ptr NULL: it has no
+ * value, and comes last either way. Of several values the least counts, descending the greatest. */
+#define SL_SEARCH_SORT_KEY 256u /* bytes at most: texts that are alike so far are alike */
+struct sl_slice sl_search_sort_key(const struct sl_search_sort *sort, const struct sl_doc *doc, uint32_t root,
+    const struct sl_edits *edits, struct sl_arena *arena);
+
+/* Calls visit with type and id of each reference the parameter reads that names a record, less what was cut. */
+void sl_search_references(const struct sl_r4_param *param, const struct sl_doc *doc, uint32_t root,
+    const struct sl_edits *edits, void (*visit)(void *context, struct sl_slice type, struct sl_slice id),
+    void *context);
 
 /* Calls visit for each value the parameter reads in the resource: for indexes. The value's form is as in a query:
  * token "system|code", reference "Type/id", date as written, string lower-cased. */

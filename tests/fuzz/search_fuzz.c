@@ -2,7 +2,8 @@
 /*
  * Searches: "Type?query", a newline, and a resource. Whatever the bytes: what was read is written in a form that reads
  * back to the same form; a match asks for no edits to be the same as edits that cut nothing; a resource cut whole
- * matches nothing; and a parameter that matches by one of its values is one that gives values to the index.
+ * matches nothing; a parameter of which a cut can only take matches away gives values to the index where it matches,
+ * and is such; what has steps that nobody has taken matches nothing; a sort key is as short as it says.
  */
 #include <stdlib.h>
 
@@ -44,9 +45,12 @@ static void match(struct sl_arena *arena, const struct sl_search *search, struct
         const struct sl_search_param *param = &search->params[i];
         size_t values = 0;
         sl_search_values(param->param, &doc, 0, arena, count_value, &values);
-        bool missing = sl_slice_eq(param->modifier, SL_LIT("missing"));
-        check(missing || values > 0 || !sl_search_match_param(param, &doc, 0, NULL));
+        if (sl_search_bearing(param) == SL_SEARCH_SHRINKS)
+            check(values > 0 || !sl_search_match_param(param, &doc, 0, NULL));
     }
+    for (size_t i = 0; i < search->sort_count; i++)
+        check(sl_search_sort_key(&search->sorts[i], &doc, 0, NULL, arena).len <= SL_SEARCH_SORT_KEY);
+    check(!search->step_count || !matches);
     for (uint32_t i = doc.count; i-- > 0;) {
         sl_edit_cut(edits, i);
         (void)sl_search_match(search, &doc, 0, edits);
