@@ -235,6 +235,35 @@ bool sl_facts_can_be(const struct sl_facts *facts, const struct sl_side *side, u
     return is_related(facts, party, truth);
 }
 
+/* ---- Purposes that are alike ---- */
+
+static void tell_apart(uint64_t alike[SL_PURPOSE_LIMIT], uint64_t purposes)
+{
+    for (unsigned i = 0; i < SL_PURPOSE_LIMIT; i++)
+        alike[i] &= purposes >> i & 1 ? purposes : ~purposes;
+}
+
+/* A line that asks for no purpose tells none apart. */
+static void tell_lines_apart(uint64_t alike[SL_PURPOSE_LIMIT], const struct sl_condition *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        tell_apart(alike, lines[i].purposes);
+}
+
+void sl_purposes_alike(const struct sl_policy *policy, uint64_t alike[SL_PURPOSE_LIMIT])
+{
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        tell_apart(alike, policy->rules[i].purposes);
+        tell_lines_apart(alike, policy->rules[i].only_if, policy->rules[i].only_if_count);
+        tell_lines_apart(alike, policy->rules[i].unless, policy->rules[i].unless_count);
+    }
+    for (size_t i = 0; i < policy->invariant_count; i++) {
+        tell_apart(alike, policy->invariants[i].purposes);
+        tell_lines_apart(alike, policy->invariants[i].only_if, policy->invariants[i].only_if_count);
+        tell_lines_apart(alike, policy->invariants[i].unless, policy->invariants[i].unless_count);
+    }
+}
+
 /* ---- One combination, asked as enforcement asks ---- */
 
 static void take_fact(struct sl_asked *a, const struct sl_fact *fact)

@@ -15,6 +15,7 @@
 
 #include "ruling.h"
 
+#define SL_PURPOSE_LIMIT 64u  /* a set of purposes is one word */
 #define SL_FACT_LIMIT 14u     /* that rules about one party, purpose and class ask for: 16,384 combinations */
 #define SL_KIND_FACTS 4u      /* of these, conditions on the kinds of the recipient */
 #define SL_KIND_SIGNATURES 8u /* kinds that these conditions tell apart */
@@ -76,6 +77,9 @@ void sl_facts_settle(struct sl_facts *facts, const struct sl_party *party);
  * emergency has declared it; and somebody must be of the kinds. */
 bool sl_facts_can_be(const struct sl_facts *facts, const struct sl_side *side, uint32_t truth);
 
+/* Purposes that no rule and no invariant of the policy tells apart give the same cells. alike: a set for each purpose,
+ * of which those are taken out that the policy tells from it; it begins with all of them. */
+void sl_purposes_alike(const struct sl_policy *policy, uint64_t alike[SL_PURPOSE_LIMIT]);
 /* Begins a cell: after it, any number of combinations may be asked. */
 void sl_cell_begin(struct sl_asked *asked, const struct sl_side *side, size_t purpose);
 /* The ruling for one combination of the facts, and what it says of the class. A class that a policy does not know takes

@@ -60,6 +60,8 @@ void sl_diff_say(struct sl_diff_report *report, enum sl_diff_way way, const char
 struct table {
     uint8_t *turn;                   /* by combination: enum turn */
     struct sl_slice *before, *after; /* duties, where both release */
+    bool duties;                     /* in some combination they changed */
+    size_t cells;                    /* combinations asked */
 };
 
 enum turn { TURN_NONE, TURN_RELEASED, TURN_WITHHELD, TURN_DUTIES, TURN_LIFTED, TURN_BARRED, TURN_IMPOSSIBLE };
@@ -243,7 +245,7 @@ static void fill_table(struct diff *d, struct cell *cell, struct sl_asked *asked
         table->turn[truth] = TURN_IMPOSSIBLE;
         if (!sl_facts_can_be(&cell->facts, &cell->before, truth) || !sl_facts_can_be(&cell->facts, &cell->after, truth))
             continue;
-        d->report.result->cells++;
+        table->cells++;
         unsigned before = sl_cell_ask(&asked[0], &cell->before, &cell->facts, truth);
         unsigned after = sl_cell_ask(&asked[1], &cell->after, &cell->facts, truth);
         table->turn[truth] = (uint8_t)turn_of(before, after);
@@ -252,8 +254,10 @@ static void fill_table(struct diff *d, struct cell *cell, struct sl_asked *asked
             continue;
         table->before[truth] = sl_cell_duties(&asked[0], &cell->before, d->scratch);
         table->after[truth] = sl_cell_duties(&asked[1], &cell->after, d->scratch);
-        if (!sl_slice_eq(table->before[truth], table->after[truth]))
+        if (!sl_slice_eq(table->before[truth], table->after[truth])) {
             table->turn[truth] = TURN_DUTIES;
+            table->duties = true;
+        }
     }
 }
 
@@ -321,8 +325,9 @@ static const struct sl_party *kinds_party(const struct cell *cell)
     return party;
 }
 
-static enum sl_status compare_cell(
-    struct diff *d, struct cell *cell, struct sl_asked *asked, const struct change *where)
+/* where->purposes: those that neither policy tells from this one. What is told is told of all of them, but for changed
+ * duties, whose labels can name the purpose: then of this one alone. */
+static enum sl_status compare_cell(struct diff *d, struct cell *cell, struct sl_asked *asked, struct change *where)
 {
     cell->facts = (struct sl_facts){.count = 0};
     sl_facts_find(&cell->facts, &cell->before, cell->purpose);
@@ -343,6 +348,9 @@ static enum sl_status compare_cell(
     if (!table.turn || !table.before || !table.after)
         return SL_NO_MEMORY;
     fill_table(d, cell, asked, &table);
+    if (table.duties)
+        where->purposes = sl_purpose_bit(sl_purpose_code(cell->purpose));
+    d->report.result->cells += table.cells * (size_t)__builtin_popcountll(where->purposes);
     tell_table(d, cell, &table, where);
     return sl_arena_failed(d->scratch) ? SL_NO_MEMORY : SL_OK;
 }
@@ -358,22 +366,38 @@ static unsigned class_of(const struct sl_policy *policy, struct sl_slice id)
     return sl_policy_class_find(policy, id);
 }
 
+/* A party and a class, for every purpose. */
+static enum sl_status compare_purposes(
+    struct diff *d, unsigned p, unsigned c, const uint64_t alike[SL_PURPOSE_LIMIT], struct sl_asked *asked)
+{
+    uint64_t told = 0;
+    for (size_t purpose = 0; purpose < sl_purpose_count(); purpose++) {
+        struct cell cell = {.purpose = purpose,
+            .before = {d->before, party_of(d->before, d->parties[p]), class_of(d->before, d->classes[c])},
+            .after = {d->after, party_of(d->after, d->parties[p]), class_of(d->after, d->classes[c])}};
+        struct change where = {.purposes = alike[purpose], .parties = (uint64_t)1 << p};
+        sl_classes_add(&where.classes, c);
+        if (told >> purpose & 1)
+            continue;
+        SL_TRY(compare_cell(d, &cell, asked, &where));
+        told |= where.purposes;
+    }
+    return SL_OK;
+}
+
 static enum sl_status compare_cells(struct diff *d)
 {
     struct sl_asked *asked = sl_arena_array(d->report.arena, 2, sizeof *asked);
+    uint64_t alike[SL_PURPOSE_LIMIT];
     if (!asked)
         return SL_NO_MEMORY;
+    for (size_t i = 0; i < SL_PURPOSE_LIMIT; i++) /* each begins with all purposes there are */
+        alike[i] = sl_purpose_count() < 64 ? ((uint64_t)1 << sl_purpose_count()) - 1 : UINT64_MAX;
+    sl_purposes_alike(d->before, alike);
+    sl_purposes_alike(d->after, alike);
     for (unsigned p = 0; p < d->party_count; p++)
         for (unsigned c = 0; c < d->class_count; c++)
-            for (size_t purpose = 0; purpose < sl_purpose_count(); purpose++) {
-                struct cell cell = {.purpose = purpose,
-                    .before = {d->before, party_of(d->before, d->parties[p]), class_of(d->before, d->classes[c])},
-                    .after = {d->after, party_of(d->after, d->parties[p]), class_of(d->after, d->classes[c])}};
-                struct change where = {
-                    .purposes = sl_purpose_bit(sl_purpose_code(purpose)), .parties = (uint64_t)1 << p};
-                sl_classes_add(&where.classes, c);
-                SL_TRY(compare_cell(d, &cell, asked, &where));
-            }
+            SL_TRY(compare_purposes(d, p, c, alike, asked));
     return SL_OK;
 }
 

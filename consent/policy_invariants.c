@@ -12,6 +12,7 @@ struct judging {
     const struct sl_policy *policy;
     const struct sl_invariant *invariant;
     struct sl_asked *asked;
+    const uint64_t *alike; /* purposes that nothing tells apart: one of them is enough */
     struct sl_side side;
     size_t purpose;
     struct sl_facts facts;
@@ -145,8 +146,9 @@ static void judge(struct judging *j)
         for (unsigned class = sl_classes_next(&i->data, 0); class < j->policy->class_count;
              class = sl_classes_next(&i->data, class + 1))
             for (size_t purpose = 0; purpose < sl_purpose_count(); purpose++) {
-                if (!(i->parties >> party & 1) || !sl_party_counts(j->policy, party) ||
-                    !(i->purposes & sl_purpose_bit(sl_purpose_code(purpose))))
+                uint64_t bit = sl_purpose_bit(sl_purpose_code(purpose));
+                if (!(i->parties >> party & 1) || !sl_party_counts(j->policy, party) || !(i->purposes & bit) ||
+                    j->alike[purpose] & (bit - 1))
                     continue;
                 j->side = (struct sl_side){j->policy, party, class};
                 j->purpose = purpose;
@@ -186,8 +188,11 @@ enum sl_status sl_policy_check_invariants(const struct sl_policy *policy)
     struct sl_arena *arena = sl_arena_new((size_t)8 << 20);
     struct sl_asked *asked = arena ? sl_arena_array(arena, 1, sizeof *asked) : NULL;
     enum sl_status status = asked ? SL_OK : SL_NO_MEMORY;
+    uint64_t alike[SL_PURPOSE_LIMIT];
+    memset(alike, 0xff, sizeof alike);
+    sl_purposes_alike(policy, alike);
     for (size_t i = 0; status == SL_OK && i < policy->invariant_count; i++) {
-        struct judging j = {.policy = policy, .invariant = &policy->invariants[i], .asked = asked};
+        struct judging j = {.policy = policy, .invariant = &policy->invariants[i], .asked = asked, .alike = alike};
         if (j.invariant->nobody)
             status = judge_nobody(&j, arena);
         else

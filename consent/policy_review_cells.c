@@ -105,12 +105,24 @@ static enum sl_status look_at(struct look *l, const struct sl_side *side, size_t
     return sl_arena_failed(l->scratch) ? SL_NO_MEMORY : SL_OK;
 }
 
+/* Whether it is for an emergency is asked here besides what the rules ask. */
+static void find_alike(const struct sl_policy *policy, uint64_t alike[SL_PURPOSE_LIMIT])
+{
+    uint64_t emergency = sl_purpose_bits(SL_LIT("ETREAT"), true);
+    for (unsigned i = 0; i < SL_PURPOSE_LIMIT; i++)
+        alike[i] = emergency >> i & 1 ? emergency : ~emergency;
+    sl_purposes_alike(policy, alike);
+}
+
 static enum sl_status look_at_all(struct look *l)
 {
+    uint64_t alike[SL_PURPOSE_LIMIT];
+    find_alike(l->policy, alike);
     for (unsigned party = 0; party < l->policy->party_count; party++)
         for (unsigned class = 0; class < l->policy->class_count; class ++)
             for (size_t purpose = 0; purpose < sl_purpose_count() && sl_party_counts(l->policy, party); purpose++)
-                SL_TRY(look_at(l, &(struct sl_side){l->policy, party, class}, purpose));
+                if (!(alike[purpose] & (((uint64_t)1 << purpose) - 1))) /* none like it has been looked at */
+                    SL_TRY(look_at(l, &(struct sl_side){l->policy, party, class}, purpose));
     return SL_OK;
 }
 

@@ -82,6 +82,11 @@ static const struct broken {
         "verdict: release, data: [chart], to: [plan], for: [claim-attachment]",
         "verdict: release, data: [chart], to: [plan], for: [payment]",
         "plan gets chart for eligibility-verification, by"},
+    /* A purpose that only a line of a rule tells from the others. */
+    {"never: release, data: [part2], to: everyone, for: any, unless: {consent: tpo}",
+        "verdict: release, data: [part2], to: [physician], for: any, only-if: {consent: tpo, purpose: research}",
+        "verdict: release, data: [part2], to: [physician], for: any, only-if: {purpose: research}",
+        "physician gets part2 for research, by the rule r (house/b.yaml:10)."},
     /* What only restricts goes unless a rule withholds it. */
     {"never: release, data: [purse], to: [plan], for: [payment]",
         "verdict: withhold, data: [purse], to: [plan], for: [payment]",
