@@ -46,3 +46,24 @@ void sl_blocks_add(struct sl_blocks *blocks, struct sl_slice bytes)
         bytes = sl_slice_from(bytes, part);
     }
 }
+
+enum sl_status sl_blocks_join(const struct sl_blocks *blocks, struct sl_arena *arena, struct sl_slice *out)
+{
+    *out = (struct sl_slice){NULL, 0};
+    if (blocks->failed)
+        return SL_NO_MEMORY;
+    if (blocks->first && blocks->first == blocks->last) {
+        *out = (struct sl_slice){blocks->first->ptr, blocks->first->len};
+        return SL_OK;
+    }
+    char *text = sl_arena_raw(arena, blocks->total + 1, 1);
+    size_t len = 0;
+    if (!text)
+        return SL_NO_MEMORY;
+    for (const struct sl_block *block = blocks->first; block; block = block->next) {
+        memcpy(text + len, block->ptr, block->len);
+        len += block->len;
+    }
+    *out = (struct sl_slice){text, len};
+    return SL_OK;
+}

@@ -35,5 +35,10 @@ SL_MUST_CHECK enum sl_status sl_format_as_xml(struct sl_blocks *body);
 bool sl_format_takes_gzip(const struct sl_request *request);
 /* Compresses the body, into blocks of the same arena. */
 SL_MUST_CHECK enum sl_status sl_format_gzip(struct sl_blocks *body);
+/* What one gzip member (RFC 1952) holds. SL_TOO_LARGE: more than `limit` bytes, or more than SL_GUNZIP_RATIO times what
+ * it is made from, which no text of records comes to and a bomb does. SL_BAD_SYNTAX: it is none, torn, or not all. */
+#define SL_GUNZIP_RATIO 200u
+SL_MUST_CHECK enum sl_status sl_format_gunzip(
+    struct sl_slice packed, size_t limit, struct sl_arena *arena, struct sl_slice *out);
 
 #endif

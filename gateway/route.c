@@ -27,6 +27,9 @@ static const struct route {
     {{"Patient", "I", "T", "_search"}, M(SL_POST), SL_SEARCH, true, true},
 };
 
+#define CHANGES (M(SL_UPDATE) | M(SL_PATCH) | M(SL_DELETE))
+#define BODIES (M(SL_CREATE) | M(SL_UPDATE) | M(SL_PATCH) | M(SL_VALIDATE) | M(SL_BATCH)) /* of a resource, or a patch */
+
 /* Headers that would change what a request means. Those not here (X-Forwarded-For, User-Agent, Prefer, Range, …) are
  * not acted upon: each may be ignored by RFC 9110 or RFC 7240 without changing the meaning of the answer. If-None-Match
  * and If-Modified-Since are asked where one resource is answered (view.c). */
@@ -34,15 +37,17 @@ static const struct refused_header {
     struct sl_slice name;
     enum sl_status status;
     const char *why;
+    unsigned but_for; /* kinds of interaction, as bits, that read it */
 } refused_headers[] = {
     {{"x-http-method-override", 22}, SL_BAD_PARAMETER,
-        "header-method-override"}, /* another method than the one judged */
-    {{"x-http-method", 13}, SL_BAD_PARAMETER, "header-method-override"},
-    {{"x-method-override", 17}, SL_BAD_PARAMETER, "header-method-override"},
-    {{"if-match", 8}, SL_BAD_PARAMETER, "header-if-match"}, /* must fail where nothing matches; nothing can */
-    {{"if-unmodified-since", 19}, SL_BAD_PARAMETER, "header-if-unmodified-since"},
-    {{"if-none-exist", 13}, SL_BAD_PARAMETER, "header-if-none-exist"}, /* conditional create */
-    {{"content-encoding", 16}, SL_MEDIA_TYPE, "header-content-encoding"},
+        "header-method-override", 0}, /* another method than the one judged */
+    {{"x-http-method", 13}, SL_BAD_PARAMETER, "header-method-override", 0},
+    {{"x-method-override", 17}, SL_BAD_PARAMETER, "header-method-override", 0},
+    {{"if-match", 8}, SL_BAD_PARAMETER, "header-if-match", CHANGES},
+    {{"if-none-match", 13}, SL_BAD_PARAMETER, "header-if-none-match", ~(CHANGES | M(SL_CREATE))},
+    {{"if-unmodified-since", 19}, SL_BAD_PARAMETER, "header-if-unmodified-since", 0},
+    {{"if-none-exist", 13}, SL_BAD_PARAMETER, "header-if-none-exist", M(SL_CREATE)},
+    {{"content-encoding", 16}, SL_MEDIA_TYPE, "header-content-encoding", BODIES},
 };
 
 static const struct interaction {
@@ -206,14 +211,15 @@ static enum sl_status check_headers(
         size_t count = 0;
         (void)sl_request_header(request, refused_headers[i].name, &count);
         *why = refused_headers[i].why;
-        if (count)
+        if (count && (count > 1 || !(refused_headers[i].but_for & M(interaction->kind))))
             return refused_headers[i].status;
     }
     *why = "content-type";
     size_t count = 0;
+    enum sl_body_form body;
     struct sl_slice type = sl_request_header(request, SL_LIT("content-type"), &count);
-    if (interaction->kind == SL_BATCH)
-        return sl_body_media(request, &(bool){false});
+    if (request->has_body && (BODIES & M(interaction->kind)))
+        return sl_body_form(request, interaction->kind == SL_PATCH, &body, why);
     if (interaction->form) {
         struct sl_slice media = sl_format_take(&type, ';');
         if (count != 1 || !sl_format_same(media, SL_LIT("application/x-www-form-urlencoded")))

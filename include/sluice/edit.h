@@ -73,6 +73,10 @@ struct sl_blocks {
 };
 /* Copies the bytes to the end. */
 void sl_blocks_add(struct sl_blocks *blocks, struct sl_slice bytes);
+/* All of it as one run of bytes: the block itself where there is one alone, else a copy in the arena. SL_NO_MEMORY, also
+ * where the blocks have failed. */
+SL_MUST_CHECK enum sl_status sl_blocks_join(
+    const struct sl_blocks *blocks, struct sl_arena *arena, struct sl_slice *out);
 
 /* Appends the value at span `root`, as edited, to the blocks. SL_OK, SL_NO_MEMORY, SL_LIMIT. A root that is itself
  * cut gives nothing; one whose children are all cut gives `{}` or `[]`. May be called for several roots of the same
