@@ -45,8 +45,9 @@ static struct sl_worker_state *start_worker(struct sl_worker *worker, void *cont
     struct serving *serving = context;
     struct sl_worker_state *state = NULL;
     struct sl_issues issues = {.arena = sl_arena_new((size_t)16 * 1024 * 1024)};
-    enum sl_status status =
-        issues.arena ? sl_worker_state_new(serving->gateway, sl_worker_base(worker), &issues, &state) : SL_NO_MEMORY;
+    enum sl_status status = issues.arena
+                                ? sl_worker_state_new(serving->gateway, worker, sl_worker_base(worker), &issues, &state)
+                                : SL_NO_MEMORY;
     if (status != SL_OK)
         (void)sl_cli_failed("a worker cannot start", status, issues.arena ? &issues : NULL);
     sl_arena_free(issues.arena);

@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <zlib.h>
 
+#include "inflate.h"
 #include "sluice/xml.h"
 
 #define BEST 1000u /* a quality of 1 */
@@ -256,36 +257,13 @@ enum sl_status sl_format_gzip(struct sl_blocks *body)
 
 #define SMALL ((size_t)64 * 1024) /* so much may come of anything, whatever the ratio */
 
-static enum sl_status inflate_all(z_stream *stream, struct sl_blocks *out)
-{
-    unsigned char chunk[16384];
-    int result = Z_OK;
-    while (result == Z_OK) {
-        stream->next_out = chunk;
-        stream->avail_out = sizeof chunk;
-        result = inflate(stream, Z_NO_FLUSH);
-        size_t got = sizeof chunk - stream->avail_out;
-        if (got > out->limit - out->total)
-            return SL_TOO_LARGE;
-        sl_blocks_add(out, (struct sl_slice){(const char *)chunk, got});
-        if (out->failed)
-            return SL_NO_MEMORY;
-    }
-    if (result == Z_MEM_ERROR)
-        return SL_NO_MEMORY;
-    return result == Z_STREAM_END && !stream->avail_in ? SL_OK : SL_BAD_SYNTAX;
-}
-
 enum sl_status sl_format_gunzip(struct sl_slice packed, size_t limit, struct sl_arena *arena, struct sl_slice *out)
 {
-    size_t most = packed.len > (limit - SMALL) / SL_GUNZIP_RATIO ? limit : packed.len * SL_GUNZIP_RATIO + SMALL;
-    struct sl_blocks blocks = {.arena = arena, .limit = limit < SMALL ? limit : most};
-    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)packed.ptr, .avail_in = (uInt)packed.len};
-    if (packed.len > UINT32_MAX)
-        return SL_TOO_LARGE;
-    if (inflateInit2(&stream, MAX_WBITS + 16) != Z_OK)
-        return SL_NO_MEMORY;
-    enum sl_status status = inflate_all(&stream, &blocks);
-    inflateEnd(&stream);
-    return status == SL_OK ? sl_blocks_join(&blocks, arena, out) : status;
+    char *text = NULL;
+    size_t len = 0, most = limit;
+    if (limit > SMALL && packed.len < (limit - SMALL) / SL_GUNZIP_RATIO)
+        most = packed.len * SL_GUNZIP_RATIO + SMALL;
+    enum sl_status status = sl_inflate(packed, most, arena, &text, &len);
+    *out = (struct sl_slice){text, len};
+    return status == SL_LIMIT ? SL_TOO_LARGE : status == SL_UPSTREAM ? SL_BAD_SYNTAX : status;
 }

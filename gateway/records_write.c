@@ -16,6 +16,16 @@
 
 _Static_assert(SL_RECORD_WRITES *VERSION_PUTS <= SL_STORE_PUTS, "all versions of a write fit one transaction");
 
+bool sl_record_version(struct sl_slice text, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(*out, 10u, out) ||
+            __builtin_add_overflow(*out, (uint64_t)(text.ptr[i] - '0'), out))
+            return false;
+    return text.len > 0;
+}
+
 /* ---- The text ---- */
 
 bool sl_record_digest(struct sl_slice text, unsigned char out[SL_RECORD_DIGEST])
@@ -86,16 +96,7 @@ enum sl_status sl_record_gather(struct sl_edits *edits, struct sl_arena *arena, 
 {
     struct sl_blocks blocks = {.arena = arena, .limit = SL_RECORD_BYTES + 4096};
     SL_TRY(sl_edit_gather(edits, 0, &blocks));
-    char *text = sl_arena_raw(arena, blocks.total + 1, 1);
-    size_t len = 0;
-    if (!text)
-        return SL_NO_MEMORY;
-    for (const struct sl_block *block = blocks.first; block; block = block->next) {
-        memcpy(text + len, block->ptr, block->len);
-        len += block->len;
-    }
-    *out = (struct sl_slice){text, len};
-    return SL_OK;
+    return sl_blocks_join(&blocks, arena, out);
 }
 
 /* ---- The last version ---- */

@@ -32,4 +32,18 @@ struct sl_record_write {
 SL_MUST_CHECK enum sl_status sl_records_write(
     struct sl_records *records, struct sl_record_write *writes, size_t count, int64_t now);
 
+/* A version's number as meta.versionId has it. */
+SL_MUST_CHECK bool sl_record_version(struct sl_slice text, uint64_t *out);
+/* An id that nobody has: 128 random bits. */
+SL_MUST_CHECK enum sl_status sl_record_draw_id(struct sl_arena *arena, struct sl_slice *out);
+
+/*
+ * A transaction Bundle of writes that name everything: POST Type, PUT Type/id and DELETE Type/id, the last two with
+ * ifMatch W/"n" for the version that must be the current one. References to a fullUrl of the Bundle become Type/id. All
+ * or none, as above. *out: a transaction-response Bundle, its entries in the same order, each with status, location
+ * (Type/id/_history/n) and etag.
+ */
+SL_MUST_CHECK enum sl_status sl_records_transaction(
+    struct sl_records *records, struct sl_arena *arena, struct sl_slice bundle, int64_t now, struct sl_slice *out);
+
 #endif

@@ -4,9 +4,11 @@
 
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "metadata.h"
+#include "recorder.h"
 #include "sluice/yaml.h"
 #include "upstream.h"
 
@@ -52,12 +54,20 @@ enum sl_status sl_upstream_token_read(const struct sl_config *config, struct sl_
     return len ? SL_OK : SL_INVALID;
 }
 
+/* Does the house let this process write there? Where there is no store yet none is made. */
+static bool may_write(struct sl_gateway *gateway, struct sl_slice directory)
+{
+    struct sl_slice path = sl_arena_printf(gateway->config->arena, "%.*s/data.mdb", SL_FMT(directory));
+    return path.ptr && access(path.ptr, W_OK) == 0;
+}
+
 static enum sl_status open_upstream(struct sl_gateway *gateway, struct sl_issues *issues)
 {
     const struct sl_config *c = gateway->config;
     if (c->records.len)
-        return complain(
-            issues, sl_records_open(c->records.ptr, false, issues, &gateway->records), "The records store", c->records);
+        return complain(issues,
+            sl_records_open(c->records.ptr, may_write(gateway, c->records), issues, &gateway->records),
+            "The records store", c->records);
     sl_upstream_http_init();
     return complain(
         issues, sl_upstream_token_read(c, &gateway->upstream_token), "The upstream's token", c->upstream_token);
@@ -123,7 +133,8 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
 {
     const struct sl_config *c = gateway->config;
     SL_TRY(sl_random(gateway->boot, sizeof gateway->boot));
-    SL_TRY(complain(issues, sl_cli_policy_store(c->policy_store.ptr, false, issues, &gateway->store),
+    SL_TRY(complain(issues,
+        sl_cli_policy_store(c->policy_store.ptr, may_write(gateway, c->policy_store), issues, &gateway->store),
         "The policy store", c->policy_store));
     SL_TRY(check_policy(gateway, issues));
     SL_TRY(sl_gateway_programs(c, issues, &gateway->programs));
@@ -133,6 +144,8 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
     if (c->label_book.len && !gateway->records) /* the embedded store is as quick to ask as the book */
         SL_TRY(complain(issues, sl_keeper_new(c->label_book.ptr, (int64_t)c->label_age, issues, &gateway->keeper),
             "The label book", c->label_book));
+    SL_TRY(sl_recorder_new(gateway->records && may_write(gateway, c->records) ? gateway->records : NULL,
+        may_write(gateway, c->policy_store) ? gateway->store : NULL, &gateway->recorder));
     gateway->shelf = sl_shelf_new(SHELF_SLOTS);
     if (!gateway->shelf)
         return SL_NO_MEMORY;
@@ -166,6 +179,7 @@ void sl_gateway_close(struct sl_gateway *gateway)
     if (gateway->ledger)
         sl_ledger_close(gateway->ledger);
     sl_keeper_free(gateway->keeper);
+    sl_recorder_free(gateway->recorder);
     sl_shelf_free(gateway->shelf);
     if (gateway->records)
         sl_records_close(gateway->records);
@@ -209,8 +223,8 @@ void sl_gateway_release(struct sl_gateway *gateway, size_t bytes)
 
 /* ---- A worker's state ---- */
 
-enum sl_status sl_worker_state_new(
-    struct sl_gateway *gateway, struct event_base *base, struct sl_issues *issues, struct sl_worker_state **out)
+enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct sl_worker *worker, struct event_base *base,
+    struct sl_issues *issues, struct sl_worker_state **out)
 {
     *out = NULL;
     struct sl_worker_state *state = calloc(1, sizeof *state);
@@ -218,7 +232,7 @@ enum sl_status sl_worker_state_new(
         return SL_NO_MEMORY;
     state->gateway = gateway;
     state->arenas = sl_arena_pool_new(ARENAS_KEPT);
-    state->upstream = gateway->records ? sl_upstream_records_new(gateway->records)
+    state->upstream = gateway->records ? sl_upstream_records_new(gateway->records, gateway->recorder, worker)
                                        : sl_upstream_http_new(gateway->config, gateway->upstream_token, base);
     enum sl_status status = state->upstream && state->arenas
                                 ? sl_identifier_new(gateway->config, issues, &state->identifier)

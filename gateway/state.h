@@ -34,8 +34,9 @@ struct sl_gateway {
     struct sl_programs *programs;          /* under the lock; a worker holds a reference of its own */
     atomic_uint_fast64_t programs_version; /* counts up when the table is taken up anew */
     struct sl_ledger *ledger;
-    struct sl_keeper *keeper;   /* the label book; NULL: none */
-    struct sl_records *records; /* NULL: the upstream is a server */
+    struct sl_keeper *keeper;     /* the label book; NULL: none */
+    struct sl_records *records;   /* NULL: the upstream is a server */
+    struct sl_recorder *recorder; /* what writes into LMDB */
     struct sl_sealer *sealer;
     struct sl_shelf *shelf;         /* upstream page links too long for a sealed cursor */
     struct sl_slice metadata;       /* the CapabilityStatement */
@@ -84,8 +85,8 @@ struct sl_worker_state {
 };
 
 /* On the worker's own thread. base: its loop, for upstream connections. */
-SL_MUST_CHECK enum sl_status sl_worker_state_new(
-    struct sl_gateway *gateway, struct event_base *base, struct sl_issues *issues, struct sl_worker_state **out);
+SL_MUST_CHECK enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct sl_worker *worker,
+    struct event_base *base, struct sl_issues *issues, struct sl_worker_state **out);
 void sl_worker_state_free(struct sl_worker_state *state);
 
 /* If the policy store has changed since, or an entry of the register begins or ends by its dates, takes up what is in

@@ -8,6 +8,11 @@ void sl_upstream_free(struct sl_upstream *upstream)
         upstream->kind->free(upstream);
 }
 
+bool sl_ask_writes(enum sl_ask_kind kind)
+{
+    return kind >= SL_ASK_CREATE && kind <= SL_ASK_TRANSACTION;
+}
+
 void sl_upstream_ask(struct sl_upstream *upstream, struct sl_ask *ask)
 {
     SL_ASSERT(ask->kind != SL_ASK_NONE && ask->arena);
@@ -18,6 +23,7 @@ void sl_upstream_ask(struct sl_upstream *upstream, struct sl_ask *ask)
 
 void sl_upstream_cancel(struct sl_upstream *upstream, struct sl_ask *ask)
 {
+    SL_ASSERT(!sl_ask_writes(ask->kind) || ask->finished);
     if (ask->kind != SL_ASK_NONE && !ask->finished && ask->work)
         upstream->kind->cancel(upstream, ask);
     ask->finished = true;

@@ -12,6 +12,7 @@
 #define SLUICE_GATEWAY_UPSTREAM_H
 
 #include "config.h"
+#include "http.h"
 #include "records.h"
 #include "sluice/search.h"
 
@@ -49,8 +50,8 @@ struct sl_ask {
     enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ); SL_NOT_SUPPORTED (PAGE); SL_LIMIT; SL_UPSTREAM and the like:
                               the exchange answers 503 */
     const char *why;       /* of a failure: a literal, for operators */
-    struct sl_slice text; /* a resource (READ, VREAD, CREATE, UPDATE: as it is stored now) or a Bundle: searchset (PAGE,
-                             IDS), history, transaction-response; links and references relative */
+    struct sl_slice text; /* a resource (READ, VREAD) or a Bundle: searchset (PAGE, IDS), history, transaction-response;
+                             links and references relative */
     struct sl_slice
         next;          /* PAGE of the embedded store: position of the following page; a server's stands in the Bundle */
     bool next_in_text; /* the `next` link of the Bundle is the position */
@@ -75,8 +76,11 @@ struct sl_upstream {
 };
 
 struct event_base;
-/* Over the embedded store. `records` is borrowed. NULL if memory ran out. */
-struct sl_upstream *sl_upstream_records_new(struct sl_records *records);
+struct sl_recorder;
+/* Over the embedded store. `records` is borrowed, and so is its writer (recorder.h; NULL: nothing is written) with the
+ * worker on whose loop it answers. NULL if memory ran out. */
+struct sl_upstream *sl_upstream_records_new(
+    struct sl_records *records, struct sl_recorder *recorder, struct sl_worker *worker);
 /* Over HTTP, on the loop. `token` may be empty. */
 struct sl_upstream *sl_upstream_http_new(
     const struct sl_config *config, struct sl_slice token, struct event_base *base);
@@ -84,8 +88,15 @@ struct sl_upstream *sl_upstream_http_new(
 void sl_upstream_http_init(void);
 void sl_upstream_free(struct sl_upstream *upstream);
 
+/* Does it change something? Of such an ask the answer is what it has come to: SL_OK, with the id and version that it
+ * has now in `id` and `version` (UPDATE, DELETE: the version may be empty), of a TRANSACTION the Bundle in `text`;
+ * SL_EXISTS: what is there is not what was named, and nothing was changed; anything else: it cannot be told whether it
+ * was. */
+bool sl_ask_writes(enum sl_ask_kind kind);
+
 /* Asks. Afterwards either ask->finished, or `done` will be called in a later turn of the loop. */
 void sl_upstream_ask(struct sl_upstream *upstream, struct sl_ask *ask);
+/* Withdraws a question. What writes cannot be withdrawn: whoever asked waits for it. */
 void sl_upstream_cancel(struct sl_upstream *upstream, struct sl_ask *ask);
 
 #endif

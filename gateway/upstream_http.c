@@ -130,10 +130,25 @@ static void add_read(struct sl_buffer *url, const struct sl_ask *ask)
     sl_buffer_printf(url, "/%.*s/%.*s", SL_FMT(ask->type), SL_FMT(ask->id));
 }
 
+static void add_type(struct sl_buffer *url, const struct sl_ask *ask)
+{
+    sl_buffer_printf(url, "/%.*s", SL_FMT(ask->type));
+}
+
+static void add_nothing(struct sl_buffer *url, const struct sl_ask *ask)
+{
+    (void)url; /* a transaction goes to the base itself */
+    (void)ask;
+}
+
 static void (*const writers[SL_ASK_KINDS])(struct sl_buffer *url, const struct sl_ask *ask) = {
     [SL_ASK_READ] = add_read,
     [SL_ASK_PAGE] = add_page,
     [SL_ASK_IDS] = add_ids,
+    [SL_ASK_CREATE] = add_type,
+    [SL_ASK_UPDATE] = add_read,
+    [SL_ASK_DELETE] = add_read,
+    [SL_ASK_TRANSACTION] = add_nothing,
 };
 
 /* What follows the base. Ids are FHIR ids and the query is written by search.c: nothing here needs escaping. */
@@ -146,9 +161,34 @@ static bool write_target(struct sl_buffer *url, const struct sl_ask *ask)
     return !sl_buffer_failed(url);
 }
 
+/* A write: what it was made from is named, so that a later change of somebody else's is not undone. */
+static bool add_write(const struct sl_ask *ask, struct sl_call *call)
+{
+    static const enum sl_method methods[SL_ASK_KINDS] = {[SL_ASK_CREATE] = SL_POST,
+        [SL_ASK_UPDATE] = SL_PUT,
+        [SL_ASK_DELETE] = SL_METHOD_DELETE,
+        [SL_ASK_TRANSACTION] = SL_POST};
+    struct sl_header *headers = sl_arena_array(ask->arena, 3, sizeof *headers);
+    if (!headers)
+        return false;
+    call->headers = headers;
+    call->method = methods[ask->kind];
+    call->body = ask->body;
+    if (ask->body.len) {
+        headers[call->header_count++] = (struct sl_header){SL_LIT("Content-Type"), SL_LIT("application/fhir+json")};
+        headers[call->header_count++] = (struct sl_header){SL_LIT("Prefer"), SL_LIT("return=minimal")};
+    }
+    if (ask->version.len)
+        headers[call->header_count++] =
+            (struct sl_header){SL_LIT("If-Match"), sl_arena_printf(ask->arena, "W/\"%.*s\"", SL_FMT(ask->version))};
+    return !sl_arena_failed(ask->arena);
+}
+
 static bool make_call(struct http *http, const struct sl_ask *ask, struct sl_call *call)
 {
     call->method = SL_GET;
+    if (sl_ask_writes(ask->kind) && !add_write(ask, call))
+        return false;
     if (!write_target(&http->url, ask))
         return false;
     call->target = sl_arena_copy(ask->arena, sl_buffer_slice(&http->url));
@@ -181,11 +221,69 @@ static const char *failed(struct sl_ask *ask, enum sl_status status, const char 
     return why;
 }
 
+/* W/"3" or "3"; what else there may be is no version that could be named again. */
+static struct sl_slice read_etag(struct sl_slice etag)
+{
+    if (sl_slice_starts(etag, SL_LIT("W/")))
+        etag = sl_slice_from(etag, 2);
+    if (etag.len < 3 || etag.ptr[0] != '"' || etag.ptr[etag.len - 1] != '"')
+        return (struct sl_slice){NULL, 0};
+    etag = (struct sl_slice){etag.ptr + 1, etag.len - 2};
+    return sl_id_valid(etag) ? etag : (struct sl_slice){NULL, 0};
+}
+
+/* …/Type/id or …/Type/id/_history/n */
+static struct sl_slice read_location(struct sl_slice location, struct sl_slice type)
+{
+    for (size_t at = 0; type.len && at + type.len + 2 <= location.len; at++) {
+        struct sl_slice rest = sl_slice_from(location, at);
+        if ((at && location.ptr[at - 1] != '/') || !sl_slice_starts(rest, type) || rest.ptr[type.len] != '/')
+            continue;
+        rest = sl_slice_from(rest, type.len + 1);
+        const char *slash = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
+        struct sl_slice id = {rest.ptr, slash ? (size_t)(slash - rest.ptr) : rest.len};
+        bool last = !slash || sl_slice_starts(sl_slice_from(rest, id.len), SL_LIT("/_history/"));
+        if (last && sl_id_valid(id))
+            return id;
+    }
+    return (struct sl_slice){NULL, 0};
+}
+
+static void take_text(const struct http *http, struct sl_call *call, struct sl_ask *ask)
+{
+    size_t len = call->len;
+    for (size_t i = 0; i < http->base_count; i++)
+        len = make_relative(call->text, len, &http->bases[i]);
+    ask->text = (struct sl_slice){call->text, len};
+}
+
+/* Of a write: the body of the answer goes nowhere, unless it is a transaction's. */
+static const char *judge_write(const struct http *http, struct sl_call *call, struct sl_ask *ask)
+{
+    bool changes = ask->kind == SL_ASK_UPDATE || ask->kind == SL_ASK_DELETE;
+    if (call->code == 409 || call->code == 412 || (changes && (call->code == 404 || call->code == 410)))
+        return failed(ask, SL_EXISTS, NULL);
+    if (call->code != 200 && call->code != 201 && call->code != 204 && call->code != 202)
+        return failed(ask, SL_UPSTREAM, "upstream-status");
+    if (ask->kind == SL_ASK_TRANSACTION) {
+        if (call->code != 200 || !is_json(sl_call_answer(call, SL_LIT("Content-Type"))))
+            return failed(ask, SL_UPSTREAM, "upstream-not-json");
+        take_text(http, call, ask);
+        return failed(ask, SL_OK, NULL);
+    }
+    if (ask->kind == SL_ASK_CREATE)
+        ask->id = read_location(sl_call_answer(call, SL_LIT("Location")), ask->type);
+    ask->version = read_etag(sl_call_answer(call, SL_LIT("ETag")));
+    return ask->id.len ? failed(ask, SL_OK, NULL) : failed(ask, SL_UPSTREAM, "upstream-no-location");
+}
+
 /* Says why it is no answer; NULL: it is one. */
 static const char *judge(const struct http *http, struct sl_call *call, struct sl_ask *ask)
 {
     if (call->status != SL_OK)
         return failed(ask, call->status, call->why);
+    if (sl_ask_writes(ask->kind))
+        return judge_write(http, call, ask);
     if (ask->kind == SL_ASK_PAGE && is_refusal(call->code))
         return failed(ask, SL_NOT_SUPPORTED, "upstream-refuses");
     if (!is_json(sl_call_answer(call, SL_LIT("Content-Type"))))
@@ -194,10 +292,7 @@ static const char *judge(const struct http *http, struct sl_call *call, struct s
         return failed(ask, SL_NOT_FOUND, NULL);
     if (call->code != 200)
         return failed(ask, SL_UPSTREAM, "upstream-status");
-    size_t len = call->len;
-    for (size_t i = 0; i < http->base_count; i++)
-        len = make_relative(call->text, len, &http->bases[i]);
-    ask->text = (struct sl_slice){call->text, len};
+    take_text(http, call, ask);
     ask->next_in_text = true;
     return failed(ask, SL_OK, NULL);
 }

@@ -1,38 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The embedded store as an upstream: reads are page-cache reads, so every question is answered at once. A position is
- * the decimal offset of the next match.
+ * The embedded store as an upstream: reads are page-cache reads, so every question is answered at once; a write is
+ * given to its writer's thread. A position is the decimal offset of the next match.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "recorder.h"
 #include "upstream.h"
 
 struct embedded {
     struct sl_upstream head;
     struct sl_records *records;
+    struct sl_recorder *recorder; /* NULL: nothing is written */
+    struct sl_worker *worker;
 };
-
-/* Blocks into one run of bytes: a document is parsed over contiguous text. */
-static enum sl_status flatten(const struct sl_blocks *blocks, struct sl_arena *arena, struct sl_slice *out)
-{
-    if (blocks->failed)
-        return SL_NO_MEMORY;
-    if (blocks->first && !blocks->first->next) {
-        *out = (struct sl_slice){blocks->first->ptr, blocks->first->len};
-        return SL_OK;
-    }
-    char *text = sl_arena_raw(arena, blocks->total + 1, 1);
-    size_t at = 0;
-    if (!text)
-        return SL_NO_MEMORY;
-    for (const struct sl_block *block = blocks->first; block; block = block->next) {
-        memcpy(text + at, block->ptr, block->len);
-        at += block->len;
-    }
-    *out = (struct sl_slice){text, at};
-    return SL_OK;
-}
 
 static bool read_offset(struct sl_slice text, uint64_t *out)
 {
@@ -54,7 +36,7 @@ static enum sl_status ask_page(struct sl_records *records, struct sl_ask *ask)
     SL_TRY(sl_records_search(records, ask->arena, ask->search, offset, ask->count, &blocks, &next));
     if (next)
         ask->next = sl_arena_printf(ask->arena, "%" PRIu64, next);
-    return flatten(&blocks, ask->arena, &ask->text);
+    return sl_blocks_join(&blocks, ask->arena, &ask->text);
 }
 
 /* As a server would answer Type?_id=a,b,c: those that are there. */
@@ -75,7 +57,7 @@ static enum sl_status ask_ids(struct sl_records *records, struct sl_ask *ask)
         first = false;
     }
     sl_blocks_add(&blocks, SL_LIT("]}"));
-    return flatten(&blocks, ask->arena, &ask->text);
+    return sl_blocks_join(&blocks, ask->arena, &ask->text);
 }
 
 static enum sl_status ask_read(struct sl_records *records, struct sl_ask *ask)
@@ -91,7 +73,12 @@ static enum sl_status (*const answers[SL_ASK_KINDS])(struct sl_records *records,
 
 static void ask_records(struct sl_upstream *upstream, struct sl_ask *ask)
 {
-    struct sl_records *records = ((struct embedded *)upstream)->records;
+    struct embedded *embedded = (struct embedded *)upstream;
+    struct sl_records *records = embedded->records;
+    if (sl_ask_writes(ask->kind) && embedded->recorder) {
+        sl_recorder_write(embedded->recorder, embedded->worker, ask);
+        return;
+    }
     ask->status = answers[ask->kind] ? answers[ask->kind](records, ask) : SL_NOT_SUPPORTED;
     ask->why = ask->status == SL_OK || ask->status == SL_NOT_FOUND ? NULL : "records";
     ask->finished = true;
@@ -99,7 +86,7 @@ static void ask_records(struct sl_upstream *upstream, struct sl_ask *ask)
 
 static void cancel_records(struct sl_upstream *upstream, struct sl_ask *ask)
 {
-    (void)upstream; /* nothing is ever under way */
+    (void)upstream; /* nothing is ever under way but what cannot be withdrawn */
     (void)ask;
 }
 
@@ -108,7 +95,8 @@ static void free_records(struct sl_upstream *upstream)
     free(upstream);
 }
 
-struct sl_upstream *sl_upstream_records_new(struct sl_records *records)
+struct sl_upstream *sl_upstream_records_new(
+    struct sl_records *records, struct sl_recorder *recorder, struct sl_worker *worker)
 {
     static const struct sl_upstream_kind kind = {ask_records, cancel_records, free_records};
     struct embedded *embedded = calloc(1, sizeof *embedded);
@@ -116,5 +104,7 @@ struct sl_upstream *sl_upstream_records_new(struct sl_records *records)
         return NULL;
     embedded->head.kind = &kind;
     embedded->records = records;
+    embedded->recorder = recorder;
+    embedded->worker = worker;
     return &embedded->head;
 }

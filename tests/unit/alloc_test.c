@@ -858,7 +858,7 @@ static void open_house(void)
             &issues, &house.config),
         SL_OK);
     assert_int_equal(sl_gateway_open(house.config, &issues, &house.gateway), SL_OK);
-    assert_int_equal(sl_worker_state_new(house.gateway, NULL, &issues, &loop.state), SL_OK);
+    assert_int_equal(sl_worker_state_new(house.gateway, NULL, NULL, &issues, &loop.state), SL_OK);
 }
 
 static void close_house(void)

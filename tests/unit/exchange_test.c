@@ -303,7 +303,7 @@ static void open_house(struct house *h, unsigned released, unsigned hidden)
     for (const struct sl_issue *issue = issues.first; status != SL_OK && issue; issue = issue->next)
         print_error("%.*s\n", SL_FMT(issue->text));
     assert_int_equal(status, SL_OK);
-    assert_int_equal(sl_worker_state_new(h->gateway, NULL, &issues, &loop.state), SL_OK);
+    assert_int_equal(sl_worker_state_new(h->gateway, NULL, NULL, &issues, &loop.state), SL_OK);
     h->moody = (struct moody){.head = {&kind}, .real = loop.state->upstream, .store = h->writer};
     loop.state->upstream = &h->moody.head;
     h->ward = token(h, "ward", "system/*.rs");

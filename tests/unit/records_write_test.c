@@ -226,6 +226,72 @@ static void large_ones_are_whole(void **state)
     sl_buffer_fini(&text);
 }
 
+/* ---- Transactions ---- */
+
+static enum sl_status transact(struct fixture *f, const char *entries, const char **answer)
+{
+    struct sl_slice text = sl_arena_printf(
+                        f->arena, "{\"resourceType\":\"Bundle\",\"type\":\"transaction\",\"entry\":[%s]}", entries),
+                    out = {NULL, 0};
+    enum sl_status status = sl_records_transaction(f->records, f->arena, text, NOW, &out);
+    *answer = status == SL_OK ? sl_arena_copy(f->arena, out).ptr : NULL;
+    return status;
+}
+
+static void transactions_name_each_other(void **state)
+{
+    struct fixture *f = *state;
+    const char *answer;
+    assert_int_equal(write_one(f, observation(SL_RECORD_CREATE, "o", 0, FIRST), NULL), SL_OK);
+    assert_int_equal(write_one(f, observation(SL_RECORD_CREATE, "gone", 0, FIRST), NULL), SL_OK);
+    static const char entries[] =
+        "{\"fullUrl\":\"urn:uuid:1\",\"resource\":{\"resourceType\":\"Observation\",\"identifier\":[{\"value\":\"urn:"
+        "uuid:"
+        "1\"}],\"hasMember\":[{\"reference\":\"urn:uuid:1\"},{\"reference\":\"Observation/"
+        "o\"}]},\"request\":{\"method\":"
+        "\"POST\",\"url\":\"Observation\"}},"
+        "{\"resource\":{\"resourceType\":\"Observation\",\"id\":\"o\",\"derivedFrom\":[{\"reference\":\"urn:uuid:1\"}]}"
+        ","
+        "\"request\":{\"method\":\"PUT\",\"url\":\"Observation/o\",\"ifMatch\":\"W/\\\"1\\\"\"}},"
+        "{\"request\":{\"method\":\"DELETE\",\"url\":\"Observation/gone\",\"ifMatch\":\"W/\\\"1\\\"\"}}";
+    assert_int_equal(transact(f, entries, &answer), SL_OK);
+    const char *location = strstr(answer, "{\"response\":{\"status\":\"201 Created\",\"location\":\"Observation/");
+    assert_non_null(location);
+    char id[33];
+    snprintf(id, sizeof id, "%.32s", strstr(location, "Observation/") + 12);
+    assert_non_null(
+        strstr(answer, "{\"status\":\"200 OK\",\"location\":\"Observation/o/_history/2\",\"etag\":\"W/\\\"2\\\"\"}"));
+    assert_non_null(strstr(answer, "204 No Content"));
+    assert_non_null(strstr(stored(f, "o").ptr, id));
+    assert_non_null(strstr(stored(f, id).ptr, "\"value\":\"urn:uuid:1\"")); /* an identifier is no link */
+    assert_null(strstr(stored(f, id).ptr, "\"reference\":\"urn:uuid:1\""));
+    assert_null(stored(f, "gone").ptr);
+    /* The same again names versions that are not the current ones: nothing of it is done. */
+    assert_int_equal(transact(f, entries, &answer), SL_EXISTS);
+    assert_int_equal(matches(f, "_lastUpdated=gt2000"), 2);
+}
+
+static void what_is_no_transaction_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    const char *answer;
+    static const char *const cases[] = {
+        "{}",
+        "{\"resource\":{\"resourceType\":\"Observation\"},\"request\":{\"method\":\"PATCH\",\"url\":\"Observation/"
+        "o\"}}",
+        "{\"resource\":{\"resourceType\":\"Observation\"},\"request\":{\"method\":\"POST\",\"url\":\"Observation/o\"}}",
+        "{\"resource\":{\"resourceType\":\"Observation\"},\"request\":{\"method\":\"PUT\",\"url\":\"Observation/o\"}}",
+        "{\"resource\":{\"resourceType\":\"Patient\"},\"request\":{\"method\":\"POST\",\"url\":\"Observation\"}}",
+        "{\"request\":{\"method\":\"POST\",\"url\":\"Observation\"}}",
+        "{\"resource\":{\"resourceType\":\"Observation\"},\"request\":{\"method\":\"POST\",\"url\":\"Observation?x=y\"}"
+        "}",
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (transact(f, cases[i], &answer) != SL_INVALID)
+            fail_msg("case %zu", i);
+    assert_int_equal(matches(f, "_lastUpdated=gt2000"), 0);
+}
+
 /* ---- Several processes ---- */
 
 #define ROUNDS 60
@@ -358,6 +424,8 @@ int main(void)
         TEST(what_is_not_expected_is_not_written),
         TEST(several_are_all_or_none),
         TEST(large_ones_are_whole),
+        TEST(transactions_name_each_other),
+        TEST(what_is_no_transaction_is_refused),
         TEST(processes_lose_nothing_to_each_other),
         TEST(a_crash_leaves_all_or_none),
     };
