@@ -78,7 +78,7 @@ PART2 = [
     Row("2.13(c)", "That somebody is a program's patient is not told, and a refusal tells nothing", RULES, CONSENT,
         scenario("That somebody is a program's patient is not told to who treats him, without a consent.",
                  "Registration does not see that somebody is a program's patient.")
-        + unit("exchange_test: withheld_is_absent_byte_for_byte") + story("tests/scenario/70_twins.py", "tests/scenario/74_presence.py")),
+        + unit("exchange_test: withheld_is_absent_byte_for_byte") + story("tests/scenario/98_twins.py", "tests/scenario/74_presence.py")),
     Row("2.14", "A minor who may seek care alone consents alone, toward parents too", RULES, ("self-consented-care-stays-from-representatives",),
         scenario("2.14. A parent does not see what his child sought alone, be it on a general authorization.",
                  "2.14. On a consent of the child's for a program's records he does."), note="The register says which care that was."),

@@ -162,7 +162,9 @@ static enum sl_status cut_constants(struct segmenter *s, struct sl_item *item)
     SL_TRY(cut_all(s, item, item->signatures, item->signature_count, "signature"));
     SL_TRY(cut_hashes(s, item));
     SL_TRY(cut_stray_links(s, item));
-    if (sl_ruling_may_text(item->ruling))
+    /* How many belong to a Group, and its narrative, speak of all its members: of those too whom this recipient may
+     * know nothing of. */
+    if (sl_ruling_may_text(item->ruling) && item->type != SL_R4_Group)
         return SL_OK;
     SL_TRY(cut_all(s, item, item->counts, item->count_count, "count"));
     for (uint32_t i = 0; i < item->text_count; i++)

@@ -100,9 +100,9 @@ static const struct {
     "sct\",\"code\":66590003,\"display\":\"CANARY\"}]}]}"
 /* A Part 2 candidate code whose origin is named by another server's URL; the table is closed, so ours would be none. */
 #define FOREIGN                                                                                                        \
-    "{\"resourceType\":\"Organization\",\"id\":\"pcp\"}\n"                                                            \
+    "{\"resourceType\":\"Organization\",\"id\":\"pcp\"}\n"                                                             \
     "{\"resourceType\":\"Condition\",\"id\":\"foreign\",\"subject\":{\"reference\":\"Patient/p\"},"                    \
-    "\"recorder\":{\"reference\":\"https://elsewhere.example/fhir/Organization/pcp\"},\"code\":{\"coding\":["         \
+    "\"recorder\":{\"reference\":\"https://elsewhere.example/fhir/Organization/pcp\"},\"code\":{\"coding\":["          \
     "{\"system\":\"http://hl7.org/fhir/sid/icd-10-cm\",\"code\":\"F11.20\"}]}}"
 #define LABELLED(system)                                                                                               \
     "{\"resourceType\":\"Observation\",\"id\":\"labelled\",\"meta\":{\"security\":[{" system                           \
@@ -147,6 +147,14 @@ static const struct {
         {"\"id\":\"visit\""}, {"66590003", "CANARY"}},
     {"another server's clinic of the same name is not ours", PATIENT("p") FOREIGN, "", "treating-provider", "TREAT",
         {"\"id\":\"p\""}, {"\"id\":\"foreign\""}},
+    {"how many others are in a Group is nothing to one of them",
+        PATIENT("p") PATIENT(
+            "q") "{\"resourceType\":\"Group\",\"id\":\"g\",\"type\":\"person\",\"actual\":true,\"quantity\":4711,"
+                 "\"text\":"
+                 "{\"status\":\"generated\",\"div\":\"<div>NARRATIVE</div>\"},\"managingEntity\":{\"reference\":"
+                 "\"Organization/pcp\"},\"member\":[{\"entity\":{\"reference\":\"Patient/p\"}},{\"entity\":"
+                 "{\"reference\":\"Patient/q\"}}]}\n",
+        "", "patient", "PATRQT", {"\"id\":\"g\"", "Patient/p"}, {"4711", "NARRATIVE", "quantity"}},
     {"a label without a system is believed", PATIENT("p") LABELLED(""), "", "treating-provider", "TREAT",
         {"\"id\":\"p\""}, {"\"id\":\"labelled\""}},
 };

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of what remains observable (docs/residual.md), as the harness holds itself to it.
+
+A row of its block `twins` says: name | worlds | caller | request | where. `worlds` are two that differ in the very thing the
+residual is about (run.py makes them), and in nothing else that may show. `where` is all that may differ there:
+
+    meta.lastUpdated    the value of a lastUpdated, a Last-Modified, and answers to what asks by it
+    503                 the one fixed answer of a request that would cost too much, in the place of any other
+"""
+import re
+from dataclasses import dataclass
+
+import battery
+
+WORDS = re.compile(rb"_lastUpdated|_since|_at\b|If-Modified-Since|_sort")
+STAMP = re.compile(rb'("lastUpdated":"|<lastUpdated value=")[^"]*')
+MODIFIED = re.compile(rb"(?i)(\r\nlast-modified: )[^\r]*")
+
+
+@dataclass
+class Row:
+    name: str
+    worlds: str
+    caller: str
+    asked: str
+    where: str
+
+    def request(self, world):
+        path = re.sub(r"\{([\w-]+)\}", lambda m: world.ident(m.group(1)), self.asked)
+        path, _, query = path.partition("?")
+        params = tuple(tuple(p.split("=", 1)) for p in query.split("&")) if query else ()
+        return battery.Request("residual", "GET", path, params)
+
+
+def read(path):
+    with open(path) as file:
+        block = re.search(r"```twins\n(.*?)```", file.read(), re.S)
+    rows = [[part.strip() for part in line.split(" | ")] for line in (block.group(1) if block else "").splitlines() if line.strip()]
+    return [Row(*row) for row in rows if not row[0].startswith("#")]
+
+
+def mask(rows, name):
+    """What makes the two answers of such worlds the same where they may differ; nothing else does."""
+    where = {row.where for row in rows if row.worlds == name}
+
+    def masked(request, one, two):
+        if "503" in where and one[0].startswith(b"HTTP/1.1 503") and not two[0].startswith(b"HTTP/1.1 503"):
+            return (BOUND, BOUND) if is_bound(request, one) else (one, two)
+        if "meta.lastUpdated" in where:
+            if WORDS.search(request.target().encode() + request.body + "\n".join(request.headers).encode()):
+                return one, one
+            one, two = ((MODIFIED.sub(rb"\1", head), STAMP.sub(rb"\1", text)) for head, text in (one, two))
+        return one, two
+    return masked if where else None
+
+
+BOUND = b"the bound of work", b""
+FIXED = {}  # the one answer, as it first came in each format
+
+
+def is_bound(request, told):
+    """Always the same bytes: nothing of it tells what cost so much."""
+    text = told[1] if request.method != "HEAD" else None
+    if text is not None and b"too-costly" not in text:
+        return False
+    head = re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", told[0])
+    return FIXED.setdefault((request.method == "HEAD", b"xml" in head), (head, text)) == (head, text)
