@@ -100,15 +100,13 @@ class Failed(Exception):
 class Maker:
     """Makes stores and gateways with one executable, all at the second NOW."""
 
-    def __init__(self, sluice, folder, faults=None):
+    def __init__(self, sluice, folder):
         self.sluice, self.folder, self.count = os.path.abspath(sluice), folder, 0
         clock = os.path.join(folder, "clock.so")
         subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", clock, os.path.join(os.path.dirname(__file__), "clock.c")], check=True)
         sanitizer = os.environ.get("ASAN_OPTIONS", "")
         self.env = {**os.environ, "LD_PRELOAD": clock, "TWINS_CLOCK": str(NOW),
                     "ASAN_OPTIONS": ":".join(filter(None, [sanitizer, "verify_asan_link_order=0"]))}
-        if faults:
-            self.env["SLUICE_FAULT"] = faults
         self.port = free_port()
 
     def run(self, *words):

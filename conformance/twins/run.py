@@ -47,7 +47,7 @@ class Workshop:
     """Worlds and stores of a seed, each made once."""
 
     def __init__(self, args, folder):
-        self.args, self.maker = args, houses.Maker(args.sluice, folder, getattr(args, "fault", None))
+        self.args, self.maker = args, houses.Maker(args.sluice, folder)
         self.worlds, self.stores, self.facts = {}, {}, {}
         self.whole = self.world("A")
         self.facts_of("plain")
@@ -134,15 +134,15 @@ def run_battery(args, drawn, pair, callers, count, progress, only=None, stop=Non
         if difference:
             differing[request.kind] += 1
             if len(found) < args.most:
-                found.append(pair.shrink(caller, difference))
-            if stop and stop(found):
+                found.append(difference if stop else pair.shrink(caller, difference))
+            if stop:
                 break
         progress(pages, bool(difference))
     return {"answers": answers, "requests": number, "met": met, "statuses": statuses, "found": found, "differing": differing,
             "timing": {k: (a, b) for k, (a, b) in timing.kinds.items()}}
 
 
-def run_group(workshop, name, count, progress, only=None):
+def run_group(workshop, name, count, progress, only=None, stop=None):
     callers, without, only_patients = GROUPS[name]
     args = workshop.args
     callers = [c for c in callers if not args.caller or c in args.caller]
@@ -158,7 +158,7 @@ def run_group(workshop, name, count, progress, only=None):
         gateways = [workshop.gateway("A" if only_patients is None else "A-" + name), workshop.gateway("B-" + name)]
     pair = compare.Pair(name, workshop.maker.tokens, gateways)
     try:
-        return run_battery(args, battery_for(workshop, name, pair, one, two), pair, callers, count, progress, only)
+        return run_battery(args, battery_for(workshop, name, pair, one, two), pair, callers, count, progress, only, stop)
     finally:
         pair.close()
         ended = [g.close() for g in gateways]
@@ -323,6 +323,11 @@ def report(args, folder):
     return 1 if bad else 0
 
 
+def memory():
+    """Where stores and ledgers stand: in memory if that is to be had."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sluice", default=os.path.join(houses.ROOT, "build", "release", "sluice"))
@@ -335,12 +340,17 @@ def main():
     parser.add_argument("--caller", action="append", choices=sorted(houses.CALLERS))
     parser.add_argument("--group", action="append", choices=sorted(GROUPS))
     parser.add_argument("--kind", action="append", help="requests of these kinds alone")
+    parser.add_argument("--faults", nargs="?", const=True, help="switch each rule off; with the executable of such a build, if there is one")
+    parser.add_argument("--fault", action="append", help="these alone")
     parser.add_argument("--brief", action="store_true", help="say less: for the tests")
     parser.add_argument("--most", type=int, default=8, help="differences to shrink and print of each group")
     args = parser.parse_args()
     args.rows = residual.read(os.path.join(houses.ROOT, "docs", "residual.md"))
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="twins-", dir=memory) as folder:
+    if args.faults:
+        import faults
+        args.pairs = min(args.pairs, 1500)
+        sys.exit(faults.main(args))
+    with tempfile.TemporaryDirectory(prefix="twins-", dir=memory()) as folder:
         sys.exit(report(args, folder))
 
 

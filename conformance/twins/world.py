@@ -116,6 +116,9 @@ class World:
                 continue
             self.secret = "others" if only is not None and number not in only else None
             Story(self, number).live()
+        if self.happens("program"):
+            self.secret = "program"
+            strangers(self)
         self.secret = None
         shared(self, patients)
 
@@ -262,6 +265,11 @@ class Story:
         if n % 3 != 2:
             self.on(60 + self.draw("intake", 90), "otp", self.program_intake, program)
             self.on(300 + self.draw("dose", 90), "otp2", self.program_course, program)
+        if n % 3 == 0:
+            self.on(150 + self.draw("late", 60), "late", self.corrected_visit, program)
+        if n % 4 == 1:
+            self.on(280, "sign0", self.dictated, "draft")
+            self.on(290, "sign1", self.signed)
         if n % 4 == 0:
             self.on(410 + self.draw("unit", 30), "unit", self.program_stay, program)
         if n % 3 == 0:
@@ -535,10 +543,35 @@ class Story:
                  payload=[{"contentString": "Dose raised."}])
         self.put("Goal", "otp2-goal", t, lifecycleStatus="active", description={"text": "Attend daily"}, subject=self.me(),
                  addresses=[self.ref("Condition", "otp-oud")], expressedBy=ref("PractitionerRole", f"{PLACES[HARBOR][1]}-role"))
+        self.put("Consent", "otp2-consent", t, status="inactive", scope=hl7("consentscope", "patient-privacy"), patient=self.me(),
+                 category=[concept(LOINC, "59284-0"), hl7("v3-ActCode", "42CFRPart2CD")], dateTime=iso(t), performer=[self.me()],
+                 organization=[ref("Organization", HARBOR)], policy=[{"uri": "urn:sluice:form:part2-tpo-2024"}])
+        # Who had joined the care team leaves it.
+        self.change("CareTeam", "team", t, lambda r: r["participant"].pop())
         # A record of his is corrected; and that one is counted in a list.
         self.change("Condition", "otp-oud", t, lambda r: r.update(abatementDateTime=day_of(t)))
         self.add("List", "problems", t, "entry", {"item": self.ref("Observation", "otp2-panel", "Drug panel")})
         self.add("CarePlan", "plan", t, "activity", {"reference": self.ref("ServiceRequest", "otp2-order", "Methadone clinic")})
+
+    def corrected_visit(self, t):
+        """A visit that was filed under primary care, and was the program's: what had been an ordinary record is none."""
+        self.encounter("late", PRIMARY, t)
+        self.measure("late-pulse", "late", PRIMARY, t, ("8867-4", "Heart rate", "/min", 700), "vital-signs")
+        later = t + datetime.timedelta(days=4)
+        self.change("Encounter", "late", later, lambda r: r.update(
+            serviceProvider=ref("Organization", HARBOR), location=[{"location": ref("Location", f"{HARBOR}-site")}]))
+        self.change("Observation", "late-pulse", later, lambda r: r.update(performer=[ref("Organization", HARBOR)]))
+
+    def dictated(self, t):
+        """A draft of a machine, which a physician will make his own: until then nobody is to know of it."""
+        self.put("Condition", "signed-dx", t, meta={"security": [coding(HL7 + "v3-ObservationValue", "AIAST")]},
+                 clinicalStatus=hl7("condition-clinical", "active"), code=icd(("R53.83", "Fatigue")), subject=self.me(),
+                 verificationStatus=hl7("condition-ver-status", "provisional"), recordedDate=day_of(t))
+
+    def signed(self, t):
+        self.put("Condition", "signed-dx", t, clinicalStatus=hl7("condition-clinical", "active"), code=icd(("R53.83", "Fatigue")),
+                 verificationStatus=hl7("condition-ver-status", "confirmed"), subject=self.me(), recordedDate=day_of(t),
+                 recorder=ref("Practitioner", PLACES[PRIMARY][1]))
 
     def program_stay(self, t):
         self.encounter("unit", HARBOR, t, "IMP")
@@ -587,6 +620,25 @@ class Story:
         self.encounter("crowd", HARBOR, t)
         for n in range(self.w.crowd):
             self.measure(f"crowd-{n}", "crowd", HARBOR, t, ("8867-4", "Heart rate", "/min", 700), "vital-signs")
+
+
+def strangers(w):
+    """Who is a patient of the program's and of nobody else's: that they are known here is all there would be to tell."""
+    for name in ("q0", "q1"):
+        t, me = w.when(200, name), ref("Patient", w.ident(name))
+        w.put({"resourceType": "Patient", "id": me["reference"][8:], "active": True, "name": [{"family": "Quill", "given": ["Quentin"]}],
+               "gender": "male", "birthDate": "1970-07-07", "managingOrganization": ref("Organization", HARBOR),
+               "identifier": [{"system": "urn:example:mrn", "value": f"MRN-{name}"}]}, t)
+        w.put({"resourceType": "Coverage", "id": w.ident(f"{name}-coverage"), "status": "active", "beneficiary": me,
+               "payor": [ref("Organization", PLAN)]}, t)
+        w.put({"resourceType": "Encounter", "id": w.ident(f"{name}-otp"), "status": "finished", "class": coding(HL7 + "v3-ActCode", "AMB"),
+               "subject": me, "period": {"start": iso(t)}, "serviceProvider": ref("Organization", HARBOR)}, t)
+        w.put({"resourceType": "Observation", "id": w.ident(f"{name}-pulse"), "status": "final", "code": concept(LOINC, "8867-4"), "subject": me,
+               "encounter": ref("Encounter", w.ident(f"{name}-otp")), "effectiveDateTime": iso(t), "performer": [ref("Organization", HARBOR)],
+               "valueQuantity": {"value": 71, "unit": "/min", "system": UCUM, "code": "/min"}}, t)
+    first = w.patients[0]
+    if first.number == 0:  # who turned out to be the same person
+        w.put(dict(w.latest("Patient", first.id), link=[{"other": ref("Patient", w.ident("q0")), "type": "seealso"}]), t)
 
 
 def shared(w, count):

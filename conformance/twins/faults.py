@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Can the harness fail? Each rule of include/sluice/faults.def is switched off in a build for that purpose, and a short battery
+aimed at it must find a difference.
+
+AIM says where to look: for whom, and by which kinds of requests. A fault without a row is looked for everywhere.
+"""
+import argparse
+import os
+import re
+import subprocess
+import tempfile
+import time
+
+import houses
+import run
+
+ROWS = os.path.join(houses.ROOT, "include", "sluice", "faults.def")
+ROW = re.compile(r'SL_FAULT\((\w+), "([^"]+)", "([^"]+)"\)')
+EVERY = ("treating", ())
+
+AIM = {  # word: (group, kinds of requests)
+    "withheld-released": ("treating", ("read", "search")),
+    "neighbours-decision": ("treating", ("search all", "search", "include")),
+}
+
+
+def build():
+    folder = os.path.join(houses.ROOT, "build", "faults")
+    subprocess.run(["cmake", "-S", houses.ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=None", "-DSLUICE_TESTS=OFF", "-DSLUICE_FAULTS=ON",
+                    "-DCMAKE_C_COMPILER_LAUNCHER=ccache"], check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", folder, "-j", str(os.cpu_count())], check=True, capture_output=True)
+    return os.path.join(folder, "sluice")
+
+
+def rows():
+    with open(ROWS) as file:
+        return ROW.findall(file.read())
+
+
+def try_one(workshop, word, pairs):
+    """How many pairs it took to catch it; None: it was not."""
+    group, kinds = AIM.get(word, EVERY)
+    workshop.maker.env["SLUICE_FAULT"] = word
+    done = [0]
+
+    def progress(pages, differs):
+        done[0] += pages
+    try:
+        if group == "writes":
+            import writes
+            out = writes.run(workshop, pairs, progress, stop=True)
+        elif group in ("visible", "crowded"):
+            out = run.run_residual(workshop, workshop.args.rows, group, pairs, progress)
+        else:
+            out = run.run_group(workshop, group, pairs, progress, kinds or None, stop=True)
+    finally:
+        del workshop.maker.env["SLUICE_FAULT"]
+    return (done[0], out["found"][0]) if out["found"] else None
+
+
+def main(args):
+    sluice = args.faults if isinstance(args.faults, str) else build()
+    wanted = [row for row in rows() if not args.fault or row[1] in args.fault]
+    missed = []
+    args.sluice, args.most = sluice, 1
+    with tempfile.TemporaryDirectory(prefix="twins-", dir=run.memory()) as folder:
+        workshop = run.Workshop(args, folder)
+        for _, word, rule in wanted:
+            begun = time.time()
+            caught = try_one(workshop, word, args.pairs)
+            if not caught:
+                missed.append(word)
+            run.log(f"  {word:28} {'caught after %d pairs' % caught[0] if caught else 'NOT CAUGHT'}, {time.time() - begun:.0f} s: {rule}")
+            if caught and not args.brief:
+                run.log("    " + str(caught[1].request)[:200])
+    run.log(f"{len(wanted)} rules switched off, one at a time; " + (f"not caught: {', '.join(missed)}" if missed else "each was caught"))
+    return 1 if missed else 0
