@@ -11,6 +11,7 @@
 #include "batch.h"
 #include "bookmark.h"
 #include "notice.h"
+#include "operation.h"
 #include "outcome.h"
 #include "view.h"
 
@@ -242,19 +243,31 @@ static enum sl_status add_entry(struct sl_exchange *x, const struct sl_found *fo
     sl_blocks_add(out, found->entry->id);
     LIT("\",\"resource\":");
     SL_TRY(sl_view_write(x, found, out));
-    sl_blocks_add(out,
-        found->match ? SL_LIT(",\"search\":{\"mode\":\"match\"}},") : SL_LIT(",\"search\":{\"mode\":\"include\"}},"));
+    LIT(",\"search\":{");
+    sl_blocks_add(out, found->search);
+    sl_blocks_add(out, found->match ? SL_LIT("\"mode\":\"match\"}},") : SL_LIT("\"mode\":\"include\"}},"));
     return out->failed ? SL_NO_MEMORY : SL_OK;
 }
 
 static bool is_answered(const struct sl_exchange *x, const struct sl_found *found, bool matches)
 {
-    return found->released && found->match == matches && (matches || found->linked) &&
+    return found->released && !found->aside && found->match == matches && (matches || found->linked) &&
            sl_interaction_wants(&x->interaction, found->entry->type);
+}
+
+static enum sl_status add_chosen(struct sl_exchange *x, struct notice *notice)
+{
+    for (size_t i = 0; i < x->chosen_count; i++) {
+        SL_TRY(disclose(x, x->chosen[i], notice));
+        SL_TRY(add_entry(x, x->chosen[i]));
+    }
+    return SL_OK;
 }
 
 static enum sl_status add_matches(struct sl_exchange *x, struct notice *notice)
 {
+    if (x->chosen)
+        return add_chosen(x, notice);
     for (const struct sl_round *round = x->rounds; round; round = round->next)
         for (const struct sl_found *found = round->first; found; found = found->next)
             if (is_answered(x, found, true)) {
@@ -319,8 +332,9 @@ static struct sl_slice with(struct sl_exchange *x, struct sl_slice query, const 
 static struct sl_slice path_of(struct sl_exchange *x)
 {
     const struct sl_interaction *i = &x->interaction;
-    if (i->kind == SL_EVERYTHING)
-        return sl_arena_printf(x->arena, "Patient/%.*s/$everything", SL_FMT(i->id));
+    if (sl_is_operation(i->kind))
+        return sl_arena_printf(x->arena, "%.*s/%.*s%s$%.*s", SL_FMT(i->type_name), SL_FMT(i->id), i->id.len ? "/" : "",
+            SL_FMT(sl_interaction_name(i->kind)));
     return sl_arena_printf(
         x->arena, "%.*s%s%.*s", SL_FMT(i->compartment), i->compartment.len ? "/" : "", SL_FMT(i->type_name));
 }
@@ -329,7 +343,6 @@ static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice
 {
     const struct sl_interaction *i = &x->interaction;
     struct sl_slice path = path_of(x), none = {NULL, 0};
-    query = with(x, query, "_type", i->kind == SL_EVERYTHING ? i->types : none);
     query = with(x, query, "_cursor", cursor);
     query = with(x, query, "_format", i->format_named ? sl_format_word(i->format) : none);
     struct sl_blocks *out = &x->body;
@@ -352,6 +365,8 @@ static enum sl_status add_links(struct sl_exchange *x)
     struct sl_slice query = {NULL, 0}, cursor;
     if (x->interaction.kind == SL_SEARCH)
         SL_TRY(sl_bookmark_query(x, &query));
+    else
+        query = x->operation->query;
     LIT("\"link\":[");
     add_url(x, "self", query, x->interaction.search.cursor);
     if (has_next(x)) {
@@ -491,11 +506,34 @@ static enum sl_status answer_everything(struct sl_exchange *x)
     return the_one(x) ? answer_bundle(x) : SL_NOT_FOUND;
 }
 
+static enum sl_status answer_chosen(struct sl_exchange *x)
+{
+    SL_TRY(sl_operation_choose(x));
+    return answer_bundle(x);
+}
+
+/* Of a stored resource, its view: that it is there is told by this, too. */
+static enum sl_status answer_validate(struct sl_exchange *x)
+{
+    struct notice notice = {0};
+    if (x->operation->has_resource)
+        return sl_operation_validate(x, NULL);
+    const struct sl_found *found = the_one(x);
+    if (!found)
+        return SL_NOT_FOUND;
+    SL_TRY(disclose(x, found, &notice));
+    return sl_operation_validate(x, found);
+}
+
 static enum sl_status (*const answers[])(struct sl_exchange *x) = {
     [SL_METADATA] = answer_metadata,
     [SL_READ] = answer_read,
     [SL_SEARCH] = answer_bundle,
     [SL_EVERYTHING] = answer_everything,
+    [SL_LASTN] = answer_chosen,
+    [SL_DOCREF] = answer_chosen,
+    [SL_MATCH] = answer_chosen,
+    [SL_VALIDATE] = answer_validate,
     [SL_BATCH] = sl_batch_answer,
 };
 

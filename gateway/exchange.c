@@ -18,6 +18,7 @@
 
 #include "batch.h"
 #include "bookmark.h"
+#include "operation.h"
 
 #define MAGIC 0x51ce9a7eu
 #define TURN_US 1000u                   /* how long one exchange may hold its worker before others get a turn */
@@ -69,6 +70,8 @@ static enum sl_step_result step_route(struct sl_exchange *x)
     enum sl_status status = sl_route(x->state->gateway->config, x->request, x->arena, &x->interaction, &why);
     if (!x->caller.known && (status != SL_OK || x->interaction.kind != SL_METADATA))
         return sl_exchange_fail(x, SL_UNAUTHENTICATED, "token-missing");
+    if (status == SL_NOT_SUPPORTED)
+        x->detail = sl_operations_served;
     if (status != SL_OK)
         return sl_exchange_fail(x, status, why);
     if (x->outer &&
@@ -84,7 +87,9 @@ static enum sl_step_result step_route(struct sl_exchange *x)
 static enum sl_step_result step_read(struct sl_exchange *x)
 {
     struct sl_issues issues = {.arena = x->arena};
-    enum sl_status status = sl_route_query(x->request, x->arena, &issues, &x->interaction);
+    enum sl_status status = sl_is_operation(x->interaction.kind)
+                                ? sl_operation_read(x)
+                                : sl_route_query(x->request, x->arena, &issues, &x->interaction);
     if (status != SL_OK && issues.first)
         x->detail = issues.first->text; /* about the request's own words */
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "parameters");
@@ -132,6 +137,7 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
     x->work = 0;
     x->exhausted = false;
     x->going_count = 0;
+    x->chosen = NULL;
     x->wanted = page_size(x);
     x->first_page = !x->interaction.search.cursor.len;
     enum sl_status status = make_recipient(x);

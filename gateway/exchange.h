@@ -54,6 +54,8 @@ struct sl_found {
     bool released;               /* by decision, and still what was asked for */
     bool match;                  /* else an include */
     bool linked;                 /* of an include: a released match leads to it */
+    bool aside;                  /* released, and not among what $everything was asked for */
+    struct sl_slice search;      /* what an operation says of it in entry.search: members, each with a comma */
     struct sl_found *next;
 };
 
@@ -164,8 +166,11 @@ struct sl_exchange {
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
     struct sl_position following; /* of that one more */
 
-    struct sl_batch *batch; /* batch.c; NULL: it is none, or its body has not been read */
-    char confidentiality;   /* the highest of what is answered with; 0: nothing is */
+    struct sl_batch *batch;         /* batch.c; NULL: it is none, or its body has not been read */
+    struct sl_operation *operation; /* operation.c; NULL: it is none */
+    struct sl_found **chosen;       /* what an operation answers with, in its order; NULL: all that matches */
+    size_t chosen_count;
+    char confidentiality; /* the highest of what is answered with; 0: nothing is */
 
     struct sl_account account;
     struct sl_slice parties[SL_ACCOUNT_PARTIES]; /* that the recipient was found to be */
@@ -187,6 +192,9 @@ struct sl_exchange {
 
 /* What this interaction fetches. SL_NOT_SUPPORTED: not in the compartment. */
 SL_MUST_CHECK enum sl_status sl_plan(struct sl_exchange *x);
+/* One errand: a search of `type` by a query in its text form, asked no more narrowly than policy allows. */
+SL_MUST_CHECK enum sl_status sl_plan_query(
+    struct sl_exchange *x, sl_r4_node type, struct sl_slice query, struct sl_errand *errand);
 /* referrers.c: what is read, and who may point at it. */
 SL_MUST_CHECK enum sl_status sl_plan_referrers(struct sl_exchange *x);
 /* The second pass of $everything: what the released ones point at that belongs to them or to the directory. */

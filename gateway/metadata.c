@@ -33,6 +33,28 @@ static void add_params(struct sl_buffer *out, sl_r4_node type)
     sl_buffer_add(out, SL_LIT("]"));
 }
 
+/* Of each type, $validate among them. */
+static void add_operations(struct sl_buffer *out, sl_r4_node type)
+{
+    static const struct {
+        sl_r4_node type;
+        const char *name, *definition;
+    } operations[] = {
+        {SL_R4_Patient, "everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
+        {SL_R4_Patient, "match", "http://hl7.org/fhir/OperationDefinition/Patient-match"},
+        {SL_R4_Encounter, "everything", "http://hl7.org/fhir/OperationDefinition/Encounter-everything"},
+        {SL_R4_Observation, "lastn", "http://hl7.org/fhir/OperationDefinition/Observation-lastn"},
+        {SL_R4_DocumentReference, "docref", "http://hl7.org/fhir/us/core/OperationDefinition/docref"},
+    };
+    sl_buffer_printf(out, ",\"operation\":[{\"name\":\"validate\",\"definition\":"
+                          "\"http://hl7.org/fhir/OperationDefinition/Resource-validate\"}");
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+        if (operations[i].type == type)
+            sl_buffer_printf(
+                out, ",{\"name\":\"%s\",\"definition\":\"%s\"}", operations[i].name, operations[i].definition);
+    sl_buffer_add(out, SL_LIT("]"));
+}
+
 static void add_resource(struct sl_buffer *out, sl_r4_node type, bool first)
 {
     struct sl_slice name = sl_r4_node_name(type);
@@ -43,9 +65,7 @@ static void add_resource(struct sl_buffer *out, sl_r4_node type, bool first)
         first ? "" : ",", SL_FMT(name), searched ? ",{\"code\":\"search-type\"}" : "");
     if (searched)
         add_params(out, type);
-    if (type == SL_R4_Patient)
-        sl_buffer_printf(out, ",\"operation\":[{\"name\":\"everything\","
-                              "\"definition\":\"http://hl7.org/fhir/OperationDefinition/Patient-everything\"}]");
+    add_operations(out, type);
     sl_buffer_add(out, SL_LIT("}"));
 }
 

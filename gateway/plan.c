@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an interaction fetches, as a list of errands: see exchange.h. */
-#include "exchange.h"
+#include "operation.h"
 
 #define EVERYTHING_LIMIT 512u /* errands of $everything: types times their compartment parameters */
 
@@ -37,15 +37,26 @@ static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
 static enum sl_status add_compartment(struct sl_exchange *x, sl_r4_node type, struct sl_slice query,
     struct sl_slice form, const char *param, struct sl_errand *errand)
 {
-    struct sl_slice patient = x->interaction.compartment.len
-                                  ? x->interaction.compartment
-                                  : sl_arena_printf(x->arena, "Patient/%.*s", SL_FMT(x->interaction.id));
+    struct sl_slice patient =
+        x->interaction.compartment.len
+            ? x->interaction.compartment
+            : sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(x->interaction.type_name), SL_FMT(x->interaction.id));
     struct sl_slice text =
         sl_arena_printf(x->arena, "%.*s%s%s=%.*s", SL_FMT(query), query.len ? "&" : "", param, SL_FMT(patient));
     struct sl_search *search = sl_arena_alloc(x->arena, sizeof *search);
     if (!text.ptr || !search)
         return SL_NO_MEMORY;
     SL_TRY(sl_search_read(x->arena, type, text, form, NULL, search));
+    *errand = (struct sl_errand){.kind = SL_ASK_PAGE, .type = sl_r4_node_name(type), .search = search};
+    return widen(x, errand);
+}
+
+enum sl_status sl_plan_query(struct sl_exchange *x, sl_r4_node type, struct sl_slice query, struct sl_errand *errand)
+{
+    struct sl_search *search = sl_arena_alloc(x->arena, sizeof *search);
+    if (!query.ptr || !search)
+        return SL_NO_MEMORY;
+    SL_TRY(sl_search_read(x->arena, type, query, (struct sl_slice){NULL, 0}, NULL, search));
     *errand = (struct sl_errand){.kind = SL_ASK_PAGE, .type = sl_r4_node_name(type), .search = search};
     return widen(x, errand);
 }
@@ -101,25 +112,25 @@ static bool in_scope(const struct sl_exchange *x, sl_r4_node type)
     return sl_caller_may(&x->caller, type, SL_MAY_READ, &patient_only);
 }
 
-/* The patient, then each type of the compartment by each of its parameters. */
+/* The patient or encounter, then each type of its compartment by each of its parameters. */
 static enum sl_status plan_everything(struct sl_exchange *x)
 {
     struct sl_errand *errands = sl_arena_array(x->arena, EVERYTHING_LIMIT, sizeof *errands);
-    if (!errands)
+    struct sl_slice since = sl_operation_since(x);
+    if (!errands || (x->operation->since.len && !since.ptr))
         return SL_NO_MEMORY;
     SL_TRY(add_read(x, &errands[x->errand_count++]));
     for (sl_r4_node type = 1; type < SL_R4_NODES; type++) {
-        if (!sl_r4_is_resource(type) || type == SL_R4_Patient || (sl_r4_facts(type) & SL_R4_BY_ROUTE) ||
+        if (!sl_r4_is_resource(type) || type == x->interaction.type || (sl_r4_facts(type) & SL_R4_BY_ROUTE) ||
             !in_scope(x, type) || !sl_interaction_wants(&x->interaction, type))
             continue;
-        const char *const *params = sl_r4_compartment(type);
+        const char *const *params = sl_r4_compartment_of(x->interaction.type, type);
         for (size_t i = 0; params && params[i]; i++) {
             if (!sl_r4_param_find(type, sl_slice_of(params[i])))
                 continue;
             if (x->errand_count == EVERYTHING_LIMIT)
                 return SL_LIMIT;
-            SL_TRY(add_compartment(
-                x, type, (struct sl_slice){NULL, 0}, (struct sl_slice){NULL, 0}, params[i], &errands[x->errand_count]));
+            SL_TRY(add_compartment(x, type, since, (struct sl_slice){NULL, 0}, params[i], &errands[x->errand_count]));
             x->errand_count++;
         }
     }
@@ -144,6 +155,8 @@ enum sl_status sl_plan(struct sl_exchange *x)
         return plan_search(x);
     if (x->interaction.kind == SL_EVERYTHING)
         return plan_everything(x);
+    if (sl_is_operation(x->interaction.kind))
+        return sl_operation_plan(x);
     struct sl_errand *errand = sl_arena_alloc(x->arena, sizeof *errand);
     if (!errand)
         return SL_NO_MEMORY;
@@ -165,7 +178,7 @@ struct targets {
     size_t count, capacity;
 };
 
-static bool read_target(struct sl_slice reference, struct target *out)
+static bool read_target(const struct sl_exchange *x, struct sl_slice reference, struct target *out)
 {
     const char *slash = reference.len ? memchr(reference.ptr, '/', reference.len) : NULL;
     if (!slash)
@@ -173,7 +186,8 @@ static bool read_target(struct sl_slice reference, struct target *out)
     out->type = sl_r4_resource((struct sl_slice){reference.ptr, (size_t)(slash - reference.ptr)});
     out->type_name = sl_r4_node_name(out->type);
     out->id = sl_slice_from(reference, (size_t)(slash - reference.ptr) + 1);
-    return out->type && sl_is_id(out->id) && (sl_r4_facts(out->type) & (SL_R4_BY_ROUTE | SL_R4_DIRECTORY));
+    bool patient = out->type == SL_R4_Patient && x->interaction.type == SL_R4_Encounter; /* whose encounter it is */
+    return out->type && sl_is_id(out->id) && (patient || (sl_r4_facts(out->type) & (SL_R4_BY_ROUTE | SL_R4_DIRECTORY)));
 }
 
 static bool has_target(const struct targets *targets, const struct target *one)
@@ -190,7 +204,7 @@ static void collect(struct sl_exchange *x, const struct sl_found *found, struct 
     for (uint32_t i = 0; i < found->item->reference_count; i++) {
         const struct sl_reference *reference = &found->item->references[i];
         struct target one;
-        if (sl_edit_is_cut(found->page->edits, reference->span) || !read_target(reference->target, &one) ||
+        if (sl_edit_is_cut(found->page->edits, reference->span) || !read_target(x, reference->target, &one) ||
             !in_scope(x, one.type) || !sl_interaction_wants(&x->interaction, one.type) || has_target(targets, &one) ||
             targets->count == targets->capacity)
             continue;

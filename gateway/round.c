@@ -7,7 +7,7 @@
  * So a page that has to be refilled through thousands of withheld records costs time (bounded by limits.rows), not
  * memory.
  */
-#include "exchange.h"
+#include "operation.h"
 
 #include "sluice/fault.h"
 
@@ -133,7 +133,7 @@ void sl_rounds_drop(struct sl_exchange *x)
 /* How many rows to ask for: a page and the one more that tells whether there is a next; then in bulk. */
 static size_t rows_wanted(const struct sl_exchange *x)
 {
-    if (x->interaction.kind == SL_EVERYTHING || x->probe || x->relating)
+    if (x->interaction.kind == SL_EVERYTHING || sl_operation_gathers(x->interaction.kind) || x->probe || x->relating)
         return BULK_COUNT;
     return x->rows == 0 || x->wanted >= REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
 }
@@ -691,13 +691,14 @@ static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct 
         sl_account_unmatched(x, found);
         leave_to_includes(x, found);
     }
+    found->aside = x->interaction.kind == SL_EVERYTHING && found->match && !sl_operation_covers(x, found);
     return SL_OK;
 }
 
 /* A released match: on the page, or the one more that says there is a next page. */
 static void count_match(struct sl_exchange *x, struct sl_found *found)
 {
-    if (!found->match || !found->released || !sl_interaction_wants(&x->interaction, found->entry->type))
+    if (!found->match || !found->released || found->aside || !sl_interaction_wants(&x->interaction, found->entry->type))
         return;
     if (x->interaction.kind == SL_SEARCH && x->gathered == x->wanted) {
         leave_to_includes(x, found); /* no match of this page: the next one begins with it */
@@ -754,7 +755,8 @@ static void end_round(struct sl_exchange *x, struct sl_round *round)
             sl_account_parties(x, last = found->item->ruling);
     }
     x->round = NULL;
-    bool kept = x->routed ? !x->rounds || x->gathered : any || x->interaction.kind != SL_SEARCH;
+    bool kept = x->routed ? !x->rounds || x->gathered
+                          : any || (x->interaction.kind != SL_SEARCH && !sl_operation_gathers(x->interaction.kind));
     if (!kept) {
         sl_round_free(x, round);
         return;

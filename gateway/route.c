@@ -6,9 +6,11 @@
 
 #include "body.h"
 #include "identify.h"
+#include "operation.h"
 
 #define MAX_SEGMENTS 4u
 #define M(method) (1u << (method))
+#define OPERATION (M(SL_GET) | M(SL_HEAD) | M(SL_POST))
 
 /* Segments: a word stands for itself, "T" for a resource type, "I" for an id. */
 static const struct route {
@@ -22,14 +24,20 @@ static const struct route {
     {{"T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, false, false},
     {{"T", "_search"}, M(SL_POST), SL_SEARCH, false, true},
     {{"T", "I"}, M(SL_GET) | M(SL_HEAD), SL_READ, false, false},
-    {{"Patient", "I", "$everything"}, M(SL_GET) | M(SL_HEAD), SL_EVERYTHING, false, false},
+    {{"Patient", "I", "$everything"}, OPERATION, SL_EVERYTHING, false, false},
+    {{"Encounter", "I", "$everything"}, OPERATION, SL_EVERYTHING, false, false},
+    {{"Observation", "$lastn"}, OPERATION, SL_LASTN, false, false},
+    {{"DocumentReference", "$docref"}, OPERATION, SL_DOCREF, false, false},
+    {{"Patient", "$match"}, M(SL_POST), SL_MATCH, false, false},
+    {{"T", "$validate"}, M(SL_POST), SL_VALIDATE, false, false},
+    {{"T", "I", "$validate"}, OPERATION, SL_VALIDATE, false, false},
     {{"Patient", "I", "T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, true, false},
     {{"Patient", "I", "T", "_search"}, M(SL_POST), SL_SEARCH, true, true},
 };
 
 #define CHANGES (M(SL_UPDATE) | M(SL_PATCH) | M(SL_DELETE))
-#define BODIES                                                                                                         \
-    (M(SL_CREATE) | M(SL_UPDATE) | M(SL_PATCH) | M(SL_VALIDATE) | M(SL_BATCH)) /* of a resource, or a patch */
+#define BODIES (M(SL_CREATE) | M(SL_UPDATE) | M(SL_PATCH) | M(SL_BATCH) | OPERATIONS) /* of a resource, or a patch */
+#define OPERATIONS (M(SL_EVERYTHING) | M(SL_LASTN) | M(SL_DOCREF) | M(SL_MATCH) | M(SL_VALIDATE))
 
 /* Headers that would change what a request means. Those not here (X-Forwarded-For, User-Agent, Prefer, Range, …) are
  * not acted upon: each may be ignored by RFC 9110 or RFC 7240 without changing the meaning of the answer. If-None-Match
@@ -219,13 +227,15 @@ static enum sl_status check_headers(
     size_t count = 0;
     enum sl_body_form body;
     struct sl_slice type = sl_request_header(request, SL_LIT("content-type"), &count);
-    if (request->has_body && (BODIES & M(interaction->kind)))
+    bool content = request->has_body && (request->content_length || request->chunked);
+    bool posted = request->method == SL_POST && content; /* an operation that is posted may have nothing to say */
+    if (request->has_body && (BODIES & M(interaction->kind)) && (posted || !(OPERATIONS & M(interaction->kind))))
         return sl_body_form(request, interaction->kind == SL_PATCH, &body, why);
     if (interaction->form) {
         struct sl_slice media = sl_format_take(&type, ';');
         if (count != 1 || !sl_format_same(media, SL_LIT("application/x-www-form-urlencoded")))
             return SL_MEDIA_TYPE;
-    } else if (request->has_body && (request->content_length || request->chunked)) {
+    } else if (content) {
         return SL_BAD_SYNTAX; /* RFC 9110, 9.3.1: content in a GET has no meaning, and may be somebody else's request */
     }
     return SL_OK;
@@ -234,7 +244,7 @@ static enum sl_status check_headers(
 /* ---- General parameters ---- */
 
 /* The next name and value of a query, decoded; false: malformed. */
-static bool take_pair(
+bool sl_query_take(
     struct sl_slice *query, struct sl_arena *arena, struct sl_slice *raw, struct sl_slice *name, struct sl_slice *value)
 {
     const char *amp = memchr(query->ptr, '&', query->len);
@@ -257,7 +267,7 @@ static enum sl_status take_general(
         return SL_NO_MEMORY;
     while (query.len) {
         struct sl_slice pair, name, value;
-        if (!take_pair(&query, arena, &pair, &name, &value))
+        if (!sl_query_take(&query, arena, &pair, &name, &value))
             return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
         if (sl_slice_eq(name, SL_LIT("_format"))) {
             if (format->ptr)
@@ -274,15 +284,7 @@ static enum sl_status take_general(
     return SL_OK;
 }
 
-static bool is_count(struct sl_slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-    return text.len > 0 && text.len < 8 && text.ptr[0] != '0';
-}
-
-static bool are_types(struct sl_slice text)
+bool sl_are_types(struct sl_slice text)
 {
     do {
         const char *comma = memchr(text.ptr, ',', text.len);
@@ -307,31 +309,12 @@ bool sl_interaction_wants(const struct sl_interaction *interaction, sl_r4_node t
     return !interaction->types.len;
 }
 
-/* $everything: `_type`, and `_count`, which is a wish (its definition: the server need not follow it): all come in one
- * answer. `start`, `end` and `_since` would be narrower, and are refused. */
-static enum sl_status read_everything(struct sl_arena *arena, struct sl_interaction *out)
-{
-    struct sl_slice query = out->query, raw, name, value;
-    bool counted = false;
-    while (query.len) {
-        if (!take_pair(&query, arena, &raw, &name, &value))
-            return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
-        if (sl_slice_eq(name, SL_LIT("_count")) && !counted && is_count(value))
-            counted = true;
-        else if (sl_slice_eq(name, SL_LIT("_type")) && !out->types.len && value.len && are_types(value))
-            out->types = value;
-        else
-            return SL_BAD_PARAMETER;
-    }
-    return SL_OK;
-}
-
 /* `_route`: the record by which the client came to what it reads. */
 static enum sl_status read_route(struct sl_arena *arena, struct sl_interaction *out)
 {
     struct sl_slice query = out->query, raw, name, value;
     while (query.len) {
-        if (!take_pair(&query, arena, &raw, &name, &value))
+        if (!sl_query_take(&query, arena, &raw, &name, &value))
             return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
         const char *slash = value.len ? memchr(value.ptr, '/', value.len) : NULL;
         struct sl_slice type = {value.ptr, slash ? (size_t)(slash - value.ptr) : 0};
@@ -358,11 +341,9 @@ enum sl_status sl_route(const struct sl_config *config, const struct sl_request 
     SL_TRY(sl_format_find(request, format, found.kind == SL_READ && found.type == SL_R4_Binary, &found.format));
     /* A read and metadata have no parameters of their own, but for what is reached by route. */
     *why = "parameter";
-    if (found.kind == SL_EVERYTHING)
-        SL_TRY(read_everything(arena, &found));
-    else if (found.kind == SL_READ && sl_r4_facts(found.type) & SL_R4_BY_ROUTE)
+    if (found.kind == SL_READ && sl_r4_facts(found.type) & SL_R4_BY_ROUTE)
         SL_TRY(read_route(arena, &found));
-    else if (found.kind != SL_SEARCH && found.query.len)
+    else if (found.kind != SL_SEARCH && !sl_is_operation(found.kind) && found.query.len)
         return SL_BAD_PARAMETER;
     *out = found;
     *why = NULL;

@@ -57,6 +57,11 @@ SL_MUST_CHECK enum sl_status sl_route(const struct sl_config *config, const stru
 SL_MUST_CHECK enum sl_status sl_route_query(const struct sl_request *request, struct sl_arena *arena,
     struct sl_issues *issues, struct sl_interaction *interaction);
 
+/* Takes the next name and value of a query, decoded, and the pair as written; false: malformed, or out of memory. */
+SL_MUST_CHECK bool sl_query_take(struct sl_slice *query, struct sl_arena *arena, struct sl_slice *raw,
+    struct sl_slice *name, struct sl_slice *value);
+/* Is it a list of resource types, with commas between? */
+bool sl_are_types(struct sl_slice text);
 /* Is this type among those that $everything was asked for? */
 bool sl_interaction_wants(const struct sl_interaction *interaction, sl_r4_node type);
 
