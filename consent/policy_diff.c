@@ -59,7 +59,7 @@ void sl_diff_say(struct sl_diff_report *report, enum sl_diff_way way, const char
 
 struct table {
     uint8_t *turn;                   /* by combination: enum turn */
-    struct sl_slice *before, *after; /* duties, where both release */
+    struct sl_slice *before, *after; /* duties; set only where both release */
     bool duties;                     /* in some combination they changed */
     size_t cells;                    /* combinations asked */
 };
@@ -342,9 +342,9 @@ static enum sl_status compare_cell(struct diff *d, struct cell *cell, struct sl_
     }
     uint32_t all = (uint32_t)1 << cell->facts.count;
     sl_arena_reset(d->scratch);
-    struct table table = {.turn = sl_arena_array(d->scratch, all, 1),
-        .before = sl_arena_array(d->scratch, all, sizeof(struct sl_slice)),
-        .after = sl_arena_array(d->scratch, all, sizeof(struct sl_slice))};
+    struct table table = {.turn = sl_arena_raw(d->scratch, all, 1),
+        .before = sl_arena_raw(d->scratch, all, sizeof(struct sl_slice)),
+        .after = sl_arena_raw(d->scratch, all, sizeof(struct sl_slice))};
     if (!table.turn || !table.before || !table.after)
         return SL_NO_MEMORY;
     fill_table(d, cell, asked, &table);
