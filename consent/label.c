@@ -35,7 +35,8 @@ const char *sl_why_text(enum sl_why why)
         [SL_WHY_INSTRUMENT] = "instrument",
         [SL_WHY_REGISTER] = "register",
         [SL_WHY_PRESENCE] = "registered-by-program",
-        [SL_WHY_RECEIVED] = "received-under-tpo"};
+        [SL_WHY_RECEIVED] = "received-under-tpo",
+        [SL_WHY_LATER] = "later-version"};
     return (size_t)why < sizeof texts / sizeof *texts ? texts[why] : "none";
 }
 
@@ -233,6 +234,8 @@ bool sl_labeller_enter(struct sl_labeller *labeller, struct labelled *item)
             put_item(labeller, hash_contained(labeller, item->item.container, item->item.id), item);
         return true;
     }
+    if (item->item.is_version)
+        return true;
     if (item->item.id.len && item->item.type)
         enter_name(labeller, item, item->item.type, item->item.id);
     if (item->item.full_url.len)
@@ -396,6 +399,19 @@ enum sl_status sl_labeller_add(struct sl_labeller *labeller, const struct sl_doc
         return SL_NO_MEMORY;
     item->item.full_url = full_url;
     item->item.context = context;
+    SL_TRY(sl_label_walk(labeller, item));
+    *out = &item->item;
+    return SL_OK;
+}
+
+enum sl_status sl_labeller_add_version(
+    struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root, struct sl_item **out)
+{
+    *out = NULL;
+    struct labelled *item = sl_labeller_append(labeller, doc, root);
+    if (!item)
+        return SL_NO_MEMORY;
+    item->item.is_version = true;
     SL_TRY(sl_label_walk(labeller, item));
     *out = &item->item;
     return SL_OK;

@@ -1078,7 +1078,7 @@ static enum sl_status walk_one(struct sl_labeller *labeller, struct labelled *it
         const char *unsearched = w.words ? sl_label_words(labeller, item, wordings->items, wordings->count) : NULL;
         why = why ? why : unsearched;
     }
-    if (item->item.type == SL_R4_Provenance)
+    if (item->item.type == SL_R4_Provenance && !item->item.is_version) /* what it once said counts no more */
         SL_TRY(sl_draft_read(labeller, item->item.doc, item->item.span, item->base));
     if (!item->scoped && item->item.id.len)
         item->mark = sl_registered_find(labeller->registered, item->item.type, item->item.id);

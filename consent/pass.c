@@ -36,6 +36,7 @@ struct sl_pass {
     bool decided;
     struct sl_slice *known; /* persons of whom this recipient gets something else: a hash table, as `table` */
     size_t known_capacity, known_count;
+    struct sl_past begun, past; /* what is handed down to the first version in it; to the one after the last */
 };
 
 struct sl_pass *sl_pass_new(struct sl_arena *arena, const struct sl_pass_options *options)
@@ -76,6 +77,37 @@ bool sl_pass_wants(const struct sl_pass *pass, struct sl_slice reference)
 bool sl_pass_wants_records(const struct sl_pass *pass)
 {
     return pass->lacking.unbooked;
+}
+
+/* ---- Versions ---- */
+
+enum sl_status sl_pass_add_version(struct sl_pass *pass, const struct sl_doc *doc, uint32_t root, struct sl_item **out)
+{
+    return sl_labeller_add_version(pass->labeller, doc, root, out);
+}
+
+void sl_pass_begin_past(struct sl_pass *pass, const struct sl_past *past)
+{
+    pass->begun = *past;
+}
+
+enum sl_status sl_pass_past(const struct sl_pass *pass, struct sl_arena *arena, struct sl_past *out)
+{
+    *out = pass->past;
+    out->program_reference = sl_arena_copy(arena, pass->past.program_reference);
+    out->named_program = sl_arena_copy(arena, pass->past.named_program);
+    out->custodian = sl_arena_copy(arena, pass->past.custodian);
+    return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+/* From the newest to the oldest: in that order they were added. */
+static enum sl_status hand_down(struct sl_pass *pass)
+{
+    pass->past = pass->begun;
+    for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next)
+        if (item->is_version)
+            SL_TRY(sl_past_hand_down(&pass->past, item, pass->arena));
+    return SL_OK;
 }
 
 /* ---- Who it is about ---- */
@@ -673,6 +705,7 @@ static enum sl_status decide_once(struct sl_pass *pass, struct sl_segment_report
     if (pass->decided)
         SL_TRY(begin_anew(pass));
     pass->decided = true;
+    SL_TRY(hand_down(pass));
     pass->told_of = (struct sl_slice){NULL, 0};
     for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
         SL_TRY(rule(pass, item));

@@ -83,7 +83,8 @@ enum sl_why {
     SL_WHY_INSTRUMENT,     /* one answer of a scored instrument, or the form that asks */
     SL_WHY_REGISTER,       /* an entry of the officer's register; without classes: one that took them away */
     SL_WHY_PRESENCE,       /* a program registered the person */
-    SL_WHY_RECEIVED        /* of a program, and held under a TPO consent */
+    SL_WHY_RECEIVED,       /* of a program, and held under a TPO consent */
+    SL_WHY_LATER           /* a later version of the record has it: see sluice/past.h */
 };
 const char *sl_why_text(enum sl_why why);
 
@@ -194,6 +195,7 @@ struct sl_item {
     struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
     const char *unlabelled;             /* set: it could not be labelled, and is withheld; why, for the operator */
     bool context;                       /* for labels only: never part of an answer */
+    bool is_version;                    /* one version among others: no reference leads to it */
     struct sl_item *container;          /* of a contained resource or a resource within an entry; else NULL */
     struct sl_item *next;               /* in the order of adding */
     /* Set by the caller of segment, then filled in by it. */
@@ -220,6 +222,11 @@ struct sl_labeller;
  */
 struct sl_labeller *sl_labeller_new(
     struct sl_arena *arena, const struct sl_policy *policy, const struct sl_programs *programs);
+
+/* Makes one version of a record known, which is not what references to the record lead to: that is its current version,
+ * and lacked like any other. */
+SL_MUST_CHECK enum sl_status sl_labeller_add_version(
+    struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root, struct sl_item **out);
 
 struct sl_registered;
 /* Before anything is added: what the officer's register says of records counts. Borrowed for its life; NULL: nothing.

@@ -12,6 +12,7 @@
 #define SLUICE_PASS_H
 
 #include "sluice/kin.h"
+#include "sluice/past.h"
 #include "sluice/segment.h"
 
 struct sl_pass;
@@ -40,6 +41,17 @@ struct sl_labeller *sl_pass_labeller(struct sl_pass *pass);
 /* Adds a resource (see sl_labeller_add); `context`: for labels only, never part of the answer. */
 SL_MUST_CHECK enum sl_status sl_pass_add(struct sl_pass *pass, const struct sl_doc *doc, uint32_t root,
     struct sl_slice full_url, bool context, struct sl_item **out);
+
+/*
+ * Adds one version of a record, the newest first: it is decided with what later versions hand down to it, those of
+ * earlier passes among them (sl_pass_begin_past). References to the record do not lead to it.
+ */
+SL_MUST_CHECK enum sl_status sl_pass_add_version(
+    struct sl_pass *pass, const struct sl_doc *doc, uint32_t root, struct sl_item **out);
+/* Before anything is decided: what versions of earlier passes hand down. `past` is copied; its slices are borrowed. */
+void sl_pass_begin_past(struct sl_pass *pass, const struct sl_past *past);
+/* Once it is decided: what is handed down to the versions of the next pass. Slices are copied into the arena. */
+SL_MUST_CHECK enum sl_status sl_pass_past(const struct sl_pass *pass, struct sl_arena *arena, struct sl_past *out);
 
 /* Labels as far as what is known reaches; *missing are the references still lacked (see sl_labeller_resolve). */
 SL_MUST_CHECK enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, size_t *count);
