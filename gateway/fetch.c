@@ -111,15 +111,100 @@ static enum sl_status read_next(struct sl_ask *ask, struct sl_fetched *out)
     return SL_OK;
 }
 
+/* ---- Histories ---- */
+
+static uint32_t object_member(const struct sl_doc *doc, uint32_t object, uint16_t name)
+{
+    uint32_t member = object ? sl_span_member(doc, object, name) : 0;
+    return member && doc->spans[member].type == SL_SPAN_OBJECT ? member : 0;
+}
+
+static struct sl_slice text_of(const struct sl_doc *doc, uint32_t object, uint16_t name)
+{
+    uint32_t member = object ? sl_span_member(doc, object, name) : 0;
+    return member ? sl_span_raw(doc, member) : (struct sl_slice){NULL, 0};
+}
+
+/* "Type/id", and "/_history/v" behind it. */
+static bool read_url(struct sl_slice url, struct sl_entry *out)
+{
+    const char *slash = url.len ? memchr(url.ptr, '/', url.len) : NULL;
+    if (!slash)
+        return false;
+    out->type = sl_r4_resource((struct sl_slice){url.ptr, (size_t)(slash - url.ptr)});
+    out->id = sl_slice_from(url, (size_t)(slash - url.ptr) + 1);
+    const char *end = out->id.len ? memchr(out->id.ptr, '/', out->id.len) : NULL;
+    struct sl_slice rest = end ? sl_slice_from(out->id, (size_t)(end - out->id.ptr)) : (struct sl_slice){NULL, 0};
+    out->id.len -= rest.len;
+    if (sl_slice_starts(rest, SL_LIT("/_history/")))
+        out->version = sl_slice_from(rest, 10);
+    else if (rest.len)
+        return false;
+    return out->type && sl_is_id(out->id);
+}
+
+/* The number within W/"3". */
+static struct sl_slice untagged(struct sl_slice etag)
+{
+    struct sl_slice begin = SL_LIT("W/\\\"");
+    if (!sl_slice_starts(etag, begin) || etag.len < begin.len + 2)
+        return (struct sl_slice){NULL, 0};
+    etag = sl_slice_from(etag, begin.len);
+    etag.len -= 2;
+    return etag;
+}
+
+/* R4, http.html#history: an entry without a resource is a deletion. */
+static bool read_deletion(const struct sl_doc *doc, uint32_t at, struct sl_entry *out)
+{
+    uint32_t request = object_member(doc, at, SL_NAME_request), response = object_member(doc, at, SL_NAME_response);
+    if (!request || !sl_slice_eq(text_of(doc, request, SL_NAME_method), SL_LIT("DELETE")))
+        return false;
+    *out = (struct sl_entry){.deleted = true, .match = true};
+    if (!read_url(text_of(doc, request, SL_NAME_url), out))
+        return false;
+    if (!out->version.len)
+        out->version = untagged(text_of(doc, response, SL_NAME_etag));
+    out->updated = text_of(doc, response, SL_NAME_lastModified);
+    return true;
+}
+
+static bool read_version(const struct sl_doc *doc, uint32_t at, struct sl_entry *out)
+{
+    uint32_t resource = object_member(doc, at, SL_NAME_resource);
+    if (!resource)
+        return read_deletion(doc, at, out);
+    out->match = true;
+    out->version = text_of(doc, object_member(doc, resource, SL_NAME_meta), SL_NAME_versionId);
+    return read_resource(doc, resource, out);
+}
+
+/* Each is of what was asked for; where the order of versions is to be relied on, nothing may be missing. */
+static enum sl_status read_past(struct sl_ask *ask, struct sl_fetched *out, uint32_t at)
+{
+    const struct sl_doc *doc = &out->doc;
+    struct sl_entry *entry = &out->entries[out->count];
+    if (doc->spans[at].type != SL_SPAN_OBJECT || !read_version(doc, at, entry))
+        return fail(ask, "upstream-entry");
+    if ((ask->type.len && entry->type != sl_r4_resource(ask->type)) ||
+        (ask->id.len && !sl_slice_eq(entry->id, ask->id)))
+        return fail(ask, "upstream-not-the-resource");
+    out->matches++;
+    out->count++;
+    return SL_OK;
+}
+
 static enum sl_status read_bundle(struct sl_ask *ask, struct sl_fetched *out)
 {
+    bool past = ask->kind == SL_ASK_HISTORY;
     const struct sl_doc *doc = &out->doc;
     if (doc->spans[0].type != SL_SPAN_OBJECT)
         return fail(ask, "upstream-not-a-bundle");
     uint32_t resource = sl_span_member(doc, 0, SL_NAME_resourceType), type = sl_span_member(doc, 0, SL_NAME_type);
     uint32_t entries = sl_span_member(doc, 0, SL_NAME_entry);
     if (!resource || !sl_span_is(doc, resource, SL_LIT("Bundle")) || !type ||
-        !sl_span_is(doc, type, SL_LIT("searchset")) || (entries && doc->spans[entries].type != SL_SPAN_ARRAY))
+        !sl_span_is(doc, type, past ? SL_LIT("history") : SL_LIT("searchset")) ||
+        (entries && doc->spans[entries].type != SL_SPAN_ARRAY))
         return fail(ask, "upstream-not-a-bundle");
     size_t count = 0;
     for (uint32_t i = entries + 1; entries && i < doc->spans[entries].next; i = doc->spans[i].next)
@@ -128,7 +213,7 @@ static enum sl_status read_bundle(struct sl_ask *ask, struct sl_fetched *out)
     if (!out->entries)
         return SL_NO_MEMORY;
     for (uint32_t i = entries + 1; entries && i < doc->spans[entries].next; i = doc->spans[i].next)
-        SL_TRY(read_entry(ask, out, i));
+        SL_TRY(past ? read_past(ask, out, i) : read_entry(ask, out, i));
     out->next = ask->next;
     return ask->next_in_text ? read_next(ask, out) : SL_OK;
 }
@@ -143,7 +228,8 @@ enum sl_status sl_fetch_read(struct sl_ask *ask, struct sl_fetched **out)
     enum sl_status status = sl_doc_parse(ask->arena, ask->text, NULL, &fetched->doc, NULL);
     if (status != SL_OK)
         return status == SL_NO_MEMORY ? status : fail(ask, "upstream-not-json");
-    SL_TRY(ask->kind == SL_ASK_READ ? read_single(ask, fetched) : read_bundle(ask, fetched));
+    SL_TRY(
+        ask->kind == SL_ASK_READ || ask->kind == SL_ASK_VREAD ? read_single(ask, fetched) : read_bundle(ask, fetched));
     fetched->edits = sl_edits_new(ask->arena, &fetched->doc);
     return fetched->edits && !sl_arena_failed(ask->arena) ? SL_OK : SL_NO_MEMORY;
 }

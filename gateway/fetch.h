@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an upstream's answer says: the text of an ask read into resources. Strict: what is not a JSON resource of the
- * type asked for, or a searchset of such, is a failure of the upstream and answers the whole request 503.
+ * type asked for, or a searchset or history of such, is a failure of the upstream and answers the whole request 503.
  */
 #ifndef SLUICE_GATEWAY_FETCH_H
 #define SLUICE_GATEWAY_FETCH_H
@@ -12,10 +12,13 @@
 #include "upstream.h"
 
 struct sl_entry {
-    uint32_t root; /* span of the resource */
+    uint32_t root; /* span of the resource; 0 of a deletion */
     bool match;    /* else an include */
     sl_r4_node type;
-    struct sl_slice id; /* as in the text: ids hold no escapes */
+    struct sl_slice id;      /* as in the text: ids hold no escapes */
+    bool deleted;            /* of a history: a version that says that it is no longer there */
+    struct sl_slice version; /* of a history: the upstream's number; may be empty */
+    struct sl_slice updated; /* of a deletion: when; may be empty */
 };
 
 /* One answer, read. Lives in the ask's arena. */

@@ -55,6 +55,18 @@ SL_MUST_CHECK enum sl_status sl_records_read(struct sl_records *records, struct 
 SL_MUST_CHECK enum sl_status sl_records_read_version(struct sl_records *records, struct sl_arena *arena,
     struct sl_slice type, struct sl_slice id, uint64_t version, struct sl_slice *text);
 
+struct sl_record_history {
+    struct sl_slice type, id;        /* id may be empty, and type too */
+    struct sl_slice since, position; /* an instant; `next` of the page before; may be empty */
+};
+/*
+ * One page of versions, at most `count`, the newest first, as a history Bundle's JSON text: with request and response
+ * of each; what was deleted has a DELETE and no resource. *next: the position of the following page; empty if there is
+ * none. SL_NOT_FOUND: there never was such a record.
+ */
+SL_MUST_CHECK enum sl_status sl_records_history(struct sl_records *records, struct sl_arena *arena,
+    const struct sl_record_history *asked, size_t count, struct sl_blocks *out, struct sl_slice *next);
+
 /*
  * One page as a searchset Bundle's JSON text: matches from `offset` (how many come before, in the order of their ids,
  * byte by byte) on, at most `count`, with _include and _revinclude, one level. No total, no links, no fullUrl: the

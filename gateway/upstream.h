@@ -47,13 +47,14 @@ struct sl_ask {
     void *context;
     /* The answer. */
     bool finished;
-    enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ); SL_NOT_SUPPORTED (PAGE); SL_LIMIT; SL_UPSTREAM and the like:
-                              the exchange answers 503 */
+    enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ, VREAD, HISTORY); SL_NOT_SUPPORTED (PAGE, HISTORY); SL_LIMIT;
+                              SL_UPSTREAM and the like: the exchange answers 503 */
     const char *why;       /* of a failure: a literal, for operators */
     struct sl_slice text; /* a resource (READ, VREAD) or a Bundle: searchset (PAGE, IDS), history, transaction-response;
                              links and references relative */
     struct sl_slice
-        next;          /* PAGE of the embedded store: position of the following page; a server's stands in the Bundle */
+        next; /* PAGE, HISTORY of the embedded store: position of the following page; a server's stands in the Bundle */
+    bool gone;         /* READ, NOT_FOUND: it was there, and has been deleted */
     bool next_in_text; /* the `next` link of the Bundle is the position */
     void *work;        /* the upstream's own, while it is under way */
 };

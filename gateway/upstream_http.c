@@ -141,6 +141,36 @@ static void add_nothing(struct sl_buffer *url, const struct sl_ask *ask)
     (void)ask;
 }
 
+static void add_version(struct sl_buffer *url, const struct sl_ask *ask)
+{
+    add_read(url, ask);
+    sl_buffer_printf(url, "/_history/%.*s", SL_FMT(ask->version));
+}
+
+/* An instant is ours to escape: all but its sign stands for itself in a query. */
+static void add_since(struct sl_buffer *url, struct sl_slice since)
+{
+    sl_buffer_add(url, SL_LIT("&_since="));
+    for (size_t i = 0; i < since.len; i++)
+        sl_buffer_add(url, since.ptr[i] == '+' ? SL_LIT("%2B") : (struct sl_slice){since.ptr + i, 1});
+}
+
+static void add_history(struct sl_buffer *url, const struct sl_ask *ask)
+{
+    if (ask->position.len) {
+        sl_buffer_add(url, ask->position.ptr[0] == '?' ? SL_LIT("") : SL_LIT("/"));
+        sl_buffer_add(url, ask->position);
+        return;
+    }
+    if (ask->type.len)
+        sl_buffer_printf(url, "/%.*s", SL_FMT(ask->type));
+    if (ask->id.len)
+        sl_buffer_printf(url, "/%.*s", SL_FMT(ask->id));
+    sl_buffer_printf(url, "/_history?_count=%zu", ask->count);
+    if (ask->since.len)
+        add_since(url, ask->since);
+}
+
 static void (*const writers[SL_ASK_KINDS])(struct sl_buffer *url, const struct sl_ask *ask) = {
     [SL_ASK_READ] = add_read,
     [SL_ASK_PAGE] = add_page,
@@ -149,6 +179,8 @@ static void (*const writers[SL_ASK_KINDS])(struct sl_buffer *url, const struct s
     [SL_ASK_UPDATE] = add_read,
     [SL_ASK_DELETE] = add_read,
     [SL_ASK_TRANSACTION] = add_nothing,
+    [SL_ASK_VREAD] = add_version,
+    [SL_ASK_HISTORY] = add_history,
 };
 
 /* What follows the base. Ids are FHIR ids and the query is written by search.c: nothing here needs escaping. */
@@ -277,6 +309,20 @@ static const char *judge_write(const struct http *http, struct sl_call *call, st
     return ask->id.len ? failed(ask, SL_OK, NULL) : failed(ask, SL_UPSTREAM, "upstream-no-location");
 }
 
+/* A history that the server does not keep, or not of all there is. */
+static bool has_no_history(const struct sl_ask *ask, int code)
+{
+    return ask->kind == SL_ASK_HISTORY &&
+           (code == 405 || code == 501 || (!ask->id.len && (code == 400 || code == 403 || code == 404)));
+}
+
+/* Nobody there: of what may be so. */
+static bool is_absent(const struct sl_ask *ask, int code)
+{
+    bool one = ask->kind == SL_ASK_READ || ask->kind == SL_ASK_VREAD || (ask->kind == SL_ASK_HISTORY && ask->id.len);
+    return one && (code == 404 || code == 410);
+}
+
 /* Says why it is no answer; NULL: it is one. */
 static const char *judge(const struct http *http, struct sl_call *call, struct sl_ask *ask)
 {
@@ -284,11 +330,12 @@ static const char *judge(const struct http *http, struct sl_call *call, struct s
         return failed(ask, call->status, call->why);
     if (sl_ask_writes(ask->kind))
         return judge_write(http, call, ask);
-    if (ask->kind == SL_ASK_PAGE && is_refusal(call->code))
+    if ((ask->kind == SL_ASK_PAGE && is_refusal(call->code)) || has_no_history(ask, call->code))
         return failed(ask, SL_NOT_SUPPORTED, "upstream-refuses");
     if (!is_json(sl_call_answer(call, SL_LIT("Content-Type"))))
         return failed(ask, SL_UPSTREAM, "upstream-not-json");
-    if ((call->code == 404 || call->code == 410) && ask->kind == SL_ASK_READ)
+    ask->gone = call->code == 410 && ask->kind == SL_ASK_READ;
+    if (is_absent(ask, call->code))
         return failed(ask, SL_NOT_FOUND, NULL);
     if (call->code != 200)
         return failed(ask, SL_UPSTREAM, "upstream-status");

@@ -60,15 +60,47 @@ static enum sl_status ask_ids(struct sl_records *records, struct sl_ask *ask)
     return sl_blocks_join(&blocks, ask->arena, &ask->text);
 }
 
+static enum sl_status ask_history(struct sl_records *records, struct sl_ask *ask)
+{
+    struct sl_blocks blocks = {.arena = ask->arena};
+    const struct sl_record_history asked = {ask->type, ask->id, ask->since, ask->position};
+    SL_TRY(sl_records_history(records, ask->arena, &asked, ask->count, &blocks, &ask->next));
+    return sl_blocks_join(&blocks, ask->arena, &ask->text);
+}
+
+/* What was deleted is told from what never was, for whoever could have seen it. */
 static enum sl_status ask_read(struct sl_records *records, struct sl_ask *ask)
 {
-    return sl_records_read(records, ask->arena, ask->type, ask->id, &ask->text);
+    const struct sl_record_history asked = {.type = ask->type, .id = ask->id};
+    struct sl_blocks blocks = {.arena = ask->arena};
+    struct sl_slice next;
+    enum sl_status status = sl_records_read(records, ask->arena, ask->type, ask->id, &ask->text);
+    if (status != SL_NOT_FOUND)
+        return status;
+    status = sl_records_history(records, ask->arena, &asked, 1, &blocks, &next);
+    ask->gone = status == SL_OK;
+    return status == SL_OK ? SL_NOT_FOUND : status;
+}
+
+static bool read_number(struct sl_slice text, uint64_t *out)
+{
+    return text.len && read_offset(text, out);
+}
+
+static enum sl_status ask_version(struct sl_records *records, struct sl_ask *ask)
+{
+    uint64_t version;
+    if (!read_number(ask->version, &version))
+        return SL_NOT_FOUND;
+    return sl_records_read_version(records, ask->arena, ask->type, ask->id, version, &ask->text);
 }
 
 static enum sl_status (*const answers[SL_ASK_KINDS])(struct sl_records *records, struct sl_ask *ask) = {
     [SL_ASK_READ] = ask_read,
     [SL_ASK_PAGE] = ask_page,
     [SL_ASK_IDS] = ask_ids,
+    [SL_ASK_VREAD] = ask_version,
+    [SL_ASK_HISTORY] = ask_history,
 };
 
 static void ask_records(struct sl_upstream *upstream, struct sl_ask *ask)
