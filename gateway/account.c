@@ -103,6 +103,8 @@ static void begin_item(struct sl_buffer *out, const struct sl_item *item)
     sl_buffer_add(out, SL_LIT("/"));
     sl_buffer_add(out, sl_is_id(item->id) ? item->id : SL_LIT("?"));
     sl_buffer_add(out, SL_LIT("\""));
+    if (item->is_version)
+        optional(out, "version", item->version);
 }
 
 /* ---- Items ---- */
@@ -135,14 +137,25 @@ void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withhe
     x->account.withheld_count += !withheld->path.len;
 }
 
-void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found)
+/* What is released by its own decision, and stays all the same. */
+static void account_held(struct sl_exchange *x, const struct sl_found *found, struct sl_slice why)
 {
     struct sl_buffer *out = &x->account.withheld;
     begin_item(out, found->item);
-    member(out, "why", SL_LIT("no-match-after-cuts"));
+    member(out, "why", why);
     ground(x, out, found->item, NULL);
     sl_buffer_add(out, SL_LIT("}"));
     x->account.withheld_count++;
+}
+
+void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found)
+{
+    account_held(x, found, SL_LIT("no-match-after-cuts"));
+}
+
+void sl_account_past(struct sl_exchange *x, const struct sl_found *found)
+{
+    account_held(x, found, SL_LIT("later-version-withheld"));
 }
 
 /* The elements that have classes of their own, and which of them went: like ones once. */
@@ -209,7 +222,8 @@ enum sl_status sl_account_released(
     for (size_t i = 0; i < count && i < RULES_LIMIT; i++)
         names[i] = rules[i]->id;
     begin_item(out, found->item);
-    optional(out, "version", found->item->version);
+    if (!found->item->is_version)
+        optional(out, "version", found->item->version);
     optional(out, "patient", patients);
     ground(x, out, found->item, NULL);
     parts(x, out, found->item);
@@ -329,6 +343,8 @@ static enum sl_status interaction(struct sl_buffer *out, const struct sl_exchang
     member(out, "kind", sl_interaction_name(in->kind));
     optional(out, "type", in->type_name);
     optional(out, "id", in->id);
+    optional(out, "version", in->version);
+    optional(out, "since", in->since);
     optional(out, "compartment", in->compartment);
     if (in->kind == SL_SEARCH) {
         sl_buffer_add(out, SL_LIT(",\"parameters\":["));

@@ -10,6 +10,7 @@
 
 #include "batch.h"
 #include "bookmark.h"
+#include "history.h"
 #include "notice.h"
 #include "operation.h"
 #include "outcome.h"
@@ -335,14 +336,28 @@ static struct sl_slice path_of(struct sl_exchange *x)
     if (sl_is_operation(i->kind))
         return sl_arena_printf(x->arena, "%.*s/%.*s%s$%.*s", SL_FMT(i->type_name), SL_FMT(i->id), i->id.len ? "/" : "",
             SL_FMT(sl_interaction_name(i->kind)));
+    if (i->kind == SL_HISTORY)
+        return sl_arena_printf(x->arena, "%.*s%s%.*s%s_history", SL_FMT(i->type_name), i->id.len ? "/" : "",
+            SL_FMT(i->id), i->type_name.len ? "/" : "");
     return sl_arena_printf(
         x->arena, "%.*s%s%.*s", SL_FMT(i->compartment), i->compartment.len ? "/" : "", SL_FMT(i->type_name));
+}
+
+/* An instant: all but its sign stands for itself in a query. */
+static struct sl_slice escaped(struct sl_exchange *x, struct sl_slice since)
+{
+    const char *plus = since.len ? memchr(since.ptr, '+', since.len) : NULL;
+    if (!plus)
+        return since;
+    size_t at = (size_t)(plus - since.ptr);
+    return sl_arena_printf(x->arena, "%.*s%%2B%.*s", (int)at, since.ptr, SL_FMT(sl_slice_from(since, at + 1)));
 }
 
 static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice query, struct sl_slice cursor)
 {
     const struct sl_interaction *i = &x->interaction;
     struct sl_slice path = path_of(x), none = {NULL, 0};
+    query = with(x, query, "_since", escaped(x, i->since));
     query = with(x, query, "_cursor", cursor);
     query = with(x, query, "_format", i->format_named ? sl_format_word(i->format) : none);
     struct sl_blocks *out = &x->body;
@@ -359,22 +374,22 @@ static bool has_next(const struct sl_exchange *x)
     return x->interaction.kind == SL_SEARCH && x->gathered > x->wanted;
 }
 
-static enum sl_status add_links(struct sl_exchange *x)
+static enum sl_status add_links(struct sl_exchange *x, bool more)
 {
     struct sl_blocks *out = &x->body;
     struct sl_slice query = {NULL, 0}, cursor;
-    if (x->interaction.kind == SL_SEARCH)
+    if (x->interaction.kind == SL_SEARCH || x->interaction.kind == SL_HISTORY)
         SL_TRY(sl_bookmark_query(x, &query));
     else
         query = x->operation->query;
     LIT("\"link\":[");
     add_url(x, "self", query, x->interaction.search.cursor);
-    if (has_next(x)) {
+    if (more) {
         SL_TRY(sl_bookmark_write(x, &x->following, &cursor));
         LIT(",");
         add_url(x, "next", query, cursor);
     }
-    LIT("],");
+    LIT("]");
     return SL_OK;
 }
 
@@ -404,8 +419,8 @@ static enum sl_status answer_bundle(struct sl_exchange *x)
     LIT("{\"resourceType\":\"Bundle\",\"type\":\"searchset\",");
     if (has_total(x))
         sl_blocks_add(out, sl_arena_printf(x->arena, "\"total\":%zu,", x->gathered));
-    SL_TRY(add_links(x));
-    LIT("\"entry\":[");
+    SL_TRY(add_links(x, has_next(x)));
+    LIT(",\"entry\":[");
     link_includes(x);
     SL_TRY(add_matches(x, &notice));
     SL_TRY(add_includes(x, &notice));
@@ -481,10 +496,17 @@ static enum sl_status add_validators(struct sl_exchange *x, const struct sl_foun
     return SL_OK;
 }
 
-static enum sl_status answer_read(struct sl_exchange *x)
+/* To whom it would have been shown, that it was deleted; to everybody else it never was. */
+static enum sl_status answer_deletion(struct sl_exchange *x)
+{
+    bool gone;
+    SL_TRY(sl_history_gone(x, &gone));
+    return gone ? SL_GONE : SL_NOT_FOUND;
+}
+
+static enum sl_status answer_one(struct sl_exchange *x, const struct sl_found *found)
 {
     struct notice notice = {0};
-    const struct sl_found *found = the_one(x);
     if (!found)
         return SL_NOT_FOUND; /* withheld or absent: the same bytes */
     SL_TRY(disclose(x, found, &notice));
@@ -493,6 +515,95 @@ static enum sl_status answer_read(struct sl_exchange *x)
     else
         SL_TRY(sl_view_write(x, found, &x->body));
     return add_validators(x, found);
+}
+
+static enum sl_status answer_read(struct sl_exchange *x)
+{
+    return x->history ? answer_deletion(x) : answer_one(x, the_one(x));
+}
+
+static enum sl_status answer_vread(struct sl_exchange *x)
+{
+    struct sl_found *found;
+    SL_TRY(sl_history_find(x, &found));
+    return answer_one(x, found);
+}
+
+/* ---- A history ---- */
+
+/* R4, http.html#history. What was asked for then is told as it can be seen from here: the first version there is was a
+ * create, and all others were updates. */
+static void add_event(struct sl_exchange *x, const struct sl_listed *one)
+{
+    struct sl_blocks *out = &x->body;
+    const struct sl_found *found = one->found;
+    bool deleted = found->entry->deleted;
+    struct sl_slice type = sl_r4_node_name(found->entry->type), updated = sl_history_updated(found);
+    LIT("\"request\":{\"method\":");
+    sl_blocks_add(out, deleted ? SL_LIT("\"DELETE\"") : one->first ? SL_LIT("\"POST\"") : SL_LIT("\"PUT\""));
+    LIT(",\"url\":\"");
+    sl_blocks_add(out, type);
+    if (deleted || !one->first) {
+        LIT("/");
+        sl_blocks_add(out, found->entry->id);
+    }
+    LIT("\"},\"response\":{\"status\":");
+    sl_blocks_add(out, deleted ? SL_LIT("\"204\"") : one->first ? SL_LIT("\"201\"") : SL_LIT("\"200\""));
+    if (!deleted) {
+        LIT(",\"etag\":\"W/\\\"");
+        sl_blocks_add(out, (struct sl_slice){found->item->tag, SL_VIEW_TAG});
+        LIT("\\\"\"");
+    }
+    if (updated.len) {
+        LIT(",\"lastModified\":\"");
+        sl_blocks_add(out, updated);
+        LIT("\"");
+    }
+    LIT("}}");
+}
+
+static enum sl_status add_version(struct sl_exchange *x, const struct sl_listed *one, struct notice *notice)
+{
+    struct sl_blocks *out = &x->body;
+    LIT("{\"fullUrl\":\"");
+    sl_blocks_add(out, x->state->gateway->config->url);
+    LIT("/");
+    sl_blocks_add(out, sl_r4_node_name(one->found->entry->type));
+    LIT("/");
+    sl_blocks_add(out, one->found->entry->id);
+    LIT("\",");
+    if (one->found->item) {
+        SL_TRY(disclose(x, one->found, notice));
+        LIT("\"resource\":");
+        SL_TRY(sl_view_write(one->of, one->found, out));
+        LIT(",");
+    }
+    add_event(x, one);
+    return SL_OK;
+}
+
+/* Each resource carries its own notice; what stands among the entries of a history is a version of something. */
+static enum sl_status answer_history(struct sl_exchange *x)
+{
+    struct sl_blocks *out = &x->body;
+    struct notice notice = {0};
+    const struct sl_listed *list;
+    size_t count;
+    bool more;
+    SL_TRY(sl_history_page(x, &list, &count, &more));
+    if (!sl_history_is_known(x))
+        return SL_NOT_FOUND;
+    LIT("{\"resourceType\":\"Bundle\",\"type\":\"history\",");
+    SL_TRY(add_links(x, more));
+    for (size_t i = 0; i < count; i++) {
+        sl_blocks_add(out, i ? SL_LIT(",") : SL_LIT(",\"entry\":["));
+        SL_TRY(add_version(x, &list[i], &notice));
+    }
+    if (count)
+        LIT("]");
+    add_meta(x, &notice);
+    LIT("}");
+    return SL_OK;
 }
 
 static enum sl_status answer_metadata(struct sl_exchange *x)
@@ -534,6 +645,8 @@ static enum sl_status (*const answers[])(struct sl_exchange *x) = {
     [SL_DOCREF] = answer_chosen,
     [SL_MATCH] = answer_chosen,
     [SL_VALIDATE] = answer_validate,
+    [SL_VREAD] = answer_vread,
+    [SL_HISTORY] = answer_history,
     [SL_BATCH] = sl_batch_answer,
 };
 

@@ -18,6 +18,7 @@
 
 #include "batch.h"
 #include "bookmark.h"
+#include "history.h"
 #include "operation.h"
 
 #define MAGIC 0x51ce9a7eu
@@ -101,7 +102,8 @@ static enum sl_step_result step_admit(struct sl_exchange *x)
 {
     unsigned action = sl_interaction_action(x->interaction.kind);
     bool patient_only;
-    if (action && !sl_caller_may(&x->caller, x->interaction.type, action, &patient_only))
+    /* A history of all names no type: each record in it is asked for by its own. */
+    if (action && x->interaction.type && !sl_caller_may(&x->caller, x->interaction.type, action, &patient_only))
         return sl_exchange_fail(x, SL_FORBIDDEN, "scope");
     enum sl_status status = sl_admit(x->policy, &x->caller.recipient);
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "policy");
@@ -145,6 +147,8 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
         status = sl_plan(x);
     if (status == SL_OK && !x->first_page)
         status = sl_bookmark_read(x, x->interaction.search.cursor);
+    if (status == SL_OK && !x->first_page)
+        sl_history_seek(x);
     x->exhausted = x->at.errand >= x->errand_count;
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "plan");
 }

@@ -51,6 +51,7 @@ struct sl_found {
     struct sl_item *item;
     struct sl_pass *pass;
     struct sl_position position; /* of a match */
+    struct sl_found *later;      /* of a deletion: another one since, with no version between (history.c) */
     bool released;               /* by decision, and still what was asked for */
     bool match;                  /* else an include */
     bool linked;                 /* of an include: a released match leads to it */
@@ -166,6 +167,8 @@ struct sl_exchange {
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
     struct sl_position following; /* of that one more */
 
+    struct sl_history *history; /* history.c: it walks the versions of one record; NULL: it does not */
+    struct sl_wide *wide;       /* history_wide.c: those of many */
     struct sl_batch *batch;         /* batch.c; NULL: it is none, or its body has not been read */
     struct sl_operation *operation; /* operation.c; NULL: it is none */
     struct sl_found **chosen;       /* what an operation answers with, in its order; NULL: all that matches */
@@ -306,6 +309,8 @@ void sl_account_clear(struct sl_account *account);
 void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withheld);
 void sl_account_parties(struct sl_exchange *x, const struct sl_ruling *ruling);
 void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found);
+/* A version that would go, but for a later one that does not. */
+void sl_account_past(struct sl_exchange *x, const struct sl_found *found);
 SL_MUST_CHECK enum sl_status sl_account_released(
     struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release);
 /* The whole record, into x->record. */

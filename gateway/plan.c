@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an interaction fetches, as a list of errands: see exchange.h. */
+#include "history.h"
 #include "operation.h"
 
 #define EVERYTHING_LIMIT 512u /* errands of $everything: types times their compartment parameters */
@@ -143,6 +144,10 @@ enum sl_status sl_plan(struct sl_exchange *x)
     x->errands = NULL;
     x->errand_count = 0;
     x->routed = false;
+    if (sl_history_is_wide(x))
+        return x->state->gateway->config->upstream_history ? SL_OK : SL_NOT_SUPPORTED;
+    if (x->interaction.kind == SL_HISTORY || x->interaction.kind == SL_VREAD)
+        return sl_history_plan(x);
     /* What belongs to whoever points at it is found by that route alone: a search for it finds nothing, whoever asks. A
      * Provenance says itself what it is about. */
     if (sl_r4_facts(x->interaction.type) & SL_R4_BY_ROUTE) {

@@ -7,6 +7,7 @@
  * So a page that has to be refilled through thousands of withheld records costs time (bounded by limits.rows), not
  * memory.
  */
+#include "history.h"
 #include "operation.h"
 
 #include "sluice/fault.h"
@@ -126,15 +127,24 @@ void sl_rounds_drop(struct sl_exchange *x)
     }
     x->round = x->last_round = NULL;
     x->target = NULL;
+    sl_history_drop(x);
 }
 
 /* ---- Fetch ---- */
+
+/* Is the round at hand one of a record's versions? */
+static bool is_past(const struct sl_exchange *x)
+{
+    return x->history && !x->probe && !x->relating;
+}
 
 /* How many rows to ask for: a page and the one more that tells whether there is a next; then in bulk. */
 static size_t rows_wanted(const struct sl_exchange *x)
 {
     if (x->interaction.kind == SL_EVERYTHING || sl_operation_gathers(x->interaction.kind) || x->probe || x->relating)
         return BULK_COUNT;
+    if (is_past(x))
+        return REFILL_COUNT;
     return x->rows == 0 || x->wanted >= REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
 }
 
@@ -266,6 +276,16 @@ static bool may_include(const struct sl_exchange *x)
     return !x->probe && !x->relating && x->interaction.kind == SL_SEARCH && x->interaction.search.include_count;
 }
 
+/* The versions of one record, in their order. */
+static enum sl_status add_versions(struct sl_exchange *x, struct sl_round *round)
+{
+    sl_history_begin(x, round);
+    for (const struct sl_page *page = round->pages; page; page = page->next)
+        for (size_t i = 0; i < page->fetched->count; i++)
+            SL_TRY(sl_history_add(round, page->fetched, &page->fetched->entries[i]));
+    return SL_OK;
+}
+
 static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *round, const struct sl_page *page)
 {
     uint32_t matches = 0;
@@ -288,6 +308,8 @@ static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *rou
  * pages something hidden filled. */
 enum sl_status sl_round_add_pages(struct sl_exchange *x, struct sl_round *round)
 {
+    if (is_past(x))
+        return add_versions(x, round);
     if (x->routed && x->target && x->target != round->pages) /* from an earlier pass */
         SL_TRY(add_page(x, round, x->target));
     for (uint32_t errand = 0; errand < x->errand_count; errand++)
@@ -317,6 +339,22 @@ static bool may_lack(const struct sl_exchange *x, const struct sl_round *round, 
     return round->includes_only || x->probe || x->relating || (x->routed && question->at.errand > 0);
 }
 
+/* Whoever could have seen it is told that it was deleted: then its history is looked at. Who asks within another
+ * interaction asks for what is there. */
+static bool is_deletion(const struct sl_exchange *x, const struct sl_ask *ask)
+{
+    return ask->gone && x->interaction.kind == SL_READ && x->until == SL_AT_END && !x->routed && !x->history &&
+           !x->probe && !x->relating && x->state->gateway->config->upstream_history;
+}
+
+static enum sl_status failure_of(const struct sl_exchange *x, const struct sl_ask *ask)
+{
+    bool none = ask->status == SL_NOT_SUPPORTED && ask->kind == SL_ASK_HISTORY;
+    if (ask->status == SL_NOT_FOUND || (none && x->interaction.kind == SL_READ))
+        return SL_NOT_FOUND;
+    return none ? SL_NOT_SUPPORTED : SL_UPSTREAM;
+}
+
 enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, struct sl_question *question)
 {
     struct sl_ask *ask = &question->ask;
@@ -324,8 +362,12 @@ enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, stru
     x->why = ask->why;
     if (may_lack(x, round, question) && (ask->status == SL_NOT_FOUND || ask->status == SL_NOT_SUPPORTED))
         return SL_OK; /* nobody there, or a question that this EHR does not take: no way to it */
+    if (is_deletion(x, ask)) {
+        round->question_count = 0; /* in the place of what was asked */
+        return sl_history_plan(x);
+    }
     if (ask->status != SL_OK)
-        return ask->status == SL_NOT_FOUND ? SL_NOT_FOUND : SL_UPSTREAM;
+        return failure_of(x, ask);
     if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
         return SL_UNAVAILABLE;
     enum sl_status status = sl_fetch_read(ask, &fetched);
@@ -366,6 +408,8 @@ enum sl_step_result sl_round_fetch(struct sl_exchange *x)
         return sl_relating_fetch(x);
     if (x->probe)
         return sl_presence_fetch(x);
+    if (sl_history_is_wide(x))
+        return sl_history_fetch(x);
     if (!x->round && !begin_round(x))
         return fail(x, SL_NO_MEMORY, "memory");
     struct sl_round *round = x->round;
@@ -594,6 +638,8 @@ enum sl_step_result sl_round_label(struct sl_exchange *x)
 {
     struct sl_round *round = x->round;
     bool settled;
+    if (!round) /* each record of a history of many has rounds of its own */
+        return SL_STEP_DONE;
     do {
         settled = false;
         if (is_asking(round))
@@ -630,6 +676,8 @@ static bool needs_records(const struct sl_round *round)
 enum sl_step_result sl_round_decide(struct sl_exchange *x)
 {
     bool begun = false;
+    if (!x->round)
+        return SL_STEP_DONE;
     enum sl_step_result result = x->relating || x->probe ? SL_STEP_DONE : sl_relating_begin(x, &begun);
     if (result != SL_STEP_DONE || begun)
         return result;
@@ -658,7 +706,7 @@ enum sl_step_result sl_round_decide(struct sl_exchange *x)
  * that nothing is answered twice, and what was cut plays no part. */
 static bool belongs(const struct sl_exchange *x, const struct sl_found *found)
 {
-    if (x->interaction.kind == SL_READ)
+    if (x->interaction.kind == SL_READ || x->history)
         return true;
     for (uint32_t i = 0; i < x->errand_count; i++) {
         const struct sl_errand *errand = &x->errands[i];
@@ -683,7 +731,11 @@ static void leave_to_includes(const struct sl_exchange *x, struct sl_found *foun
 static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct sl_found *found)
 {
     const struct sl_item *item = found->item;
-    if (!item || !item->verdict || (item->verdict->decision != SL_RELEASED && !sl_fault(SL_FAULT_WITHHELD_RELEASED)))
+    bool goes =
+        item && item->verdict && (item->verdict->decision == SL_RELEASED || sl_fault(SL_FAULT_WITHHELD_RELEASED));
+    if (x->history)
+        goes = sl_history_judge(x, found, goes);
+    if (!goes)
         return SL_OK;
     SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
     found->released = true;
@@ -740,9 +792,13 @@ static void judge_ways(struct sl_exchange *x, const struct sl_round *round)
 }
 
 /* Notes what was withheld, and keeps the round if anything of it may be answered. */
-static void end_round(struct sl_exchange *x, struct sl_round *round)
+static enum sl_status end_round(struct sl_exchange *x, struct sl_round *round)
 {
-    bool any = false;
+    bool any = false, more = true;
+    if (x->history) {
+        SL_TRY(sl_history_end(x, round, &more));
+        x->exhausted = x->exhausted || !more;
+    }
     if (x->routed)
         judge_ways(x, round);
     for (const struct sl_withheld *one = round->report.first; one; one = one->next)
@@ -750,27 +806,31 @@ static void end_round(struct sl_exchange *x, struct sl_round *round)
             sl_account_withheld(x, one);
     const struct sl_ruling *last = NULL;
     for (const struct sl_found *found = round->first; found; found = found->next) {
-        any = any || found->released;
+        any = any || found->released || found->entry->deleted;
         if (found->item && found->item->ruling != last)
             sl_account_parties(x, last = found->item->ruling);
     }
     x->round = NULL;
     bool kept = x->routed ? !x->rounds || x->gathered
-                          : any || (x->interaction.kind != SL_SEARCH && !sl_operation_gathers(x->interaction.kind));
+                          : any || (x->interaction.kind != SL_SEARCH && !sl_operation_gathers(x->interaction.kind) &&
+                                       !x->history);
     if (!kept) {
         sl_round_free(x, round);
-        return;
+        return SL_OK;
     }
     if (x->last_round)
         x->last_round->next = round;
     else
         x->rounds = round;
     x->last_round = round;
+    return SL_OK;
 }
 
 enum sl_step_result sl_round_segment(struct sl_exchange *x)
 {
     struct sl_round *round = x->round;
+    if (!round)
+        return SL_STEP_DONE;
     for (; round->at; round->at = round->at->next) {
         if (round->at->match && is_full(x)) { /* beyond the page; includes may still stand behind */
             leave_to_includes(x, round->at);
@@ -788,7 +848,9 @@ enum sl_step_result sl_round_segment(struct sl_exchange *x)
     }
     if (sl_arena_failed(round->arena) || sl_arena_failed(x->arena))
         return fail(x, SL_NO_MEMORY, "segment");
-    end_round(x, round);
+    enum sl_status ended = end_round(x, round);
+    if (ended != SL_OK)
+        return fail(x, ended, "segment");
     if (x->interaction.kind == SL_EVERYTHING && x->rounds == x->last_round) {
         enum sl_status status = sl_plan_routes(x);
         if (status != SL_OK)

@@ -7,6 +7,7 @@
 #include "body.h"
 #include "identify.h"
 #include "operation.h"
+#include "sluice/time_range.h"
 
 #define MAX_SEGMENTS 4u
 #define M(method) (1u << (method))
@@ -31,6 +32,10 @@ static const struct route {
     {{"Patient", "$match"}, M(SL_POST), SL_MATCH, false, false},
     {{"T", "$validate"}, M(SL_POST), SL_VALIDATE, false, false},
     {{"T", "I", "$validate"}, OPERATION, SL_VALIDATE, false, false},
+    {{"T", "I", "_history"}, M(SL_GET) | M(SL_HEAD), SL_HISTORY, false, false},
+    {{"T", "I", "_history", "I"}, M(SL_GET) | M(SL_HEAD), SL_VREAD, false, false},
+    {{"T", "_history"}, M(SL_GET) | M(SL_HEAD), SL_HISTORY, false, false},
+    {{"_history"}, M(SL_GET) | M(SL_HEAD), SL_HISTORY, false, false},
     {{"Patient", "I", "T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, true, false},
     {{"Patient", "I", "T", "_search"}, M(SL_POST), SL_SEARCH, true, true},
 };
@@ -176,8 +181,8 @@ static void fill(
 {
     out->kind = route->kind;
     out->form = route->form;
-    if (route->kind == SL_METADATA || !route->segments[0])
-        return;
+    if (!route->segments[0] || (!route->segments[1] && strcmp(route->segments[0], "T") != 0))
+        return; /* it names no type */
     struct sl_slice type = segments[route->compartment ? 2 : 0];
     out->type = sl_r4_resource(type);
     out->type_name = sl_r4_node_name(out->type);
@@ -185,6 +190,8 @@ static void fill(
         out->compartment = sl_arena_printf(arena, "Patient/%.*s", SL_FMT(segments[1]));
     else if (route->segments[1] && strcmp(route->segments[1], "I") == 0)
         out->id = segments[1];
+    if (route->kind == SL_VREAD)
+        out->version = segments[3];
 }
 
 /* A path may be known and the method not: that is told apart, since it says nothing about any record. */
@@ -309,6 +316,38 @@ bool sl_interaction_wants(const struct sl_interaction *interaction, sl_r4_node t
     return !interaction->types.len;
 }
 
+static bool read_count(struct sl_slice text, size_t *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        count = count * 10 + (size_t)(text.ptr[i] - '0');
+    }
+    *out = count;
+    return text.len < 8 && count > 0;
+}
+
+/* History: `_count`, `_since`, and the cursor of a page. `_at` and `_list` would be narrower, and are refused. */
+static enum sl_status read_history(struct sl_arena *arena, struct sl_interaction *out)
+{
+    struct sl_slice query = out->query, raw, name, value;
+    struct sl_time_range since;
+    while (query.len) {
+        if (!sl_query_take(&query, arena, &raw, &name, &value))
+            return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
+        if (sl_slice_eq(name, SL_LIT("_count")) && !out->search.count && read_count(value, &out->search.count))
+            continue;
+        if (sl_slice_eq(name, SL_LIT("_since")) && !out->since.len && sl_time_range_read(value, &since))
+            out->since = value;
+        else if (sl_slice_eq(name, SL_LIT("_cursor")) && !out->search.cursor.len && value.len)
+            out->search.cursor = value;
+        else
+            return SL_BAD_PARAMETER;
+    }
+    return SL_OK;
+}
+
 /* `_route`: the record by which the client came to what it reads. */
 static enum sl_status read_route(struct sl_arena *arena, struct sl_interaction *out)
 {
@@ -341,7 +380,9 @@ enum sl_status sl_route(const struct sl_config *config, const struct sl_request 
     SL_TRY(sl_format_find(request, format, found.kind == SL_READ && found.type == SL_R4_Binary, &found.format));
     /* A read and metadata have no parameters of their own, but for what is reached by route. */
     *why = "parameter";
-    if (found.kind == SL_READ && sl_r4_facts(found.type) & SL_R4_BY_ROUTE)
+    if (found.kind == SL_HISTORY)
+        SL_TRY(read_history(arena, &found));
+    else if (found.kind == SL_READ && sl_r4_facts(found.type) & SL_R4_BY_ROUTE)
         SL_TRY(read_route(arena, &found));
     else if (found.kind != SL_SEARCH && !sl_is_operation(found.kind) && found.query.len)
         return SL_BAD_PARAMETER;

@@ -37,6 +37,8 @@ struct sl_interaction {
     struct sl_slice route;       /* read of what is reached by route: _route, the record that led to it; may be empty */
     enum sl_format format;
     bool format_named;       /* by `_format`: links carry it on */
+    struct sl_slice version; /* vread: the tag of a view */
+    struct sl_slice since;   /* history: _since, an instant; empty: from the beginning */
     struct sl_slice types;   /* everything: _type, a list of resource types; empty: all */
     struct sl_slice query;   /* what is left of it for the search, without general parameters */
     struct sl_search search; /* after sl_route_query */
