@@ -11,11 +11,13 @@ struct sl_edits *sl_edits_new(struct sl_arena *arena, const struct sl_doc *doc)
 {
     struct sl_edits *edits = sl_arena_alloc(arena, sizeof *edits);
     uint8_t *states = sl_arena_array(arena, doc->count, 1);
-    if (!edits || !states)
+    uint64_t *marks = sl_arena_array(arena, doc->count / 64 + 1, sizeof *marks);
+    if (!edits || !states || !marks)
         return NULL;
     edits->arena = arena;
     edits->doc = doc;
     edits->states = states;
+    edits->marks = marks;
     return edits;
 }
 
@@ -74,21 +76,7 @@ fail:
 
 static void mark(struct sl_edits *edits, uint32_t span)
 {
-    if (edits->mark_count == edits->mark_room) {
-        uint32_t room = edits->mark_room ? edits->mark_room * 2 : 64;
-        uint32_t *marks = sl_arena_raw(edits->arena, room, sizeof *marks);
-        if (!marks) {
-            edits->failed = true;
-            return;
-        }
-        if (edits->mark_count)
-            memcpy(marks, edits->marks, edits->mark_count * sizeof *marks);
-        edits->marks = marks;
-        edits->mark_room = room;
-    }
-    if (edits->mark_count && edits->marks[edits->mark_count - 1] > span)
-        edits->unsorted = true;
-    edits->marks[edits->mark_count++] = span;
+    edits->marks[span / 64] |= (uint64_t)1 << span % 64;
 }
 
 static bool is_sibling_array(const struct sl_doc *doc, uint32_t i)

@@ -39,10 +39,7 @@ struct sl_edits {
     /* A hash table of notes by span: open addressing, a power of two in size, at most half full. */
     struct sl_edit_note **notes;
     uint32_t note_count, note_room;
-    /* Spans at which the output differs from the input; once sorted, in document order. May hold a span twice. */
-    uint32_t *marks;
-    uint32_t mark_count, mark_room;
-    bool unsorted;
+    uint64_t *marks; /* a bit a span: the output differs from the input there; so they are always in order */
 };
 
 /* The note of a span; NULL if it has none. */

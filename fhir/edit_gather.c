@@ -3,8 +3,6 @@
  * Writing out an edited document: see sluice/edit.h. One sweep over the marks in document order; the text between them
  * is copied in long runs. Nothing looks at spans that no edit touched.
  */
-#include <stdlib.h>
-
 #include "edit.h"
 
 struct sweep {
@@ -13,7 +11,7 @@ struct sweep {
     struct sl_edit_place *places; /* bytes of which it is asked where they go */
     size_t place_count;
     const char *copied;       /* all before it is written or dropped */
-    uint32_t skip;            /* marks below it lie within what is written or dropped */
+    uint32_t skip;            /* marks below it are passed, or lie within what is written or dropped */
     uint32_t cut, cut_parent; /* the last child cut, where no child before it stays; 0 if none */
     const struct open {       /* containers that get additions when the sweep leaves them, the innermost first */
         const struct sl_edit_note *note;
@@ -138,37 +136,30 @@ static bool pass(struct sweep *s, uint32_t i)
     return true;
 }
 
-static int compare_marks(const void *a, const void *b)
+/* The first mark from `from` on and before `stop`; `stop` if there is none. */
+static uint32_t next_mark(const struct sl_edits *edits, uint32_t from, uint32_t stop)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* The first mark at or after `span`, by halving. */
-static uint32_t first_mark(const struct sl_edits *edits, uint32_t span)
-{
-    uint32_t low = 0, high = edits->mark_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (edits->marks[middle] < span)
-            low = middle + 1;
-        else
-            high = middle;
+    if (from >= stop)
+        return stop;
+    uint32_t word = from / 64;
+    uint64_t bits = edits->marks[word] & UINT64_MAX << from % 64;
+    while (!bits) {
+        if (++word > (stop - 1) / 64)
+            return stop;
+        bits = edits->marks[word];
     }
-    return low;
+    uint32_t at = word * 64 + (uint32_t)__builtin_ctzll(bits);
+    return at < stop ? at : stop;
 }
 
 static bool sweep_all(struct sweep *s, uint32_t root)
 {
     const struct sl_doc *doc = s->edits->doc;
     uint32_t stop = doc->spans[root].next;
-    for (uint32_t at = first_mark(s->edits, root); at < s->edits->mark_count; at++) {
-        uint32_t i = s->edits->marks[at];
-        if (i >= stop)
-            break;
-        if (i >= s->skip && !pass(s, i))
+    s->skip = root;
+    for (uint32_t i; (i = next_mark(s->edits, s->skip, stop)) < stop;)
+        if (!pass(s, i))
             return false;
-    }
     leave(s, stop);
     copy_to(s, doc->text.ptr + doc->spans[root].end);
     return true;
@@ -187,10 +178,6 @@ enum sl_status sl_edit_gather_places(
     SL_ASSERT(edits && root < edits->doc->count);
     if (edits->failed)
         return SL_NO_MEMORY;
-    if (edits->unsorted) {
-        qsort(edits->marks, edits->mark_count, sizeof *edits->marks, compare_marks);
-        edits->unsorted = false;
-    }
     const struct sl_span *span = &edits->doc->spans[root];
     struct sweep s = {.edits = edits,
         .out = out,
