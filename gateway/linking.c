@@ -14,6 +14,7 @@
 
 #define PAGE 200u  /* Patients wanted at a time */
 #define WEIGHT 12u /* as in round.c */
+#define FEW 8u     /* names at most, mostly: no room is made for more until there are */
 #define ROOM 3200u /* names asked for together; what is beyond is asked for when these have been answered */
 
 /* How each question is put. */
@@ -127,13 +128,32 @@ static bool is_coming(const struct sl_round *round, enum sl_kin_question questio
     return false;
 }
 
+/* Room for all questions that may be asked together: had once something is lacking, which is seldom. */
+static enum sl_status make_room(struct sl_round *round)
+{
+    size_t most = SL_KIN_QUESTIONS * (ROOM / SL_ASK_IDS_LIMIT + 1);
+    if (!round->linkings) {
+        round->linkings = sl_arena_array(round->arena, most, sizeof *round->linkings);
+        round->linking_questions = sl_arena_array(round->arena, most, 1);
+    }
+    return round->linkings && round->linking_questions ? SL_OK : SL_NO_MEMORY;
+}
+
 static enum sl_status put_questions(struct sl_exchange *x, struct sl_round *round, enum sl_kin_question question)
 {
-    struct sl_slice *names = sl_arena_raw(round->arena, ROOM, sizeof *names);
-    size_t count = 0, kept = 0;
+    struct sl_slice few[FEW];
+    size_t count = 0, more = 0, kept = 0;
+    SL_TRY(sl_kin_lacks(x->kin, question, few, FEW, &count));
+    if (!count)
+        return SL_OK;
+    struct sl_slice *names = sl_arena_raw(round->arena, count < FEW ? count : ROOM, sizeof *names);
     if (!names)
         return SL_NO_MEMORY;
-    SL_TRY(sl_kin_lacks(x->kin, question, names, ROOM, &count));
+    memcpy(names, few, count * sizeof *names);
+    if (count == FEW)
+        SL_TRY(sl_kin_lacks(x->kin, question, names + FEW, ROOM - FEW, &more));
+    count += more;
+    SL_TRY(make_room(round));
     for (size_t i = 0; i < count; i++) {
         if (question != SL_KIN_IDENTIFIER && !sl_is_id(names[i]))
             sl_kin_answered(x->kin, question, names[i]); /* no record can be called so */
@@ -147,14 +167,7 @@ static enum sl_status put_questions(struct sl_exchange *x, struct sl_round *roun
 
 enum sl_status sl_linking_ask(struct sl_exchange *x, struct sl_round *round)
 {
-    size_t most = SL_KIN_QUESTIONS * (ROOM / SL_ASK_IDS_LIMIT + 1);
     enum sl_status status = recall(x, round);
-    if (!round->linkings) {
-        round->linkings = sl_arena_array(round->arena, most, sizeof *round->linkings);
-        round->linking_questions = sl_arena_array(round->arena, most, 1);
-    }
-    if (!round->linkings || !round->linking_questions)
-        return SL_NO_MEMORY;
     for (unsigned q = 0; q < SL_KIN_QUESTIONS && status == SL_OK; q++)
         status = put_questions(x, round, (enum sl_kin_question)q);
     size_t count = round->linking_count;
