@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What does the gateway cost, request by request?
 
-    gateway.py --sluice FILE --bare FILE [--folder DIR] [--rounds N] [--seconds S]
+    gateway.py --sluice FILE --bare FILE --pace FILE [--folder DIR] [--rounds N] [--seconds S]
 
-A searchset of ten Observations (8 KB) is asked for over loopback by 64 connections (wrk), of three that stand in front of the
-same upstream, an nginx with files: nginx proxy_pass, the bare proxy (bare_proxy.c), and the gateway with everything on but TLS.
-One worker each, connections to the upstream kept, in turn, some rounds. Then the gateway with TLS and a thousand idle
-connections (idle_tls.py). Lines that begin with '=' are figures for run.sh. Everything started here is stopped, come what may.
+A searchset of ten Observations (8 KB), and one of a thousand (1 MB), are asked for over loopback (wrk), of three that stand in
+front of the same upstream, an nginx with files: nginx proxy_pass, the bare proxy (bare_proxy.c), and the gateway with everything
+on but TLS. One worker each, connections to the upstream kept, in turn, some rounds. Then the small ones at half of what the
+gateway can, at an even pace (pace.c), by themselves and while searches of 10 MB run; what a search of a thousand asks of an
+upstream while nothing is known yet; and the gateway with TLS and a thousand idle connections (idle_tls.py). Lines that begin with
+'=' are figures for run.sh. Everything started here is stopped, come what may.
 """
 import argparse
+import http.server
 import itertools
 import json
 import os
@@ -20,7 +23,9 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
+import urllib.parse
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -29,6 +34,9 @@ CONNECTIONS = 64
 IDLE = 1000
 ISSUER = "https://issuer.example"
 SEARCH = "/fhir/Observation?patient=bench-patient&_count=10"
+LARGE = "/fhir/Observation?patient=bench-large&_count=1000"  # 1 MB
+HUGE = "/fhir/Observation?patient=bench-huge&_count=1000"  # 10 MB
+COLD_VISITS = 100
 
 # ---- The records ----
 
@@ -46,23 +54,38 @@ def ref(kind, ident, display=None):
     return {"reference": f"{kind}/{ident}", **({"display": display} if display else {})}
 
 
-def observation(visit, when, code, display, value, unit):
-    return {"resourceType": "Observation", "id": f"{visit}-{code}",
+def observation(visit, when, code, display, value, unit, patient=PATIENT, number=0):
+    return {"resourceType": "Observation", "id": f"{visit}-{code}" + (f"-{number}" if number else ""),
             "meta": {"versionId": "1", "lastUpdated": "2026-09-08T02:11:09.000+00:00"},
             "status": "final",
             "category": [{"coding": [{"system": CATEGORY, "code": "vital-signs"}]}],
             "code": {"coding": [{"system": LOINC, "code": code, "display": display}], "text": display},
-            "subject": ref("Patient", PATIENT), "encounter": ref("Encounter", visit),
+            "subject": ref("Patient", patient), "encounter": ref("Encounter", visit),
             "effectiveDateTime": when, "issued": when,
             "performer": [ref("Practitioner", CLINICIAN, "Dr. Ada Byrne"), ref("Organization", CLINIC)],
             "valueQuantity": {"value": value, "unit": unit, "system": UCUM, "code": unit}}
 
 
-def encounter(visit, when):
+def many(patient, count, visits, extra=None):
+    """So many Observations, with the bytes of `extra` added to each."""
+    out = []
+    for n in range(count):
+        visit, when = visits[n * len(visits) // count]
+        out.append(observation(visit, when, *VITALS[n % len(VITALS)], patient=patient, number=n + 1))
+        if extra:
+            out[-1]["device"] = {"display": extra}
+    return out
+
+
+def visits_of(patient):
+    return [(f"{patient}-{visit}", when) for visit, when in VISITS]
+
+
+def encounter(visit, when, patient=PATIENT):
     return {"resourceType": "Encounter", "id": visit, "status": "finished",
             "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
             "type": [{"coding": [{"system": "http://snomed.info/sct", "code": "185349003", "display": "Check up"}]}],
-            "subject": ref("Patient", PATIENT), "participant": [{"individual": ref("Practitioner", CLINICIAN)}],
+            "subject": ref("Patient", patient), "participant": [{"individual": ref("Practitioner", CLINICIAN)}],
             "period": {"start": when, "end": when}, "serviceProvider": ref("Organization", CLINIC)}
 
 
@@ -117,6 +140,8 @@ policy:
   programs: programs.yaml
 labels:
   book: {name}-book
+paging:
+  count-limit: 1000
 ledger:
   directory: {name}-ledger
 """
@@ -145,14 +170,16 @@ http {{
 FILES = """server {{
     listen 127.0.0.1:{port};
     root {folder}/files;
-    location = /fhir/Observation {{ try_files /Observation.json =404; }}
-    location = /fhir/Bundle/ten {{ try_files /Observation.json =404; }}
+    location = /fhir/Observation {{ try_files /Observation-$arg_patient.json =404; }}
+    location ~ ^/fhir/Bundle/(.*)$ {{ try_files /Observation-$1.json =404; }}
     location ~ ^/fhir/([A-Za-z]+)$ {{ try_files /$1-$arg__id.json =404; }}
   }}"""
+# The answers stay in memory, as everywhere here: an nginx that wrote them to files first would be no peer.
 PROXY = """upstream files {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}
   server {{
     listen 127.0.0.1:{port};
-    location / {{ proxy_pass http://files; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    location / {{ proxy_pass http://files; proxy_http_version 1.1; proxy_set_header Connection "";
+                 proxy_buffer_size 16k; proxy_buffers 1024 16k; proxy_busy_buffers_size 256k; proxy_max_temp_file_size 0; }}
   }}"""
 
 
@@ -164,11 +191,12 @@ def free_port():
 
 class Bench:
     def __init__(self, args):
-        self.sluice, self.bare = os.path.abspath(args.sluice), os.path.abspath(args.bare)
+        self.sluice, self.bare, self.pace = (os.path.abspath(name) for name in (args.sluice, args.bare, args.pace))
         self.folder = os.path.abspath(args.folder)
         self.rounds, self.seconds = args.rounds, args.seconds
         self.running = []
-        self.ports = {name: free_port() for name in ("files", "nginx", "bare", "gateway", "tls")}
+        self.ports = {name: free_port() for name in
+                      ("files", "nginx", "bare", "bare-large", "gateway", "tls", "cold")}
         self.upstream = f"http://127.0.0.1:{self.ports['files']}/fhir"
 
     def at(self, *names):
@@ -188,14 +216,20 @@ class Bench:
 
     def write_answers(self):
         """Each question the gateway may ask has a file of its own: every order of every choice of ids."""
-        observations = [observation(visit, when, *vital) for visit, when in VISITS for vital in VITALS]
+        sets = {PATIENT: [observation(visit, when, *vital) for visit, when in VISITS for vital in VITALS],
+                "bench-large": many("bench-large", 1000, visits_of("bench-large")),
+                "bench-huge": many("bench-huge", 1000, visits_of("bench-huge"), "x" * 9200)}
         organization = {"resourceType": "Organization", "id": CLINIC, "active": True, "name": "Bench Clinic"}
         os.makedirs(self.at("files"))
-        self.write("files/Observation.json", json.dumps(searchset(self.upstream, "Observation", observations, "patient=" + PATIENT),
-                                                        separators=(",", ":")))
-        patient = {"resourceType": "Patient", "id": PATIENT, "active": True, "name": [{"family": "Bench"}], "birthDate": "1971-05-02"}
+        for name, observations in sets.items():
+            self.write(f"files/Observation-{name}.json", json.dumps(searchset(self.upstream, "Observation", observations,
+                                                                              "patient=" + name), separators=(",", ":")))
+        patients = [{"resourceType": "Patient", "id": name, "active": True, "name": [{"family": "Bench"}], "birthDate": "1971-05-02"}
+                    for name in sets]
         for kind, records in (("Encounter", [encounter(*visit) for visit in VISITS]), ("Organization", [organization]),
-                              ("Patient", [patient]), ("Provenance", [])):
+                              ("Encounter", [encounter(*visit, patient="bench-large") for visit in visits_of("bench-large")]),
+                              ("Encounter", [encounter(*visit, patient="bench-huge") for visit in visits_of("bench-huge")]),
+                              ("Patient", patients), ("Provenance", [])):
             # What is asked without `_id` (who links to the patient, who vouches for a record): nothing.
             self.write(f"files/{kind}-.json", json.dumps(searchset(self.upstream, kind, [], "")))
             for count in range(1, len(records) + 1):
@@ -275,44 +309,123 @@ class Bench:
 
     def check(self):
         """Before anything is timed: it is the right answer, and all ten are in it."""
-        for name in ("nginx", "bare", "gateway"):
-            request = urllib.request.Request(f"http://127.0.0.1:{self.ports[name]}{SEARCH}",
+        for name, path, count in (("nginx", SEARCH, 10), ("bare", SEARCH, 10), ("gateway", SEARCH, 10), ("nginx", LARGE, 1000),
+                                  ("bare-large", LARGE, 1000), ("gateway", LARGE, 1000), ("gateway", HUGE, 1000)):
+            request = urllib.request.Request(f"http://127.0.0.1:{self.ports[name]}{path}",
                                              headers={"Host": f"localhost:{self.ports[name]}",
                                                       "Authorization": "Bearer " + self.token("gateway")})
             with urllib.request.urlopen(request, timeout=20) as answer:
                 text = answer.read()
             matches = [e for e in json.loads(text)["entry"] if e["resource"]["resourceType"] == "Observation"]
-            if len(matches) != 10:
-                raise SystemExit(f"gateway.py: {name} answers with {len(matches)} Observations, not ten")
-            print(f"{name:8} answers {len(text)} bytes")
+            if len(matches) != count:
+                raise SystemExit(f"gateway.py: {name} answers with {len(matches)} Observations, not {count}")
+            print(f"{name:10} answers {len(text)} bytes")
 
-    def load(self, name, seconds):
+    def wrk(self, name, path, connections, seconds):
+        return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s",
+                "-H", "Authorization: Bearer " + self.token("gateway"), f"http://127.0.0.1:{self.ports[name]}{path}"]
+
+    def load(self, name, seconds, path=SEARCH, connections=CONNECTIONS):
         """Requests a second."""
-        text = self.run("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "--timeout", "10s",
-                        "-H", "Authorization: Bearer " + self.token("gateway"), f"http://127.0.0.1:{self.ports[name]}{SEARCH}")
+        text = self.run(*self.wrk(name, path, connections, seconds))
         if "Non-2xx" in text or "Socket errors" in text:
             raise SystemExit(f"gateway.py: {name} failed requests\n{text}")
         return float(re.search(r"Requests/sec:\s+([0-9.]+)", text)[1]), re.search(r"99%\s+(\S+)", text)[1]
 
-    def throughput(self):
-        names = ("nginx", "bare", "gateway")
+    def serve(self):
         self.start_nginx("nginx")
-        self.start("bare", self.bare, str(self.ports["bare"]), self.upstream, "Bundle/ten")
+        self.start("bare", self.bare, str(self.ports["bare"]), self.upstream, "Bundle/" + PATIENT)
+        self.start("bare-large", self.bare, str(self.ports["bare-large"]), self.upstream, "Bundle/bench-large")
         self.start("gateway", self.sluice, "serve", "--config", self.at("gateway.yaml"))
         self.check()
+
+    def throughput(self, what, path, names, connections, goal):
+        """In turn, some rounds; gives the gateway's median rate."""
         for name in names:
-            self.load(name, 1)
+            self.load(name, 1, path, connections)
         rates = {name: [] for name in names}
         for number in range(self.rounds):
             for name in names:
-                rate, slowest = self.load(name, self.seconds)
+                rate, slowest = self.load(name, self.seconds, path, connections)
                 rates[name].append(rate)
-                print(f"round {number + 1}  {name:8} {rate:8.0f} requests/s   99 % within {slowest}")
+                print(f"{what}, round {number + 1}  {name:10} {rate:8.0f} requests/s   99 % within {slowest}")
         for name in names:
-            print(f"= {name}, ten resources, {CONNECTIONS} connections\t{statistics.median(rates[name]):.0f}\trequests/s\t-\t-")
-        for name, goal in (("bare", "-\t-"), ("gateway", ">=\t0.4")):
-            ratio = statistics.median(mine / nginx for mine, nginx in zip(rates[name], rates["nginx"]))
-            print(f"= {name} against nginx proxy_pass\t{ratio:.2f}\tx\t{goal}")
+            print(f"= {name}, {what}, {connections} connections\t{statistics.median(rates[name]):.0f}\trequests/s\t-\t-")
+        for name, wanted in zip(names[1:], ("-\t-", f">=\t{goal}")):
+            ratio = statistics.median(mine / nginx for mine, nginx in zip(rates[name], rates[names[0]]))
+            print(f"= {name} against nginx proxy_pass, {what}\t{ratio:.2f}\tx\t{wanted}")
+        return statistics.median(rates[names[-1]])
+
+    def paced(self, name, rate):
+        """p99 in milliseconds, at an even pace."""
+        text = self.run(self.pace, str(self.ports[name]), SEARCH, str(rate), str(self.seconds), "32", self.at("gateway.token"))
+        middle, p99, slowest, answered = text.split()
+        print(f"{name:10} {rate:.0f} requests/s, evenly: p50 {middle} ms, p99 {p99} ms, slowest {slowest} ms, {answered} answered")
+        return float(p99)
+
+    def latency(self, most):
+        rate = max(20, most / 2)
+        added = [self.paced("gateway", rate) - self.paced("nginx", rate) for _ in range(self.rounds)]
+        print(f"= p99 added at half load, {rate:.0f} requests/s\t{statistics.median(added):.2f}\tms\t<=\t2")
+        beside = []
+        for _ in range(self.rounds):
+            large = subprocess.Popen(self.wrk("gateway", HUGE, 1, self.seconds + 1), stdout=subprocess.DEVNULL)
+            self.running.append(large)
+            beside.append(self.paced("gateway", rate / 2))
+            large.wait()
+            other = subprocess.Popen(self.wrk("nginx", HUGE, 1, self.seconds + 1), stdout=subprocess.DEVNULL)
+            self.running.append(other)
+            beside[-1] -= self.paced("nginx", rate / 2)
+            other.wait()
+        print(f"= the same at a quarter, while searches of 10 MB run\t{statistics.median(beside):.2f}\tms\t<=\t2")
+
+    def cold(self):
+        """What the first search of a thousand asks of an upstream, beyond the search itself."""
+        visits = [(f"cold-visit-{n}", VISITS[n % 2][1]) for n in range(COLD_VISITS)]
+        records = {"Observation": many(PATIENT, 1000, visits), "Encounter": [encounter(*visit) for visit in visits],
+                   "Organization": [{"resourceType": "Organization", "id": CLINIC, "name": "Bench Clinic"}],
+                   "Patient": [{"resourceType": "Patient", "id": PATIENT}]}
+        asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(handler):
+                path, _, query = handler.path.partition("?")
+                kind, wanted = path.rpartition("/")[2], dict(urllib.parse.parse_qsl(query))
+                asked.append(handler.path)
+                rows = records.get(kind, [])
+                if "_id" in wanted:
+                    rows = [r for r in rows if r["id"] in wanted["_id"].split(",")]
+                elif kind != "Observation":
+                    rows = []
+                text = json.dumps(searchset("http://upstream", kind, rows, "x")).encode()
+                handler.send_response(200)
+                handler.send_header("Content-Type", "application/fhir+json")
+                handler.send_header("Content-Length", str(len(text)))
+                handler.end_headers()
+                handler.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        upstream, self.upstream = self.upstream, f"http://127.0.0.1:{server.server_port}/fhir"
+        self.config("cold", "http", "plain: yes", 1)
+        self.upstream = upstream
+        self.start("cold", self.sluice, "serve", "--config", self.at("cold.yaml"))
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['cold']}/fhir/Observation?patient={PATIENT}&_count=1000",
+                                         headers={"Authorization": "Bearer " + self.token("cold")})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            matches = [e for e in json.loads(answer.read())["entry"] if e["resource"]["resourceType"] == "Observation"]
+        if len(matches) != 1000:
+            raise SystemExit(f"gateway.py: the cold search gives {len(matches)} Observations, not 1000")
+        for path in asked:
+            print(f"cold: {path[:100]}")
+        print(f"= upstream requests of a cold search of 1,000 ({COLD_VISITS} visits), beyond the search\t{len(asked) - 1}\t\t<=\t8")
+        server.shutdown()
 
     def memory(self):
         gateway = self.start("tls", self.sluice, "serve", "--config", self.at("tls.yaml"))
@@ -328,6 +441,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sluice", required=True)
     parser.add_argument("--bare", required=True)
+    parser.add_argument("--pace", required=True)
     parser.add_argument("--folder", default="build/bench/gateway")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
@@ -336,7 +450,11 @@ def main():
     try:
         bench.make()
         bench.start_nginx("files")
-        bench.throughput()
+        bench.serve()
+        most = bench.throughput("ten resources", SEARCH, ("nginx", "bare", "gateway"), CONNECTIONS, 0.5)
+        bench.throughput("a thousand", LARGE, ("nginx", "bare-large", "gateway"), 8, 0.35)
+        bench.latency(most)
+        bench.cold()
         bench.memory()
     finally:
         bench.stop()

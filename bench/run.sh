@@ -107,7 +107,8 @@ curve() { # program
 }
 
 gateway() {
-  part gateway python3 bench/gateway.py --sluice "$build/sluice" --bare "$build/bench/bare_proxy" --folder "$work/gateway"
+  part gateway python3 bench/gateway.py --sluice "$build/sluice" --bare "$build/bench/bare_proxy" \
+    --pace "$build/bench/pace" --folder "$work/gateway"
 }
 
 ledger() {
