@@ -165,7 +165,7 @@ class Battery:
         name, _, make = rng.choices(kinds, [k[1] for k in kinds])[0]
         request = make(self, rng, caller)
         request = replace(request, kind=name)
-        return self.form(rng, request) if name not in ("malformed", "metadata") else request
+        return self.form(rng, request) if name not in ("malformed", "metadata", "batch") else self.packed(rng, request)
 
     # ---- Drawing ----
 
@@ -250,6 +250,10 @@ class Battery:
             headers.append("Accept: text/turtle")
         method = "HEAD" if request.method == "GET" and rng.random() < 0.05 else request.method
         return replace(request, headers=tuple(headers), params=tuple(params), method=method, follow=request.follow and method == "GET")
+
+    @staticmethod
+    def packed(rng, request):
+        return replace(request, headers=request.headers + ("Accept-Encoding: gzip",)) if rng.random() < 0.1 else request
 
     # ---- What a client has seen ----
 

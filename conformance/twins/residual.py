@@ -7,6 +7,7 @@ residual is about (run.py makes them), and in nothing else that may show. `where
     meta.lastUpdated    the value of a lastUpdated, a Last-Modified, and answers to what asks by it
     503                 the one fixed answer of a request that would cost too much, in the place of any other
 """
+import json
 import re
 from dataclasses import dataclass
 
@@ -46,12 +47,26 @@ def mask(rows, name):
     def masked(request, one, two):
         if "503" in where and one[0].startswith(b"HTTP/1.1 503") and not two[0].startswith(b"HTTP/1.1 503"):
             return (BOUND, BOUND) if is_bound(request, one) else (one, two)
+        if "503" in where and b'"batch-response"' in one[1]:
+            return entries(one, two)
         if "meta.lastUpdated" in where:
             if WORDS.search(request.target().encode() + request.body + "\n".join(request.headers).encode()):
                 return one, one
             one, two = ((MODIFIED.sub(rb"\1", head), STAMP.sub(rb"\1", text)) for head, text in (one, two))
         return one, two
     return masked if where else None
+
+
+def entries(one, two):
+    """Of a batch each entry is an answer of its own: where A's is the refusal, B's may be any other."""
+    bundles = [json.loads(told[1]) for told in (one, two)]
+    mine, others = (b.get("entry", []) for b in bundles)
+    for i, entry in enumerate(mine[:len(others)]):
+        outcome = entry.get("response", {})
+        if outcome.get("status", "").startswith("503") and "resource" not in entry and "too-costly" in json.dumps(outcome):
+            others[i] = entry
+    heads = [re.sub(rb"(?i)\r\ncontent-length: [^\r]*", b"", told[0]) for told in (one, two)]
+    return tuple((head, json.dumps(b).encode()) for head, b in zip(heads, bundles))
 
 
 BOUND = b"the bound of work", b""

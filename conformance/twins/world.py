@@ -636,9 +636,6 @@ def strangers(w):
         w.put({"resourceType": "Observation", "id": w.ident(f"{name}-pulse"), "status": "final", "code": concept(LOINC, "8867-4"), "subject": me,
                "encounter": ref("Encounter", w.ident(f"{name}-otp")), "effectiveDateTime": iso(t), "performer": [ref("Organization", HARBOR)],
                "valueQuantity": {"value": 71, "unit": "/min", "system": UCUM, "code": "/min"}}, t)
-    first = w.patients[0]
-    if first.number == 0:  # who turned out to be the same person
-        w.put(dict(w.latest("Patient", first.id), link=[{"other": ref("Patient", w.ident("q0")), "type": "seealso"}]), t)
 
 
 def shared(w, count):
