@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "sluice/buffer.h"
+#include "sluice/fault.h"
 
 /* ---- Lists ---- */
 
@@ -145,8 +146,9 @@ static bool outdated(const struct sl_directive *d, const struct sl_directive *ot
 
 static bool keep(const struct sl_directives *list, struct sl_directive *d, int64_t now)
 {
-    bool stands = d->status == SL_CONSENT_ACTIVE && !over(d, now) && !(d->scope_known && !d->privacy) &&
-                  !(d->date.there && d->date.begin > now);
+    bool active = d->status == SL_CONSENT_ACTIVE || sl_fault(SL_FAULT_CONSENT_OVER);
+    bool stands =
+        active && !over(d, now) && !(d->scope_known && !d->privacy) && !(d->date.there && d->date.begin > now);
     for (const struct sl_directive *other = list->first; other && stands; other = other->next)
         stands = !supersede(d, other, now);
     return stands;

@@ -9,6 +9,7 @@
 #include "directive_model.h"
 
 #include "sluice/decide.h"
+#include "sluice/fault.h"
 #include "sluice/label.h"
 #include "sluice/r4.h"
 
@@ -555,8 +556,8 @@ void sl_match_criteria(
 enum sl_match sl_match_consent(const struct sl_asking *asking)
 {
     const struct sl_directive *d = asking->directive;
-    if (d->status != SL_CONSENT_ACTIVE || (d->scope_known && !d->privacy) ||
-        (d->date.there && d->date.begin > asking->now))
+    bool active = d->status == SL_CONSENT_ACTIVE || sl_fault(SL_FAULT_CONSENT_OVER);
+    if (!active || (d->scope_known && !d->privacy) || (d->date.there && d->date.begin > asking->now))
         return SL_UNMET;
     bool doubtful = !d->scope_known || !d->date.there || d->unverified || d->unreadable;
     return both(doubtful ? SL_UNTOLD : SL_MET, match_any(asking, &d->organizations, match_discloser));

@@ -709,7 +709,8 @@ static enum sl_status decide_once(struct sl_pass *pass, struct sl_segment_report
     pass->told_of = (struct sl_slice){NULL, 0};
     for (struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
         SL_TRY(rule(pass, item));
-        if (pass->known_count && is_presence(pass, item) && all_known(pass, item))
+        bool known = (pass->known_count && all_known(pass, item)) || sl_fault(SL_FAULT_PRESENCE_OPEN);
+        if (known && is_presence(pass, item))
             item->classes = without_presence(pass, item);
     }
     return sl_segment_decide(pass->labeller, pass->arena, report);

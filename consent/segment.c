@@ -17,6 +17,7 @@
 #include "ruling.h"
 #include "segmenting.h"
 
+#include "sluice/fault.h"
 #include "sluice/path.h"
 
 #define ROUNDS 64u
@@ -164,7 +165,7 @@ static enum sl_status cut_constants(struct segmenter *s, struct sl_item *item)
     SL_TRY(cut_stray_links(s, item));
     /* How many belong to a Group, and its narrative, speak of all its members: of those too whom this recipient may
      * know nothing of. */
-    if (sl_ruling_may_text(item->ruling) && item->type != SL_R4_Group)
+    if ((sl_ruling_may_text(item->ruling) && item->type != SL_R4_Group) || sl_fault(SL_FAULT_COUNTS_KEPT))
         return SL_OK;
     SL_TRY(cut_all(s, item, item->counts, item->count_count, "count"));
     for (uint32_t i = 0; i < item->text_count; i++)
@@ -275,7 +276,7 @@ static enum sl_status cut_parts(struct segmenter *s, struct sl_item *item)
             continue;
         }
         struct sl_verdict verdict = sl_decide_part(item->ruling, item, part);
-        part->cut = verdict.decision != SL_RELEASED;
+        part->cut = verdict.decision != SL_RELEASED && !sl_fault(SL_FAULT_MENTION_KEPT);
         if (part->cut && part->inner)
             SL_TRY(sl_ccda_withhold(part, verdict.cause, s->arena));
         else if (part->cut)

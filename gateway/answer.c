@@ -14,6 +14,7 @@
 #include "notice.h"
 #include "operation.h"
 #include "outcome.h"
+#include "sluice/fault.h"
 #include "view.h"
 
 #define GZIP_FROM 1400u /* bytes of a body from which on it is packed for who takes that */
@@ -108,7 +109,8 @@ static bool leads(struct sl_exchange *x, const struct sl_found *from, struct sl_
     const struct sl_search_param one = {
         .param = sl_r4_param_find(from->entry->type, param), .name = param, .values = &value, .value_count = 1};
     return value.text.ptr && one.param &&
-           sl_search_match_param(&one, &from->page->doc, from->entry->root, from->page->edits);
+           sl_search_match_param(
+               &one, &from->page->doc, from->entry->root, sl_fault(SL_FAULT_CUT_LINK) ? NULL : from->page->edits);
 }
 
 /* Does any reference that is left point at it? A cheap question before the exact one. */
@@ -120,7 +122,7 @@ static bool points_at(const struct sl_found *from, const struct sl_found *to)
         struct sl_slice target = reference->target;
         if (target.len == type.len + 1 + to->entry->id.len && sl_slice_starts(target, type) &&
             target.ptr[type.len] == '/' && sl_slice_eq(sl_slice_from(target, type.len + 1), to->entry->id) &&
-            !sl_edit_is_cut(from->page->edits, reference->span))
+            (!sl_edit_is_cut(from->page->edits, reference->span) || sl_fault(SL_FAULT_CUT_LINK)))
             return true;
     }
     return false;
@@ -302,7 +304,8 @@ static enum sl_status add_includes(struct sl_exchange *x, struct notice *notice)
         for (const struct sl_found *found = round->first; found; found = found->next)
             if (is_answered(x, found, false))
                 list[count++] = found;
-    qsort(list, count, sizeof *list, order_names);
+    if (!sl_fault(SL_FAULT_UPSTREAM_ORDER))
+        qsort(list, count, sizeof *list, order_names);
     for (size_t i = 0; i < count; i++) {
         SL_TRY(disclose(x, list[i], notice));
         SL_TRY(add_entry(x, list[i]));
@@ -371,7 +374,8 @@ static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice
 
 static bool has_next(const struct sl_exchange *x)
 {
-    return x->interaction.kind == SL_SEARCH && x->gathered > x->wanted;
+    bool hidden = sl_fault(SL_FAULT_NEXT_BY_HIDDEN) && x->account.withheld_count;
+    return x->interaction.kind == SL_SEARCH && (x->gathered > x->wanted || hidden);
 }
 
 static enum sl_status add_links(struct sl_exchange *x, bool more)
@@ -418,7 +422,8 @@ static enum sl_status answer_bundle(struct sl_exchange *x)
     struct notice notice = {0};
     LIT("{\"resourceType\":\"Bundle\",\"type\":\"searchset\",");
     if (has_total(x))
-        sl_blocks_add(out, sl_arena_printf(x->arena, "\"total\":%zu,", x->gathered));
+        sl_blocks_add(out, sl_arena_printf(x->arena, "\"total\":%zu,",
+                               x->gathered + (sl_fault(SL_FAULT_TOTAL_BY_HIDDEN) ? x->account.withheld_count : 0)));
     SL_TRY(add_links(x, has_next(x)));
     LIT(",\"entry\":[");
     link_includes(x);

@@ -4,6 +4,7 @@
 
 #include "jose.h"
 #include "seal.h"
+#include "sluice/fault.h"
 
 #define PLAIN 264u /* bytes under the seal, whatever is in them */
 #define INLINE (PLAIN - HEAD)
@@ -78,6 +79,8 @@ enum sl_status sl_bookmark_write(const struct sl_exchange *x, const struct sl_po
     SL_TRY(sl_seal(x->state->gateway->sealer, context, (struct sl_slice){(const char *)plain, PLAIN}, sealed));
     sl_buffer_init(&text, 2 * sizeof sealed);
     sl_base64url_encode(&text, (struct sl_slice){(const char *)sealed, sizeof sealed});
+    if (sl_fault(SL_FAULT_CURSOR_BY_PLACE))
+        sl_buffer_add(&text, (struct sl_slice){"AAAAAAAAAAAAAAAA", position->skip % 16});
     *out = sl_buffer_failed(&text) ? (struct sl_slice){NULL, 0} : sl_arena_copy(x->arena, sl_buffer_slice(&text));
     sl_buffer_fini(&text);
     return out->ptr ? SL_OK : SL_NO_MEMORY;

@@ -20,6 +20,7 @@
 #include "bookmark.h"
 #include "history.h"
 #include "operation.h"
+#include "sluice/fault.h"
 
 #define MAGIC 0x51ce9a7eu
 #define TURN_US 1000u                   /* how long one exchange may hold its worker before others get a turn */
@@ -201,6 +202,8 @@ static enum sl_step_result step_answer(struct sl_exchange *x)
 {
     if (x->status == SL_OK) {
         enum sl_status status = sl_answer(x);
+        if (status == SL_NOT_FOUND && x->account.withheld_count && sl_fault(SL_FAULT_FORBIDDEN_FOR_HIDDEN))
+            status = SL_FORBIDDEN;
         if (status != SL_OK)
             return sl_exchange_fail(x, status, status == SL_NOT_FOUND ? "not-released" : "answer");
         return SL_STEP_DONE;

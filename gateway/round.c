@@ -373,8 +373,10 @@ enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, stru
     enum sl_status status = sl_fetch_read(ask, &fetched);
     x->why = ask->why;
     SL_TRY(status);
-    if (!sl_exchange_spend(x, fetched->count))
-        return SL_WORK_LIMIT;
+    if (!sl_exchange_spend(x, fetched->count)) {
+        x->exhausted = sl_fault(SL_FAULT_THIN_ANSWER);
+        return x->exhausted ? SL_OK : SL_WORK_LIMIT;
+    }
     SL_TRY(keep_page(round, fetched, question->at));
     return advance(x, &question->at, fetched);
 }
@@ -739,7 +741,7 @@ static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct 
         return SL_OK;
     SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
     found->released = true;
-    if (found->match && !belongs(x, found)) {
+    if (found->match && !belongs(x, found) && !sl_fault(SL_FAULT_NO_REMATCH)) {
         sl_account_unmatched(x, found);
         leave_to_includes(x, found);
     }
@@ -861,5 +863,5 @@ enum sl_step_result sl_round_segment(struct sl_exchange *x)
 
 bool sl_round_more(const struct sl_exchange *x)
 {
-    return !x->exhausted && !is_full(x);
+    return !x->exhausted && !is_full(x) && !sl_fault(SL_FAULT_SHORT_PAGE);
 }

@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 
-from houses import CALLERS, EMERGENCY, Line, plain
+from houses import EMERGENCY, Line, plain
 
 CURSOR = re.compile(rb"_cursor=([-\w]+)")
 NEXT = (re.compile(rb'"relation":"next","url":"([^"]+)"'), re.compile(rb'<relation value="next"/><url value="([^"]+)"'))
@@ -143,10 +143,6 @@ class Pair:
         return best
 
 
-class Next(str):
-    """A path that has its query already."""
-
-
 def next_of(answer):
     for pattern in NEXT:
         match = pattern.search(answer.text)
@@ -155,8 +151,8 @@ def next_of(answer):
     return None
 
 
-def etags(request, answer):
-    """What an answer tells of versions: (name, version) each."""
+def views(answer):
+    """The records in an answer: (name, version, text) each."""
     if answer.status != 200 or not answer.text.startswith(b"{"):
         return
     try:
@@ -166,8 +162,4 @@ def etags(request, answer):
     for one in [body] + [e["resource"] for e in body.get("entry", []) if "resource" in e]:
         version = one.get("meta", {}).get("versionId")
         if version and "id" in one:
-            yield f"{one['resourceType']}/{one['id']}", version
-
-
-def callers_of(group):
-    return [c for c in group if c in CALLERS]
+            yield f"{one['resourceType']}/{one['id']}", version, json.dumps(one).encode()

@@ -21,6 +21,24 @@ EVERY = ("treating", ())
 AIM = {  # word: (group, kinds of requests)
     "withheld-released": ("treating", ("read", "search")),
     "neighbours-decision": ("treating", ("search all", "search", "include")),
+    "mention-kept": ("treating", ("read", "search", "compartment")),
+    "counts-kept": ("app", ("read", "search all")),
+    "presence-open": ("treating", ("read", "search all", "search")),
+    "consent-over": ("consents", ("read", "search")),
+    "no-rematch": ("treating", ("search", "search modified", "compartment")),
+    "cut-link": ("treating", ("include",)),
+    "upstream-order": ("treating", ("include",)),
+    "short-page": ("treating", ("search all", "search")),
+    "next-by-hidden": ("treating", ("search",)),
+    "total-by-hidden": ("treating", ("search",)),
+    "cursor-by-place": ("treating", ("search all", "search")),
+    "forbidden-for-hidden": ("treating", ("read",)),
+    "last-of-all": ("treating", ("operation",)),
+    "upstream-version": ("treating", ("read", "search all")),
+    "upstream-current": ("treating", ("read conditional",)),
+    "past-alone": ("treating", ("history instance", "history type", "vread")),
+    "equal-views": ("treating", ("history instance", "history type")),
+    "thin-answer": ("crowded", ("search", "compartment")),
 }
 
 
@@ -49,8 +67,8 @@ def try_one(workshop, word, pairs):
         if group == "writes":
             import writes
             out = writes.run(workshop, pairs, progress, stop=True)
-        elif group in ("visible", "crowded"):
-            out = run.run_residual(workshop, workshop.args.rows, group, pairs, progress)
+        elif group in ("moved", "crowded", "below"):
+            out = run.run_residual(workshop, workshop.args.rows, group, pairs, progress, kinds, stop=True)
         else:
             out = run.run_group(workshop, group, pairs, progress, kinds or None, stop=True)
     finally:

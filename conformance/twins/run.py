@@ -116,6 +116,7 @@ def battery_for(workshop, group, pair, one, two):
 def run_battery(args, drawn, pair, callers, count, progress, only=None, stop=None):
     """Asks until `count` answers have been compared. What differs, shrunk; and how often each kind was met."""
     timing, met, statuses, found, answers, number = Timing(), Counter(), Counter(), [], 0, 0
+    whole = {}  # the one view that each caller has of a record, by whatever door it comes
     differing = Counter()
     while answers < count:
         caller = callers[number % len(callers)]
@@ -126,8 +127,11 @@ def run_battery(args, drawn, pair, callers, count, progress, only=None, stop=Non
             if page == 1:
                 timing.add(asked.kind, both)
                 statuses[both[0].status] += 1
-            for name, version in compare.etags(asked, both[0]):
+            for name, version, text in compare.views(both[0]):
                 drawn.note(caller, name, version)
+                if asked.kind in battery.WHOLE and whole.setdefault((caller, name), text) != text:
+                    told = tuple((b"", t) for t in (whole[caller, name], text))
+                    found.append(compare.Finding(pair.group + ", two views of " + name, caller, asked, page, *both, told))
         pages, difference = pair.compare(caller, request, visit)
         answers += pages
         met[request.kind] += 1
@@ -185,7 +189,7 @@ def run_visible(workshop, extra, count, progress):
             g.close()
 
 
-def run_residual(workshop, rows, name, count, progress):
+def run_residual(workshop, rows, name, count, progress, only=None, stop=None):
     """Worlds that differ in what a residual is about: nothing else may show, and each row must."""
     args = workshop.args
     without = ("program", "notes", "draft")
@@ -199,7 +203,7 @@ def run_residual(workshop, rows, name, count, progress):
         drawn = battery_for(workshop, name, pair, one, two)
         if name != "moved":
             drawn.patients = [p.id for p in workshop.whole.patients if p.number == 0]
-        out = run_battery(args, drawn, pair, ["ward"], count, progress)
+        out = run_battery(args, drawn, pair, ["ward"], count, progress, only, stop)
         out["stale"] = []
         for row in rows:
             if row.worlds == name:
