@@ -43,12 +43,13 @@ static bool fits(const struct shape *shape, const struct sl_r4_element *element)
     return false;
 }
 
-static bool holds_one(const struct sl_gone *gone, const struct shape *shape, uint32_t object)
+/* `gone`: what has been cut; NULL: nothing. */
+static bool holds_one(const struct sl_doc *doc, const struct sl_gone *gone, const struct shape *shape, uint32_t object)
 {
-    const struct sl_span *spans = gone->doc->spans;
+    const struct sl_span *spans = doc->spans;
     for (uint32_t c = object + 1; c < spans[object].next; c = spans[c].next) {
         const struct sl_r4_element *element = sl_r4_element(shape->node, spans[c].name);
-        if (element && !sl_gone_has(gone, c) && fits(shape, element))
+        if (element && !(gone && sl_gone_has(gone, c)) && fits(shape, element))
             return true;
     }
     return false;
@@ -58,8 +59,16 @@ bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, c
 {
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (shapes[i].node == object->node)
-            return lost && fits(&shapes[i], lost) && !holds_one(gone, &shapes[i], object->span);
+            return lost && fits(&shapes[i], lost) && !holds_one(gone->doc, gone, &shapes[i], object->span);
     return false;
+}
+
+bool sl_shape_says(const struct sl_doc *doc, uint32_t object, sl_r4_node node)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (shapes[i].node == node)
+            return holds_one(doc, NULL, &shapes[i], object);
+    return true;
 }
 
 /* lnk-1: a Linkage says that two records or more are about the same. */

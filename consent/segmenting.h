@@ -62,6 +62,8 @@ bool sl_cutting_shows(const struct sl_cutting *cutting, const struct sl_item *it
 /* Having lost the element, has the object lost all that it is there to say (an extension its value, a section its
  * entries and text)? */
 bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, const struct sl_r4_element *lost);
+/* Does the object say something at all, in that sense? */
+bool sl_shape_says(const struct sl_doc *doc, uint32_t object, sl_r4_node node);
 /* Are fewer entries left in the array than R4 asks for, where that is more than one? */
 bool sl_shape_too_few(const struct sl_gone *gone, const struct sl_step *array);
 
