@@ -184,11 +184,23 @@ static bool has_value(struct sl_gone *gone, const struct sl_step *steps, unsigne
     return value && doc->spans[value].type != SL_SPAN_NULL && !sl_gone_has(gone, value);
 }
 
+/* Is it the array of '_' halves of values that stay? It goes by itself once nothing is left in it (sluice/edit.h), and
+ * must not be cut, which would cut the values. */
+static bool is_beside_values(const struct sl_gone *gone, const struct sl_step *array, const struct sl_step *object)
+{
+    const struct sl_doc *doc = gone->doc;
+    bool halves = doc->spans[array->span].flags & SL_SPAN_SIBLING;
+    uint32_t values = halves ? sl_span_member(doc, object->span, doc->spans[array->span].name) : 0;
+    return values && !sl_gone_has(gone, values);
+}
+
 /* Does what goes take its parent along: because R4 requires it, or because the parent says nothing without it? */
 static bool takes_parent(struct sl_gone *gone, const struct sl_step *steps, unsigned i, struct sl_arena *arena)
 {
     const struct sl_doc *doc = gone->doc;
     const struct sl_step *parent = &steps[i - 1];
+    if (doc->spans[parent->span].type == SL_SPAN_ARRAY && i > 1 && is_beside_values(gone, parent, &steps[i - 2]))
+        return false;
     if (doc->spans[parent->span].type == SL_SPAN_ARRAY)
         return !any_left(gone, parent->span, arena) || sl_shape_too_few(gone, parent);
     bool required = steps[i].element && steps[i].element->flags & SL_R4_REQUIRED;
@@ -196,12 +208,28 @@ static bool takes_parent(struct sl_gone *gone, const struct sl_step *steps, unsi
     return required || !left || sl_shape_hollow(gone, parent, steps[i].element);
 }
 
+static void mark_gone(struct sl_gone *gone, uint32_t span)
+{
+    gone->bits[span / 64] |= (uint64_t)1 << (span % 64);
+}
+
+/* With a value, its '_' half goes. */
+static void mark_half(struct sl_gone *gone, const struct sl_step *object, uint32_t value)
+{
+    const struct sl_doc *doc = gone->doc;
+    bool paired = doc->spans[object->span].flags & SL_SPAN_PAIRED && !(doc->spans[value].flags & SL_SPAN_SIBLING);
+    uint32_t half = paired && doc->spans[value].name ? sl_span_sibling(doc, object->span, doc->spans[value].name) : 0;
+    if (half)
+        mark_gone(gone, half);
+}
+
 /* Climbs from a span that must go to the span that goes. Gives the index among the steps; 0: the resource itself goes.
  * Marks what goes on the way. */
 static unsigned climb(struct sl_gone *gone, const struct sl_step *steps, unsigned n, struct sl_arena *arena)
 {
     for (unsigned i = n - 1; i > 0; i--) {
-        gone->bits[steps[i].span / 64] |= (uint64_t)1 << (steps[i].span % 64);
+        mark_gone(gone, steps[i].span);
+        mark_half(gone, &steps[i - 1], steps[i].span);
         if (!takes_parent(gone, steps, i, arena))
             return i;
     }
