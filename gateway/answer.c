@@ -492,8 +492,7 @@ static enum sl_status add_validators(struct sl_exchange *x, const struct sl_foun
     struct sl_validators validators;
     SL_TRY(sl_view_tag(x, found));
     SL_TRY(sl_view_validators(x, found, &validators));
-    struct sl_slice tag = {found->item->tag, SL_VIEW_TAG};
-    if (sl_view_unchanged(x->request, tag, sl_view_updated(found->item, found->page->edits)))
+    if (sl_view_unchanged(x->request, sl_view_current(found), sl_view_updated(found->item, found->page->edits)))
         leave_out(x);
     add_header(x, SL_LIT("ETag"), validators.etag);
     if (validators.modified.len)
@@ -537,7 +536,7 @@ static enum sl_status answer_vread(struct sl_exchange *x)
 /* ---- A history ---- */
 
 /* R4, http.html#history. What was asked for then is told as it can be seen from here: the first version there is was a
- * create, and all others were updates. */
+ * create, and all others were updates, some of them of what had been deleted. */
 static void add_event(struct sl_exchange *x, const struct sl_listed *one)
 {
     struct sl_blocks *out = &x->body;
@@ -545,15 +544,15 @@ static void add_event(struct sl_exchange *x, const struct sl_listed *one)
     bool deleted = found->entry->deleted;
     struct sl_slice type = sl_r4_node_name(found->entry->type), updated = sl_history_updated(found);
     LIT("\"request\":{\"method\":");
-    sl_blocks_add(out, deleted ? SL_LIT("\"DELETE\"") : one->first ? SL_LIT("\"POST\"") : SL_LIT("\"PUT\""));
+    sl_blocks_add(out, deleted ? SL_LIT("\"DELETE\"") : one->oldest ? SL_LIT("\"POST\"") : SL_LIT("\"PUT\""));
     LIT(",\"url\":\"");
     sl_blocks_add(out, type);
-    if (deleted || !one->first) {
+    if (!one->oldest) {
         LIT("/");
         sl_blocks_add(out, found->entry->id);
     }
     LIT("\"},\"response\":{\"status\":");
-    sl_blocks_add(out, deleted ? SL_LIT("\"204\"") : one->first ? SL_LIT("\"201\"") : SL_LIT("\"200\""));
+    sl_blocks_add(out, deleted ? SL_LIT("\"204\"") : one->made ? SL_LIT("\"201\"") : SL_LIT("\"200\""));
     if (!deleted) {
         LIT(",\"etag\":\"W/\\\"");
         sl_blocks_add(out, (struct sl_slice){found->item->tag, SL_VIEW_TAG});

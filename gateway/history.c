@@ -127,7 +127,7 @@ static size_t keep_changes(struct sl_listed *list, size_t count)
         struct sl_found *found = list[i].found;
         if (found->entry->deleted ? !there : there && same_view(last, found))
             continue;
-        list[--kept] = (struct sl_listed){.of = list[i].of, .found = found, .first = !there};
+        list[--kept] = (struct sl_listed){.of = list[i].of, .found = found, .oldest = !last, .made = !there};
         there = !found->entry->deleted;
         last = found;
     }

@@ -43,7 +43,8 @@ void sl_history_drop(struct sl_exchange *x);
 struct sl_listed {
     struct sl_exchange *of; /* whose pass it was decided in */
     struct sl_found *found; /* released; or a deletion */
-    bool first;             /* there was nothing of it before, or it had been deleted */
+    bool oldest;            /* nothing comes before it */
+    bool made;              /* there was nothing of it before, or it had been deleted */
 };
 
 /* The versions on this page, the newest first; one more than x->wanted are not among them, but x->following is where

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <xxhash.h>
 
+#include "sluice/fault.h"
 #include "sluice/time_range.h"
 
 /* ---- Where the tag stands ---- */
@@ -158,6 +159,8 @@ static void tag_view(struct sl_item *item, const struct sl_blocks *out, struct s
     }
     hash_run(&state, &block, &begin, at, out->total);
     write_tag(XXH3_128bits_digest(&state), item->tag);
+    if (sl_fault(SL_FAULT_UPSTREAM_VERSION) && item->version.len <= SL_VIEW_TAG)
+        memcpy(item->tag, item->version.ptr, item->version.len);
     patch(start.block, start.begin, room, (struct sl_slice){item->tag, SL_VIEW_TAG});
     item->tagged = true;
 }
@@ -235,12 +238,20 @@ enum sl_status sl_view_tag(struct sl_exchange *x, const struct sl_found *found)
     return sl_view_write(x, found, out);
 }
 
+struct sl_slice sl_view_current(const struct sl_found *found)
+{
+    if (sl_fault(SL_FAULT_UPSTREAM_CURRENT))
+        return found->item->version;
+    return (struct sl_slice){found->item->tag, SL_VIEW_TAG};
+}
+
 enum sl_status sl_view_validators(struct sl_exchange *x, const struct sl_found *found, struct sl_validators *out)
 {
     struct sl_time_range when;
     char text[64];
     struct tm tm;
-    *out = (struct sl_validators){.etag = sl_arena_printf(x->arena, "W/\"%.*s\"", (int)SL_VIEW_TAG, found->item->tag)};
+    struct sl_slice tag = sl_view_current(found);
+    *out = (struct sl_validators){.etag = sl_arena_printf(x->arena, "W/\"%.*s\"", SL_FMT(tag))};
     if (!out->etag.ptr)
         return SL_NO_MEMORY;
     if (!sl_time_range_read(sl_view_updated(found->item, found->page->edits), &when))

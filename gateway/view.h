@@ -33,6 +33,8 @@ struct sl_slice sl_view_updated(const struct sl_item *item, const struct sl_edit
 
 /* ---- Conditions (RFC 9110, 13) ---- */
 
+/* What a client names when it asks whether a view is current: its tag. */
+struct sl_slice sl_view_current(const struct sl_found *found);
 /* ETag and Last-Modified of a view; both may be empty. Arena-owned. */
 struct sl_validators {
     struct sl_slice etag, modified;

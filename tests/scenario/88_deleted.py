@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import re
+import urllib.parse
+
+import house
+
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+PCP = {"reference": "Organization/lakeside-primary"}
+
+
+def condition(ident, version, code, **more):
+    return {"resourceType": "Condition", "id": ident, "meta": {"versionId": str(version), "lastUpdated": f"2026-03-0{version}T08:00:00Z"},
+            "subject": {"reference": "Patient/ann"}, "recorder": PCP, "code": {"coding": [{"system": ICD, "code": code}]}, **more}
+
+
+# Of each record its versions, the oldest first; None: it was deleted.
+RECORDS = {
+    "there": [condition("there", 1, "I10"), condition("there", 2, "I11.9", subject={"reference": "Patient/ann/_history/7"})],
+    "gone": [condition("gone", 1, "I10"), None],
+    "gone-use": [condition("gone-use", 1, "I10"), condition("gone-use", 2, "F11.20"), None],
+    "back": [condition("back", 1, "I10"), None, condition("back", 3, "I10")],
+    "quiet": [condition("quiet", 1, "I10"), condition("quiet", 2, "F11.20"), None, condition("quiet", 4, "I10")],
+}
+CONTEXT = {
+    "Organization": {"lakeside-primary": {"resourceType": "Organization", "id": "lakeside-primary"}},
+    "Patient": {"ann": {"resourceType": "Patient", "id": "ann", "managingOrganization": PCP}},
+    "Observation": {"pulse": {"resourceType": "Observation", "id": "pulse", "meta": {"versionId": "1"}, "status": "final",
+                              "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}, "subject": {"reference": "Patient/ann"},
+                              "performer": [PCP], "derivedFrom": [{"reference": "Condition/there"}]}},
+}
+
+
+def entry(ident, version, resource):
+    request = {"method": "PUT" if resource else "DELETE", "url": f"Condition/{ident}/_history/{version}"}
+    whole = {"request": request, "response": {"status": "200", "lastModified": f"2026-03-0{version}T08:00:00Z"}}
+    return whole | ({"resource": resource} if resource else {})
+
+
+def bundle(kind, entries, more=None):
+    return json.dumps({"resourceType": "Bundle", "type": kind, "entry": entries, **({"link": [{"relation": "next", "url": more}]} if more else {})})
+
+
+class Ehr:
+    def __init__(self):
+        self.keeps = True
+        self.upstream = house.Upstream(self.answer)
+
+    def history(self, handler, ident, query):
+        """Two versions a page."""
+        rows = [(name, number, r) for name, versions in RECORDS.items() for number, r in enumerate(versions, 1)]
+        rows = [row for row in rows if ident in ("", row[0])]
+        rows.sort(key=lambda row: (-row[1], row[0]))
+        at = int(query.get("at", ["0"])[0])
+        if not rows:
+            return house.send(handler, "{}", 404)
+        more = f"{self.upstream.url}?at={at + 2}&of={ident}" if at + 2 < len(rows) else None
+        return house.send(handler, bundle("history", [entry(*row) for row in rows[at:at + 2]], more))
+
+    def answer(self, path, handler):
+        url = urllib.parse.urlparse(path)
+        query, words = urllib.parse.parse_qs(url.query), url.path.split("/")[2:]
+        if "at" in query:
+            return self.history(handler, query["of"][0] if "of" in query else "", query)
+        if words[-1:] == ["_history"]:
+            return self.history(handler, words[1] if len(words) == 3 else "", query) if self.keeps else house.send(handler, "{}", 405)
+        if len(words) == 2 and words[0] == "Condition":
+            versions = RECORDS.get(words[1])
+            if not versions or not versions[-1]:
+                return house.send(handler, "{}", 410 if versions else 404)
+            return house.send(handler, json.dumps(versions[-1]))
+        there = CONTEXT.get(words[0], {}) | ({i: v[-1] for i, v in RECORDS.items() if v[-1]} if words[0] == "Condition" else {})
+        if len(words) == 2:
+            return house.send(handler, json.dumps(there[words[1]]) if words[1] in there else "{}", 200 if words[1] in there else 404)
+        asked = query.get("_id", [""])[0].split(",")
+        found = [r for i, r in there.items() if i in asked or "patient" in query]
+        return house.send(handler, bundle("searchset", [{"resource": r, "search": {"mode": "match"}} for r in found]))
+
+
+def without_clock(answer):
+    return answer[0], re.sub(r"Date: [^\r]*", "", answer[1]), answer[2]
+
+
+def scenario(sluice, folder):
+    """who could have seen it learns that a record was deleted; for everybody else it never was"""
+    ehr = Ehr()
+    h = house.House(sluice, upstream=ehr.upstream.url, extra="labels:\n  book: book\n")
+    h.start()
+    never = {c: without_clock(h.ask("Condition/nobody", c)) for c in ("ward", "plan")}
+    for name, ward, plan in (("there", 200, 200), ("gone", 410, 410), ("gone-use", 410, 404), ("back", 200, 200), ("nobody", 404, 404)):
+        for caller, status in (("ward", ward), ("plan", plan)):
+            got = without_clock(h.ask(f"Condition/{name}", caller))
+            h.expect(f"{caller} reads {name}: {status}", got[0] == status and (status != 404 or got == never[caller]), got)
+    gone = h.ask("Condition/gone", "plan")
+    h.expect("gone is told in one way", b'"deleted"' in gone[2] and b"2026" not in gone[2] and b"lakeside" not in gone[2], gone)
+    h.expect("HEAD says the same", h.ask("Condition/gone", "plan", method="HEAD")[0] == 410)
+
+    def events(path, caller):
+        status, _, body = h.ask(path, caller)
+        if status != 200:
+            return status
+        return " ".join(f"{e['request']['method']}{e['response']['lastModified'][9]}" for e in json.loads(body).get("entry", []))
+    for name, ward, plan in (("there", "PUT2 POST1", "PUT2 POST1"), ("gone", "DELETE2 POST1", "DELETE2 POST1"),
+                             ("gone-use", "DELETE3 PUT2 POST1", 404), ("back", "PUT3 DELETE2 POST1", "PUT3 DELETE2 POST1"),
+                             ("quiet", "PUT4 DELETE3 PUT2 POST1", "POST4"), ("nobody", 404, 404)):
+        for caller, wanted in (("ward", ward), ("plan", plan)):
+            h.expect(f"{caller}'s history of {name}", events(f"Condition/{name}/_history", caller) == wanted, events(f"Condition/{name}/_history", caller))
+    h.expect("the ward's history of all Conditions", len((events("Condition/_history", "ward") or "").split()) == 14, events("Condition/_history", "ward"))
+    wanted = "POST4 PUT3 DELETE2 PUT2 DELETE2 POST1 POST1 POST1"
+    h.expect("the plan's", sorted(events("Condition/_history", "plan").split()) == sorted(wanted.split()), events("Condition/_history", "plan"))
+    again = json.loads(h.ask("Condition/back/_history", "ward")[2])["entry"]
+    h.expect("what comes back is a version of its own", again[0]["response"]["status"] == "201" and again[1]["response"]["status"] == "204" and
+             "resource" not in again[1] and again[0]["resource"]["meta"]["versionId"] == again[2]["resource"]["meta"]["versionId"], again)
+    read = json.loads(h.ask("Condition/there", "ward")[2])
+    h.expect("a reference names no version of the EHR's", read["subject"] == {"reference": "Patient/ann"}, read)
+    every = h.ask("Condition/_history", "ward")[2] + h.ask("Condition/there/_history", "ward")[2]
+    h.expect("nor does anything else", not re.search(rb'_history/\d|versionId":"\d|W/.."\d', every), every[:600])
+
+    # The book has what the record is now, whatever was asked of its past.
+    h.expect("what rests on a record rests on it as it is", h.ask("Observation/pulse", "plan")[0] == 200)
+    h.ask("Condition/gone-use/_history", "ward")
+    CONTEXT["Observation"]["pulse"]["derivedFrom"] = [{"reference": "Condition/quiet"}]
+    h.ask("Condition/quiet/_history", "ward")
+    h.expect("and not as it was", h.ask("Observation/pulse", "plan")[0] == 200)
+
+    ehr.keeps = False
+    for path in ("Condition/there/_history", "Condition/gone/_history", "Condition/nobody/_history", "Condition/_history", "Condition/there/_history/x"):
+        status, _, body = h.ask(path, "plan")
+        h.expect(f"{path} of an EHR that keeps none", status == 404 and b'"not-supported"' in body, body)
+    h.expect("and of what was deleted there nobody knows", without_clock(h.ask("Condition/gone", "plan")) == never["plan"])
+    h.stop()
+    return h.failures
+
+
+house.main(scenario)
