@@ -55,14 +55,22 @@ static void add_operations(struct sl_buffer *out, sl_r4_node type)
     sl_buffer_add(out, SL_LIT("]"));
 }
 
-static void add_resource(struct sl_buffer *out, sl_r4_node type, bool first)
+/* What is reached by route alone has no history to be asked for. */
+static void add_versions(struct sl_buffer *out, bool history)
+{
+    if (history)
+        sl_buffer_add(out, SL_LIT(",{\"code\":\"vread\"},{\"code\":\"history-instance\"},{\"code\":\"history-type\"}"));
+    sl_buffer_printf(out, "],\"versioning\":\"versioned\",\"readHistory\":%s", history ? "true" : "false");
+}
+
+static void add_resource(const struct sl_config *config, struct sl_buffer *out, sl_r4_node type, bool first)
 {
     struct sl_slice name = sl_r4_node_name(type);
     bool searched = !(sl_r4_facts(type) & SL_R4_BY_ROUTE);
-    sl_buffer_printf(out,
-        "%s{\"type\":\"%.*s\",\"interaction\":[{\"code\":\"read\"}%s],"
-        "\"versioning\":\"no-version\",\"readHistory\":false,\"updateCreate\":false",
-        first ? "" : ",", SL_FMT(name), searched ? ",{\"code\":\"search-type\"}" : "");
+    sl_buffer_printf(out, "%s{\"type\":\"%.*s\",\"interaction\":[{\"code\":\"read\"}%s", first ? "" : ",", SL_FMT(name),
+        searched ? ",{\"code\":\"search-type\"}" : "");
+    add_versions(out, config->upstream_history && (searched || type == SL_R4_Provenance));
+    sl_buffer_add(out, SL_LIT(",\"conditionalRead\":\"full-support\",\"updateCreate\":false"));
     if (searched)
         add_params(out, type);
     add_operations(out, type);
@@ -96,9 +104,12 @@ enum sl_status sl_metadata_write(const struct sl_config *config, struct sl_buffe
     for (sl_r4_node type = 1; type < SL_R4_NODES; type++) {
         if (!sl_r4_is_resource(type) || !sl_r4_params(type, &(size_t){0}))
             continue;
-        add_resource(out, type, first);
+        add_resource(config, out, type, first);
         first = false;
     }
-    sl_buffer_add(out, SL_LIT("],\"interaction\":[{\"code\":\"batch\"}]}]}"));
+    sl_buffer_add(out, SL_LIT("],\"interaction\":[{\"code\":\"batch\"}"));
+    if (config->upstream_history)
+        sl_buffer_add(out, SL_LIT(",{\"code\":\"history-system\"}"));
+    sl_buffer_add(out, SL_LIT("]}]}"));
     return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
 }
