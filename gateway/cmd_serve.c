@@ -91,23 +91,75 @@ static bool set_options(struct serving *serving)
     return true;
 }
 
-/* What files say anew. A file with a mistake changes nothing, and is told. */
-static void reload(struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues)
+static void tell_change(void *context, const char *section, const char *key)
 {
-    struct sl_issues found = {.arena = sl_arena_new((size_t)16 * 1024 * 1024)};
-    enum sl_status status = sl_server_reload(server, issues);
-    fprintf(stderr, "sluice: certificates %s\n",
-        status == SL_OK ? "taken up again" : "could not be read; the old ones stay");
-    status = found.arena ? sl_gateway_reload(gateway, &found) : SL_NO_MEMORY;
-    sl_cli_issues(stderr, &found, SL_GRADE_WARNING);
-    fprintf(
-        stderr, "sluice: programs %s\n", status == SL_OK ? "taken up again" : "could not be read; the old ones stay");
-    sl_arena_free(found.arena);
+    bool *any = context;
+    *any = true;
+    fprintf(stderr, "sluice: %s.%s says another thing than before: that takes a restart\n", section, key);
 }
 
-/* SIGHUP takes up certificates and programs; SIGTERM and SIGINT drain and end. */
-static void wait_for_signals(
-    struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues, const sigset_t *signals)
+/* The configuration itself says what is opened at the start. What it says otherwise now is told, and not taken up by
+ * halves. */
+static enum sl_status compare_config(const struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    struct sl_config *now = NULL;
+    bool any = false;
+    SL_TRY(sl_config_load(gateway->config->file.ptr, issues, &now));
+    sl_config_compare(gateway->config, now, tell_change, &any);
+    sl_config_free(now);
+    return SL_OK;
+}
+
+static enum sl_status reload_certificates(
+    struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    (void)gateway;
+    return sl_server_reload(server, issues);
+}
+
+static enum sl_status reload_config(struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    (void)server;
+    return compare_config(gateway, issues);
+}
+
+static enum sl_status reload_programs(struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    (void)server;
+    return sl_gateway_reload(gateway, issues);
+}
+
+static enum sl_status reload_callers(struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    (void)server;
+    return sl_gateway_reload_callers(gateway, issues);
+}
+
+static const struct {
+    const char *good, *bad;
+    enum sl_status (*reload)(struct sl_server *server, struct sl_gateway *gateway, struct sl_issues *issues);
+} reloads[] = {
+    {"certificates taken up again", "certificates could not be read; the old ones stay", reload_certificates},
+    {"configuration read again", "the configuration has mistakes; the old one stays", reload_config},
+    {"programs taken up again", "programs could not be read; the old ones stay", reload_programs},
+    {"registry and issuers' keys taken up again", "registry or issuers' keys could not be read; the old ones stay",
+        reload_callers},
+};
+
+/* What files say anew. A file with a mistake changes nothing, and is told. */
+static void reload(struct sl_server *server, struct sl_gateway *gateway)
+{
+    for (size_t i = 0; i < sizeof reloads / sizeof *reloads; i++) {
+        struct sl_issues found = {.arena = sl_arena_new((size_t)64 * 1024 * 1024)};
+        enum sl_status status = found.arena ? reloads[i].reload(server, gateway, &found) : SL_NO_MEMORY;
+        sl_cli_issues(stderr, &found, SL_GRADE_WARNING);
+        fprintf(stderr, "sluice: %s\n", status == SL_OK ? reloads[i].good : reloads[i].bad);
+        sl_arena_free(found.arena);
+    }
+}
+
+/* SIGHUP takes up what files say anew; SIGTERM and SIGINT drain and end. */
+static void wait_for_signals(struct sl_server *server, struct sl_gateway *gateway, const sigset_t *signals)
 {
     for (;;) {
         int signal = 0;
@@ -115,7 +167,7 @@ static void wait_for_signals(
             continue;
         if (signal != SIGHUP)
             break;
-        reload(server, gateway, issues);
+        reload(server, gateway);
     }
     if (!sl_server_drain(server, DRAIN_MS))
         fprintf(stderr, "sluice: some connections were still open after %u ms\n", DRAIN_MS);
@@ -130,7 +182,7 @@ static int serve(struct serving *serving, struct sl_issues *issues, const sigset
     if (status == SL_OK) {
         fprintf(stderr, "sluice: serving %.*s on %s port %u with %u workers\n", SL_FMT(serving->config->url),
             serving->host, sl_server_port(server, 0), serving->options.workers);
-        wait_for_signals(server, serving->gateway, issues, signals);
+        wait_for_signals(server, serving->gateway, signals);
     }
     sl_server_free(server);
     return status == SL_OK ? 0 : sl_cli_failed("cannot serve", status, issues);

@@ -321,6 +321,37 @@ void sl_config_free(struct sl_config *config)
         sl_arena_free(config->arena); /* the configuration itself lives there */
 }
 
+static bool same_value(const struct row *row, const void *a, const void *b)
+{
+    if (row->kind == TEXT || row->kind == PATH) {
+        struct sl_slice x, y;
+        memcpy(&x, a, sizeof x);
+        memcpy(&y, b, sizeof y);
+        return sl_slice_eq(x, y);
+    }
+    return memcmp(a, b, row->kind == NUMBER ? sizeof(uint64_t) : sizeof(bool)) == 0;
+}
+
+static bool same_issuers(const struct sl_config *a, const struct sl_config *b)
+{
+    bool same = a->issuer_count == b->issuer_count;
+    for (size_t i = 0; same && i < a->issuer_count; i++)
+        same = sl_slice_eq(a->issuers[i].name, b->issuers[i].name) &&
+               sl_slice_eq(a->issuers[i].keys, b->issuers[i].keys) &&
+               a->issuers[i].algorithms == b->issuers[i].algorithms;
+    return same;
+}
+
+void sl_config_compare(const struct sl_config *a, const struct sl_config *b,
+    void (*told)(void *context, const char *section, const char *key), void *context)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (!same_value(&rows[i], (const char *)a + rows[i].offset, (const char *)b + rows[i].offset))
+            told(context, rows[i].section, rows[i].key);
+    if (!same_issuers(a, b))
+        told(context, "identity", "issuers");
+}
+
 void sl_config_help(FILE *out)
 {
     const char *section = "";

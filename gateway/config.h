@@ -51,6 +51,10 @@ struct sl_url {
 /* False: it is none. */
 bool sl_config_url(struct sl_slice text, struct sl_url *out);
 
+/* Calls `told` with "section.key" for each key that says another thing in `b` than in `a`. */
+void sl_config_compare(const struct sl_config *a, const struct sl_config *b,
+    void (*told)(void *context, const char *section, const char *key), void *context);
+
 /* Every key with its default and help. */
 void sl_config_help(FILE *out);
 

@@ -31,6 +31,7 @@
 #define ONE_PIECE ((size_t)16 * 1024)  /* an answer up to this goes into one TLS record */
 #define WRITE_FLOOR ((size_t)4 * 1024) /* what a client must take in each write deadline */
 #define MAX_VECTORS 16
+#define DRAIN_MS 500u /* for a request on a connection that was idle when draining began */
 
 enum state { HANDSHAKE, IDLE, HEAD, BODY, RUNNING, WRITING, LINGER, GONE };
 
@@ -420,7 +421,7 @@ static void on_event(struct bufferevent *bev, short events, void *context)
     struct sl_conn *conn = conn_of(context);
     (void)bev;
     if (events & BEV_EVENT_CONNECTED) {
-        enter(conn, IDLE, timeouts_of(conn)->idle);
+        enter(conn, IDLE, conn->worker->draining ? DRAIN_MS : timeouts_of(conn)->idle);
         return;
     }
     conn->peer_done |= (events & BEV_EVENT_EOF) != 0;
@@ -516,13 +517,13 @@ void sl_conn_sweep(struct sl_worker *worker, uint64_t now)
     }
 }
 
+/* A request may be on its way: it is answered if it comes soon, and its answer says that the connection ends. */
 void sl_conn_drain(struct sl_worker *worker)
 {
-    for (struct sl_conn *conn = worker->conns, *next; conn; conn = next) {
-        next = conn->next;
-        if (conn->state == HANDSHAKE || conn->state == IDLE)
-            close_conn(conn);
-    }
+    uint64_t by = sl_loop_now() + DRAIN_MS;
+    for (struct sl_conn *conn = worker->conns; conn; conn = conn->next)
+        if ((conn->state == HANDSHAKE || conn->state == IDLE) && conn->deadline > by)
+            conn->deadline = by;
 }
 
 void sl_conn_close_all(struct sl_worker *worker)

@@ -14,7 +14,7 @@ void sl_conn_adopt(struct sl_worker *worker, struct sl_ticket *ticket);
 /* The worker's sweep: acts on every connection whose deadline has passed. */
 void sl_conn_sweep(struct sl_worker *worker, uint64_t now);
 
-/* The worker drains: closes those on which nothing has been asked; the others close after their answer. */
+/* The worker drains: those on which nothing is asked any more close, the others after their answer. */
 void sl_conn_drain(struct sl_worker *worker);
 
 /* The worker stops: cancels and closes all. */

@@ -50,7 +50,9 @@ static enum sl_step_result step_accept(struct sl_exchange *x)
 
 static enum sl_step_result step_identify(struct sl_exchange *x)
 {
-    enum sl_status status = sl_identify(x->state->identifier, x->request, x->now, x->arena, &x->caller);
+    if (!x->identifier)
+        x->identifier = sl_identifier_ref(x->state->identifier);
+    enum sl_status status = sl_identify(x->identifier, x->request, x->now, x->arena, &x->caller);
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, x->caller.why ? x->caller.why : "identify");
 }
 
@@ -401,6 +403,7 @@ static void destroy(struct sl_exchange *x)
     sl_policy_unref(x->policy);
     sl_registered_unref(x->registered);
     sl_programs_unref(x->programs);
+    sl_identifier_unref(x->identifier);
     sl_gateway_release(x->state->gateway, x->reserved);
     struct sl_arena *arena = x->arena;
     x->magic = 0;

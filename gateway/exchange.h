@@ -135,6 +135,7 @@ struct sl_exchange {
     const char *why;        /* of a refusal: a literal, for the operator */
     struct sl_slice detail; /* about the client's own request, for the client */
 
+    struct sl_identifier *identifier; /* a reference: the caller's words are its own */
     struct sl_caller caller;
     struct sl_recipient stranger;  /* the caller, with the relationships that token, registry and register prove */
     struct sl_recipient recipient; /* the same, with those that records prove as well: relating.c */
@@ -167,8 +168,8 @@ struct sl_exchange {
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
     struct sl_position following; /* of that one more */
 
-    struct sl_history *history; /* history.c: it walks the versions of one record; NULL: it does not */
-    struct sl_wide *wide;       /* history_wide.c: those of many */
+    struct sl_history *history;     /* history.c: it walks the versions of one record; NULL: it does not */
+    struct sl_wide *wide;           /* history_wide.c: those of many */
     struct sl_batch *batch;         /* batch.c; NULL: it is none, or its body has not been read */
     struct sl_operation *operation; /* operation.c; NULL: it is none */
     struct sl_found **chosen;       /* what an operation answers with, in its order; NULL: all that matches */

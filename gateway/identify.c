@@ -41,6 +41,7 @@ struct sl_identifier {
     struct sl_registry *registry;
     struct issuer *issuers;
     size_t issuer_count;
+    unsigned references;
     struct cached cache[CACHE_SLOTS];
 };
 
@@ -84,6 +85,7 @@ enum sl_status sl_identifier_new(const struct sl_config *config, struct sl_issue
     if (!identifier)
         return SL_NO_MEMORY;
     identifier->config = config;
+    identifier->references = 1;
     identifier->issuers = calloc(config->issuer_count + 1, sizeof *identifier->issuers);
     enum sl_status status = identifier->issuers ? SL_OK : SL_NO_MEMORY;
     for (size_t i = 0; status == SL_OK && i < config->issuer_count; i++)
@@ -91,16 +93,22 @@ enum sl_status sl_identifier_new(const struct sl_config *config, struct sl_issue
     if (status == SL_OK)
         status = sl_registry_load(config->registry.ptr, config->issuer_count == 1, issues, &identifier->registry);
     if (status != SL_OK) {
-        sl_identifier_free(identifier);
+        sl_identifier_unref(identifier);
         return status;
     }
     *out = identifier;
     return SL_OK;
 }
 
-void sl_identifier_free(struct sl_identifier *identifier)
+struct sl_identifier *sl_identifier_ref(struct sl_identifier *identifier)
 {
-    if (!identifier)
+    identifier->references++;
+    return identifier;
+}
+
+void sl_identifier_unref(struct sl_identifier *identifier)
+{
+    if (!identifier || --identifier->references)
         return;
     for (size_t i = 0; i < CACHE_SLOTS; i++)
         free(identifier->cache[i].claims);

@@ -47,11 +47,14 @@ struct sl_caller {
 /* May the caller's scopes do `action` on a type? *patient_only: only for the launch patient. */
 bool sl_caller_may(const struct sl_caller *caller, sl_r4_node type, unsigned action, bool *patient_only);
 
-struct sl_identifier; /* the issuers' keys, the registry, and a cache of verified tokens; one for each worker */
+struct sl_identifier; /* the issuers' keys, the registry, and a cache of verified tokens; one for each worker, and
+                         touched by its thread alone */
 
 SL_MUST_CHECK enum sl_status sl_identifier_new(
     const struct sl_config *config, struct sl_issues *issues, struct sl_identifier **out);
-void sl_identifier_free(struct sl_identifier *identifier);
+/* Whoever goes by what it said holds a reference: a caller's roles are the registry's words. */
+struct sl_identifier *sl_identifier_ref(struct sl_identifier *identifier);
+void sl_identifier_unref(struct sl_identifier *identifier); /* NULL is fine. */
 
 /*
  * Judges the head of a request at `now` (seconds). No Authorization: SL_OK and `known` false.

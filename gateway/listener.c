@@ -481,10 +481,26 @@ static void close_listeners(struct sl_server *server)
     }
 }
 
+/* Connections that the kernel holds for us already: whoever made one may have asked on it. */
+static void accept_pending(struct sl_server *server)
+{
+    for (size_t i = 0; i < server->options.listen_count; i++) {
+        struct sockaddr_storage address;
+        socklen_t len = sizeof address;
+        int fd, listening = server->listeners[i] ? evconnlistener_get_fd(server->listeners[i]) : -1;
+        while (listening >= 0 && open_now(server) < server->options.max_connections &&
+               (fd = accept4(listening, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+            on_accept(server->listeners[i], fd, (struct sockaddr *)&address, (int)len, server);
+            len = sizeof address;
+        }
+    }
+}
+
 /* What was handed out before this reaches a worker before its drain_task: tasks keep their order. */
 static void on_drain(struct sl_task *task)
 {
     struct sl_server *server = server_of(task->context);
+    accept_pending(server);
     close_listeners(server);
     for (size_t i = 0; i < server->workers_made; i++)
         sl_worker_drain(&server->workers[i]);

@@ -193,6 +193,17 @@ void sl_gateway_close(struct sl_gateway *gateway)
     free(gateway);
 }
 
+/* Each worker loads them for itself; here it is seen whether they can be loaded. */
+enum sl_status sl_gateway_reload_callers(struct sl_gateway *gateway, struct sl_issues *issues)
+{
+    struct sl_identifier *tried = NULL;
+    enum sl_status status = sl_identifier_new(gateway->config, issues, &tried);
+    sl_identifier_unref(tried);
+    if (status == SL_OK)
+        atomic_fetch_add(&gateway->callers_version, 1);
+    return status;
+}
+
 enum sl_status sl_gateway_reload(struct sl_gateway *gateway, struct sl_issues *issues)
 {
     struct sl_programs *programs = NULL;
@@ -252,7 +263,7 @@ void sl_worker_state_free(struct sl_worker_state *state)
     if (!state)
         return;
     sl_upstream_free(state->upstream);
-    sl_identifier_free(state->identifier);
+    sl_identifier_unref(state->identifier);
     sl_policy_unref(state->policy);
     sl_registered_unref(state->registered);
     sl_programs_unref(state->programs);
@@ -363,8 +374,25 @@ static enum sl_status take_up(struct sl_worker_state *state, bool other_programs
     return put_in_force(state, policy, state->unreadable ? state->generation : number, issues);
 }
 
+/* What has become unreadable since it was tried leaves the old ones: they are tried again with the next reload. */
+static void take_callers(struct sl_worker_state *state)
+{
+    struct sl_identifier *identifier = NULL;
+    uint64_t version = atomic_load(&state->gateway->callers_version);
+    if (version == state->callers_version)
+        return;
+    state->callers_version = version;
+    if (sl_identifier_new(state->gateway->config, NULL, &identifier) != SL_OK) {
+        fprintf(stderr, "sluice: a worker could not read the callers again; the old ones stay\n");
+        return;
+    }
+    sl_identifier_unref(state->identifier);
+    state->identifier = identifier;
+}
+
 enum sl_status sl_worker_state_refresh(struct sl_worker_state *state)
 {
+    take_callers(state);
     /* The version is read first: what changes while the policy is being read is then seen as a change once more. */
     uint64_t version = sl_store_version(state->gateway->store);
     bool other_programs = take_programs(state);

@@ -33,6 +33,7 @@ struct sl_gateway {
     pthread_mutex_t programs_lock;
     struct sl_programs *programs;          /* under the lock; a worker holds a reference of its own */
     atomic_uint_fast64_t programs_version; /* counts up when the table is taken up anew */
+    atomic_uint_fast64_t callers_version;  /* likewise the registry and the issuers' keys */
     struct sl_ledger *ledger;
     struct sl_keeper *keeper;     /* the label book; NULL: none */
     struct sl_records *records;   /* NULL: the upstream is a server */
@@ -62,6 +63,8 @@ SL_MUST_CHECK enum sl_status sl_gateway_programs(
 /* Reads the programs file again. Every request that begins after SL_OK is answered under it, and what the label book
  * knows under the old one counts no more. SL_INVALID and the like with issues: the old one stays. Any thread. */
 SL_MUST_CHECK enum sl_status sl_gateway_reload(struct sl_gateway *gateway, struct sl_issues *issues);
+/* Likewise the registry of clients and the issuers' keys. */
+SL_MUST_CHECK enum sl_status sl_gateway_reload_callers(struct sl_gateway *gateway, struct sl_issues *issues);
 
 /* Takes bytes from the process's budget; false: none left, and nothing taken. */
 SL_MUST_CHECK bool sl_gateway_reserve(struct sl_gateway *gateway, size_t bytes);
@@ -73,6 +76,7 @@ struct sl_worker_state {
     struct sl_gateway *gateway;
     struct sl_arena_pool *arenas; /* of exchanges and their passes */
     struct sl_identifier *identifier;
+    uint64_t callers_version; /* of it */
     struct sl_upstream *upstream;
     struct sl_policy *policy; /* NULL: the generation in force could not be read, and everything is 503 */
     uint64_t generation;

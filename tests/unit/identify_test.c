@@ -74,7 +74,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    sl_identifier_free(house.identifier);
+    sl_identifier_unref(house.identifier);
     sl_config_free(house.config);
     sl_signer_free(house.signer);
     sl_signer_free(house.stranger);
