@@ -469,7 +469,7 @@ def operation(b, rng, caller):
     patient = f"Patient/{b.patient(rng)}"
     if what == "$lastn":
         code = rng.choice((("category", "vital-signs"), ("category", "laboratory"), ("code", b.value(rng, "Observation", "token"))))
-        return get("Observation/$lastn", ("patient", patient), code, *rng.choice(((), (("max", "2"),), (("_count", "3"),))), follow=True)
+        return get("Observation/$lastn", ("patient", patient), code, *rng.choice(((), (("max", "2"),), (("max", "3"),), (("max", "5"),), (("max", "8"),))), follow=True)
     if what == "$docref":
         more = rng.choice(((), (("type", b.value(rng, "DocumentReference", "token")),), (("start", "2024-01-01"), ("end", "2024-12-31")), (("on-demand", "true"),)))
         return get("DocumentReference/$docref", ("patient", patient.split("/")[1]), *more, follow=True)
@@ -536,6 +536,8 @@ def malformed(b, rng, caller):
     ))
 
 
+# What belongs to whoever points at it has the labels of that too.
+BY_ROUTE = {"Binary", "Medication"}
 # What gives current records whole, each as its one view.
 WHOLE = {"read", "read conditional", "by-route", "search", "search modified", "search all", "search post", "compartment", "search system", "include",
          "chain", "has", "sort", "everything"}
