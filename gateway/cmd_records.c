@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sluice records: import files into the embedded EHR store, and count what it holds. */
+/* sluice records: import files into the embedded EHR store, delete records in it, and count what it holds. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,7 +9,9 @@
 
 #include "cli.h"
 #include "records.h"
+#include "records_write.h"
 #include "sluice/r4.h"
+#include "sluice/r4_names.h"
 
 struct importing {
     struct sl_records *records;
@@ -83,6 +85,43 @@ static int import_files(const char *store, const struct sl_cli *cli, struct sl_i
     return result;
 }
 
+/* What is deleted keeps its history. */
+static enum sl_status delete_one(struct sl_records *records, struct sl_arena *arena, struct sl_slice name, int64_t now)
+{
+    struct sl_record_write write = {.change = SL_RECORD_DELETE};
+    const char *slash = memchr(name.ptr, '/', name.len);
+    struct sl_slice text;
+    struct sl_doc doc;
+    if (!slash)
+        return SL_INVALID;
+    write.type = (struct sl_slice){name.ptr, (size_t)(slash - name.ptr)};
+    write.id = sl_slice_from(name, write.type.len + 1);
+    SL_TRY(sl_records_read(records, arena, write.type, write.id, &text));
+    SL_TRY(sl_doc_parse(arena, text, NULL, &doc, NULL));
+    uint32_t meta = sl_span_member(&doc, 0, SL_NAME_meta), number = sl_span_member(&doc, meta, SL_NAME_versionId);
+    if (!sl_record_version(sl_span_string(&doc, number, arena), &write.expected))
+        return SL_CORRUPT;
+    return sl_records_write(records, &write, 1, now);
+}
+
+static int delete_all(const char *store, const struct sl_cli *cli, struct sl_arena *arena, struct sl_issues *issues)
+{
+    struct sl_records *records;
+    int64_t now;
+    if (!sl_cli_instant(sl_cli_value(cli, "at"), &now)) {
+        fprintf(stderr, "sluice: --at: not an instant\n");
+        return 2;
+    }
+    enum sl_status status = sl_records_open(store, true, issues, &records);
+    if (status != SL_OK)
+        return sl_cli_failed(store, status, issues);
+    const char *name = NULL;
+    for (size_t i = 1; status == SL_OK && i < cli->operand_count; i++)
+        status = delete_one(records, arena, sl_slice_of(name = cli->operands[i]), now);
+    sl_records_close(records);
+    return status == SL_OK ? 0 : sl_cli_failed(name, status, issues);
+}
+
 static int count(const char *store, struct sl_issues *issues)
 {
     struct sl_records *records;
@@ -110,10 +149,9 @@ int sl_cmd_records(int argc, char **argv)
 {
     static const struct sl_option options[] = {
         {"store", SL_OPTION_ONE, "DIR", "the directory of the embedded EHR store", true},
-        {"at", SL_OPTION_ONE, "INSTANT", "import: meta.lastUpdated of what is new (now); `given`: as it stands in each",
-            false},
+        {"at", SL_OPTION_ONE, "INSTANT", "meta.lastUpdated of what is new (now); `given`: as it stands in each", false},
     };
-    static const char usage[] = "records import|count --store DIR [FILE…]";
+    static const char usage[] = "records import|delete|count --store DIR [FILE…|Type/id…]";
     struct sl_arena *arena = sl_arena_new((size_t)1 << 28);
     struct sl_issues issues = {.arena = arena};
     struct sl_cli cli;
@@ -125,6 +163,8 @@ int sl_cmd_records(int argc, char **argv)
         status = 2;
         if (strcmp(verb, "import") == 0 && cli.operand_count > 1)
             status = import_files(store, &cli, &issues);
+        else if (strcmp(verb, "delete") == 0 && cli.operand_count > 1)
+            status = delete_all(store, &cli, arena, &issues);
         else if (strcmp(verb, "count") == 0 && cli.operand_count == 1)
             status = count(store, &issues);
         else

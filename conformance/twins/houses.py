@@ -151,6 +151,8 @@ class Maker:
         os.makedirs(folder)
         for file in world.write(folder, "records"):
             self.run("records", "import", "--at", "given", "--store", os.path.join(folder, "records"), file)
+        if world.deleted:
+            self.run("records", "delete", "--at", "2026-03-01T00:00:00Z", "--store", os.path.join(folder, "records"), *world.deleted)
         return os.path.join(folder, "records")
 
     def gateway(self, facts, records, rows=10000):

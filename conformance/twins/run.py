@@ -195,8 +195,8 @@ def run_residual(workshop, rows, name, count, progress, only=None, stop=None):
     without = ("program", "notes", "draft")
     make = {"moved": dict(moved=True), "crowded": dict(crowd=args.crowd), "below": dict(crowd=args.crowd)}[name]
     limit = {"moved": 10000, "crowded": args.crowd, "below": 10000}[name]
-    one, two = workshop.world("A-" + name, **make), workshop.world("B-treating", without=without)
-    gateways = [workshop.gateway("A-" + name, rows=limit), workshop.gateway("B-treating", rows=limit)]
+    one, two = workshop.world("A-" + name, **make), workshop.world("B-" + name, without=without, moved=name == "moved")
+    gateways = [workshop.gateway("A-" + name, rows=limit), workshop.gateway("B-" + name, rows=limit)]
     pair = compare.Pair(name, workshop.maker.tokens, gateways, residual.mask(rows, name))
     bare = compare.Pair(name, workshop.maker.tokens, gateways)
     try:

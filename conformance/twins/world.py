@@ -108,6 +108,7 @@ class World:
         self.extra, self.crowd = extra, crowd
         self.versions = {}  # (type, id) -> [(instant, resource)]
         self.secret_ids = set()
+        self.deleted = []  # Type/id of what the EHR deletes in the end
         self.secret = None  # of the event that happens just now
         directory(self)
         self.patients = []
@@ -136,7 +137,7 @@ class World:
         """A version of a record. One that only a secret event makes of a common record has the instant of the one before."""
         key = resource["resourceType"], resource["id"]
         before = self.versions.setdefault(key, [])
-        if before and self.secret and not self.moved:
+        if before and self.secret in KINDS and not self.moved:
             instant = before[-1][0]
         if self.secret and not before:
             self.secret_ids.add("/".join(key))
@@ -466,6 +467,8 @@ class Story:
                      end=iso(t + datetime.timedelta(days=170, minutes=30)), participant=[
                          {"actor": self.me(), "status": "accepted"}, {"actor": ref("Practitioner", PLACES[PRIMARY][1]), "status": "accepted"}])
         self.add("Goal", "goal", t, "addresses", self.ref("Condition", e("dx")))
+        if event == "visit1" and self.number % 2 == 0:
+            self.w.deleted.append("Observation/" + self.ident(e("weight")))
 
     def therapy(self, t):
         """A visit to the therapist, in the ordinary record of mental health; what she keeps apart is another event."""
@@ -546,7 +549,8 @@ class Story:
         self.put("Consent", "otp2-consent", t, status="inactive", scope=hl7("consentscope", "patient-privacy"), patient=self.me(),
                  category=[concept(LOINC, "59284-0"), hl7("v3-ActCode", "42CFRPart2CD")], dateTime=iso(t), performer=[self.me()],
                  organization=[ref("Organization", HARBOR)], policy=[{"uri": "urn:sluice:form:part2-tpo-2024"}])
-        # Who had joined the care team leaves it.
+        # A letter is deleted again. Who had joined the care team leaves it.
+        self.w.deleted.append("DocumentReference/" + self.ident("otp-letter"))
         self.change("CareTeam", "team", t, lambda r: r["participant"].pop())
         # A record of his is corrected; and that one is counted in a list.
         self.change("Condition", "otp-oud", t, lambda r: r.update(abatementDateTime=day_of(t)))

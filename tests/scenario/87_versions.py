@@ -147,6 +147,15 @@ def scenario(sluice, folder):
     shown = [r for r in h.ledger() if r["interaction"]["kind"] == "vread" and r["released"]]
     h.expect("the ledger has the version that was shown", shown and shown[-1]["released"][0]["version"] in "1234" and
              shown[-1]["interaction"]["version"] in tags, shown[-1:])
+
+    # ---- Gone ----
+    h.run("records", "delete", "--store", h.at("records"), "--at", DAY.format(9), "Condition/plain", "Condition/use")
+    h.run("records", "delete", "--store", h.at("records"), "Condition/nobody", expect=1)
+    h.start()
+    h.expect("what was deleted is gone for who could have seen it", [h.ask(f"Condition/{i}", c)[0] for i, c in
+             (("plain", "plan"), ("plain", "ward"), ("use", "ward"))] == [410, 410, 410])
+    h.expect("and never was for others", without_clock(h.ask("Condition/use", "plan")) == without_clock(h.ask("Condition/nobody", "plan")))
+    h.stop()
     return h.failures
 
 
