@@ -850,7 +850,7 @@ static enum sl_status finish(struct merging *g, struct sl_slice old)
         return SL_NO_MEMORY;
     if (sl_buffer_failed(g->out))
         return SL_LIMIT;
-    return g->lacking ? SL_BAD_SYNTAX : SL_OK;
+    return g->lacking ? SL_UNPROCESSABLE : SL_OK;
 }
 
 static enum sl_status run(struct merging *g, struct three roots, struct sl_slice old)

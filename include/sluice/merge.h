@@ -62,7 +62,7 @@ SL_MUST_CHECK enum sl_status sl_merge_view(
 SL_MUST_CHECK enum sl_status sl_merge_check(
     struct sl_place sent, sl_r4_node type, struct sl_slice id, const char **why);
 
-/* SL_OK, SL_NO_MEMORY, SL_LIMIT (more than twice what record and sent are together); SL_BAD_SYNTAX: something is taken
+/* SL_OK, SL_NO_MEMORY, SL_LIMIT (more than twice what record and sent are together); SL_UNPROCESSABLE: something is taken
  * away that the view has and R4 requires where it stands. */
 SL_MUST_CHECK enum sl_status sl_merge(const struct sl_merge *merge, struct sl_arena *arena, struct sl_merged *out);
 
