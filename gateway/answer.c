@@ -94,84 +94,6 @@ void sl_answer_outcome(struct sl_exchange *x)
     SL_ASSERT(!x->body.failed);
 }
 
-/* ---- Which includes ---- */
-
-/* Does the view of `from` lead to `to` through the parameter, after all cuts? */
-static bool leads(struct sl_exchange *x, const struct sl_found *from, struct sl_slice param, const struct sl_found *to)
-{
-    struct sl_slice type = sl_r4_node_name(to->entry->type);
-    const struct sl_search_value value = {
-        .text = sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(type), SL_FMT(to->entry->id)),
-        .system = type,
-        .code = to->entry->id,
-        .has_system = true,
-        .prefix = "eq"};
-    const struct sl_search_param one = {
-        .param = sl_r4_param_find(from->entry->type, param), .name = param, .values = &value, .value_count = 1};
-    return value.text.ptr && one.param &&
-           sl_search_match_param(
-               &one, &from->page->doc, from->entry->root, sl_fault(SL_FAULT_CUT_LINK) ? NULL : from->page->edits);
-}
-
-/* Does any reference that is left point at it? A cheap question before the exact one. */
-static bool points_at(const struct sl_found *from, const struct sl_found *to)
-{
-    struct sl_slice type = sl_r4_node_name(to->entry->type);
-    for (uint32_t i = 0; i < from->item->reference_count; i++) {
-        const struct sl_reference *reference = &from->item->references[i];
-        struct sl_slice target = reference->target;
-        if (target.len == type.len + 1 + to->entry->id.len && sl_slice_starts(target, type) &&
-            target.ptr[type.len] == '/' && sl_slice_eq(sl_slice_from(target, type.len + 1), to->entry->id) &&
-            (!sl_edit_is_cut(from->page->edits, reference->span) || sl_fault(SL_FAULT_CUT_LINK)))
-            return true;
-    }
-    return false;
-}
-
-static bool included_by(struct sl_exchange *x, const struct sl_include *include, const struct sl_found *match,
-    const struct sl_found *candidate)
-{
-    const struct sl_found *from = include->reverse ? candidate : match, *to = include->reverse ? match : candidate;
-    return sl_slice_eq(include->source, sl_r4_node_name(from->entry->type)) &&
-           (!include->target.len || sl_slice_eq(include->target, sl_r4_node_name(to->entry->type))) &&
-           points_at(from, to) && leads(x, from, include->param, to);
-}
-
-static bool is_linked(struct sl_exchange *x, const struct sl_found *candidate)
-{
-    const struct sl_search *search = &x->interaction.search;
-    if (x->interaction.kind == SL_EVERYTHING)
-        return true; /* asked for because a released view points at it */
-    for (const struct sl_round *round = x->rounds; round; round = round->next)
-        for (const struct sl_found *match = round->first; match; match = match->next)
-            for (size_t i = 0; match->match && match->released && i < search->include_count; i++)
-                if (included_by(x, &search->includes[i], match, candidate))
-                    return true;
-    return false;
-}
-
-/* Is it in the answer already, as a match of any page of the upstream, or as an include that came before? */
-static bool is_repeated(const struct sl_exchange *x, const struct sl_found *one)
-{
-    bool before = true;
-    for (const struct sl_round *round = x->rounds; round; round = round->next)
-        for (const struct sl_found *other = round->first; other; other = other->next) {
-            before = before && other != one;
-            if (other != one && other->released && (other->match || (before && other->linked)) &&
-                other->entry->type == one->entry->type && sl_slice_eq(other->entry->id, one->entry->id))
-                return true;
-        }
-    return false;
-}
-
-static void link_includes(struct sl_exchange *x)
-{
-    for (struct sl_round *round = x->rounds; round; round = round->next)
-        for (struct sl_found *one = round->first; one; one = one->next)
-            if (one->released && !one->match)
-                one->linked = !is_repeated(x, one) && is_linked(x, one);
-}
-
 /* ---- Entries ---- */
 
 #define SCOPES 64u
@@ -245,7 +167,7 @@ static enum sl_status add_entry(struct sl_exchange *x, const struct sl_found *fo
     LIT("/");
     sl_blocks_add(out, found->entry->id);
     LIT("\",\"resource\":");
-    SL_TRY(sl_view_write(x, found, out));
+    SL_TRY(sl_partial_write(x, found, out));
     LIT(",\"search\":{");
     sl_blocks_add(out, found->search);
     sl_blocks_add(out, found->match ? SL_LIT("\"mode\":\"match\"}},") : SL_LIT("\"mode\":\"include\"}},"));
@@ -258,26 +180,50 @@ static bool is_answered(const struct sl_exchange *x, const struct sl_found *foun
            sl_interaction_wants(&x->interaction, found->entry->type);
 }
 
-static enum sl_status add_chosen(struct sl_exchange *x, struct notice *notice)
+/* All that are answered, matches or includes, in the order in which they came. */
+static enum sl_status list_answered(struct sl_exchange *x, bool matches, const struct sl_found ***list, size_t *count)
 {
-    for (size_t i = 0; i < x->chosen_count; i++) {
-        SL_TRY(disclose(x, x->chosen[i], notice));
-        SL_TRY(add_entry(x, x->chosen[i]));
-    }
+    size_t limit = 0;
+    for (const struct sl_round *round = x->rounds; round; round = round->next)
+        for (const struct sl_found *found = round->first; found; found = found->next)
+            limit += is_answered(x, found, matches);
+    *list = sl_arena_array(x->arena, limit + 1, sizeof **list);
+    *count = 0;
+    if (!*list)
+        return SL_NO_MEMORY;
+    for (const struct sl_round *round = x->rounds; round; round = round->next)
+        for (const struct sl_found *found = round->first; found; found = found->next)
+            if (is_answered(x, found, matches))
+                (*list)[(*count)++] = found;
+    return SL_OK;
+}
+
+static enum sl_status add_found(struct sl_exchange *x, struct notice *notice, const struct sl_found *found)
+{
+    SL_TRY(disclose(x, found, notice));
+    return add_entry(x, found);
+}
+
+static enum sl_status add_list(
+    struct sl_exchange *x, struct notice *notice, const struct sl_found *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        SL_TRY(add_found(x, notice, list[i]));
     return SL_OK;
 }
 
 static enum sl_status add_matches(struct sl_exchange *x, struct notice *notice)
 {
+    const struct sl_found **list;
+    size_t count;
+    for (size_t i = 0; x->chosen && i < x->chosen_count; i++)
+        SL_TRY(add_found(x, notice, x->chosen[i]));
     if (x->chosen)
-        return add_chosen(x, notice);
-    for (const struct sl_round *round = x->rounds; round; round = round->next)
-        for (const struct sl_found *found = round->first; found; found = found->next)
-            if (is_answered(x, found, true)) {
-                SL_TRY(disclose(x, found, notice));
-                SL_TRY(add_entry(x, found));
-            }
-    return SL_OK;
+        return SL_OK;
+    SL_TRY(list_answered(x, true, &list, &count));
+    if (x->planned)
+        SL_TRY(sl_sort_rank(x, list, &count));
+    return add_list(x, notice, list, count);
 }
 
 static int order_names(const void *a, const void *b)
@@ -293,24 +239,12 @@ static int order_names(const void *a, const void *b)
 /* In the order of their names: the upstream's order depends on which matches, withheld ones among them, came first. */
 static enum sl_status add_includes(struct sl_exchange *x, struct notice *notice)
 {
-    size_t count = 0, limit = 0;
-    for (const struct sl_round *round = x->rounds; round; round = round->next)
-        for (const struct sl_found *found = round->first; found; found = found->next)
-            limit += is_answered(x, found, false);
-    const struct sl_found **list = sl_arena_array(x->arena, limit + 1, sizeof *list);
-    if (!list)
-        return SL_NO_MEMORY;
-    for (const struct sl_round *round = x->rounds; round; round = round->next)
-        for (const struct sl_found *found = round->first; found; found = found->next)
-            if (is_answered(x, found, false))
-                list[count++] = found;
+    const struct sl_found **list;
+    size_t count;
+    SL_TRY(list_answered(x, false, &list, &count));
     if (!sl_fault(SL_FAULT_UPSTREAM_ORDER))
         qsort(list, count, sizeof *list, order_names);
-    for (size_t i = 0; i < count; i++) {
-        SL_TRY(disclose(x, list[i], notice));
-        SL_TRY(add_entry(x, list[i]));
-    }
-    return SL_OK;
+    return add_list(x, notice, list, count);
 }
 
 /* ---- The envelope ---- */
@@ -360,6 +294,7 @@ static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice
 {
     const struct sl_interaction *i = &x->interaction;
     struct sl_slice path = path_of(x), none = {NULL, 0};
+    query = with(x, query, "_type", i->kind == SL_SEARCH ? i->types : none);
     query = with(x, query, "_since", escaped(x, i->since));
     query = with(x, query, "_cursor", cursor);
     query = with(x, query, "_format", i->format_named ? sl_format_word(i->format) : none);
@@ -375,7 +310,7 @@ static void add_url(struct sl_exchange *x, const char *relation, struct sl_slice
 static bool has_next(const struct sl_exchange *x)
 {
     bool hidden = sl_fault(SL_FAULT_NEXT_BY_HIDDEN) && x->account.withheld_count;
-    return x->interaction.kind == SL_SEARCH && (x->gathered > x->wanted || hidden);
+    return x->interaction.kind == SL_SEARCH && x->wanted && (x->gathered > x->wanted || hidden);
 }
 
 static enum sl_status add_links(struct sl_exchange *x, bool more)
@@ -409,10 +344,23 @@ static void add_meta(struct sl_exchange *x, const struct notice *notice)
             level));
 }
 
-/* Is the number of all released matches known, and on this page? */
+/* Is the number of all released matches said? On the first page, where they are all there, or were counted because
+ * somebody asked; and then up to a limit on what is released. */
 static bool has_total(const struct sl_exchange *x)
 {
-    return x->first_page && !has_next(x) && !sl_slice_eq(x->interaction.search.total, SL_LIT("none"));
+    struct sl_slice total = x->interaction.search.total;
+    if (!x->first_page)
+        return false;
+    if (!x->wanted || x->interaction.kind != SL_SEARCH)
+        return true;
+    if (!total.len || sl_slice_eq(total, SL_LIT("none")))
+        return !total.len && x->gathered <= x->wanted;
+    return x->gathered <= x->wanted || x->gathered <= x->state->gateway->config->total_limit;
+}
+
+static size_t total_of(const struct sl_exchange *x)
+{
+    return x->gathered + (sl_fault(SL_FAULT_TOTAL_BY_HIDDEN) ? x->account.withheld_count : 0);
 }
 
 /* Members in the order in which they become known; JSON and FHIR leave it free. */
@@ -422,11 +370,9 @@ static enum sl_status answer_bundle(struct sl_exchange *x)
     struct notice notice = {0};
     LIT("{\"resourceType\":\"Bundle\",\"type\":\"searchset\",");
     if (has_total(x))
-        sl_blocks_add(out, sl_arena_printf(x->arena, "\"total\":%zu,",
-                               x->gathered + (sl_fault(SL_FAULT_TOTAL_BY_HIDDEN) ? x->account.withheld_count : 0)));
+        sl_blocks_add(out, sl_arena_printf(x->arena, "\"total\":%zu,", total_of(x)));
     SL_TRY(add_links(x, has_next(x)));
     LIT(",\"entry\":[");
-    link_includes(x);
     SL_TRY(add_matches(x, &notice));
     SL_TRY(add_includes(x, &notice));
     if (notice.due)
@@ -514,10 +460,12 @@ static enum sl_status answer_one(struct sl_exchange *x, const struct sl_found *f
     if (!found)
         return SL_NOT_FOUND; /* withheld or absent: the same bytes */
     SL_TRY(disclose(x, found, &notice));
+    if (x->interaction.format == SL_FORMAT_BYTES && sl_partial_is_wanted(x))
+        return SL_NOT_ACCEPTABLE; /* bytes have no elements */
     if (x->interaction.format == SL_FORMAT_BYTES)
         SL_TRY(answer_raw(x, found, &notice));
     else
-        SL_TRY(sl_view_write(x, found, &x->body));
+        SL_TRY(sl_partial_write(x, found, &x->body));
     return add_validators(x, found);
 }
 

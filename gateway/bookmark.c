@@ -41,10 +41,10 @@ static enum sl_status seal_context(const struct sl_exchange *x, struct sl_slice 
     struct sl_slice query;
     SL_TRY(sl_bookmark_query(x, &query));
     const struct sl_interaction *i = &x->interaction;
-    *out = sl_arena_printf(x->arena, "%zu:%.*s %zu:%.*s %zu:%.*s %.*s %.*s %.*s/%.*s/%.*s?%.*s&%.*s",
+    *out = sl_arena_printf(x->arena, "%zu:%.*s %zu:%.*s %zu:%.*s %.*s %.*s %.*s/%.*s%.*s/%.*s?%.*s&%.*s",
         x->caller.issuer.len, SL_FMT(x->caller.issuer), r->client.len, SL_FMT(r->client), r->user.len, SL_FMT(r->user),
         SL_FMT(r->purpose), SL_FMT(sl_interaction_name(i->kind)), SL_FMT(i->compartment), SL_FMT(i->type_name),
-        SL_FMT(i->id), SL_FMT(query), SL_FMT(i->since));
+        SL_FMT(i->types), SL_FMT(i->id), SL_FMT(query), SL_FMT(i->since));
     return out->ptr ? SL_OK : SL_NO_MEMORY;
 }
 

@@ -101,12 +101,23 @@ static enum sl_step_result step_read(struct sl_exchange *x)
 
 /* ---- admit: scopes and policy may refuse the whole ---- */
 
-static enum sl_step_result step_admit(struct sl_exchange *x)
+/* Of a search of several types, each. */
+static bool is_in_scope(const struct sl_exchange *x)
 {
     unsigned action = sl_interaction_action(x->interaction.kind);
     bool patient_only;
+    if (!action)
+        return true;
+    for (size_t i = 0; i < x->interaction.search_count; i++)
+        if (!sl_caller_may(&x->caller, x->interaction.searches[i].type, action, &patient_only))
+            return false;
     /* A history of all names no type: each record in it is asked for by its own. */
-    if (action && x->interaction.type && !sl_caller_may(&x->caller, x->interaction.type, action, &patient_only))
+    return !x->interaction.type || sl_caller_may(&x->caller, x->interaction.type, action, &patient_only);
+}
+
+static enum sl_step_result step_admit(struct sl_exchange *x)
+{
+    if (!is_in_scope(x))
         return sl_exchange_fail(x, SL_FORBIDDEN, "scope");
     enum sl_status status = sl_admit(x->policy, &x->caller.recipient);
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "policy");
@@ -118,6 +129,8 @@ static size_t page_size(const struct sl_exchange *x)
 {
     const struct sl_config *config = x->state->gateway->config;
     size_t asked = x->interaction.search.count ? x->interaction.search.count : config->page_default;
+    if (sl_slice_eq(x->interaction.search.summary, SL_LIT("count")))
+        return 0;
     return asked < config->page_limit ? asked : config->page_limit;
 }
 
@@ -144,6 +157,13 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
     x->going_count = 0;
     x->chosen = NULL;
     x->wanted = page_size(x);
+    x->search = &x->interaction.search;
+    x->resolving = NULL;
+    x->including = NULL;
+    x->keys = x->page = (struct sl_match_keys){0};
+    x->skipped = 0;
+    x->planned = NULL;
+    x->phase = sl_sort_is_wanted(x) ? SL_PHASE_KEYS : SL_PHASE_MATCHES;
     x->first_page = !x->interaction.search.cursor.len;
     enum sl_status status = make_recipient(x);
     if (status == SL_OK)
@@ -152,16 +172,19 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
         status = sl_bookmark_read(x, x->interaction.search.cursor);
     if (status == SL_OK && !x->first_page)
         sl_history_seek(x);
+    if (x->phase == SL_PHASE_KEYS) { /* the place is one among the released ones, and all are read again */
+        x->skipped = x->at.skip;
+        x->at = (struct sl_position){0};
+    }
     x->exhausted = x->at.errand >= x->errand_count;
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "plan");
 }
 
-/* ---- resolve: nothing leans on anything yet ---- */
+/* ---- resolve: what a search leans on ---- */
 
 static enum sl_step_result step_resolve(struct sl_exchange *x)
 {
-    (void)x;
-    return SL_STEP_DONE;
+    return sl_chain_resolve(x);
 }
 
 /* ---- fetch, label, decide, segment: one pass, as often as it takes ---- */

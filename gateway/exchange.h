@@ -54,7 +54,8 @@ struct sl_found {
     struct sl_found *later;      /* of a deletion: another one since, with no version between (history.c) */
     bool released;               /* by decision, and still what was asked for */
     bool match;                  /* else an include */
-    bool linked;                 /* of an include: a released match leads to it */
+    bool linked;                 /* of an include: what leads to it is in the answer, and it is not there already */
+    bool noted, followed;        /* include.c: that it is in the answer; what it leads to */
     bool aside;                  /* released, and not among what $everything was asked for */
     struct sl_slice search;      /* what an operation says of it in entry.search: members, each with a comma */
     struct sl_found *next;
@@ -67,6 +68,26 @@ struct sl_question {
     struct sl_ask ask;
     struct sl_position at;
 };
+
+/* Where a search stands. Keys: every match is read for its name and order alone (sort.c); page: those of the page are
+ * read by id; includes: what hangs on them (include.c). */
+enum sl_phase { SL_PHASE_MATCHES, SL_PHASE_KEYS, SL_PHASE_PAGE, SL_PHASE_INCLUDES };
+
+/* What a released match leaves behind: its name, and what it is ordered by. */
+struct sl_match_key {
+    sl_r4_node type;
+    struct sl_slice id;
+    struct sl_slice *sorts; /* one for each of the search's; NULL: none */
+};
+struct sl_text_map;
+struct sl_match_keys {
+    struct sl_match_key *list;
+    size_t count, capacity;
+    struct sl_text_map *names; /* of an inner search: each is there once */
+};
+
+/* What an inner search is asked for: the names of what it releases, or of what a reference in that points at. */
+enum sl_gather { SL_GATHER_NONE, SL_GATHER_IDS, SL_GATHER_LINKS };
 
 /* One answer to a question. */
 struct sl_page {
@@ -150,6 +171,19 @@ struct sl_exchange {
     struct sl_kin *kin; /* who is the same person as whom, as far as it was asked; of all passes */
     unsigned attempts;  /* times it has been decided, policy or directives changing meanwhile */
 
+    const struct sl_search *search; /* the interaction's, with what its steps have found in their place */
+    struct sl_resolving *resolving; /* chain.c; NULL: no step has been begun */
+    enum sl_phase phase;
+    enum sl_gather gather; /* of an inner search of chain.c; with what it needs */
+    const struct sl_r4_param *gather_by;
+    sl_r4_node gather_type;
+    size_t gather_limit;
+    struct sl_match_keys keys,
+        page;       /* sort.c: of all released matches, in order once all are there; those of the page */
+    size_t skipped; /* sorted: released matches on earlier pages */
+    struct sl_including *including;
+    const struct sl_errand *planned; /* sorted: what matches were asked for by; the page must match it still */
+    size_t planned_count;
     const struct sl_errand *errands;
     size_t errand_count;
     struct sl_position at;  /* what the next ask asks for */
@@ -201,6 +235,8 @@ SL_MUST_CHECK enum sl_status sl_plan_query(
     struct sl_exchange *x, sl_r4_node type, struct sl_slice query, struct sl_errand *errand);
 /* referrers.c: what is read, and who may point at it. */
 SL_MUST_CHECK enum sl_status sl_plan_referrers(struct sl_exchange *x);
+/* What the upstream is asked for an errand's search: whatever a cut could make match, too. */
+SL_MUST_CHECK enum sl_status sl_plan_widen(struct sl_exchange *x, struct sl_errand *errand);
 /* The second pass of $everything: what the released ones point at that belongs to them or to the directory. */
 SL_MUST_CHECK enum sl_status sl_plan_routes(struct sl_exchange *x);
 
@@ -213,6 +249,39 @@ SL_MUST_CHECK enum sl_step_result sl_round_segment(struct sl_exchange *x);
 /* Is another pass needed? */
 bool sl_round_more(const struct sl_exchange *x);
 void sl_rounds_drop(struct sl_exchange *x);
+
+/* ---- chain.c: what has to be found out before a search can be asked ---- */
+
+SL_MUST_CHECK enum sl_step_result sl_chain_resolve(struct sl_exchange *x);
+
+/* ---- sort.c: order, which is ours ---- */
+
+bool sl_sort_is_wanted(const struct sl_exchange *x);
+/* Keeps what a released match leaves behind. */
+SL_MUST_CHECK enum sl_status sl_sort_note(struct sl_exchange *x, const struct sl_found *found);
+/* All keys are there: puts them in order, once each. */
+void sl_sort_settle(struct sl_exchange *x);
+/* Then errands for those of the page. */
+SL_MUST_CHECK enum sl_status sl_sort_page(struct sl_exchange *x);
+/* Puts what has come of the page in its order; what has not come, or came unasked, is none of it. */
+SL_MUST_CHECK enum sl_status sl_sort_rank(struct sl_exchange *x, const struct sl_found **list, size_t *count);
+
+/* ---- include.c ---- */
+
+/* What is in the answer, each once: found->linked. */
+SL_MUST_CHECK enum sl_status sl_include_note(struct sl_exchange *x);
+/* Errands for what the newest of it leads to, and for what leads to it; x->exhausted: there is no more. */
+SL_MUST_CHECK enum sl_status sl_include_plan(struct sl_exchange *x);
+
+/* ---- partial.c: _summary and _elements ---- */
+
+bool sl_partial_is_wanted(const struct sl_exchange *x);
+/* The view of a released item, or the part of it that was asked for, to the end of `out`. */
+SL_MUST_CHECK enum sl_status sl_partial_write(
+    struct sl_exchange *x, const struct sl_found *found, struct sl_blocks *out);
+/* Do the very bytes that go out match? For what reads labels, which are put in on the way. */
+SL_MUST_CHECK enum sl_status sl_partial_match(
+    struct sl_exchange *x, const struct sl_search *search, const struct sl_found *found, bool *match);
 
 /* ---- vouching.c ---- */
 

@@ -3,53 +3,29 @@
 #include "history.h"
 #include "operation.h"
 
-#define EVERYTHING_LIMIT 512u /* errands of $everything: types times their compartment parameters */
+#include "sluice/fault.h"
 
-static enum sl_status add_read(struct sl_exchange *x, struct sl_errand *errand)
-{
-    *errand = (struct sl_errand){.kind = SL_ASK_READ, .type = x->interaction.type_name, .id = x->interaction.id};
-    return SL_OK;
-}
+#define ERRANDS_LIMIT 4096u /* of one interaction: types times their compartment parameters, ids by fifty */
 
 /* A cut takes values away. So what matches in a view matches in the record, but for what asks that something is not
  * there, and for what reads an element that may go out with another text: there the upstream cannot say, and is asked
  * without. */
-static enum sl_status widen(struct sl_exchange *x, struct sl_errand *errand)
+enum sl_status sl_plan_widen(struct sl_exchange *x, struct sl_errand *errand)
 {
     struct sl_search *asked = sl_arena_alloc(x->arena, sizeof *asked);
     struct sl_search_param *params = sl_arena_array(x->arena, errand->search->param_count + 1, sizeof *params);
     if (!asked || !params)
         return SL_NO_MEMORY;
-    *asked = *errand->search;
-    asked->params = params;
-    asked->param_count = 0;
+    *asked = (struct sl_search){.type = errand->search->type, .params = params};
     for (size_t i = 0; i < errand->search->param_count; i++) {
         const struct sl_search_param *param = &errand->search->params[i];
-        if (sl_search_bearing(param) == SL_SEARCH_SHRINKS &&
+        bool says = sl_search_bearing(param) == SL_SEARCH_SHRINKS || sl_fault(SL_FAULT_NEGATIVE_UPSTREAM);
+        if (says && param->value_count <= SL_ASK_IDS_LIMIT &&
             !sl_may_change(x->policy, &x->caller.recipient, param->param))
             params[asked->param_count++] = *param;
     }
     errand->asked = asked;
     return SL_OK;
-}
-
-/* A search with one parameter more: the compartment's. Read again from text, so that there is one way to make a search.
- */
-static enum sl_status add_compartment(struct sl_exchange *x, sl_r4_node type, struct sl_slice query,
-    struct sl_slice form, const char *param, struct sl_errand *errand)
-{
-    struct sl_slice patient =
-        x->interaction.compartment.len
-            ? x->interaction.compartment
-            : sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(x->interaction.type_name), SL_FMT(x->interaction.id));
-    struct sl_slice text =
-        sl_arena_printf(x->arena, "%.*s%s%s=%.*s", SL_FMT(query), query.len ? "&" : "", param, SL_FMT(patient));
-    struct sl_search *search = sl_arena_alloc(x->arena, sizeof *search);
-    if (!text.ptr || !search)
-        return SL_NO_MEMORY;
-    SL_TRY(sl_search_read(x->arena, type, text, form, NULL, search));
-    *errand = (struct sl_errand){.kind = SL_ASK_PAGE, .type = sl_r4_node_name(type), .search = search};
-    return widen(x, errand);
 }
 
 enum sl_status sl_plan_query(struct sl_exchange *x, sl_r4_node type, struct sl_slice query, struct sl_errand *errand)
@@ -59,51 +35,140 @@ enum sl_status sl_plan_query(struct sl_exchange *x, sl_r4_node type, struct sl_s
         return SL_NO_MEMORY;
     SL_TRY(sl_search_read(x->arena, type, query, (struct sl_slice){NULL, 0}, NULL, search));
     *errand = (struct sl_errand){.kind = SL_ASK_PAGE, .type = sl_r4_node_name(type), .search = search};
-    return widen(x, errand);
+    return sl_plan_widen(x, errand);
 }
 
-static size_t count_params(const char *const *params)
-{
-    size_t count = 0;
-    while (params && params[count])
-        count++;
-    return count;
-}
+/* A growing list of errands. */
+struct planning {
+    struct sl_errand *list;
+    size_t count, capacity;
+};
 
-/* Patient/x/Type?…: the union over the compartment's parameters of that type. */
-static enum sl_status plan_compartment(struct sl_exchange *x)
+static enum sl_status add(struct sl_exchange *x, struct planning *plan, const struct sl_errand *errand)
 {
-    const char *const *params = sl_r4_compartment(x->interaction.type);
-    size_t count = count_params(params);
-    struct sl_errand *errands = sl_arena_array(x->arena, count + 1, sizeof *errands);
-    if (!errands)
-        return SL_NO_MEMORY;
-    if (!count)
-        return SL_NOT_SUPPORTED;
-    struct sl_slice form = x->interaction.form ? x->request->body : (struct sl_slice){NULL, 0};
-    for (size_t i = 0; i < count; i++) {
-        if (!sl_r4_param_find(x->interaction.type, sl_slice_of(params[i])))
-            continue;
-        SL_TRY(
-            add_compartment(x, x->interaction.type, x->interaction.query, form, params[i], &errands[x->errand_count]));
-        x->errand_count++;
+    if (plan->count == plan->capacity) {
+        size_t capacity = plan->capacity ? 2 * plan->capacity : 8;
+        struct sl_errand *list = sl_arena_array(x->arena, capacity, sizeof *list);
+        if (!list)
+            return SL_NO_MEMORY;
+        if (plan->count)
+            memcpy(list, plan->list, plan->count * sizeof *list);
+        plan->list = list;
+        plan->capacity = capacity;
     }
-    x->errands = errands;
+    if (plan->count == ERRANDS_LIMIT)
+        return SL_LIMIT;
+    plan->list[plan->count++] = *errand;
     return SL_OK;
 }
 
-static enum sl_status plan_search(struct sl_exchange *x)
+/* The longest list of values, if it is too long for one question: ids that a chain has found are. */
+static size_t longest(const struct sl_search *search)
 {
-    if (x->interaction.compartment.len)
-        return plan_compartment(x);
-    struct sl_errand *errand = sl_arena_alloc(x->arena, sizeof *errand);
-    if (!errand)
+    size_t at = 0, most = SL_ASK_IDS_LIMIT;
+    for (size_t i = 0; i < search->param_count; i++)
+        if (search->params[i].value_count > most && sl_search_bearing(&search->params[i]) == SL_SEARCH_SHRINKS) {
+            most = search->params[i].value_count;
+            at = i + 1;
+        }
+    return at; /* one more than its place; 0: none */
+}
+
+/* The search with a part of one parameter's values. */
+static struct sl_search *part_of(
+    struct sl_exchange *x, const struct sl_search *search, size_t place, size_t from, size_t count)
+{
+    struct sl_search *part = sl_arena_alloc(x->arena, sizeof *part);
+    struct sl_search_param *params = sl_arena_array(x->arena, search->param_count, sizeof *params);
+    if (!part || !params)
+        return NULL;
+    memcpy(params, search->params, search->param_count * sizeof *params);
+    params[place].values += from;
+    params[place].value_count = count;
+    *part = *search;
+    part->params = params;
+    return part;
+}
+
+static enum sl_status add_search(struct sl_exchange *x, struct planning *plan, const struct sl_search *search)
+{
+    struct sl_errand errand = {.kind = SL_ASK_PAGE, .type = sl_r4_node_name(search->type), .search = search};
+    size_t place = longest(search);
+    for (size_t i = 0; i < search->param_count; i++)
+        if (search->params[i].value_count == 0)
+            return SL_OK; /* a step that found nothing */
+    if (!place) {
+        SL_TRY(sl_plan_widen(x, &errand));
+        return add(x, plan, &errand);
+    }
+    size_t total = search->params[place - 1].value_count;
+    for (size_t from = 0; from < total; from += SL_ASK_IDS_LIMIT) {
+        size_t count = total - from < SL_ASK_IDS_LIMIT ? total - from : SL_ASK_IDS_LIMIT;
+        errand.search = part_of(x, search, place - 1, from, count);
+        if (!errand.search)
+            return SL_NO_MEMORY;
+        SL_TRY(sl_plan_widen(x, &errand));
+        SL_TRY(add(x, plan, &errand));
+    }
+    return SL_OK;
+}
+
+/* The search with one parameter more: the compartment's. Nothing is added where that cannot name such a record. */
+static enum sl_status add_compartment(
+    struct sl_exchange *x, struct planning *plan, const struct sl_search *search, const char *param, struct sl_slice of)
+{
+    struct sl_slice text = sl_arena_printf(x->arena, "%s=%.*s", param, SL_FMT(of));
+    struct sl_search *all = sl_arena_alloc(x->arena, sizeof *all);
+    struct sl_search_param *params = sl_arena_array(x->arena, search->param_count + 1, sizeof *params);
+    struct sl_search one;
+    if (!text.ptr || !all || !params)
         return SL_NO_MEMORY;
-    *errand =
-        (struct sl_errand){.kind = SL_ASK_PAGE, .type = x->interaction.type_name, .search = &x->interaction.search};
-    x->errands = errand;
-    x->errand_count = 1;
-    return widen(x, errand);
+    enum sl_status status = sl_search_read(x->arena, search->type, text, (struct sl_slice){NULL, 0}, NULL, &one);
+    if (status == SL_BAD_PARAMETER)
+        return SL_OK;
+    SL_TRY(status);
+    if (search->param_count)
+        memcpy(params, search->params, search->param_count * sizeof *params);
+    params[search->param_count] = one.params[0];
+    *all = *search;
+    all->params = params;
+    all->param_count = search->param_count + 1;
+    return add_search(x, plan, all);
+}
+
+/* Patient/x/Type?…: the union over the compartment's parameters of that type. */
+static enum sl_status plan_compartment(struct sl_exchange *x, struct planning *plan)
+{
+    struct sl_slice compartment = x->interaction.compartment;
+    const char *slash = memchr(compartment.ptr, '/', compartment.len);
+    SL_ASSERT(slash);
+    sl_r4_node of = sl_r4_resource((struct sl_slice){compartment.ptr, (size_t)(slash - compartment.ptr)});
+    const char *const *params = sl_r4_compartment_of(of, x->interaction.type);
+    if (!params || !params[0])
+        return SL_NOT_SUPPORTED;
+    for (; *params; params++)
+        SL_TRY(add_compartment(x, plan, x->search, *params, compartment));
+    return SL_OK;
+}
+
+static enum sl_status plan_search(struct sl_exchange *x, struct planning *plan)
+{
+    if (x->search->step_count)
+        return SL_OK; /* chain.c has it planned again once its steps are taken */
+    if (x->interaction.compartment.len)
+        return plan_compartment(x, plan);
+    if (!x->interaction.search_count)
+        return add_search(x, plan, x->search);
+    for (size_t i = 0; i < x->interaction.search_count; i++)
+        if (!(sl_r4_facts(x->interaction.searches[i].type) & SL_R4_BY_ROUTE))
+            SL_TRY(add_search(x, plan, &x->interaction.searches[i]));
+    return SL_OK;
+}
+
+static enum sl_status add_read(struct sl_exchange *x, struct planning *plan)
+{
+    return add(
+        x, plan, &(struct sl_errand){.kind = SL_ASK_READ, .type = x->interaction.type_name, .id = x->interaction.id});
 }
 
 /* May the caller's scopes reach this type at all? What they do not reach is not asked for. */
@@ -114,33 +179,41 @@ static bool in_scope(const struct sl_exchange *x, sl_r4_node type)
 }
 
 /* The patient or encounter, then each type of its compartment by each of its parameters. */
-static enum sl_status plan_everything(struct sl_exchange *x)
+static enum sl_status plan_everything(struct sl_exchange *x, struct planning *plan)
 {
-    struct sl_errand *errands = sl_arena_array(x->arena, EVERYTHING_LIMIT, sizeof *errands);
-    struct sl_slice since = sl_operation_since(x);
-    if (!errands || (x->operation->since.len && !since.ptr))
+    struct sl_slice since = sl_operation_since(x), none = {NULL, 0};
+    struct sl_slice of =
+        sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(x->interaction.type_name), SL_FMT(x->interaction.id));
+    struct sl_search search;
+    if (!of.ptr || (x->operation->since.len && !since.ptr))
         return SL_NO_MEMORY;
-    SL_TRY(add_read(x, &errands[x->errand_count++]));
+    SL_TRY(add_read(x, plan));
     for (sl_r4_node type = 1; type < SL_R4_NODES; type++) {
         if (!sl_r4_is_resource(type) || type == x->interaction.type || (sl_r4_facts(type) & SL_R4_BY_ROUTE) ||
             !in_scope(x, type) || !sl_interaction_wants(&x->interaction, type))
             continue;
+        SL_TRY(sl_search_read(x->arena, type, since, none, NULL, &search));
         const char *const *params = sl_r4_compartment_of(x->interaction.type, type);
-        for (size_t i = 0; params && params[i]; i++) {
-            if (!sl_r4_param_find(type, sl_slice_of(params[i])))
-                continue;
-            if (x->errand_count == EVERYTHING_LIMIT)
-                return SL_LIMIT;
-            SL_TRY(add_compartment(x, type, since, (struct sl_slice){NULL, 0}, params[i], &errands[x->errand_count]));
-            x->errand_count++;
-        }
+        for (; params && *params; params++)
+            SL_TRY(add_compartment(x, plan, &search, *params, of));
     }
-    x->errands = errands;
     return SL_OK;
+}
+
+static enum sl_status plan(struct sl_exchange *x, struct planning *plan)
+{
+    /* What belongs to whoever points at it is found by that route alone: a search for it finds nothing, whoever asks. A
+     * Provenance says itself what it is about. */
+    if (sl_r4_facts(x->interaction.type) & SL_R4_BY_ROUTE && x->interaction.kind == SL_SEARCH)
+        return SL_OK;
+    if (x->interaction.kind == SL_SEARCH)
+        return plan_search(x, plan);
+    return x->interaction.kind == SL_EVERYTHING ? plan_everything(x, plan) : add_read(x, plan);
 }
 
 enum sl_status sl_plan(struct sl_exchange *x)
 {
+    struct planning planning = {0};
     x->errands = NULL;
     x->errand_count = 0;
     x->routed = false;
@@ -148,26 +221,15 @@ enum sl_status sl_plan(struct sl_exchange *x)
         return x->state->gateway->config->upstream_history ? SL_OK : SL_NOT_SUPPORTED;
     if (x->interaction.kind == SL_HISTORY || x->interaction.kind == SL_VREAD)
         return sl_history_plan(x);
-    /* What belongs to whoever points at it is found by that route alone: a search for it finds nothing, whoever asks. A
-     * Provenance says itself what it is about. */
-    if (sl_r4_facts(x->interaction.type) & SL_R4_BY_ROUTE) {
-        if (x->interaction.kind == SL_SEARCH)
-            return SL_OK;
-        if (x->interaction.type != SL_R4_Provenance)
-            return sl_plan_referrers(x);
-    }
-    if (x->interaction.kind == SL_SEARCH)
-        return plan_search(x);
-    if (x->interaction.kind == SL_EVERYTHING)
-        return plan_everything(x);
-    if (sl_is_operation(x->interaction.kind))
+    if (sl_r4_facts(x->interaction.type) & SL_R4_BY_ROUTE && x->interaction.kind != SL_SEARCH &&
+        x->interaction.type != SL_R4_Provenance)
+        return sl_plan_referrers(x);
+    if (sl_is_operation(x->interaction.kind) && x->interaction.kind != SL_EVERYTHING)
         return sl_operation_plan(x);
-    struct sl_errand *errand = sl_arena_alloc(x->arena, sizeof *errand);
-    if (!errand)
-        return SL_NO_MEMORY;
-    x->errands = errand;
-    x->errand_count = 1;
-    return add_read(x, errand);
+    SL_TRY(plan(x, &planning));
+    x->errands = planning.list;
+    x->errand_count = planning.count;
+    return SL_OK;
 }
 
 /* ---- The second pass of $everything ---- */

@@ -138,10 +138,18 @@ static bool is_past(const struct sl_exchange *x)
     return x->history && !x->probe && !x->relating;
 }
 
+/* Are many questions asked together, and all their pages one pass? */
+static bool asks_together(const struct sl_exchange *x)
+{
+    return !x->probe && !x->relating &&
+           (x->interaction.kind == SL_EVERYTHING || x->phase == SL_PHASE_PAGE || x->phase == SL_PHASE_INCLUDES);
+}
+
 /* How many rows to ask for: a page and the one more that tells whether there is a next; then in bulk. */
 static size_t rows_wanted(const struct sl_exchange *x)
 {
-    if (x->interaction.kind == SL_EVERYTHING || sl_operation_gathers(x->interaction.kind) || x->probe || x->relating)
+    if (asks_together(x) || sl_operation_gathers(x->interaction.kind) || x->probe || x->relating ||
+        x->phase == SL_PHASE_KEYS)
         return BULK_COUNT;
     if (is_past(x))
         return REFILL_COUNT;
@@ -176,15 +184,15 @@ static bool put_ways(struct sl_exchange *x, struct sl_round *round)
     return round->question_count > 0;
 }
 
-/* What to ask next. A search asks for one page a pass, from x->at. $everything asks for many things together: what goes
- * on from the answers before, then further errands. False: there is nothing left to ask. */
+/* What to ask next. A search asks for one page a pass, from x->at. $everything, a page by ids and includes ask for many
+ * things together: what goes on from the answers before, then further errands. False: there is nothing left to ask. */
 static bool put_questions(struct sl_exchange *x, struct sl_round *round)
 {
     struct sl_position going_on[SL_QUESTIONS];
     size_t count = 0;
     if (x->routed)
         return put_ways(x, round);
-    if (x->interaction.kind != SL_EVERYTHING) {
+    if (!asks_together(x)) {
         if (!x->exhausted)
             sl_round_ask(x, round, x->at);
         return !x->exhausted;
@@ -210,7 +218,7 @@ static enum sl_status advance(struct sl_exchange *x, struct sl_position *at, con
         return SL_NO_MEMORY;
     if (x->routed && at->upstream.len)
         x->going[x->going_count++] = *at;
-    if (x->routed || x->probe || x->relating || x->interaction.kind == SL_EVERYTHING)
+    if (x->routed || x->probe || x->relating || asks_together(x))
         return SL_OK;
     x->at = page->next.len ? *at : (struct sl_position){.errand = at->errand + 1};
     x->exhausted = x->at.errand >= x->errand_count;
@@ -269,13 +277,6 @@ static enum sl_status add_entry(const struct sl_exchange *x, struct sl_round *ro
     return SL_OK;
 }
 
-/* Then what is no match of this page may still be what one leads to, or what leads to one. An upstream does not name it
- * a second time where it is a match on the same page, and where its pages end depends on what is withheld. */
-static bool may_include(const struct sl_exchange *x)
-{
-    return !x->probe && !x->relating && x->interaction.kind == SL_SEARCH && x->interaction.search.include_count;
-}
-
 /* The versions of one record, in their order. */
 static enum sl_status add_versions(struct sl_exchange *x, struct sl_round *round)
 {
@@ -285,7 +286,6 @@ static enum sl_status add_versions(struct sl_exchange *x, struct sl_round *round
             SL_TRY(sl_history_add(round, page->fetched, &page->fetched->entries[i]));
     return SL_OK;
 }
-
 static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *round, const struct sl_page *page)
 {
     uint32_t matches = 0;
@@ -293,12 +293,9 @@ static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *rou
         const struct sl_entry *entry = &page->fetched->entries[i];
         struct sl_position position = page->at;
         position.skip = matches;
-        bool match = entry->match && !round->includes_only && !(x->routed && page->at.errand);
-        if (entry->match && matches++ < page->at.skip) {
-            if (!may_include(x))
-                continue;
-            match = false; /* dealt with on an earlier page; here it may be what a match leads to */
-        }
+        bool match = !round->includes_only && !(x->routed && page->at.errand);
+        if (!entry->match || matches++ < page->at.skip)
+            continue; /* nobody asked the upstream for includes; or dealt with on an earlier page */
         SL_TRY(add_entry(x, round, page->fetched, entry, position, match));
     }
     return SL_OK;
@@ -385,14 +382,14 @@ static bool begin_round(struct sl_exchange *x)
 {
     x->round = sl_round_new(x);
     if (x->round)
-        x->round->includes_only = x->interaction.kind == SL_EVERYTHING && x->rounds;
+        x->round->includes_only = x->phase == SL_PHASE_INCLUDES;
     return x->round != NULL;
 }
 
 static enum sl_step_result end_fetch(struct sl_exchange *x, struct sl_round *round)
 {
     round->question_count = 0;
-    x->exhausted = x->exhausted || x->interaction.kind == SL_EVERYTHING;
+    x->exhausted = x->exhausted || asks_together(x);
     if (x->routed && !x->target)
         x->target = round->pages;
     enum sl_status status = sl_round_add_pages(x, round);
@@ -401,7 +398,7 @@ static enum sl_step_result end_fetch(struct sl_exchange *x, struct sl_round *rou
 
 static bool is_fetched(const struct sl_exchange *x, const struct sl_round *round)
 {
-    return x->routed ? round->question_count > 0 : round->pages && x->interaction.kind != SL_EVERYTHING;
+    return x->routed ? round->question_count > 0 : round->pages && !asks_together(x);
 }
 
 enum sl_step_result sl_round_fetch(struct sl_exchange *x)
@@ -704,67 +701,119 @@ enum sl_step_result sl_round_decide(struct sl_exchange *x)
 
 /* ---- Segment ---- */
 
-/* Of several errands (a compartment's parameters) the first that a released view matches is the one it belongs to: so
- * that nothing is answered twice, and what was cut plays no part. */
-static bool belongs(const struct sl_exchange *x, const struct sl_found *found)
+/* Is a released view still what this errand asks for? */
+static enum sl_status is_asked_for(
+    struct sl_exchange *x, const struct sl_errand *errand, const struct sl_found *found, bool *out)
 {
-    if (x->interaction.kind == SL_READ || x->history)
-        return true;
-    for (uint32_t i = 0; i < x->errand_count; i++) {
-        const struct sl_errand *errand = &x->errands[i];
-        if (!sl_slice_eq(errand->type, sl_r4_node_name(found->entry->type)))
-            continue;
-        bool matches = errand->kind == SL_ASK_READ
-                           ? sl_slice_eq(errand->id, found->entry->id)
-                           : sl_search_match(errand->search, &found->page->doc, found->entry->root, found->page->edits);
-        if (matches)
-            return x->interaction.kind == SL_EVERYTHING || i == found->position.errand;
-    }
-    return false;
+    const struct sl_entry *entry = found->entry;
+    *out = sl_slice_eq(errand->type, sl_r4_node_name(entry->type));
+    if (!*out)
+        return SL_OK;
+    if (errand->kind == SL_ASK_READ)
+        *out = sl_slice_eq(errand->id, entry->id);
+    else if (errand->search && sl_search_reads_meta(errand->search) && !sl_fault(SL_FAULT_LABELS_UNSEEN))
+        return sl_partial_match(x, errand->search, found, out);
+    else if (errand->search)
+        *out = sl_search_match(errand->search, &found->page->doc, entry->root, found->page->edits);
+    return SL_OK;
 }
 
-/* What is no match of this page is disclosed only as an include. */
-static void leave_to_includes(const struct sl_exchange *x, struct sl_found *found)
+/* Of several errands (a compartment's parameters) the first that a released view matches is the one it belongs to: so
+ * that nothing is answered twice, and what was cut plays no part. Where all are asked together, any will do. */
+static enum sl_status belongs(struct sl_exchange *x, const struct sl_found *found, bool *out)
 {
-    found->match = !may_include(x);
-    found->released = found->released && may_include(x);
+    bool planned = x->phase == SL_PHASE_PAGE, matches = false;
+    const struct sl_errand *errands = planned ? x->planned : x->errands;
+    size_t count = planned ? x->planned_count : x->errand_count, i = 0;
+    *out = x->interaction.kind == SL_READ || x->history;
+    if (*out)
+        return SL_OK;
+    for (; i < count && !matches; i++)
+        SL_TRY(is_asked_for(x, &errands[i], found, &matches));
+    *out = matches && (asks_together(x) || i - 1 == found->position.errand);
+    return SL_OK;
+}
+
+/* That it does not match is worth a note where something that was cut may be why: where the EHR was asked for less, it
+ * is one of many that nobody asked for. */
+static void put_aside(struct sl_exchange *x, struct sl_found *found)
+{
+    const struct sl_errand *errand = &x->errands[found->position.errand];
+    found->released = found->match = false;
+    if (errand->search && errand->asked && errand->asked->param_count == errand->search->param_count)
+        sl_account_unmatched(x, found);
+}
+
+static bool is_decided(const struct sl_exchange *x, const struct sl_item *item)
+{
+    if (!item)
+        return false;
+    if (x->gather &&
+        (x->gather == SL_GATHER_IDS ? sl_fault(SL_FAULT_CHAIN_UNDECIDED) : sl_fault(SL_FAULT_HAS_UNDECIDED)))
+        return true;
+    if (x->phase == SL_PHASE_INCLUDES && sl_fault(SL_FAULT_INCLUDES_UNDECIDED))
+        return true;
+    return item->verdict && (item->verdict->decision == SL_RELEASED || sl_fault(SL_FAULT_WITHHELD_RELEASED));
 }
 
 static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct sl_found *found)
 {
     const struct sl_item *item = found->item;
-    bool goes =
-        item && item->verdict && (item->verdict->decision == SL_RELEASED || sl_fault(SL_FAULT_WITHHELD_RELEASED));
+    bool goes = is_decided(x, item), asked_for;
     if (x->history)
         goes = sl_history_judge(x, found, goes);
     if (!goes)
         return SL_OK;
     SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
     found->released = true;
-    if (found->match && !belongs(x, found) && !sl_fault(SL_FAULT_NO_REMATCH)) {
-        sl_account_unmatched(x, found);
-        leave_to_includes(x, found);
-    }
+    SL_TRY(belongs(x, found, &asked_for));
+    if (!asked_for && !sl_fault(SL_FAULT_NO_REMATCH))
+        put_aside(x, found);
     found->aside = x->interaction.kind == SL_EVERYTHING && found->match && !sl_operation_covers(x, found);
     return SL_OK;
 }
 
-/* A released match: on the page, or the one more that says there is a next page. */
-static void count_match(struct sl_exchange *x, struct sl_found *found)
+/* Is the number of all released matches to be found out? */
+static bool counts(const struct sl_exchange *x)
 {
-    if (!found->match || !found->released || found->aside || !sl_interaction_wants(&x->interaction, found->entry->type))
-        return;
-    if (x->interaction.kind == SL_SEARCH && x->gathered == x->wanted) {
-        leave_to_includes(x, found); /* no match of this page: the next one begins with it */
-        x->following = found->position;
-        x->following.upstream = sl_arena_copy(x->arena, found->position.upstream);
-    }
-    x->gathered++;
+    struct sl_slice total = x->interaction.search.total;
+    return x->interaction.kind == SL_SEARCH && x->phase == SL_PHASE_MATCHES && x->first_page &&
+           (!x->wanted || (total.len && !sl_slice_eq(total, SL_LIT("none"))));
 }
 
+/* A released match: on the page, or the one more that says there is a next page, or one that is only counted. */
+static enum sl_status count_match(struct sl_exchange *x, struct sl_found *found)
+{
+    bool wanted =
+        found->match && found->released && !found->aside && sl_interaction_wants(&x->interaction, found->entry->type);
+    if (!wanted || x->phase == SL_PHASE_PAGE)
+        return SL_OK;
+    if (x->phase == SL_PHASE_KEYS) {
+        found->released = found->match = false; /* its name is what is kept */
+        return sl_sort_note(x, found);
+    }
+    if (x->interaction.kind == SL_SEARCH && x->gathered >= x->wanted) {
+        found->released = found->match = false; /* no match of this page: the next one begins with it */
+        if (x->gathered == x->wanted) {
+            x->following = found->position;
+            x->following.upstream = sl_arena_copy(x->arena, found->position.upstream);
+        }
+    }
+    x->gathered++;
+    return SL_OK;
+}
+
+/* Is there as much as there can be use for? Only released ones count. */
 static bool is_full(const struct sl_exchange *x)
 {
-    return x->routed ? x->gathered > 0 : x->interaction.kind == SL_SEARCH && x->gathered > x->wanted;
+    if (x->routed)
+        return x->gathered > 0;
+    if (x->interaction.kind != SL_SEARCH || x->phase == SL_PHASE_PAGE || x->phase == SL_PHASE_INCLUDES)
+        return false;
+    if (x->phase == SL_PHASE_KEYS)
+        return x->gather && x->keys.count > x->gather_limit;
+    return x->gathered > x->wanted &&
+           (!counts(x) || (x->wanted && x->gathered > x->state->gateway->config->total_limit));
 }
 
 static bool is_target(const struct sl_exchange *x, const struct sl_item *item)
@@ -828,21 +877,42 @@ static enum sl_status end_round(struct sl_exchange *x, struct sl_round *round)
     return SL_OK;
 }
 
+/* All of a phase is there: what comes after it, if anything does (then x->exhausted is false again). */
+static enum sl_status next_phase(struct sl_exchange *x)
+{
+    if (x->phase == SL_PHASE_KEYS && x->gather) {
+        sl_sort_settle(x);
+        return SL_OK;
+    }
+    if (x->phase == SL_PHASE_KEYS) {
+        SL_TRY(sl_sort_page(x));
+        if (!x->exhausted)
+            return SL_OK;
+    }
+    bool everything = x->interaction.kind == SL_EVERYTHING, first = x->phase != SL_PHASE_INCLUDES;
+    if (x->interaction.search.include_count && x->wanted) {
+        x->phase = SL_PHASE_INCLUDES;
+        return sl_include_plan(x);
+    }
+    if (!everything)
+        return SL_OK;
+    x->phase = SL_PHASE_INCLUDES;
+    return first ? sl_plan_routes(x) : sl_include_note(x);
+}
+
 enum sl_step_result sl_round_segment(struct sl_exchange *x)
 {
     struct sl_round *round = x->round;
     if (!round)
         return SL_STEP_DONE;
     for (; round->at; round->at = round->at->next) {
-        if (round->at->match && is_full(x)) { /* beyond the page; includes may still stand behind */
-            leave_to_includes(x, round->at);
-            if (round->at->match)
-                continue;
-        }
+        if (round->at->match && is_full(x))
+            continue; /* beyond the page */
         enum sl_status status = cut(x, round, round->at);
+        if (status == SL_OK)
+            status = count_match(x, round->at);
         if (status != SL_OK)
             return fail(x, status, "segment");
-        count_match(x, round->at);
         if (sl_exchange_tired(x)) {
             round->at = round->at->next;
             return SL_STEP_AGAIN;
@@ -850,15 +920,10 @@ enum sl_step_result sl_round_segment(struct sl_exchange *x)
     }
     if (sl_arena_failed(round->arena) || sl_arena_failed(x->arena))
         return fail(x, SL_NO_MEMORY, "segment");
-    enum sl_status ended = end_round(x, round);
-    if (ended != SL_OK)
-        return fail(x, ended, "segment");
-    if (x->interaction.kind == SL_EVERYTHING && x->rounds == x->last_round) {
-        enum sl_status status = sl_plan_routes(x);
-        if (status != SL_OK)
-            return fail(x, status, "routes");
-    }
-    return SL_STEP_DONE;
+    enum sl_status status = end_round(x, round);
+    if (status == SL_OK && !sl_round_more(x))
+        status = next_phase(x);
+    return status == SL_OK ? SL_STEP_DONE : fail(x, status, "segment");
 }
 
 bool sl_round_more(const struct sl_exchange *x)

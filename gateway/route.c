@@ -13,7 +13,8 @@
 #define M(method) (1u << (method))
 #define OPERATION (M(SL_GET) | M(SL_HEAD) | M(SL_POST))
 
-/* Segments: a word stands for itself, "T" for a resource type, "I" for an id. */
+/* Segments: a word stands for itself, "T" for a resource type, "C" for one with a compartment, "I" for an id;
+ * none at all are the base itself. */
 static const struct route {
     const char *segments[MAX_SEGMENTS];
     unsigned methods;
@@ -22,6 +23,8 @@ static const struct route {
 } routes[] = {
     {{NULL}, M(SL_POST), SL_BATCH, false, false},
     {{"metadata"}, M(SL_GET) | M(SL_HEAD), SL_METADATA, false, false},
+    {{NULL}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, false, false},
+    {{"_search"}, M(SL_POST), SL_SEARCH, false, true},
     {{"T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, false, false},
     {{"T", "_search"}, M(SL_POST), SL_SEARCH, false, true},
     {{"T", "I"}, M(SL_GET) | M(SL_HEAD), SL_READ, false, false},
@@ -36,8 +39,8 @@ static const struct route {
     {{"T", "I", "_history", "I"}, M(SL_GET) | M(SL_HEAD), SL_VREAD, false, false},
     {{"T", "_history"}, M(SL_GET) | M(SL_HEAD), SL_HISTORY, false, false},
     {{"_history"}, M(SL_GET) | M(SL_HEAD), SL_HISTORY, false, false},
-    {{"Patient", "I", "T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, true, false},
-    {{"Patient", "I", "T", "_search"}, M(SL_POST), SL_SEARCH, true, true},
+    {{"C", "I", "T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, true, false},
+    {{"C", "I", "T", "_search"}, M(SL_POST), SL_SEARCH, true, true},
 };
 
 #define CHANGES (M(SL_UPDATE) | M(SL_PATCH) | M(SL_DELETE))
@@ -168,6 +171,7 @@ static bool fits(const struct route *route, const struct sl_slice *segments, siz
         if (!want || i >= count)
             return !want && i >= count;
         bool good = strcmp(want, "T") == 0   ? sl_r4_resource(segments[i]) != 0
+                    : strcmp(want, "C") == 0 ? sl_r4_compartment_of(sl_r4_resource(segments[i]), 1) != NULL
                     : strcmp(want, "I") == 0 ? sl_is_id(segments[i])
                                              : sl_slice_eq(segments[i], sl_slice_of(want));
         if (!good)
@@ -187,7 +191,7 @@ static void fill(
     out->type = sl_r4_resource(type);
     out->type_name = sl_r4_node_name(out->type);
     if (route->compartment)
-        out->compartment = sl_arena_printf(arena, "Patient/%.*s", SL_FMT(segments[1]));
+        out->compartment = sl_arena_printf(arena, "%.*s/%.*s", SL_FMT(segments[0]), SL_FMT(segments[1]));
     else if (route->segments[1] && strcmp(route->segments[1], "I") == 0)
         out->id = segments[1];
     if (route->kind == SL_VREAD)
@@ -349,16 +353,38 @@ static enum sl_status read_history(struct sl_arena *arena, struct sl_interaction
 }
 
 /* `_route`: the record by which the client came to what it reads. */
-static enum sl_status read_route(struct sl_arena *arena, struct sl_interaction *out)
+static bool is_route(const struct sl_interaction *interaction, struct sl_slice value)
+{
+    const char *slash = value.len ? memchr(value.ptr, '/', value.len) : NULL;
+    struct sl_slice type = {value.ptr, slash ? (size_t)(slash - value.ptr) : 0};
+    return (sl_r4_facts(interaction->type) & SL_R4_BY_ROUTE) && !interaction->route.len && slash &&
+           sl_r4_resource(type) && sl_is_id(sl_slice_from(value, type.len + 1));
+}
+
+/* Which part of a resource is asked for: `_summary` and `_elements`, as a search reads them. There is nothing to count.
+ */
+static enum sl_status read_part(
+    struct sl_arena *arena, struct sl_slice name, struct sl_slice raw, struct sl_interaction *out)
+{
+    bool part = sl_slice_eq(name, SL_LIT("_summary")) || sl_slice_eq(name, SL_LIT("_elements"));
+    if (!part || out->search.summary.len || out->search.elements.len)
+        return SL_BAD_PARAMETER;
+    SL_TRY(sl_search_read(arena, out->type, raw, (struct sl_slice){NULL, 0}, NULL, &out->search));
+    return sl_slice_eq(out->search.summary, SL_LIT("count")) ? SL_BAD_PARAMETER : SL_OK;
+}
+
+/* A read has no parameters but these. */
+static enum sl_status read_read(struct sl_arena *arena, struct sl_interaction *out)
 {
     struct sl_slice query = out->query, raw, name, value;
     while (query.len) {
         if (!sl_query_take(&query, arena, &raw, &name, &value))
             return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
-        const char *slash = value.len ? memchr(value.ptr, '/', value.len) : NULL;
-        struct sl_slice type = {value.ptr, slash ? (size_t)(slash - value.ptr) : 0};
-        if (!sl_slice_eq(name, SL_LIT("_route")) || out->route.len || !slash || !sl_r4_resource(type) ||
-            !sl_is_id(sl_slice_from(value, type.len + 1)))
+        if (!sl_slice_eq(name, SL_LIT("_route"))) {
+            SL_TRY(read_part(arena, name, raw, out));
+            continue;
+        }
+        if (!is_route(out, value))
             return SL_BAD_PARAMETER;
         out->route = value;
     }
@@ -378,17 +404,92 @@ enum sl_status sl_route(const struct sl_config *config, const struct sl_request 
     *why = "format";
     found.format_named = format.ptr;
     SL_TRY(sl_format_find(request, format, found.kind == SL_READ && found.type == SL_R4_Binary, &found.format));
-    /* A read and metadata have no parameters of their own, but for what is reached by route. */
     *why = "parameter";
     if (found.kind == SL_HISTORY)
         SL_TRY(read_history(arena, &found));
-    else if (found.kind == SL_READ && sl_r4_facts(found.type) & SL_R4_BY_ROUTE)
-        SL_TRY(read_route(arena, &found));
+    else if (found.kind == SL_READ)
+        SL_TRY(read_read(arena, &found));
     else if (found.kind != SL_SEARCH && !sl_is_operation(found.kind) && found.query.len)
         return SL_BAD_PARAMETER;
     *out = found;
     *why = NULL;
     return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
+}
+
+/* ---- The parameters of a search ---- */
+
+/* Takes `_type` out of the query of a search of the system. */
+static enum sl_status take_types(
+    struct sl_slice query, struct sl_arena *arena, struct sl_slice *rest, struct sl_slice *types)
+{
+    char *out = sl_arena_raw(arena, query.len + 1, 1);
+    size_t len = 0;
+    if (!out)
+        return SL_NO_MEMORY;
+    while (query.len) {
+        struct sl_slice pair, name, value;
+        if (!sl_query_take(&query, arena, &pair, &name, &value))
+            return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_BAD_SYNTAX;
+        if (sl_slice_eq(name, SL_LIT("_type"))) {
+            if (types->len || !value.len || !sl_are_types(value))
+                return SL_BAD_PARAMETER;
+            *types = value;
+            continue;
+        }
+        if (len)
+            out[len++] = '&';
+        memcpy(out + len, pair.ptr, pair.len);
+        len += pair.len;
+    }
+    *rest = (struct sl_slice){out, len};
+    return SL_OK;
+}
+
+/* What is asked of several types at once is what each of them knows, and nothing that leads from one type to others. */
+static bool is_common(const struct sl_search *search)
+{
+    for (size_t i = 0; i < search->sort_count; i++)
+        if (strcmp(search->sorts[i].param->name, "_lastUpdated") != 0 &&
+            strcmp(search->sorts[i].param->name, "_id") != 0)
+            return false;
+    return !search->step_count && !search->include_count;
+}
+
+static enum sl_status refuse(struct sl_issues *issues, const char *why)
+{
+    sl_issue_add(issues, SL_GRADE_ERROR, "unsupported-parameter", "%s", why);
+    return SL_BAD_PARAMETER;
+}
+
+#define SYSTEM_TYPES 32u /* searched at once */
+
+/* GET [base]?_type=A,B&…: each type's search with the same words. */
+static enum sl_status read_system(
+    struct sl_arena *arena, struct sl_issues *issues, struct sl_slice form, struct sl_interaction *out)
+{
+    struct sl_slice query, more, rest;
+    SL_TRY(take_types(out->query, arena, &query, &out->types));
+    SL_TRY(take_types(form, arena, &more, &out->types));
+    if (!out->types.len)
+        return refuse(
+            issues, "A search of all types is not supported: _type says which, as in ?_type=Patient,Encounter.");
+    struct sl_search *searches = sl_arena_array(arena, SYSTEM_TYPES, sizeof *searches);
+    if (!searches)
+        return SL_NO_MEMORY;
+    for (rest = out->types; rest.len;) {
+        const char *comma = memchr(rest.ptr, ',', rest.len);
+        struct sl_slice one = {rest.ptr, comma ? (size_t)(comma - rest.ptr) : rest.len};
+        if (out->search_count == SYSTEM_TYPES)
+            return refuse(issues, "_type names too many types.");
+        SL_TRY(sl_search_read(arena, sl_r4_resource(one), query, more, issues, &searches[out->search_count]));
+        if (!is_common(&searches[out->search_count++]))
+            return refuse(
+                issues, "Chains, _has, _list, includes and sorting but by _id and _lastUpdated need one type.");
+        rest = sl_slice_from(rest, one.len + 1);
+    }
+    out->searches = searches;
+    out->search = searches[0];
+    return SL_OK;
 }
 
 enum sl_status sl_route_query(const struct sl_request *request, struct sl_arena *arena, struct sl_issues *issues,
@@ -403,21 +504,7 @@ enum sl_status sl_route_query(const struct sl_request *request, struct sl_arena 
         SL_TRY(sl_format_find(request, format, false, &interaction->format));
         interaction->format_named = true;
     }
-    struct sl_search *search = &interaction->search;
-    SL_TRY(sl_search_read(arena, interaction->type, interaction->query, form, issues, search));
-    /* Views of a view are not served yet; refused, since an answer with more than was asked for is not the answer. */
-    bool iterate = false;
-    for (size_t i = 0; i < search->include_count; i++)
-        iterate |= search->includes[i].iterate || sl_slice_eq(search->includes[i].param, SL_LIT("*"));
-    if (search->step_count || search->sort_count || iterate || sl_search_reads_meta(search)) {
-        sl_issue_add(issues, SL_GRADE_ERROR, "unsupported-parameter",
-            "Chains, _has, _list, _sort, :iterate and labels are not supported.");
-        return SL_BAD_PARAMETER;
-    }
-    bool partial = search->summary.len && !sl_slice_eq(search->summary, SL_LIT("false"));
-    if (partial || search->elements.len) {
-        sl_issue_add(issues, SL_GRADE_ERROR, "unsupported-parameter", "_summary and _elements are not supported.");
-        return SL_BAD_PARAMETER;
-    }
-    return SL_OK;
+    if (!interaction->type)
+        return read_system(arena, issues, form, interaction);
+    return sl_search_read(arena, interaction->type, interaction->query, form, issues, &interaction->search);
 }

@@ -39,9 +39,11 @@ struct sl_interaction {
     bool format_named;       /* by `_format`: links carry it on */
     struct sl_slice version; /* vread: the tag of a view */
     struct sl_slice since;   /* history: _since, an instant; empty: from the beginning */
-    struct sl_slice types;   /* everything: _type, a list of resource types; empty: all */
+    struct sl_slice types;   /* _type of $everything and of a search of the system: resource types; empty: all */
     struct sl_slice query;   /* what is left of it for the search, without general parameters */
-    struct sl_search search; /* after sl_route_query */
+    struct sl_search search; /* after sl_route_query; of a read, what it says of parts; of the system, the first of */
+    const struct sl_search *searches; /* one for each of `types` */
+    size_t search_count;
 };
 
 /* "metadata", "read", "search", …, "none": for ledger and log. */

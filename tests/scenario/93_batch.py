@@ -14,7 +14,7 @@ READS = ["Patient/amara", "Condition/amara-otp-oud", "Condition/bruno-pc-diabete
 # What leads nowhere, or is no request that an entry can be; and the status of each.
 REFUSED = [("GET", "http://localhost/fhir/Patient/amara", "404"), ("GET", "//localhost/fhir/Patient/amara", "404"),
            ("GET", "../fhir/Patient/amara", "404"), ("GET", "Patient/%2e%2e/Patient/amara", "404"), ("GET", "/fhir/Patient/amara", "404"),
-           ("GET", "Patient/amara#x", "404"), ("GET", "Patient/a b", "404"), ("GET", "", "405"), ("HEAD", "Patient/amara", "405"),
+           ("GET", "Patient/amara#x", "404"), ("GET", "Patient/a b", "404"), ("GET", "", "400"), ("HEAD", "Patient/amara", "405"),
            ("OPTIONS", "metadata", "405"), ("TRACE", "Patient/amara", "405"), ("POST", "", "404"), ("POST", "/", "404"),
            ("GET", "Patient/amara?_format=xml", "406"), ("GET", "$graphql?query=x", "404")]
 
