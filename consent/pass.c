@@ -97,6 +97,10 @@ enum sl_status sl_pass_past(const struct sl_pass *pass, struct sl_arena *arena, 
     out->program_reference = sl_arena_copy(arena, pass->past.program_reference);
     out->named_program = sl_arena_copy(arena, pass->past.named_program);
     out->custodian = sl_arena_copy(arena, pass->past.custodian);
+    struct sl_past_element *elements = sl_arena_array(arena, out->element_count + 1, sizeof *elements);
+    if (elements && out->element_count)
+        memcpy(elements, out->elements, out->element_count * sizeof *elements);
+    out->elements = elements;
     return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
 }
 

@@ -15,12 +15,18 @@ def condition(ident, code, verified="confirmed", **more):
             "verificationStatus": {"coding": [{"code": verified}]}, "code": {"coding": [{"system": ICD, "code": code}]}, **more}
 
 
+SITE = {"coding": [{"system": "http://snomed.info/sct", "code": "39607008"}]}
+LABEL = {"url": "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label",
+         "valueCoding": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "ETH"}}
+
+
 # What each day's file brings. F11.20 is hidden from the health plan, and the treating provider may have it.
 DAYS = (
     (condition("use", "F11.20"), condition("plain", "I10"), condition("became", "I10"), condition("mentioned", "J45.909"),
-     condition("mixed-up", "I10"), condition("returned", "I10"), condition("tail", "I10")),
+     condition("mixed-up", "I10"), condition("returned", "I10"), condition("tail", "I10"), condition("labelled", "I10", bodySite=[SITE])),
     (condition("plain", "I11.9"), condition("became", "F11.20"), condition("mentioned", "J45.909", evidence=MENTION),
-     condition("mixed-up", "F11.20"), condition("returned", "F11.20"), condition("tail", "I10", evidence=MENTION)),
+     condition("mixed-up", "F11.20"), condition("returned", "F11.20"), condition("tail", "I10", evidence=MENTION),
+     condition("labelled", "I10", bodySite=[{"extension": [LABEL]} | SITE])),
     (condition("mixed-up", "F11.20", "entered-in-error"), condition("returned", "I10"), condition("tail", "I11.9", evidence=MENTION)),
     (condition("mixed-up", "I11.9"), condition("tail", "I12.9", evidence=MENTION)),
 )
@@ -34,6 +40,7 @@ HISTORIES = (
     ("use", "1", 404),
     ("nobody", 404, 404),
     ("tail", "4321", "431"),
+    ("labelled", "21", "1"),    # an element that was labelled later is hidden in its past
 )
 
 
