@@ -34,17 +34,19 @@ enum sl_status sl_bookmark_query(const struct sl_exchange *x, struct sl_slice *o
     return sl_search_write(&search, x->arena, out);
 }
 
-/* What a cursor is good for: this recipient, this purpose, this query. */
+/* What a cursor is good for: this endpoint (a key may be shared by several), this recipient, this purpose, this query.
+ */
 static enum sl_status seal_context(const struct sl_exchange *x, struct sl_slice *out)
 {
     const struct sl_recipient *r = &x->caller.recipient;
     struct sl_slice query;
     SL_TRY(sl_bookmark_query(x, &query));
     const struct sl_interaction *i = &x->interaction;
-    *out = sl_arena_printf(x->arena, "%zu:%.*s %zu:%.*s %zu:%.*s %.*s %.*s %.*s/%.*s%.*s/%.*s?%.*s&%.*s",
-        x->caller.issuer.len, SL_FMT(x->caller.issuer), r->client.len, SL_FMT(r->client), r->user.len, SL_FMT(r->user),
-        SL_FMT(r->purpose), SL_FMT(sl_interaction_name(i->kind)), SL_FMT(i->compartment), SL_FMT(i->type_name),
-        SL_FMT(i->types), SL_FMT(i->id), SL_FMT(query), SL_FMT(i->since));
+    struct sl_slice url = x->state->gateway->config->url;
+    *out = sl_arena_printf(x->arena, "%zu:%.*s %zu:%.*s %zu:%.*s %zu:%.*s %.*s %.*s %.*s/%.*s%.*s/%.*s?%.*s&%.*s",
+        url.len, SL_FMT(url), x->caller.issuer.len, SL_FMT(x->caller.issuer), r->client.len, SL_FMT(r->client),
+        r->user.len, SL_FMT(r->user), SL_FMT(r->purpose), SL_FMT(sl_interaction_name(i->kind)), SL_FMT(i->compartment),
+        SL_FMT(i->type_name), SL_FMT(i->types), SL_FMT(i->id), SL_FMT(query), SL_FMT(i->since));
     return out->ptr ? SL_OK : SL_NO_MEMORY;
 }
 

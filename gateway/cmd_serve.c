@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sluice serve: opens what the configuration names, starts the server, and waits for signals. */
 #include <arpa/inet.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,14 +9,20 @@
 #include "cli.h"
 #include "listener.h"
 #include "loop.h"
+#include "route.h"
 #include "state.h"
 
 #define DRAIN_MS 30000u
 
-/* What the workers' start needs, and where it says what went wrong. */
+#define GATEWAYS 16u
+
+/* What the workers' start needs. Several configurations are several gateways behind one address, told apart by their
+ * paths: an upstream has its own directives, label book and ledger, since its Patient/1 is another's somebody else. */
 struct serving {
-    struct sl_gateway *gateway;
-    const struct sl_config *config;
+    struct sl_gateway *gateways[GATEWAYS];
+    struct sl_config *configs[GATEWAYS];
+    size_t count;
+    const struct sl_config *config; /* the first: what is the server's is taken from it */
     char host[INET6_ADDRSTRLEN + 1];
     struct sl_listen listen;
     struct sl_server_options options;
@@ -40,28 +47,44 @@ static bool read_address(struct sl_slice text, struct serving *out)
     return true;
 }
 
+static void stop_worker(struct sl_worker_state *state)
+{
+    while (state) {
+        struct sl_worker_state *next = state->next;
+        sl_worker_state_free(state);
+        state = next;
+    }
+}
+
 static struct sl_worker_state *start_worker(struct sl_worker *worker, void *context)
 {
     struct serving *serving = context;
-    struct sl_worker_state *state = NULL;
+    struct sl_worker_state *states = NULL;
     struct sl_issues issues = {.arena = sl_arena_new((size_t)16 * 1024 * 1024)};
-    enum sl_status status = issues.arena
-                                ? sl_worker_state_new(serving->gateway, worker, sl_worker_base(worker), &issues, &state)
-                                : SL_NO_MEMORY;
-    if (status != SL_OK)
+    enum sl_status status = issues.arena ? SL_OK : SL_NO_MEMORY;
+    for (size_t i = serving->count; status == SL_OK && i-- > 0;) {
+        struct sl_worker_state *state = NULL;
+        status = sl_worker_state_new(serving->gateways[i], worker, sl_worker_base(worker), &issues, &state);
+        if (status == SL_OK) {
+            state->next = states;
+            states = state;
+        }
+    }
+    if (status != SL_OK) {
         (void)sl_cli_failed("a worker cannot start", status, issues.arena ? &issues : NULL);
+        stop_worker(states);
+        states = NULL;
+    }
     sl_arena_free(issues.arena);
-    return state;
-}
-
-static void stop_worker(struct sl_worker_state *state)
-{
-    sl_worker_state_free(state);
+    return states;
 }
 
 static size_t busy(const struct sl_worker_state *state)
 {
-    return state->lingering;
+    size_t lingering = 0;
+    for (; state; state = state->next)
+        lingering += state->lingering;
+    return lingering;
 }
 
 static bool set_options(struct serving *serving)
@@ -159,7 +182,7 @@ static void reload(struct sl_server *server, struct sl_gateway *gateway)
 }
 
 /* SIGHUP takes up what files say anew; SIGTERM and SIGINT drain and end. */
-static void wait_for_signals(struct sl_server *server, struct sl_gateway *gateway, const sigset_t *signals)
+static void wait_for_signals(struct sl_server *server, const struct serving *serving, const sigset_t *signals)
 {
     for (;;) {
         int signal = 0;
@@ -167,7 +190,8 @@ static void wait_for_signals(struct sl_server *server, struct sl_gateway *gatewa
             continue;
         if (signal != SIGHUP)
             break;
-        reload(server, gateway);
+        for (size_t i = 0; i < serving->count; i++)
+            reload(server, serving->gateways[i]);
     }
     if (!sl_server_drain(server, DRAIN_MS))
         fprintf(stderr, "sluice: some connections were still open after %u ms\n", DRAIN_MS);
@@ -180,18 +204,69 @@ static int serve(struct serving *serving, struct sl_issues *issues, const sigset
     if (status == SL_OK)
         status = sl_server_start(server, issues);
     if (status == SL_OK) {
-        fprintf(stderr, "sluice: serving %.*s on %s port %u with %u workers\n", SL_FMT(serving->config->url),
-            serving->host, sl_server_port(server, 0), serving->options.workers);
-        wait_for_signals(server, serving->gateway, signals);
+        for (size_t i = 0; i < serving->count; i++)
+            fprintf(stderr, "sluice: serving %.*s on %s port %u with %u workers\n", SL_FMT(serving->configs[i]->url),
+                serving->host, sl_server_port(server, 0), serving->options.workers);
+        wait_for_signals(server, serving, signals);
     }
     sl_server_free(server);
     return status == SL_OK ? 0 : sl_cli_failed("cannot serve", status, issues);
 }
 
-static int run(const char *path, struct sl_issues *issues)
+/* Two names of one directory are one directory. */
+static bool is_same_path(struct sl_slice a, struct sl_slice b)
+{
+    char one[PATH_MAX], other[PATH_MAX];
+    if (!a.len || !b.len)
+        return false;
+    return sl_slice_eq(a, b) || (realpath(a.ptr, one) && realpath(b.ptr, other) && strcmp(one, other) == 0);
+}
+
+static enum sl_status complain(struct sl_issues *issues, const char *what, const struct sl_config *c)
+{
+    sl_issue_add(issues, SL_GRADE_ERROR, "several", "%.*s: %s", SL_FMT(c->file), what);
+    return SL_INVALID;
+}
+
+/* What two gateways behind one address have in common, and what they may not share. */
+static enum sl_status check_pair(const struct sl_config *a, const struct sl_config *b, struct sl_issues *issues)
+{
+    if (!sl_slice_eq(a->listen, b->listen) || !sl_slice_eq(a->certificate, b->certificate) ||
+        !sl_slice_eq(a->key, b->key) || a->plain != b->plain)
+        return complain(
+            issues, "server.listen, certificate, key and plain must be those of the first configuration.", b);
+    if (sl_path_is_under(a->base, b->base) || sl_path_is_under(b->base, a->base))
+        return complain(issues, "server.base must not be, or be below, that of another configuration.", b);
+    if (is_same_path(a->policy_store, b->policy_store) || is_same_path(a->records, b->records) ||
+        is_same_path(a->label_book, b->label_book) || is_same_path(a->ledger, b->ledger))
+        return complain(issues, "policy.store, upstream.records, labels.book and ledger.directory must be its own.", b);
+    return SL_OK;
+}
+
+static enum sl_status load_all(
+    struct serving *serving, const char *const *paths, size_t count, struct sl_issues *issues)
+{
+    if (count > GATEWAYS)
+        return SL_LIMIT;
+    for (size_t i = 0; i < count; i++) {
+        SL_TRY(sl_config_load(paths[i], issues, &serving->configs[i]));
+        for (size_t k = 0; k < i; k++)
+            SL_TRY(check_pair(serving->configs[k], serving->configs[i], issues));
+    }
+    serving->config = serving->configs[0];
+    return SL_OK;
+}
+
+static enum sl_status open_all(struct serving *serving, size_t count, struct sl_issues *issues)
+{
+    for (; serving->count < count; serving->count++)
+        SL_TRY(sl_gateway_open(serving->configs[serving->count], issues, &serving->gateways[serving->count]));
+    return SL_OK;
+}
+
+static int run(const char *const *paths, size_t count, struct sl_issues *issues)
 {
     struct serving serving = {0};
-    struct sl_config *config = NULL;
     sigset_t signals;
     /* Blocked before any thread is made, so that every thread blocks them and sigwait gets them. */
     sigemptyset(&signals);
@@ -200,21 +275,22 @@ static int run(const char *path, struct sl_issues *issues)
     sigaddset(&signals, SIGTERM);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     sl_loop_keep_memory();
-    enum sl_status status = sl_config_load(path, issues, &config);
-    if (status != SL_OK)
-        return sl_cli_failed(path, status, issues);
-    serving.config = config;
-    status = sl_gateway_open(config, issues, &serving.gateway);
+    enum sl_status status = load_all(&serving, paths, count, issues);
+    if (status == SL_OK)
+        status = open_all(&serving, count, issues);
     int result = status == SL_OK ? serve(&serving, issues, &signals) : sl_cli_failed("cannot open", status, issues);
-    sl_gateway_close(serving.gateway);
-    sl_config_free(config);
+    for (size_t i = 0; i < GATEWAYS; i++) {
+        sl_gateway_close(serving.gateways[i]);
+        sl_config_free(serving.configs[i]);
+    }
     return result;
 }
 
 int sl_cmd_serve(int argc, char **argv)
 {
     static const struct sl_option options[] = {
-        {"config", SL_OPTION_ONE, "FILE", "the configuration, YAML", false},
+        {"config", SL_OPTION_MANY, "FILE",
+            "the configuration, YAML; several: several upstreams, each under its own path", false},
         {"keys", SL_OPTION_FLAG, NULL, "print every key of the configuration with its default, and end", false},
     };
     struct sl_arena *arena = sl_arena_new((size_t)256 * 1024 * 1024);
@@ -224,15 +300,17 @@ int sl_cmd_serve(int argc, char **argv)
     if (!arena)
         return 1;
     if (sl_cli_read(
-            arena, argc, argv, "serve --config FILE", options, sizeof options / sizeof *options, &cli, &status)) {
+            arena, argc, argv, "serve --config FILE…", options, sizeof options / sizeof *options, &cli, &status)) {
         status = 2;
         if (sl_cli_given(&cli, "keys")) {
             sl_config_help(stdout);
             status = 0;
         } else if (sl_cli_value(&cli, "config")) {
-            status = run(sl_cli_value(&cli, "config"), &issues);
+            size_t count;
+            const char *const *paths = sl_cli_values(&cli, "config", &count);
+            status = run(paths, count, &issues);
         } else {
-            fprintf(stderr, "usage: sluice serve --config FILE\n");
+            fprintf(stderr, "usage: sluice serve --config FILE…\n");
         }
     }
     sl_arena_free(arena);

@@ -492,7 +492,11 @@ void sl_exchange_ask(struct sl_exchange *x, struct sl_ask *ask)
 
 struct sl_exchange *sl_exchange_new(struct sl_worker *worker, struct sl_conn *conn)
 {
-    struct sl_worker_state *state = sl_worker_state(worker);
+    return sl_exchange_new_at(sl_worker_state(worker), worker, conn);
+}
+
+struct sl_exchange *sl_exchange_new_at(struct sl_worker_state *state, struct sl_worker *worker, struct sl_conn *conn)
+{
     struct timespec now;
     if (!sl_gateway_reserve(state->gateway, BASE_WEIGHT))
         return NULL;
@@ -525,6 +529,24 @@ struct sl_arena *sl_exchange_arena(struct sl_exchange *x)
     return x->arena;
 }
 
+/* Where several gateways are served, the path says which is asked: from here on the exchange is that one's, its number
+ * and what it holds included. A path of none of them stays with the first, which knows it no more than they do. */
+static void go_to_gateway(struct sl_exchange *x)
+{
+    struct sl_worker_state *state = x->state;
+    while (state && !sl_path_is_under(x->request->path, state->gateway->config->base))
+        state = state->next;
+    if (!state || state == x->state)
+        return;
+    if (!sl_gateway_reserve(state->gateway, x->reserved)) {
+        (void)sl_exchange_fail(x, SL_UNAVAILABLE, "memory");
+        return;
+    }
+    sl_gateway_release(x->state->gateway, x->reserved);
+    x->state = state;
+    x->number = atomic_fetch_add(&state->gateway->exchanges, 1);
+}
+
 enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *request)
 {
     struct timespec now;
@@ -532,6 +554,7 @@ enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *
     x->now = now.tv_sec;
     x->request = request;
     x->turn = clock_us();
+    go_to_gateway(x);
     while (x->step <= SL_AT_route && x->status == SL_OK)
         if (steps[x->step].run(x) == SL_STEP_DONE)
             x->step++;

@@ -390,6 +390,9 @@ void sl_account_log(const struct sl_exchange *x);
 
 /* ---- exchange.c, for the others ---- */
 
+/* As sl_exchange_new, of a gateway that is known. */
+struct sl_exchange *sl_exchange_new_at(struct sl_worker_state *state, struct sl_worker *worker, struct sl_conn *conn);
+
 /* Drops what was made and decides it again, from where policy and directives are taken up; a few times at most. */
 enum sl_step_result sl_exchange_again(struct sl_exchange *x);
 /* Notes why, and gives FAIL. */

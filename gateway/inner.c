@@ -5,7 +5,7 @@
 /* The recipient, and what the outer one took up in `accept`. */
 static struct sl_exchange *begin(struct sl_exchange *x)
 {
-    struct sl_exchange *inner = sl_exchange_new(x->worker, x->conn);
+    struct sl_exchange *inner = sl_exchange_new_at(x->state, x->worker, x->conn);
     if (!inner)
         return NULL;
     inner->outer = x;

@@ -139,6 +139,11 @@ static struct sl_slice decode(struct sl_slice text, bool plus, struct sl_arena *
 
 /* Everything after the base, split at slashes; no empty segment, none that needs encoding. False: not a path of ours.
  */
+bool sl_path_is_under(struct sl_slice path, struct sl_slice base)
+{
+    return sl_slice_starts(path, base) && (path.len == base.len || path.ptr[base.len] == '/');
+}
+
 static bool split_path(
     struct sl_slice path, struct sl_slice base, struct sl_arena *arena, struct sl_slice *segments, size_t *count)
 {

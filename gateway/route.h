@@ -72,4 +72,7 @@ bool sl_interaction_wants(const struct sl_interaction *interaction, sl_r4_node t
 /* A FHIR id: 1 to 64 letters, digits, '-' and '.'. */
 bool sl_is_id(struct sl_slice text);
 
+/* Is a path the base, or below it? */
+bool sl_path_is_under(struct sl_slice path, struct sl_slice base);
+
 #endif

@@ -71,6 +71,7 @@ SL_MUST_CHECK bool sl_gateway_reserve(struct sl_gateway *gateway, size_t bytes);
 void sl_gateway_release(struct sl_gateway *gateway, size_t bytes);
 
 struct sl_worker_state {
+    struct sl_worker_state *next; /* of the next gateway that is served under the same address; NULL: the last */
     struct sl_programs *programs;
     uint64_t programs_version;
     struct sl_gateway *gateway;
