@@ -410,7 +410,7 @@ static void put_sent(struct merging *g, struct row *row, uint32_t s)
     bool label = v == SL_NOWHERE && row->labels && sl_merge_is_label(g->sent, row->sent.at[s].value);
     if (put_in || (label && !may_set_label(g, g->sent, row->sent.at[s].value)))
         return;
-    bool equal = v != SL_NOWHERE && sl_same_entry(&row->view, v, &row->sent, s, g->arena);
+    bool equal = v != SL_NOWHERE && sl_merge_same_entry(&row->view, v, &row->sent, s, g->arena);
     row->put = stronger(row->put, put_entry(g, row, (struct three){i, v, s}, equal));
     if (i != SL_NOWHERE)
         put_followers(g, row, i + 1);

@@ -161,7 +161,7 @@ static uint32_t something(const struct sl_entries *e, uint32_t span)
     return span != SL_NOWHERE && e->doc->spans[span].type == SL_SPAN_NULL ? SL_NOWHERE : span;
 }
 
-bool sl_same_entry(
+bool sl_merge_same_entry(
     const struct sl_entries *a, uint32_t i, const struct sl_entries *b, uint32_t k, struct sl_arena *arena)
 {
     return sl_same_value(a->digests, something(a, a->at[i].value), b->digests, something(b, b->at[k].value), arena) &&
@@ -414,7 +414,7 @@ enum sl_status sl_match(struct sl_matching *m, struct sl_arena *arena)
         m->of_view[i] = SL_NOWHERE;
     SL_TRY(make_slots(&t));
     match_by(&t, key_by_id, same_id, true);
-    match_by(&t, key_by_content, sl_same_entry, false);
+    match_by(&t, key_by_content, sl_merge_same_entry, false);
     match_runs(&t);
     return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
 }

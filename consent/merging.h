@@ -46,7 +46,7 @@ struct sl_entries {
 };
 /* The entries of two arrays; a span that is no array has none. */
 SL_MUST_CHECK enum sl_status sl_entries_find(struct sl_entries *entries, struct sl_arena *arena);
-bool sl_same_entry(
+bool sl_merge_same_entry(
     const struct sl_entries *a, uint32_t i, const struct sl_entries *b, uint32_t k, struct sl_arena *arena);
 
 /*

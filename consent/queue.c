@@ -334,6 +334,7 @@ static bool visit(void *context, uint64_t sequence, struct sl_slice record)
     }
     take_items(r, &doc, "released", &e, take_tasks);
     take_items(r, &doc, "withheld", &e, take_held);
+    take_items(r, &doc, "written", &e, take_tasks);
     return !r->failed;
 }
 

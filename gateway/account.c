@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "exchange.h"
+#include "write.h"
 
 #define ITEMS_LIMIT ((size_t)64 * 1024 * 1024)
 #define ITEMS_START ((size_t)2048) /* what a page's items mostly need: not grown into step by step */
@@ -409,7 +410,7 @@ enum sl_status sl_account_write(struct sl_exchange *x)
     optional(out, "policy", x->policy ? sl_policy_digest(x->policy) : (struct sl_slice){NULL, 0});
     recipient(out, x);
     list(out, "parties", x->parties, x->party_count);
-    member(out, "peer", sl_conn_peer(x->conn));
+    member(out, "peer", x->peer.ptr ? x->peer : sl_conn_peer(x->conn));
     SL_TRY(interaction(out, x));
     sl_buffer_printf(out, ",\"status\":%d", x->response.status);
     member(out, "outcome", sl_slice_of(sl_status_name(x->status)));
@@ -417,6 +418,7 @@ enum sl_status sl_account_write(struct sl_exchange *x)
     emergency(out, x);
     if (x->account.grounds)
         items(out, "grounds", sl_grounds_text(x->account.grounds));
+    sl_write_account(x, out);
     items(out, "released", &x->account.released);
     items(out, "withheld", &x->account.withheld);
     sl_buffer_add(out, SL_LIT("}"));

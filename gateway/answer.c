@@ -16,6 +16,7 @@
 #include "outcome.h"
 #include "sluice/fault.h"
 #include "view.h"
+#include "write.h"
 
 #define GZIP_FROM 1400u /* bytes of a body from which on it is packed for who takes that */
 
@@ -387,7 +388,7 @@ static enum sl_status answer_bundle(struct sl_exchange *x)
 
 /* ---- One resource ---- */
 
-static const struct sl_found *the_one(const struct sl_exchange *x)
+const struct sl_found *sl_answer_one(const struct sl_exchange *x)
 {
     for (const struct sl_round *round = x->rounds; round; round = round->next) {
         const struct sl_found *found = round->first; /* it was asked for first */
@@ -471,7 +472,7 @@ static enum sl_status answer_one(struct sl_exchange *x, const struct sl_found *f
 
 static enum sl_status answer_read(struct sl_exchange *x)
 {
-    return x->history ? answer_deletion(x) : answer_one(x, the_one(x));
+    return x->history ? answer_deletion(x) : answer_one(x, sl_answer_one(x));
 }
 
 static enum sl_status answer_vread(struct sl_exchange *x)
@@ -558,6 +559,61 @@ static enum sl_status answer_history(struct sl_exchange *x)
     return SL_OK;
 }
 
+/* ---- What was written ---- */
+
+/* Of a view that the writer has of it: its tag, and where that version is. Where it has none (a note that it may write
+ * and not read) the name alone, which a create must tell: that it cannot be read a read would tell as well. */
+static enum sl_status add_place(struct sl_exchange *x, const struct sl_found *found)
+{
+    const struct sl_write *write = x->write;
+    struct sl_slice base = x->state->gateway->config->url, tag = {NULL, 0};
+    struct sl_validators validators = {{NULL, 0}, {NULL, 0}};
+    if (found) {
+        SL_TRY(sl_view_tag(x, found));
+        SL_TRY(sl_view_validators(x, found, &validators));
+        tag = (struct sl_slice){found->item->tag, SL_VIEW_TAG};
+        add_header(x, SL_LIT("ETag"), validators.etag);
+    }
+    if (validators.modified.len)
+        add_header(x, SL_LIT("Last-Modified"), validators.modified);
+    struct sl_slice location = sl_arena_printf(x->arena, "%.*s/%.*s/%.*s%s%.*s", SL_FMT(base),
+        SL_FMT(x->interaction.type_name), SL_FMT(write->ask.id), tag.len ? "/_history/" : "", SL_FMT(tag));
+    if (write->outcome == SL_WRITE_CREATED || write->outcome == SL_WRITE_MATCHED)
+        add_header(x, SL_LIT("Location"), location);
+    return location.ptr ? SL_OK : SL_NO_MEMORY;
+}
+
+static void leave_empty(struct sl_exchange *x)
+{
+    x->response.header_count = 0;
+    add_header(x, SL_LIT("Cache-Control"), SL_LIT("no-store"));
+}
+
+static enum sl_status answer_write(struct sl_exchange *x)
+{
+    struct sl_write *write = x->write;
+    struct notice notice = {0};
+    bool shown = write->shown && !x->cancelled && write->shown->status == SL_OK;
+    const struct sl_found *found = shown ? sl_answer_one(write->shown) : NULL;
+    x->response.status = write->outcome == SL_WRITE_CREATED ? 201 : write->outcome == SL_WRITE_GONE ? 204 : 200;
+    if (write->outcome == SL_WRITE_GONE || write->prefer == SL_PREFER_MINIMAL)
+        leave_empty(x);
+    if (write->outcome == SL_WRITE_GONE)
+        return SL_OK;
+    if (found) /* its tag says as much as the view does */
+        SL_TRY(disclose(x, found, &notice));
+    SL_TRY(add_place(x, found));
+    if (write->prefer == SL_PREFER_MINIMAL)
+        return SL_OK;
+    if (sl_fault(SL_FAULT_WRITE_ECHOED) && write->text.ptr)
+        sl_blocks_add(&x->body, write->text);
+    else if (found && write->prefer == SL_PREFER_REPRESENTATION)
+        return sl_view_write(x, found, &x->body);
+    else
+        sl_outcome_standing(&x->body);
+    return SL_OK;
+}
+
 static enum sl_status answer_metadata(struct sl_exchange *x)
 {
     sl_blocks_add(&x->body, x->state->gateway->metadata);
@@ -566,7 +622,7 @@ static enum sl_status answer_metadata(struct sl_exchange *x)
 
 static enum sl_status answer_everything(struct sl_exchange *x)
 {
-    return the_one(x) ? answer_bundle(x) : SL_NOT_FOUND;
+    return sl_answer_one(x) ? answer_bundle(x) : SL_NOT_FOUND;
 }
 
 static enum sl_status answer_chosen(struct sl_exchange *x)
@@ -581,7 +637,7 @@ static enum sl_status answer_validate(struct sl_exchange *x)
     struct notice notice = {0};
     if (x->operation->has_resource)
         return sl_operation_validate(x, NULL);
-    const struct sl_found *found = the_one(x);
+    const struct sl_found *found = sl_answer_one(x);
     if (!found)
         return SL_NOT_FOUND;
     SL_TRY(disclose(x, found, &notice));
@@ -599,6 +655,10 @@ static enum sl_status (*const answers[])(struct sl_exchange *x) = {
     [SL_VALIDATE] = answer_validate,
     [SL_VREAD] = answer_vread,
     [SL_HISTORY] = answer_history,
+    [SL_CREATE] = answer_write,
+    [SL_UPDATE] = answer_write,
+    [SL_PATCH] = answer_write,
+    [SL_DELETE] = answer_write,
     [SL_BATCH] = sl_batch_answer,
 };
 

@@ -21,6 +21,7 @@
 #include "history.h"
 #include "operation.h"
 #include "sluice/fault.h"
+#include "write.h"
 
 #define MAGIC 0x51ce9a7eu
 #define TURN_US 1000u                   /* how long one exchange may hold its worker before others get a turn */
@@ -91,6 +92,10 @@ static enum sl_step_result step_route(struct sl_exchange *x)
 static enum sl_step_result step_read(struct sl_exchange *x)
 {
     struct sl_issues issues = {.arena = x->arena};
+    if (sl_interaction_class(x->interaction.kind) == SL_FOR_WRITES) {
+        enum sl_status read = sl_write_read(x);
+        return read == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, read, "write");
+    }
     enum sl_status status = sl_is_operation(x->interaction.kind)
                                 ? sl_operation_read(x)
                                 : sl_route_query(x->request, x->arena, &issues, &x->interaction);
@@ -180,11 +185,11 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "plan");
 }
 
-/* ---- resolve: what a search leans on ---- */
+/* ---- resolve: what a search leans on, and what a write's condition matches ---- */
 
 static enum sl_step_result step_resolve(struct sl_exchange *x)
 {
-    return sl_chain_resolve(x);
+    return x->write ? sl_write_resolve(x) : sl_chain_resolve(x);
 }
 
 /* ---- fetch, label, decide, segment: one pass, as often as it takes ---- */
@@ -213,7 +218,7 @@ static enum sl_step_result step_segment(struct sl_exchange *x)
 
 static enum sl_step_result step_commit(struct sl_exchange *x)
 {
-    return sl_exchange_fail(x, SL_NOT_SUPPORTED, "write");
+    return sl_write_commit(x);
 }
 
 static enum sl_step_result step_entries(struct sl_exchange *x)
@@ -272,12 +277,13 @@ enum sl_step_result sl_exchange_again(struct sl_exchange *x)
 static enum sl_step_result step_account(struct sl_exchange *x)
 {
     if (x->appending) {
-        x->appending = false;
+        x->appending = x->owed = false;
         if (x->appended == SL_OK)
             return SL_STEP_DONE;
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger");
     }
-    if (x->status == SL_OK && (sl_interaction_class(x->interaction.kind) & (SL_FOR_ASKS | SL_FOR_WRITES)) &&
+    /* What has been written is not written again. */
+    if (x->status == SL_OK && !x->owed && (sl_interaction_class(x->interaction.kind) & (SL_FOR_ASKS | SL_FOR_WRITES)) &&
         (sl_store_version(x->state->gateway->store) != x->store_version ||
             atomic_load(&x->state->gateway->programs_version) != x->programs_version))
         return sl_exchange_again(x);
@@ -393,6 +399,15 @@ void sl_exchange_schedule(struct sl_exchange *x)
     sl_worker_post(x->worker, &x->later);
 }
 
+static void destroy(struct sl_exchange *x);
+
+/* The end of a cancelled one. */
+static void bury(struct sl_exchange *x)
+{
+    x->state->lingering--;
+    destroy(x);
+}
+
 /* Runs steps until one waits. May free the exchange (a sent answer may end it), so nothing may touch it afterwards. */
 static void run(struct sl_exchange *x)
 {
@@ -411,7 +426,9 @@ static void run(struct sl_exchange *x)
         }
     }
     x->ended = true;
-    if (x->outer)
+    if (x->cancelled)
+        bury(x);
+    else if (x->outer)
         sl_exchange_schedule(x); /* in a turn of its own the outer one is told */
     else
         sl_conn_respond(x->conn, &x->response);
@@ -436,15 +453,12 @@ static void destroy(struct sl_exchange *x)
 
 void sl_exchange_resume(struct sl_exchange *x)
 {
-    if (!x->cancelled) {
-        if (x->outstanding == 0)
-            run(x);
+    if (x->outstanding || (x->cancelled && x->scheduled))
         return;
-    }
-    if (x->outstanding == 0 && !x->scheduled) {
-        x->state->lingering--;
-        destroy(x);
-    }
+    if (!x->cancelled || x->owed) /* what was written is accounted for, whoever waits for the answer */
+        run(x);
+    else
+        bury(x);
 }
 
 /* The outer one goes on where it waits, unless it waits for others too. */

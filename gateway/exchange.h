@@ -202,6 +202,9 @@ struct sl_exchange {
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
     struct sl_position following; /* of that one more */
 
+    struct sl_write *write;         /* write.c; NULL: it is none, or its body has not been read */
+    bool owed;                      /* something was given to be written that the ledger does not tell of yet */
+    struct sl_slice peer;           /* of whom it came, from then on */
     struct sl_history *history;     /* history.c: it walks the versions of one record; NULL: it does not */
     struct sl_wide *wide;           /* history_wide.c: those of many */
     struct sl_batch *batch;         /* batch.c; NULL: it is none, or its body has not been read */
@@ -237,6 +240,8 @@ SL_MUST_CHECK enum sl_status sl_plan_query(
 SL_MUST_CHECK enum sl_status sl_plan_referrers(struct sl_exchange *x);
 /* What the upstream is asked for an errand's search: whatever a cut could make match, too. */
 SL_MUST_CHECK enum sl_status sl_plan_widen(struct sl_exchange *x, struct sl_errand *errand);
+/* What is read: one record, and where it is reached by route, the ways to it. */
+SL_MUST_CHECK enum sl_status sl_plan_read(struct sl_exchange *x);
 /* The second pass of $everything: what the released ones point at that belongs to them or to the directory. */
 SL_MUST_CHECK enum sl_status sl_plan_routes(struct sl_exchange *x);
 
@@ -246,6 +251,8 @@ SL_MUST_CHECK enum sl_step_result sl_round_fetch(struct sl_exchange *x);
 SL_MUST_CHECK enum sl_step_result sl_round_label(struct sl_exchange *x);
 SL_MUST_CHECK enum sl_step_result sl_round_decide(struct sl_exchange *x);
 SL_MUST_CHECK enum sl_step_result sl_round_segment(struct sl_exchange *x);
+/* Has the upstream been asked for all that this needs? */
+bool sl_round_settled(const struct sl_exchange *x);
 /* Is another pass needed? */
 bool sl_round_more(const struct sl_exchange *x);
 void sl_rounds_drop(struct sl_exchange *x);

@@ -230,3 +230,38 @@ void sl_keeper_note_entries(struct sl_keeper *keeper, const struct sl_label_gene
     }
     end_batch(batch);
 }
+
+/* ---- What was written ---- */
+
+struct forgetting {
+    struct sl_task task;
+    struct sl_keeper *keeper;
+    struct sl_arena *arena;
+    struct sl_slice server, reference;
+};
+
+static void forget(struct sl_task *task)
+{
+    struct forgetting *one = task->context;
+    enum sl_status status = sl_book_forget(one->keeper->book, one->server, one->reference);
+    if (status != SL_OK)
+        fprintf(stderr, "sluice: the label book cannot forget %.*s (%s); it ages\n", SL_FMT(one->reference),
+            sl_status_name(status));
+    sl_arena_free(one->arena);
+}
+
+void sl_keeper_forget(struct sl_keeper *keeper, struct sl_slice server, struct sl_slice reference)
+{
+    struct sl_arena *arena = sl_arena_new((size_t)64 * 1024);
+    struct forgetting *one = arena ? sl_arena_alloc(arena, sizeof *one) : NULL;
+    if (one)
+        *one = (struct forgetting){.task = {.call = forget, .context = one},
+            .keeper = keeper,
+            .arena = arena,
+            .server = sl_arena_copy(arena, server),
+            .reference = sl_arena_copy(arena, reference)};
+    if (one && !sl_arena_failed(arena))
+        sl_loop_post(&keeper->loop, &one->task);
+    else
+        sl_arena_free(arena);
+}

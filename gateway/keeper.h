@@ -26,6 +26,10 @@ SL_MUST_CHECK enum sl_status sl_keeper_find(struct sl_keeper *keeper, const stru
 void sl_keeper_note(struct sl_keeper *keeper, const struct sl_label_generation *generation, struct sl_slice server,
     const struct sl_item *items, int64_t stored);
 
+/* "Type/id" was written through this gateway: what the book knows of it counts no more. Before anything that is noted
+ * afterwards. From any thread; where there is no memory for it, the entry ages as one of any other change. */
+void sl_keeper_forget(struct sl_keeper *keeper, struct sl_slice server, struct sl_slice reference);
+
 /* The same of entries. */
 void sl_keeper_note_entries(struct sl_keeper *keeper, const struct sl_label_generation *generation,
     struct sl_slice server, const struct sl_book_entry *entries, size_t count, int64_t stored);

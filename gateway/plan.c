@@ -2,6 +2,7 @@
 /* What an interaction fetches, as a list of errands: see exchange.h. */
 #include "history.h"
 #include "operation.h"
+#include "write.h"
 
 #include "sluice/fault.h"
 
@@ -211,12 +212,25 @@ static enum sl_status plan(struct sl_exchange *x, struct planning *plan)
     return x->interaction.kind == SL_EVERYTHING ? plan_everything(x, plan) : add_read(x, plan);
 }
 
+enum sl_status sl_plan_read(struct sl_exchange *x)
+{
+    struct planning planning = {0};
+    if (sl_r4_facts(x->interaction.type) & SL_R4_BY_ROUTE && x->interaction.type != SL_R4_Provenance)
+        return sl_plan_referrers(x);
+    SL_TRY(add_read(x, &planning));
+    x->errands = planning.list;
+    x->errand_count = planning.count;
+    return SL_OK;
+}
+
 enum sl_status sl_plan(struct sl_exchange *x)
 {
     struct planning planning = {0};
     x->errands = NULL;
     x->errand_count = 0;
     x->routed = false;
+    if (x->write)
+        return sl_write_plan(x);
     if (sl_history_is_wide(x))
         return x->state->gateway->config->upstream_history ? SL_OK : SL_NOT_SUPPORTED;
     if (x->interaction.kind == SL_HISTORY || x->interaction.kind == SL_VREAD)

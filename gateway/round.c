@@ -11,6 +11,7 @@
 #include "operation.h"
 
 #include "sluice/fault.h"
+#include "write.h"
 
 #define LABEL_ROUNDS 4u   /* fetches of what labels lack; design: a few at most */
 #define REFILL_COUNT 100u /* rows asked for once a page needs refilling */
@@ -409,6 +410,10 @@ enum sl_step_result sl_round_fetch(struct sl_exchange *x)
         return sl_presence_fetch(x);
     if (sl_history_is_wide(x))
         return sl_history_fetch(x);
+    bool taken = false;
+    enum sl_step_result written = x->write ? sl_write_fetch(x, &taken) : SL_STEP_DONE;
+    if (taken)
+        return written;
     if (!x->round && !begin_round(x))
         return fail(x, SL_NO_MEMORY, "memory");
     struct sl_round *round = x->round;
@@ -725,7 +730,7 @@ static enum sl_status belongs(struct sl_exchange *x, const struct sl_found *foun
     bool planned = x->phase == SL_PHASE_PAGE, matches = false;
     const struct sl_errand *errands = planned ? x->planned : x->errands;
     size_t count = planned ? x->planned_count : x->errand_count, i = 0;
-    *out = x->interaction.kind == SL_READ || x->history;
+    *out = x->interaction.kind == SL_READ || x->history || x->write;
     if (*out)
         return SL_OK;
     for (; i < count && !matches; i++)
@@ -853,7 +858,7 @@ static enum sl_status end_round(struct sl_exchange *x, struct sl_round *round)
     if (x->routed)
         judge_ways(x, round);
     for (const struct sl_withheld *one = round->report.first; one; one = one->next)
-        if (!one->item->context && (x->exhausted || !is_target(x, one->item)))
+        if (!one->item->context && !sl_write_is_made(x) && (x->exhausted || !is_target(x, one->item)))
             sl_account_withheld(x, one);
     const struct sl_ruling *last = NULL;
     for (const struct sl_found *found = round->first; found; found = found->next) {
@@ -926,7 +931,12 @@ enum sl_step_result sl_round_segment(struct sl_exchange *x)
     return status == SL_OK ? SL_STEP_DONE : fail(x, status, "segment");
 }
 
+bool sl_round_settled(const struct sl_exchange *x)
+{
+    return x->exhausted || is_full(x);
+}
+
 bool sl_round_more(const struct sl_exchange *x)
 {
-    return !x->exhausted && !is_full(x) && !sl_fault(SL_FAULT_SHORT_PAGE);
+    return (!sl_round_settled(x) && !sl_fault(SL_FAULT_SHORT_PAGE)) || (x->write && sl_write_more(x));
 }

@@ -27,6 +27,11 @@ static const struct route {
     {{"_search"}, M(SL_POST), SL_SEARCH, false, true},
     {{"T"}, M(SL_GET) | M(SL_HEAD), SL_SEARCH, false, false},
     {{"T", "_search"}, M(SL_POST), SL_SEARCH, false, true},
+    {{"T"}, M(SL_POST), SL_CREATE, false, false},
+    {{"T"}, M(SL_PUT), SL_UPDATE, false, false}, /* conditional, as all without an id */
+    {{"T"}, M(SL_METHOD_DELETE), SL_DELETE, false, false},
+    {{"T", "I"}, M(SL_PUT), SL_UPDATE, false, false},
+    {{"T", "I"}, M(SL_METHOD_DELETE), SL_DELETE, false, false},
     {{"T", "I"}, M(SL_GET) | M(SL_HEAD), SL_READ, false, false},
     {{"Patient", "I", "$everything"}, OPERATION, SL_EVERYTHING, false, false},
     {{"Encounter", "I", "$everything"}, OPERATION, SL_EVERYTHING, false, false},
@@ -396,6 +401,12 @@ static enum sl_status read_read(struct sl_arena *arena, struct sl_interaction *o
     return SL_OK;
 }
 
+/* A write that names no record: whom it is about is told by a query. */
+static bool is_conditional(const struct sl_interaction *interaction)
+{
+    return (CHANGES & M(interaction->kind)) && !interaction->id.len;
+}
+
 enum sl_status sl_route(const struct sl_config *config, const struct sl_request *request, struct sl_arena *arena,
     struct sl_interaction *out, const char **why)
 {
@@ -414,7 +425,8 @@ enum sl_status sl_route(const struct sl_config *config, const struct sl_request 
         SL_TRY(read_history(arena, &found));
     else if (found.kind == SL_READ)
         SL_TRY(read_read(arena, &found));
-    else if (found.kind != SL_SEARCH && !sl_is_operation(found.kind) && found.query.len)
+    else if (found.kind != SL_SEARCH && !sl_is_operation(found.kind) &&
+             !is_conditional(&found) == (found.query.len > 0))
         return SL_BAD_PARAMETER;
     *out = found;
     *why = NULL;

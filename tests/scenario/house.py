@@ -132,9 +132,9 @@ ledger:
             raise AssertionError(f"sluice {' '.join(words)} gave {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def token(self, client, purpose):
+    def token(self, client, purpose, *more):
         return self.run("token", "issue", "--key", self.at("issuer.pem"), "--issuer", ISSUER, "--audience", self.base,
-                        "--client", client, "--purpose", purpose).strip()
+                        "--client", client, "--purpose", purpose, *more).strip()
 
     def start(self, **more):
         self.log = open(self.at("log"), "wb")
@@ -244,7 +244,7 @@ class Upstream:
                 outer.asked.append(self.path)
                 answer(self.path, self)
 
-            do_POST = do_GET
+            do_POST = do_PUT = do_DELETE = do_GET
 
             def log_message(self, *_):
                 pass
