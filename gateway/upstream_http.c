@@ -101,17 +101,24 @@ static bool add_bases(struct http *http)
 
 /* ---- The question as a URL ---- */
 
+/* Where the page before said that it goes on. */
+static bool add_position(struct sl_buffer *url, const struct sl_ask *ask)
+{
+    if (!ask->position.len)
+        return false;
+    sl_buffer_add(url, ask->position.ptr[0] == '?' ? SL_LIT("") : SL_LIT("/"));
+    sl_buffer_add(url, ask->position);
+    return true;
+}
+
 static void add_page(struct sl_buffer *url, const struct sl_ask *ask)
 {
     struct sl_slice query;
     struct sl_search search = *ask->search;
     search.cursor = search.total = search.summary = search.elements = (struct sl_slice){NULL, 0};
     search.count = ask->count;
-    if (ask->position.len) {
-        sl_buffer_add(url, ask->position.ptr[0] == '?' ? SL_LIT("") : SL_LIT("/"));
-        sl_buffer_add(url, ask->position);
+    if (add_position(url, ask))
         return;
-    }
     if (sl_search_write(&search, ask->arena, &query) != SL_OK)
         url->failed = true;
     else
@@ -120,6 +127,8 @@ static void add_page(struct sl_buffer *url, const struct sl_ask *ask)
 
 static void add_ids(struct sl_buffer *url, const struct sl_ask *ask)
 {
+    if (add_position(url, ask))
+        return;
     sl_buffer_printf(url, "/%.*s?_count=%zu&_id=", SL_FMT(ask->type), ask->id_count);
     for (size_t i = 0; i < ask->id_count; i++)
         sl_buffer_printf(url, "%s%.*s", i ? "," : "", SL_FMT(ask->ids[i]));
