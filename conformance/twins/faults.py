@@ -13,6 +13,7 @@ import time
 
 import houses
 import run
+import writes
 
 ROWS = os.path.join(houses.ROOT, "include", "sluice", "faults.def")
 ROW = re.compile(r'SL_FAULT\((\w+), "([^"]+)", "([^"]+)"\)')
@@ -33,6 +34,18 @@ AIM = {  # word: (group, kinds of requests)
     "total-by-hidden": ("treating", ("search",)),
     "cursor-by-place": ("treating", ("search all", "search")),
     "forbidden-for-hidden": ("treating", ("read",)),
+    "chain-undecided": ("treating", ("chain",)),
+    "has-undecided": ("treating", ("has",)),
+    "includes-undecided": ("treating", ("include",)),
+    "labels-unseen": ("treating", ("words", "search")),
+    "negative-upstream": ("treating", ("search modified",)),
+    "sort-uncut": ("treating", ("sort",)),
+    "condition-hidden": ("written by who treats", ()),
+    "hidden-update-forbidden": ("written by who treats", ()),
+    "hidden-overwritten": ("written by who treats", ()),
+    "references-undecided": ("written by who treats", ()),
+    "write-echoed": ("written by who treats", ()),
+    "labels-taken": ("written by who treats", ()),
     "last-of-all": ("treating", ("operation",)),
     "upstream-version": ("treating", ("read", "search all")),
     "upstream-current": ("treating", ("read conditional",)),
@@ -64,9 +77,8 @@ def try_one(workshop, word, pairs):
     def progress(pages, differs):
         done[0] += pages
     try:
-        if group == "writes":
-            import writes
-            out = writes.run(workshop, pairs, progress, stop=True)
+        if group in writes.GROUPS:
+            out = writes.run(workshop, group, pairs, progress, stop=True)
         elif group in ("moved", "crowded", "below"):
             out = run.run_residual(workshop, workshop.args.rows, group, pairs, progress, kinds, stop=True)
         else:

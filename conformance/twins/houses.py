@@ -38,6 +38,9 @@ CALLERS = {
 }
 
 
+WRITERS = ("ward", "doctor", "exchange", "plan", "agent")
+
+
 def registry(world):
     def patient(number):
         return f"Patient/{world.ident(f'p{number:02d}')}"
@@ -93,6 +96,26 @@ limits:
 """
 
 
+# Who may write what, in the worlds in which something is written.
+GRANTS = """layer: organization
+writes:
+  - id: twins-clinicians
+    title: Who treats writes.
+    to: [treating-provider]
+    for: [treatment]
+    may: [create, update, patch]
+    types: [Patient, Observation, Encounter, Condition, CarePlan, CareTeam, List, Goal, EpisodeOfCare, Composition, DocumentReference, Communication]
+  - id: twins-partners
+    title: Partners write observations.
+    to: [hie-partner]
+    for: [treatment]
+    may: [create, update, patch]
+    types: [Observation, Condition, CareTeam]
+  - {id: twins-places, title: Who treats keeps places., to: [treating-provider], for: [treatment], may: [create, update, patch, delete], types: [Location, Slot]}
+  - {id: twins-plans, title: Plans write nothing but coverage., to: [health-plan], for: [payment], may: [create, update], types: [Coverage]}
+"""
+
+
 class Failed(Exception):
     pass
 
@@ -115,7 +138,18 @@ class Maker:
             raise Failed(f"sluice {' '.join(words)} gave {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def facts(self, name, world, idle="none"):
+    def policies(self):
+        """The shipped ones; and, for worlds in which something is written, grants."""
+        folder = os.path.join(self.folder, "consent")
+        if not os.path.exists(folder):
+            os.makedirs(folder)
+            for part in ("terminology", "lexicon"):
+                os.symlink(os.path.join(ROOT, "consent", part), os.path.join(folder, part))
+            shutil.copytree(os.path.join(ROOT, "consent", "policies"), os.path.join(folder, "policies"))
+            write(os.path.join(folder, "policies", "house", "twins.yaml"), GRANTS)
+        return os.path.join(folder, "policies")
+
+    def facts(self, name, world, idle="none", writes=False):
         """Policy, programs, consents, register, registry, keys: what a gateway has besides records."""
         folder = os.path.join(self.folder, name)
         os.makedirs(folder)
@@ -129,10 +163,13 @@ class Maker:
             write(shared + ".jwks", self.run("token", "keygen", "--key", shared + ".pem", "--algorithm", "ES256"))
             self.tokens = {name: words and self.run("token", "issue", "--key", shared + ".pem", "--issuer", ISSUER, "--audience", BASE,
                                                     *self.words_of(world, name, words)).strip() for name, words in CALLERS.items()}
+            self.pens = {name: self.run("token", "issue", "--key", shared + ".pem", "--issuer", ISSUER, "--audience", BASE, *CALLERS[name],
+                                        "--scope", "system/*.cruds").strip() for name in WRITERS}
         shutil.copy(shared + ".jwks", at("issuer.jwks"))
-        base = os.path.join(self.folder, "policy")
+        base = os.path.join(self.folder, "policy-writes" if writes else "policy")
         if not os.path.exists(base):
-            self.run("policy", "activate", os.path.join(ROOT, "consent", "policies"), "--store", base, "--author", "twins")
+            policies = self.policies() if writes else os.path.join(ROOT, "consent", "policies")
+            self.run("policy", "activate", policies, "--store", base, "--author", "twins")
         shutil.copytree(base, at("policy"))
         self.run("consent", "import", "--store", at("policy"), at("consents.ndjson"))
         self.run("register", "import", at("register.yaml"), "--store", at("policy"))
@@ -155,10 +192,10 @@ class Maker:
             self.run("records", "delete", "--at", "2026-03-01T00:00:00Z", "--store", os.path.join(folder, "records"), *world.deleted)
         return os.path.join(folder, "records")
 
-    def gateway(self, facts, records, rows=10000):
+    def gateway(self, facts, records, rows=10000, dice=False):
         self.count += 1
         return Gateway(self, os.path.join(self.folder, f"gateway-{os.getpid()}-{self.count}"), f"127.0.{os.getpid() % 250}.{self.count}",
-                       facts, records, rows)
+                       facts, records, rows, dict(self.env, TWINS_DICE="1") if dice else self.env)
 
 
 def write(path, text):
@@ -173,7 +210,7 @@ def free_port():
 
 
 class Gateway:
-    def __init__(self, maker, folder, address, facts, records, rows):
+    def __init__(self, maker, folder, address, facts, records, rows, env):
         self.maker, self.folder, self.address, self.port = maker, folder, address, maker.port
         shutil.copytree(facts, folder)
         shutil.copytree(records, os.path.join(folder, "records"))
@@ -181,7 +218,7 @@ class Gateway:
               CONFIG.format(address=address, port=maker.port, base=BASE, issuer=ISSUER, rows=rows))
         self.log = open(os.path.join(folder, "log"), "wb")
         self.process = subprocess.Popen([maker.sluice, "serve", "--config", os.path.join(folder, "sluice.yaml")],
-                                        stdout=self.log, stderr=self.log, env=maker.env)
+                                        stdout=self.log, stderr=self.log, env=env)
         for _ in range(600):
             if self.process.poll() is not None:
                 raise Failed("a gateway did not start:\n" + self.logged())

@@ -23,6 +23,7 @@ import compare
 import houses
 import residual
 import world as worlds
+import writes
 
 # Which callers, which kinds of events are secret to all of them, and whether other patients exist at all.
 GROUPS = {
@@ -58,13 +59,13 @@ class Workshop:
             self.stores[name] = self.maker.records("world-" + name, self.worlds[name])
         return self.worlds[name]
 
-    def facts_of(self, name, idle="none", about=None):
+    def facts_of(self, name, idle="none", writes=False):
         if name not in self.facts:
-            self.facts[name] = self.maker.facts("facts-" + name, about or self.whole, idle)
+            self.facts[name] = self.maker.facts(f"facts-{name}-{os.getpid()}", self.whole, idle, writes)
         return self.facts[name]
 
-    def gateway(self, world, facts="plain", rows=10000):
-        return self.maker.gateway(self.facts[facts], self.stores[world], rows)
+    def gateway(self, world, facts="plain", rows=10000, dice=False):
+        return self.maker.gateway(self.facts[facts], self.stores[world], rows, dice)
 
 
 class Timing:
@@ -233,6 +234,8 @@ def work(workshop, task, results):
         return run_group(workshop, name, count, progress, workshop.args.kind)
     if kind == "visible":
         return run_visible(workshop, name, count, progress)
+    if kind == "writes":
+        return writes.run(workshop, name, count, progress)
     return run_residual(workshop, workshop.args.rows, name, count, progress)
 
 
@@ -252,11 +255,14 @@ def plan(args):
     total = sum(groups.values())
     tasks = [("group", n, math.ceil(args.pairs * s / total)) for n, s in groups.items()]
     tasks.sort(key=lambda t: -t[2])
+    if args.writes:
+        return [("writes", n, args.pairs // 2) for n in writes.GROUPS]
     if not args.group and not args.caller and not args.kind:
         some = max(args.pairs // 20, 50)
-        tasks = [(k, n, max(1, c - 5 * some * SHARE[n] // total)) for k, n, c in tasks]
+        tasks = [(k, n, max(1, c - (5 + len(writes.GROUPS)) * some * SHARE[n] // total)) for k, n, c in tasks]
         tasks += [("visible", "visit", some), ("visible", "item", some)]
         tasks += [("residual", n, some) for n in ("moved", "crowded", "below")]
+        tasks += [("writes", n, some) for n in writes.GROUPS]
     return tasks
 
 
@@ -307,7 +313,7 @@ def report(args, folder):
                 log(f"  listed in docs/residual.md and no longer shown: {row}")
             bad += len(out["stale"])
         else:
-            log(f"{name} ({', '.join(GROUPS[name][0])}): {out['answers']} pairs of answers to {out['requests']} requests, "
+            log(f"{name} ({', '.join(GROUPS[name][0] if name in GROUPS else writes.GROUPS[name][0])}): {out['answers']} pairs of answers to {out['requests']} requests, "
                 f"{sum(out['differing'].values())} differ; " + ", ".join(f"{s}: {n}" for s, n in out["statuses"].most_common(8)))
             met.update(out["met"])
             for k, (a, b) in out["timing"].items():
@@ -343,6 +349,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--caller", action="append", choices=sorted(houses.CALLERS))
     parser.add_argument("--group", action="append", choices=sorted(GROUPS))
+    parser.add_argument("--writes", action="store_true", help="writes alone")
     parser.add_argument("--kind", action="append", help="requests of these kinds alone")
     parser.add_argument("--faults", nargs="?", const=True, help="switch each rule off; with the executable of such a build, if there is one")
     parser.add_argument("--fault", action="append", help="these alone")
