@@ -226,8 +226,8 @@ def check_changes(h, base, rows):
     h.expect("labelled as substance use, it is withheld at once", name not in Asked(h, query, "agent").names)
     send(base, "DELETE", name)
     h.expect("deleted, it is not found", sorted(Asked(h, query, "ward").names) == sorted(before))
-    h.expect("nor read: the same 404 as for what never was",
-             h.ask(name)[2] == h.ask("Condition/bruno-pc-never")[2] and Asked(h, name, "ward").status == 404)
+    h.expect("nor read: gone for whoever could have had its last version, and for others what never was",
+             Asked(h, name, "ward").status == 410 and h.ask(name, "agent")[::2] == h.ask("Condition/bruno-pc-never", "agent")[::2])
 
 
 def check_crowd(mine, theirs, patients):

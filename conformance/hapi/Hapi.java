@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HAPI FHIR's JPA server, R4, over H2 in memory: what a hospital that runs HAPI has, as small as it can be started.
-// Arguments: port, folder for Tomcat, most rows of a page. Listens on 127.0.0.1, serves /fhir until standard input ends.
+// Arguments: port, folder for Tomcat, most rows of a page, and a label. Listens on 127.0.0.1 until standard input ends; serves /fhir,
+// and where a label is given the same records at /consent, where HAPI's own ConsentInterceptor withholds what carries it.
 
 import ca.uhn.fhir.batch2.jobs.config.Batch2JobsConfig;
 import ca.uhn.fhir.context.FhirContext;
@@ -18,12 +19,18 @@ import ca.uhn.fhir.jpa.subscription.channel.config.SubscriptionChannelConfig;
 import ca.uhn.fhir.rest.server.HardcodedServerAddressStrategy;
 import ca.uhn.fhir.rest.server.RestfulServer;
 import ca.uhn.fhir.rest.server.provider.ResourceProviderFactory;
+import ca.uhn.fhir.rest.api.server.RequestDetails;
+import ca.uhn.fhir.rest.server.interceptor.consent.ConsentInterceptor;
+import ca.uhn.fhir.rest.server.interceptor.consent.ConsentOutcome;
+import ca.uhn.fhir.rest.server.interceptor.consent.IConsentContextServices;
+import ca.uhn.fhir.rest.server.interceptor.consent.IConsentService;
 import jakarta.persistence.EntityManagerFactory;
 import java.util.Properties;
 import javax.sql.DataSource;
 import org.apache.catalina.Context;
 import org.apache.catalina.startup.Tomcat;
 import org.h2.jdbcx.JdbcConnectionPool;
+import org.hl7.fhir.instance.model.api.IBaseResource;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.context.annotation.AnnotationConfigApplicationContext;
 import org.springframework.context.annotation.Bean;
@@ -81,7 +88,22 @@ public class Hapi {
         }
     }
 
-    private static RestfulServer serve(AnnotationConfigApplicationContext beans, int port, int page) {
+    /** What carries the label is seen by nobody: as HAPI's documentation has it, with nothing besides. */
+    private static class ByLabel implements IConsentService {
+        private final String label;
+
+        ByLabel(String label) {
+            this.label = label;
+        }
+
+        @Override
+        public ConsentOutcome canSeeResource(RequestDetails request, IBaseResource resource, IConsentContextServices services) {
+            boolean labelled = resource.getMeta().getSecurity().stream().anyMatch(coding -> label.equals(coding.getCode()));
+            return labelled ? ConsentOutcome.REJECT : ConsentOutcome.PROCEED;
+        }
+    }
+
+    private static RestfulServer serve(AnnotationConfigApplicationContext beans, String address, int page) {
         DatabaseBackedPagingProvider paging = beans.getBean(DatabaseBackedPagingProvider.class);
         paging.setDefaultPageSize(page);
         paging.setMaximumPageSize(page);
@@ -89,7 +111,7 @@ public class Hapi {
         server.registerProviders(beans.getBean(ResourceProviderFactory.class).createProviders());
         server.registerProvider(beans.getBean("mySystemProviderR4"));
         server.setPagingProvider(paging);
-        server.setServerAddressStrategy(new HardcodedServerAddressStrategy("http://127.0.0.1:" + port + "/fhir"));
+        server.setServerAddressStrategy(new HardcodedServerAddressStrategy(address));
         return server;
     }
 
@@ -104,8 +126,16 @@ public class Hapi {
         tomcat.getConnector().setProperty("compression", "on");
         tomcat.getConnector().setProperty("compressibleMimeType", "application/fhir+json,application/json");
         Context context = tomcat.addContext("", null);
-        Tomcat.addServlet(context, "fhir", serve(beans, port, Integer.parseInt(arguments[2])));
+        int page = Integer.parseInt(arguments[2]);
+        String base = "http://127.0.0.1:" + port;
+        Tomcat.addServlet(context, "fhir", serve(beans, base + "/fhir", page));
         context.addServletMappingDecoded("/fhir/*", "fhir");
+        if (arguments.length > 3) {
+            RestfulServer withheld = serve(beans, base + "/consent", page);
+            withheld.registerInterceptor(new ConsentInterceptor(new ByLabel(arguments[3])));
+            Tomcat.addServlet(context, "consent", withheld);
+            context.addServletMappingDecoded("/consent/*", "consent");
+        }
         tomcat.start();
         System.out.println("ready");
         while (System.in.read() >= 0) {
