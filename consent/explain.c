@@ -373,6 +373,25 @@ static void write_elements(const struct sl_explained *e, struct sl_buffer *out)
     }
 }
 
+/* What the recipient may do to such a record; where the policy grants no writing, there is nothing to say. */
+static void explain_writes(const struct sl_ruling *ruling, const struct sl_item *item, struct sl_buffer *out)
+{
+    struct sl_arena *arena = ruling->policy->grant_count ? sl_arena_new(EXPLAIN_ARENA) : NULL;
+    struct sl_write_answer answer;
+    for (enum sl_write_action a = SL_WRITE_CREATE; arena && a < SL_WRITE_ACTIONS; a++) {
+        if (sl_write_ask(ruling, item->type, a, arena, &answer) != SL_OK)
+            break;
+        sl_buffer_printf(out, "%.*s: %s", SL_FMT(sl_write_word(a)), answer.why);
+        if (answer.grant)
+            sl_buffer_printf(
+                out, " by %.*s:%zu %.*s", SL_FMT(answer.grant->file), answer.grant->line, SL_FMT(answer.grant->id));
+        for (size_t i = 0; i < answer.labels.label_count; i++)
+            sl_buffer_printf(out, "%s%.*s", i ? ", " : "; may set the labels ", SL_FMT(answer.labels.labels[i].code));
+        sl_buffer_add(out, answer.labels.tags ? SL_LIT("; may set tags\n") : SL_LIT("\n"));
+    }
+    sl_arena_free(arena);
+}
+
 static void explain_text(const struct sl_explained *e, const struct sl_verdict *verdict, const struct sl_whatif *whatif,
     struct sl_buffer *out)
 {
@@ -397,6 +416,7 @@ static void explain_text(const struct sl_explained *e, const struct sl_verdict *
     for (size_t i = 0; i < ruling->policy->rule_count; i++)
         if (sl_classes_meet(&ruling->policy->rules[i].data, &classes))
             explain_rule(ruling, &ruling->policy->rules[i], &state, &classes, out);
+    explain_writes(ruling, item, out);
 }
 
 /* ---- As JSON, a line each ---- */
@@ -538,6 +558,25 @@ static void json_elements(struct sl_buffer *out, const struct sl_explained *e)
     sl_buffer_add(out, SL_LIT("]"));
 }
 
+static void json_writes(struct sl_buffer *out, const struct sl_ruling *ruling, const struct sl_item *item)
+{
+    struct sl_arena *arena = ruling->policy->grant_count ? sl_arena_new(EXPLAIN_ARENA) : NULL;
+    struct sl_write_answer answer;
+    const char *lead = ",\"writes\":[{\"may\":";
+    for (enum sl_write_action a = SL_WRITE_CREATE; arena && a < SL_WRITE_ACTIONS; a++) {
+        if (sl_write_ask(ruling, item->type, a, arena, &answer) != SL_OK)
+            break;
+        string(out, lead, sl_write_word(a));
+        string(out, ",\"why\":", sl_slice_of(answer.why));
+        if (answer.grant)
+            json_place(out, ",\"by\":{\"grant\":", answer.grant);
+        sl_buffer_add(out, answer.grant ? SL_LIT("}}") : SL_LIT("}"));
+        lead = ",{\"may\":";
+    }
+    sl_buffer_add(out, arena ? SL_LIT("]") : SL_LIT(""));
+    sl_arena_free(arena);
+}
+
 static void explain_json(const struct sl_explained *e, const struct sl_verdict *verdict, const struct sl_whatif *whatif,
     struct sl_buffer *out)
 {
@@ -558,7 +597,9 @@ static void explain_json(const struct sl_explained *e, const struct sl_verdict *
             json_rule(out, e->ruling, &policy->rules[i], &state, &classes);
             lead = ",";
         }
-    sl_buffer_add(out, SL_LIT("]}\n"));
+    sl_buffer_add(out, SL_LIT("]"));
+    json_writes(out, e->ruling, e->item);
+    sl_buffer_add(out, SL_LIT("}\n"));
 }
 
 enum sl_status sl_explain_as(const struct sl_explained *explained, bool json, struct sl_buffer *out)

@@ -162,6 +162,7 @@ static const struct entry {
     {SL_WORDS_OUTCOME, "released", NULL},
     {SL_WORDS_OUTCOME, "withheld", NULL},
     {SL_WORDS_OUTCOME, "refused", NULL},
+    {SL_WORDS_OUTCOME, "granted", NULL},
     {SL_WORDS_OTHERS, "none", "nothing goes"},
     {SL_WORDS_OTHERS, "whole", "everything goes"},
 #define E(element, word, reads, lacking) {SL_WORDS_ELEMENT, word, reads},

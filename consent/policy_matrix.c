@@ -5,6 +5,8 @@
  */
 #include "ruling.h"
 
+#include <stdio.h>
+
 #define MATRIX_ARENA ((size_t)16 << 20)
 
 struct column {
@@ -145,6 +147,63 @@ static void end_line(struct sl_buffer *out)
     sl_buffer_add(out, SL_LIT("\n"));
 }
 
+/* ---- Who may write ---- */
+
+static bool deletes(const struct sl_grant *grant, sl_r4_node type, unsigned party, uint64_t purpose)
+{
+    for (const struct sl_deletes *d = grant->deletes; d; d = d->next)
+        if (d->type == type && d->party == party && d->purposes & purpose)
+            return true;
+    return false;
+}
+
+static bool may_write(const struct matrix *m, const struct column *column, enum sl_write_action action, sl_r4_node type)
+{
+    unsigned party = (unsigned)(column->party - m->policy->parties);
+    uint64_t purpose = sl_purpose_bit(sl_purpose_code(column->purpose));
+    for (size_t i = 0; i < m->policy->grant_count; i++) {
+        const struct sl_grant *grant = &m->policy->grants[i];
+        if (grant->parties >> party & 1 && grant->purposes & purpose && grant->may >> action & 1 &&
+            sl_grant_has_type(grant, type) && (action != SL_WRITE_DELETE || deletes(grant, type, party, purpose)))
+            return true;
+    }
+    return false;
+}
+
+/* The types that the party of a column may write in this way. */
+static unsigned count_written(const struct matrix *m, const struct column *column, enum sl_write_action action)
+{
+    unsigned count = 0;
+    for (unsigned type = 1; type < SL_R4_NODES; type++)
+        count += may_write(m, column, action, (sl_r4_node)type);
+    return count;
+}
+
+/* "no", "all" (every type but Consent, or more), or how many types. */
+static const char *write_cell(
+    const struct matrix *m, const struct column *column, enum sl_write_action action, char *room)
+{
+    unsigned count = count_written(m, column, action), every = 0;
+    for (unsigned type = 1; type < SL_R4_NODES; type++)
+        every += type != SL_R4_Consent && sl_r4_is_resource((sl_r4_node)type);
+    if (count && count < every)
+        snprintf(room, 16, "%u", count);
+    return !count ? "no" : count < every ? room : "all";
+}
+
+static void write_writes(const struct matrix *m, int first, struct sl_buffer *out)
+{
+    char room[16];
+    if (!m->policy->grant_count)
+        return;
+    for (enum sl_write_action a = SL_WRITE_CREATE; a < SL_WRITE_ACTIONS; a++) {
+        sl_buffer_printf(out, "%-*.*s", first, SL_FMT(sl_write_word(a)));
+        for (size_t i = 0; i < m->count; i++)
+            sl_buffer_printf(out, "  %-*s", width_of(&m->columns[i]), write_cell(m, &m->columns[i], a, room));
+        end_line(out);
+    }
+}
+
 static void write_text(const struct matrix *m, struct sl_buffer *out)
 {
     int first = widest_class(m->policy);
@@ -162,6 +221,7 @@ static void write_text(const struct matrix *m, struct sl_buffer *out)
             sl_buffer_printf(out, "  %-*s", width_of(&m->columns[i]), cell(&m->columns[i], bit));
         end_line(out);
     }
+    write_writes(m, first, out);
 }
 
 /* ---- As a page ---- */
@@ -215,6 +275,17 @@ static void write_page_head(const struct matrix *m, struct sl_buffer *out)
                     "<b>no</b>: never. A record has several classes, and needs a yes to each.</p>\n"));
 }
 
+static void write_page_writes(const struct matrix *m, struct sl_buffer *out)
+{
+    char room[16];
+    for (enum sl_write_action a = SL_WRITE_CREATE; m->policy->grant_count && a < SL_WRITE_ACTIONS; a++) {
+        sl_buffer_printf(out, "<tr><th>Types it may %.*s</th>", SL_FMT(sl_write_word(a)));
+        for (size_t i = 0; i < m->count; i++)
+            sl_buffer_printf(out, "<td>%s</td>", write_cell(m, &m->columns[i], a, room));
+        sl_buffer_add(out, SL_LIT("</tr>\n"));
+    }
+}
+
 static void write_page(const struct matrix *m, struct sl_buffer *out)
 {
     write_page_head(m, out);
@@ -235,10 +306,34 @@ static void write_page(const struct matrix *m, struct sl_buffer *out)
             sl_buffer_printf(out, "<td class=\"%s\">%s</td>", cell(&m->columns[i], bit), cell(&m->columns[i], bit));
         sl_buffer_add(out, SL_LIT("</tr>\n"));
     }
+    write_page_writes(m, out);
     sl_buffer_add(out, SL_LIT("</table>\n</html>\n"));
 }
 
 /* ---- As JSON ---- */
+
+/* Only what there is: who may write what, a line each. */
+static void write_json_writes(const struct matrix *m, struct sl_buffer *out)
+{
+    const char *between = ",\"writes\":[";
+    for (size_t i = 0; i < m->count; i++)
+        for (enum sl_write_action a = SL_WRITE_CREATE; a < SL_WRITE_ACTIONS; a++) {
+            const char *comma = "";
+            if (!count_written(m, &m->columns[i], a))
+                continue;
+            sl_buffer_printf(out, "%s\n{\"party\":\"%.*s\",\"purpose\":\"%.*s\",\"may\":\"%.*s\",\"types\":[", between,
+                SL_FMT(m->columns[i].party->id), SL_FMT(sl_purpose_code(m->columns[i].purpose)),
+                SL_FMT(sl_write_word(a)));
+            for (unsigned type = 1; type < SL_R4_NODES; type++)
+                if (may_write(m, &m->columns[i], a, (sl_r4_node)type)) {
+                    sl_buffer_printf(out, "%s\"%.*s\"", comma, SL_FMT(sl_r4_node_name((sl_r4_node)type)));
+                    comma = ",";
+                }
+            sl_buffer_add(out, SL_LIT("]}"));
+            between = ",";
+        }
+    sl_buffer_add(out, between[1] ? SL_LIT("") : SL_LIT("]"));
+}
 
 static void write_json(const struct matrix *m, struct sl_buffer *out)
 {
@@ -253,7 +348,9 @@ static void write_json(const struct matrix *m, struct sl_buffer *out)
             sl_buffer_printf(
                 out, "\"purpose\":\"%.*s\",\"may\":\"%s\"}", SL_FMT(sl_purpose_code(c->purpose)), cell(c, bit));
         }
-    sl_buffer_add(out, SL_LIT("]}\n"));
+    sl_buffer_add(out, SL_LIT("]"));
+    write_json_writes(m, out);
+    sl_buffer_add(out, SL_LIT("}\n"));
 }
 
 enum sl_status sl_policy_matrix(

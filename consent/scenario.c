@@ -109,6 +109,17 @@ static void read_item_facts(const struct sl_yaml_source *yaml, const struct sl_y
     w->author = sl_yaml_flag(yaml, sl_yaml_get(map, "author"), false);
 }
 
+/* A case about writing is about no record in particular. */
+static void read_write(const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct sl_worked *w)
+{
+    const struct sl_yaml *write = sl_yaml_get(map, "write"), *type = sl_yaml_get(map, "type");
+    unsigned word = sl_language_word(yaml, write, SL_WORDS_ACTION, "unknown-action", "kind of write");
+    w->write = word == SL_NO_WORD ? SL_WRITE_NONE : (enum sl_write_action)(SL_WRITE_CREATE + word);
+    if (type && sl_language_word(yaml, type, SL_WORDS_TYPE, "unknown-type", "FHIR R4 resource type") != SL_NO_WORD)
+        w->type = sl_r4_resource(type->text);
+    (void)sl_yaml_require(yaml, map, write ? "type" : "item");
+}
+
 static void read_given(
     const struct sl_policy *policy, const struct sl_yaml_source *yaml, const struct sl_yaml *map, struct sl_worked *w)
 {
@@ -139,6 +150,7 @@ static void read_given(
     w->program = sl_yaml_flag(yaml, sl_yaml_get(map, "program"), false) || w->same_program || w->serves_program;
     w->nobody = sl_yaml_flag(yaml, sl_yaml_get(map, "about-nobody"), false);
     read_item_facts(yaml, map, w);
+    read_write(yaml, map, w);
     read_classes(policy, yaml, sl_yaml_get(map, "item"), &w->item);
     w->has_part = sl_yaml_get(map, "part") != NULL;
     read_classes(policy, yaml, sl_yaml_get(map, "part"), &w->part);
@@ -163,6 +175,8 @@ static void read_by(
             known |= sl_slice_eq(id, sl_slice_of(causes[i]));
         for (size_t i = 0; i < policy->rule_count && !known; i++)
             known = sl_slice_eq(id, policy->rules[i].view.id);
+        for (size_t i = 0; i < policy->grant_count && !known; i++)
+            known = sl_slice_eq(id, policy->grants[i].view.id);
         if (!known)
             sl_yaml_issue(yaml, word, false, "unknown-rule", "No rule is called \"%.*s\".", SL_FMT(id));
         if (id.len && w->by_count < SL_GIVEN_WORDS)
@@ -460,4 +474,13 @@ enum sl_status sl_case_decide(
         return SL_OK;
     out->rule_count = sl_ruling_rules(ruling, &c->item, out->rules, SL_OUTCOME_RULES);
     return sl_ruling_release(ruling, &c->item, arena, &out->release);
+}
+
+enum sl_status sl_case_ask(struct sl_case *c, struct sl_write_answer *out)
+{
+    static const struct sl_slice patient = {"Patient/p", 9};
+    struct sl_ruling *ruling = NULL;
+    SL_TRY(sl_ruling_new_under(c->arena, c->policy, &c->recipient, &patient, c->w.nobody ? 0 : 1, &c->directives,
+        c->registered, day_of(&c->w), &ruling));
+    return sl_write_ask(ruling, c->w.type, c->w.write, c->arena, out);
 }

@@ -13,7 +13,7 @@
 #define SL_OUTCOME_RULES 64u /* relied on */
 #define SL_CASE_ARENA ((size_t)8 << 20)
 
-enum sl_expectation { SL_EXPECT_NONE, SL_EXPECT_RELEASED, SL_EXPECT_WITHHELD, SL_EXPECT_REFUSED };
+enum sl_expectation { SL_EXPECT_NONE, SL_EXPECT_RELEASED, SL_EXPECT_WITHHELD, SL_EXPECT_REFUSED, SL_EXPECT_GRANTED };
 
 /* One scenario, read. */
 struct sl_worked {
@@ -31,6 +31,8 @@ struct sl_worked {
     bool denied, emergency, incomplete, program, same_program, serves_program, author, nobody;
     struct sl_classes item, part;
     bool has_part;
+    enum sl_write_action write; /* the question is whether it may; NONE: it is about a record */
+    sl_r4_node type;            /* of what is to be written */
     enum sl_expectation expect;
     struct sl_slice by[SL_GIVEN_WORDS];
     size_t by_count;
@@ -83,6 +85,9 @@ SL_MUST_CHECK enum sl_status sl_case_init(
     struct sl_case *c, const struct sl_policy *policy, const struct sl_scenario *scenario, struct sl_arena *arena);
 SL_MUST_CHECK enum sl_status sl_case_decide(
     struct sl_case *c, const struct sl_policy *policy, struct sl_arena *arena, struct sl_outcome *out);
+
+/* Of a case about writing. */
+SL_MUST_CHECK enum sl_status sl_case_ask(struct sl_case *c, struct sl_write_answer *out);
 
 /* ---- A policy with rules taken away ---- */
 

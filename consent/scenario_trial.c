@@ -321,7 +321,8 @@ static void write_expected(const struct sl_worked *w, struct sl_buffer *out)
     static const char *const words[] = {[SL_EXPECT_NONE] = "nothing",
         [SL_EXPECT_RELEASED] = "released",
         [SL_EXPECT_WITHHELD] = "withheld",
-        [SL_EXPECT_REFUSED] = "refused"};
+        [SL_EXPECT_REFUSED] = "refused",
+        [SL_EXPECT_GRANTED] = "granted"};
     sl_buffer_printf(out, "%s", words[w->expect]);
     for (size_t i = 0; i < w->by_count; i++)
         sl_buffer_printf(out, "%s%.*s", i ? " and " : ", by ", SL_FMT(w->by[i]));
@@ -444,12 +445,65 @@ static enum sl_status judge(struct trying *t, struct sl_tried *tried)
     return SL_OK;
 }
 
+/* ---- One about writing ---- */
+
+static bool may_set(const struct sl_write_answer *answer, struct sl_slice code)
+{
+    for (size_t i = 0; i < answer->labels.label_count; i++)
+        if (sl_slice_eq(answer->labels.labels[i].code, code))
+            return true;
+    return false;
+}
+
+static const char *write_difference(const struct sl_worked *w, const struct sl_write_answer *answer)
+{
+    bool granted = answer->verdict == SL_WRITE_GRANTED;
+    if (granted != (w->expect == SL_EXPECT_GRANTED) || (!granted && w->expect != SL_EXPECT_REFUSED))
+        return granted ? "it was granted" : "it was refused";
+    for (const struct sl_yaml *l = w->labels ? w->labels->first : NULL; l; l = l->next)
+        if (!may_set(answer, l->text))
+            return "a label may not be set";
+    for (const struct sl_yaml *l = w->without ? w->without->first : NULL; l; l = l->next)
+        if (may_set(answer, l->text))
+            return "a label may be set that must not";
+    if (w->by_count && (!answer->grant || w->by_count > 1 || !sl_slice_eq(w->by[0], answer->grant->id)))
+        return "something else decided";
+    return NULL;
+}
+
+static enum sl_status try_write(struct trying *t, const struct sl_scenario *scenario)
+{
+    struct sl_write_answer answer;
+    struct sl_tried tried = {.scenario = scenario, .title = t->c.w.title};
+    for (size_t i = 0; i < sizeof t->text / sizeof *t->text; i++)
+        sl_buffer_clear(&t->text[i]);
+    SL_TRY(sl_case_ask(&t->c, &answer));
+    const char *what = write_difference(&t->c.w, &answer);
+    tried.passed = !what;
+    write_expected(&t->c.w, &t->text[0]);
+    sl_buffer_printf(&t->text[1], "%s", answer.why);
+    if (answer.grant) {
+        sl_buffer_add(&t->text[1], SL_LIT(" by "));
+        write_rule(answer.grant, &t->text[1]);
+    }
+    sl_buffer_printf(&t->text[2], "%s", what ? what : "");
+    tried.expected = sl_buffer_slice(&t->text[0]);
+    tried.got = sl_buffer_slice(&t->text[1]);
+    tried.because = sl_buffer_slice(&t->text[2]);
+    tried.nearest = sl_buffer_slice(&t->text[3]);
+    *(tried.passed ? &t->trial->passed : &t->trial->failed) += 1;
+    t->trial->tell(t->trial->context, &tried);
+    return SL_OK;
+}
+
 static enum sl_status try_one(struct trying *t, const struct sl_scenario *scenario)
 {
     const struct sl_policy *policy = t->trial->policy;
     sl_arena_reset(t->arena);
     SL_TRY(sl_mutant_init(&t->mutant, policy, t->arena));
     SL_TRY(sl_case_init(&t->c, policy, scenario, t->arena));
+    if (t->c.w.write)
+        return try_write(t, scenario);
     SL_TRY(sl_case_decide(&t->c, policy, t->arena, &t->outcome));
     t->answer = answer_of(&t->c.w, &t->outcome, t->arena);
     t->turns_on = sl_arena_raw(t->arena, policy->rule_count + 1, sizeof *t->turns_on);
