@@ -114,6 +114,7 @@ struct sl_round {
     size_t linking_count;
     unsigned apart; /* Binaries among the contexts: see apart.c */
     bool deferred;  /* there are more of these than are asked for at a time */
+    bool paged;     /* a server gave fewer of what it was asked for at a time: that round does not count */
     unsigned label_rounds;
     int64_t known_since; /* the oldest of what the label book said; 0: it said nothing */
     struct sl_segment_report report;

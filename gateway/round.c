@@ -566,6 +566,7 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     x->why = ask->why;
     SL_TRY(status);
     SL_TRY(sl_linking_note(x, round, ask, page));
+    round->paged = round->paged || (page->next.len && page->count);
     for (size_t i = 0; i < page->count; i++) {
         struct sl_slice name = name_of(round, &page->entries[i]);
         if (!name.ptr)
@@ -628,6 +629,8 @@ static enum sl_status label(struct sl_exchange *x, struct sl_round *round, bool 
     struct sl_slice *missing = NULL;
     size_t count = 0;
     SL_TRY(sl_pass_label(round->pass, &missing, &count));
+    round->label_rounds -= round->paged && round->label_rounds;
+    round->paged = false;
     *settled = !count || round->label_rounds == LABEL_ROUNDS;
     if (!count)
         return SL_OK;
