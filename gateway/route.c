@@ -29,8 +29,10 @@ static const struct route {
     {{"T", "_search"}, M(SL_POST), SL_SEARCH, false, true},
     {{"T"}, M(SL_POST), SL_CREATE, false, false},
     {{"T"}, M(SL_PUT), SL_UPDATE, false, false}, /* conditional, as all without an id */
+    {{"T"}, M(SL_METHOD_PATCH), SL_PATCH, false, false},
     {{"T"}, M(SL_METHOD_DELETE), SL_DELETE, false, false},
     {{"T", "I"}, M(SL_PUT), SL_UPDATE, false, false},
+    {{"T", "I"}, M(SL_METHOD_PATCH), SL_PATCH, false, false},
     {{"T", "I"}, M(SL_METHOD_DELETE), SL_DELETE, false, false},
     {{"T", "I"}, M(SL_GET) | M(SL_HEAD), SL_READ, false, false},
     {{"Patient", "I", "$everything"}, OPERATION, SL_EVERYTHING, false, false},

@@ -7,6 +7,7 @@
 #include "records_write.h"
 #include "sluice/fault.h"
 #include "sluice/merge.h"
+#include "sluice/patch.h"
 #include "sluice/r4_names.h"
 #include "view.h"
 
@@ -108,6 +109,8 @@ static enum sl_status read_headers(struct sl_exchange *x)
 static enum sl_status read_sent(struct sl_exchange *x)
 {
     struct sl_issues issues = {.arena = x->arena};
+    const char *why;
+    SL_TRY(sl_body_form(x->request, x->interaction.kind == SL_PATCH, &x->write->form, &why));
     SL_TRY(sl_body_read(x, &x->write->sent));
     if (x->interaction.kind == SL_PATCH)
         return SL_OK;
@@ -340,11 +343,31 @@ static enum sl_status name_sent(struct sl_exchange *x)
     return sl_doc_parse(x->arena, text, NULL, &write->proposed, NULL);
 }
 
+/* What a patch makes of the view: the places it names are those that the writer sees. */
+static enum sl_status patch_view(struct sl_exchange *x, struct sl_place view)
+{
+    struct sl_write *write = x->write;
+    struct sl_issues issues = {.arena = x->arena};
+    struct sl_slice text = {NULL, 0};
+    const char *why = NULL;
+    const struct sl_patch patch = {.form = write->form == SL_BODY_JSON_PATCH ? SL_PATCH_JSON : SL_PATCH_FHIRPATH,
+        .doc = &write->sent,
+        .view = view.doc,
+        .view_root = view.root};
+    enum sl_status status = sl_patch_apply(&patch, x->arena, &text, &why);
+    if (status == SL_OK)
+        status = sl_doc_parse(x->arena, text, NULL, &write->proposed, NULL);
+    if (status == SL_OK) /* the id and type of a record are not a patch's to change */
+        status = sl_body_check(&write->proposed, x->interaction.type, x->interaction.id, x->arena, &issues);
+    if (status == SL_LIMIT)
+        return SL_TOO_LARGE;
+    return status == SL_SYNTAX || (status == SL_BAD_SYNTAX && text.ptr) ? SL_UNPROCESSABLE : status;
+}
+
 /* What is proposed to stand in the place of the view: the resource itself, or what a patch makes of the view. */
 static enum sl_status propose(struct sl_exchange *x, struct sl_place view, struct sl_place *out)
 {
-    (void)view;
-    SL_TRY(name_sent(x));
+    SL_TRY(x->interaction.kind == SL_PATCH ? patch_view(x, view) : name_sent(x));
     *out = (struct sl_place){&x->write->proposed, 0};
     return SL_OK;
 }

@@ -214,6 +214,30 @@ def update(h, d, ehr):
     h.expect("the id must be the one that is named", d.send("PUT", "Encounter/ours", dict(again, id="other"), tag)[0] == 400)
 
 
+def patch(h, d, ehr):
+    _, tag = d.read("Encounter/ours")
+    steps = [{"op": "test", "path": "/diagnosis/0/use/text", "value": "two"}, {"op": "replace", "path": "/diagnosis/0/use/text", "value": "2"}]
+    kind = "application/json-patch+json"
+    h.expect("a patch needs If-Match", d.send("PATCH", "Encounter/ours", steps, None, kind=kind)[0] == 428)
+    status, head, text = d.send("PATCH", "Encounter/ours", steps, tag, kind=kind)
+    h.expect("a JSON Patch names places of the view", status == 200 and json.loads(text)["diagnosis"][0]["use"]["text"] == "2" and
+             (not ehr or [x["use"]["text"] for x in ehr.rows["Encounter/ours"]["diagnosis"]] == ["one", "2", "three"]), text)
+    tag = head["ETag"]
+    path = made("Parameters", None, parameter=[{"name": "operation", "part": [
+        {"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": "Encounter.status"}, {"name": "value", "valueCode": "planned"}]}])
+    status, head, text = d.send("PATCH", "Encounter/ours", path, tag)
+    h.expect("a FHIRPath Patch", status == 200 and json.loads(text)["status"] == "planned", text)
+    tag = head["ETag"]
+    secret = [{"op": "add", "path": "/diagnosis/-", "value": {"condition": ref("Condition/secret")}}]
+    absent = [{"op": "add", "path": "/diagnosis/-", "value": {"condition": ref("Condition/absent")}}]
+    h.expect("references in a patch resolve, or are refused alike", same(d.send("PATCH", "Encounter/ours", secret, tag, kind=kind),
+                                                                        d.send("PATCH", "Encounter/ours", absent, tag, kind=kind)))
+    h.expect("what cannot be done to the view", d.send("PATCH", "Encounter/ours", [{"op": "remove", "path": "/diagnosis/2"}], tag, kind=kind)[0] == 422)
+    h.expect("no patch", d.send("PATCH", "Encounter/ours", {"op": "remove"}, tag, kind=kind)[0] == 400)
+    h.expect("a patch of what is hidden, and of what is not there", same(d.send("PATCH", "Condition/secret", steps, tag, kind=kind),
+                                                                        d.send("PATCH", "Condition/absent", steps, tag, kind=kind)))
+
+
 def conditional(h, d, ehr):
     new = made("Observation", None, status="final", code={"text": "once"}, subject=P, identifier=[{"system": "urn:once", "value": "9"}])
     first = d.send("POST", "Observation", new, headers=["If-None-Exist: identifier=urn:once|9"])
@@ -291,6 +315,7 @@ def over(sluice, folder, upstream):
         create(h, d)
         references(h, d)
         update(h, d, ehr)
+        patch(h, d, ehr)
         conditional(h, d, ehr)
         delete(h, d)
         if ehr:

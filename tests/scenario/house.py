@@ -244,7 +244,7 @@ class Upstream:
                 outer.asked.append(self.path)
                 answer(self.path, self)
 
-            do_POST = do_PUT = do_DELETE = do_GET
+            do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
             def log_message(self, *_):
                 pass
