@@ -11,6 +11,7 @@
 #include "batch.h"
 #include "bookmark.h"
 #include "history.h"
+#include "metadata.h"
 #include "notice.h"
 #include "operation.h"
 #include "outcome.h"
@@ -616,8 +617,13 @@ static enum sl_status answer_write(struct sl_exchange *x)
 
 static enum sl_status answer_metadata(struct sl_exchange *x)
 {
-    sl_blocks_add(&x->body, x->state->gateway->metadata);
-    return SL_OK;
+    struct sl_buffer text;
+    sl_buffer_init(&text, (size_t)4 << 20);
+    enum sl_status status = sl_metadata_write(x->state->gateway->config, x->policy, &text);
+    if (status == SL_OK)
+        sl_blocks_add(&x->body, sl_buffer_slice(&text));
+    sl_buffer_fini(&text);
+    return status;
 }
 
 static enum sl_status answer_everything(struct sl_exchange *x)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CapabilityStatement: see metadata.h. The same bytes for everyone and always. Types that are reached by route
- * alone can be read, and not searched.
+ * The CapabilityStatement: see metadata.h. The same bytes for everyone, under one policy. Types that are reached by
+ * route alone can be read, and not searched.
  */
 #include "metadata.h"
 
@@ -55,22 +55,45 @@ static void add_operations(struct sl_buffer *out, sl_r4_node type)
     sl_buffer_add(out, SL_LIT("]"));
 }
 
+/* What a grant of the policy lets somebody do: who that is, it says to nobody. */
+static void add_writes(struct sl_buffer *out, const struct sl_policy *policy, sl_r4_node type)
+{
+    for (enum sl_write_action action = SL_WRITE_CREATE; action < SL_WRITE_ACTIONS; action++)
+        if (sl_write_offered(policy, type, action))
+            sl_buffer_printf(out, ",{\"code\":\"%.*s\"}", SL_FMT(sl_write_word(action)));
+}
+
+static void add_conditions(struct sl_buffer *out, const struct sl_policy *policy, sl_r4_node type)
+{
+    bool creates = sl_write_offered(policy, type, SL_WRITE_CREATE);
+    bool updates = sl_write_offered(policy, type, SL_WRITE_UPDATE);
+    bool deletes = sl_write_offered(policy, type, SL_WRITE_DELETE);
+    sl_buffer_printf(out,
+        ",\"versioning\":\"%s\",\"updateCreate\":false,\"conditionalCreate\":%s,\"conditionalUpdate\":%s,"
+        "\"conditionalDelete\":\"%s\"",
+        updates ? "versioned-update" : "versioned", creates ? "true" : "false", updates ? "true" : "false",
+        deletes ? "single" : "not-supported");
+}
+
 /* What is reached by route alone has no history to be asked for. */
 static void add_versions(struct sl_buffer *out, bool history)
 {
     if (history)
         sl_buffer_add(out, SL_LIT(",{\"code\":\"vread\"},{\"code\":\"history-instance\"},{\"code\":\"history-type\"}"));
-    sl_buffer_printf(out, "],\"versioning\":\"versioned\",\"readHistory\":%s", history ? "true" : "false");
+    sl_buffer_printf(out, "],\"readHistory\":%s", history ? "true" : "false");
 }
 
-static void add_resource(const struct sl_config *config, struct sl_buffer *out, sl_r4_node type, bool first)
+static void add_resource(
+    const struct sl_config *config, const struct sl_policy *policy, struct sl_buffer *out, sl_r4_node type, bool first)
 {
     struct sl_slice name = sl_r4_node_name(type);
     bool searched = !(sl_r4_facts(type) & SL_R4_BY_ROUTE);
     sl_buffer_printf(out, "%s{\"type\":\"%.*s\",\"interaction\":[{\"code\":\"read\"}%s", first ? "" : ",", SL_FMT(name),
         searched ? ",{\"code\":\"search-type\"}" : "");
+    add_writes(out, policy, type);
     add_versions(out, config->upstream_history && (searched || type == SL_R4_Provenance));
-    sl_buffer_add(out, SL_LIT(",\"conditionalRead\":\"full-support\",\"updateCreate\":false"));
+    sl_buffer_add(out, SL_LIT(",\"conditionalRead\":\"full-support\""));
+    add_conditions(out, policy, type);
     if (searched)
         add_params(out, type);
     add_operations(out, type);
@@ -97,14 +120,14 @@ static void add_head(struct sl_buffer *out, const struct sl_config *config)
         "Sluice-Emergency (42 CFR 2.51).\"},\"resource\":[");
 }
 
-enum sl_status sl_metadata_write(const struct sl_config *config, struct sl_buffer *out)
+enum sl_status sl_metadata_write(const struct sl_config *config, const struct sl_policy *policy, struct sl_buffer *out)
 {
     bool first = true;
     add_head(out, config);
     for (sl_r4_node type = 1; type < SL_R4_NODES; type++) {
         if (!sl_r4_is_resource(type) || !sl_r4_params(type, &(size_t){0}))
             continue;
-        add_resource(config, out, type, first);
+        add_resource(config, policy, out, type, first);
         first = false;
     }
     sl_buffer_add(out, SL_LIT("],\"interaction\":[{\"code\":\"batch\"}"));

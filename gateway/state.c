@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "metadata.h"
 #include "recorder.h"
 #include "sluice/yaml.h"
 #include "upstream.h"
@@ -27,17 +26,6 @@ static enum sl_status complain(struct sl_issues *issues, enum sl_status status, 
 }
 
 /* ---- The gateway ---- */
-
-static enum sl_status open_metadata(struct sl_gateway *gateway)
-{
-    struct sl_buffer text;
-    sl_buffer_init(&text, METADATA_LIMIT);
-    enum sl_status status = sl_metadata_write(gateway->config, &text);
-    gateway->metadata =
-        status == SL_OK ? sl_arena_copy(gateway->config->arena, sl_buffer_slice(&text)) : (struct sl_slice){NULL, 0};
-    sl_buffer_fini(&text);
-    return gateway->metadata.ptr ? SL_OK : SL_NO_MEMORY;
-}
 
 /* It must be there and not be empty if it was configured. */
 enum sl_status sl_upstream_token_read(const struct sl_config *config, struct sl_slice *out)
@@ -149,7 +137,6 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
     gateway->shelf = sl_shelf_new(SHELF_SLOTS);
     if (!gateway->shelf)
         return SL_NO_MEMORY;
-    SL_TRY(open_metadata(gateway));
     const struct sl_ledger_options ledger = {.directory = c->ledger.ptr, .segment_bytes = c->ledger_segment};
     return complain(issues, sl_ledger_open(&ledger, issues, &gateway->ledger), "The ledger", c->ledger);
 }

@@ -40,7 +40,6 @@ struct sl_gateway {
     struct sl_recorder *recorder; /* what writes into LMDB */
     struct sl_sealer *sealer;
     struct sl_shelf *shelf;         /* upstream page links too long for a sealed cursor */
-    struct sl_slice metadata;       /* the CapabilityStatement */
     struct sl_slice upstream_token; /* empty if none */
     unsigned char boot[8];          /* random: exchange ids of two runs differ */
     atomic_uint_fast64_t exchanges;

@@ -284,6 +284,14 @@ def consent(h, d):
     h.expect("one that nobody could find again is refused", bad[0] in (403, 422), bad)
 
 
+def metadata(h):
+    told = json.loads(h.ask("metadata", "")[2])
+    types = {r["type"]: r for r in told["rest"][0]["resource"]}
+    h.expect("metadata tells what somebody may write", {"create", "update", "patch"} <= {i["code"] for i in types["Observation"]["interaction"]} and
+             "create" not in {i["code"] for i in types["Procedure"]["interaction"]} and types["Observation"]["versioning"] == "versioned-update" and
+             types["Consent"]["conditionalCreate"] and not types["Procedure"]["conditionalUpdate"])
+
+
 def ledger(h):
     written = [r for r in h.ledger() if "written" in r]
     h.expect("each write is in the ledger, with what it was made from and by which grant", len(written) > 10 and
@@ -312,6 +320,7 @@ def over(sluice, folder, upstream):
             h.tokens[caller] = h.token(caller, house.CALLERS[caller], "--scope", "system/*.cruds")
         h.start()
         d = Desk(h)
+        metadata(h)
         create(h, d)
         references(h, d)
         update(h, d, ehr)
