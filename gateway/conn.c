@@ -31,7 +31,7 @@
 #define ONE_PIECE ((size_t)16 * 1024)  /* an answer up to this goes into one TLS record */
 #define WRITE_FLOOR ((size_t)4 * 1024) /* what a client must take in each write deadline */
 #define MAX_VECTORS 16
-#define DRAIN_MS 500u /* for a request on a connection that was idle when draining began */
+#define DRAIN_MS 2000u /* for a request on a connection that was idle when draining began */
 
 enum state { HANDSHAKE, IDLE, HEAD, BODY, RUNNING, WRITING, LINGER, GONE };
 

@@ -420,7 +420,9 @@ static void run(struct sl_exchange *x)
             go_on(x);
         if (result == SL_STEP_WAIT)
             return;
-        if (result == SL_STEP_AGAIN) {
+        /* Between the steps of a large one others get their turn, too. */
+        bool long_enough = result == SL_STEP_DONE && x->step < x->until && sl_exchange_tired(x);
+        if (result == SL_STEP_AGAIN || long_enough) {
             sl_exchange_schedule(x);
             return;
         }
