@@ -26,12 +26,12 @@ def missing(client, path):
 def written(plan):
     """If-Match is for each request to say: fhirpy sends the headers that a client is made with."""
     client = SyncFHIRClient(plan["base"], authorization=f"Bearer {plan['token']}")
-    made = client.resource(**plan["write"])
+    made = client.resource(plan["write"]["resourceType"], **{k: v for k, v in plan["write"].items() if k != "resourceType"})
     made.save()
     first = made["status"]
     sure = SyncFHIRClient(plan["base"], authorization=f"Bearer {plan['token']}",
                           extra_headers={"If-Match": f"W/\"{made['meta']['versionId']}\""})
-    changed = sure.resource(**{**made.serialize(), "status": plan["status"]})
+    changed = sure.resource(made["resourceType"], **{**{k: v for k, v in made.serialize().items() if k != "resourceType"}, "status": plan["status"]})
     changed.save()
     return [made["id"], first, changed["status"], client.reference(made["resourceType"], made["id"]).to_resource()["status"]]
 

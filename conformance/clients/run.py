@@ -11,6 +11,7 @@ pages, each record once.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests", "scenario"))
 import house  # noqa: E402
 
+GRANT = """layer: organization
+writes:
+  - {id: ward, title: Who treats writes observations., to: [treating-provider], for: [treatment], may: [create, update], types: [Observation]}
+"""
+WRITTEN = {"resourceType": "Observation", "status": "preliminary", "subject": {"reference": "Patient/amara"},
+           "encounter": {"reference": "Encounter/amara-pc-visit"}, "valueQuantity": {"value": 36.7, "unit": "Cel"},
+           "code": {"coding": [{"system": "http://loinc.org", "code": "8310-5"}]}}
 QUESTIONS = {"read": "Patient/amara", "search": "Condition?patient=amara", "paged": "Observation?patient=amara&_count=2", "missing": "Patient/nobody"}
 
 
@@ -56,6 +64,24 @@ def check(h, name, words, caller):
              not wrong, given.get("failed") or str(wrong)[:600])
 
 
+def check_writing(h, name, words):
+    """What the ward creates and updates through a client is there afterwards, as it was sent."""
+    given = ask(words, {**QUESTIONS, "base": h.base, "token": h.tokens["ward"], "write": WRITTEN, "status": "final"})
+    written = given.get("written", [None, None])
+    there = json.loads(h.ask(f"Observation/{written[0]}")[2])
+    h.expect(f"{name} creates and updates", written[1:] == ["preliminary", "final", "final"] and
+             {key: there.get(key) for key in WRITTEN} == {**WRITTEN, "status": "final"}, (given.get("failed"), written, there))
+
+
+def granted(folder):
+    """The shipped policy, with a grant to write."""
+    for part in ("policies", "terminology", "lexicon"):
+        shutil.copytree(os.path.join(ROOT, "consent", part), os.path.join(folder, part))
+    with open(os.path.join(folder, "policies", "house", "writes.yaml"), "w") as out:
+        out.write(GRANT)
+    return os.path.join(folder, "policies")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sluice", default=os.path.join(ROOT, "build", "release", "sluice"))
@@ -66,11 +92,13 @@ def main():
                "fhirpy": [at("python", "bin", "python"), at("ask_fhirpy.py")]}
     with tempfile.TemporaryDirectory(prefix="sluice-clients-") as folder:
         records, consents = house.clinic(folder)
-        h = house.House(args.sluice, records=records, consents=consents)
+        h = house.House(args.sluice, records=records, consents=consents, policies=granted(folder))
         h.start()
+        h.tokens["ward"] = h.token("ward", "TREAT", "--scope", "system/*.cruds")
         for name, words in clients.items():
             for caller in ("ward", "plan"):
                 check(h, name, words, caller)
+            check_writing(h, name, words)
         h.stop()
         h.close()
     return 1 if h.failures else 0
