@@ -30,6 +30,11 @@ const struct sl_r4_param *sl_search_param_find(sl_r4_node type, struct sl_slice 
     return param && sl_search_readable(param) ? param : NULL;
 }
 
+bool sl_search_serves(const struct sl_r4_param *param)
+{
+    return sl_search_readable(param);
+}
+
 bool sl_search_is_target(const struct sl_r4_param *param, struct sl_slice type)
 {
     for (const char *const *target = param->targets; target && *target; target++)

@@ -6,7 +6,7 @@
 #include "metadata.h"
 
 #include "outcome.h"
-#include "sluice/r4.h"
+#include "sluice/search.h"
 
 static const char *param_type(enum sl_r4_param_type type)
 {
@@ -15,20 +15,13 @@ static const char *param_type(enum sl_r4_param_type type)
     return names[type];
 }
 
-/* Composite and special parameters are refused (search.c), so they are not among what is served. */
-static bool is_served(const struct sl_r4_param *param)
-{
-    return param->type != SL_PARAM_NONE && param->type != SL_PARAM_COMPOSITE && param->type != SL_PARAM_SPECIAL;
-}
-
 static void add_params(struct sl_buffer *out, sl_r4_node type)
 {
     size_t count = 0;
     const struct sl_r4_param *params = sl_r4_params(type, &count);
-    sl_buffer_printf(
-        out, ",\"searchParam\":[{\"name\":\"_id\",\"type\":\"token\"},{\"name\":\"_lastUpdated\",\"type\":\"date\"}");
+    sl_buffer_printf(out, ",\"searchInclude\":[\"*\"],\"searchParam\":[{\"name\":\"_list\",\"type\":\"special\"}");
     for (size_t i = 0; i < count; i++)
-        if (is_served(&params[i]) && params[i].name[0] != '_')
+        if (sl_search_serves(&params[i]))
             sl_buffer_printf(out, ",{\"name\":\"%s\",\"type\":\"%s\"}", params[i].name, param_type(params[i].type));
     sl_buffer_add(out, SL_LIT("]"));
 }
@@ -130,9 +123,13 @@ enum sl_status sl_metadata_write(const struct sl_config *config, const struct sl
         add_resource(config, policy, out, type, first);
         first = false;
     }
-    sl_buffer_add(out, SL_LIT("],\"interaction\":[{\"code\":\"batch\"}"));
+    sl_buffer_add(out, SL_LIT("],\"interaction\":[{\"code\":\"search-system\"},{\"code\":\"batch\"}"));
     if (config->upstream_history)
         sl_buffer_add(out, SL_LIT(",{\"code\":\"history-system\"}"));
-    sl_buffer_add(out, SL_LIT("]}]}"));
+#define COMPARTMENT "http://hl7.org/fhir/CompartmentDefinition/"
+    sl_buffer_add(
+        out, SL_LIT("],\"compartment\":[\"" COMPARTMENT "patient\",\"" COMPARTMENT "encounter\",\"" COMPARTMENT
+                    "practitioner\",\"" COMPARTMENT "relatedPerson\",\"" COMPARTMENT "device\"]}]}"));
+#undef COMPARTMENT
     return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
 }

@@ -99,6 +99,9 @@ struct sl_search {
 SL_MUST_CHECK enum sl_status sl_search_read(struct sl_arena *arena, sl_r4_node type, struct sl_slice query,
     struct sl_slice form, struct sl_issues *issues, struct sl_search *out);
 
+/* Is a search by this parameter served? */
+bool sl_search_serves(const struct sl_r4_param *param);
+
 /* How a parameter could still match once something it reads has been cut. SL_SEARCH_SHRINKS: what matches then matched
  * before. SL_SEARCH_ANY: it may match what did not (:not, :missing=true, ne, "|code"), or asks what not every R4 server
  * answers alike (ap, :text, :identifier, :of-type, :below, _security, which labels are put into): the whole record does

@@ -56,6 +56,7 @@ def negatives(b):
     for query in ("code:in=http://x", "code:not-in=http://x", "code:below=I10", "_text=x", "_content=x", "_filter=code%20eq%20x",
                   "_contained=true", "_query=x", "_list=$current-problems"):
         b.found(f"Condition?{query}", 400)
+    b.found("Condition?nothing=x", 400, headers=["Prefer: handling=lenient"])  # dropping it would widen the search
 
 
 def scenario(sluice, folder):
