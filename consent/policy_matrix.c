@@ -24,7 +24,7 @@ struct matrix {
 };
 
 /* The first purpose that a rule meant for this party releases for. */
-static struct sl_slice usual_purpose(const struct sl_policy *policy, unsigned party)
+struct sl_slice sl_policy_usual_purpose(const struct sl_policy *policy, unsigned party)
 {
     static const struct sl_slice order[] = {{"BTG", 3}, {"TREAT", 5}, {"HPAYMT", 6}, {"HOPERAT", 7}, {"PATADMIN", 8},
         {"PATRQT", 6}, {"HRESCH", 6}, {"PUBHLTH", 7}, {"HLEGAL", 6}};
@@ -86,7 +86,7 @@ static enum sl_status make_matrix(
         if (!sl_party_counts(policy, p))
             continue;
         if (!every_purpose) {
-            SL_TRY(add_column(m, arena, p, purpose_index(usual_purpose(policy, p))));
+            SL_TRY(add_column(m, arena, p, purpose_index(sl_policy_usual_purpose(policy, p))));
             continue;
         }
         for (size_t i = 0; i < sl_purpose_count(); i++) {

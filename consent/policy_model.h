@@ -320,6 +320,9 @@ SL_MUST_CHECK enum sl_status sl_grants_settle(struct sl_policy *policy);
 /* policy_invariants.c: an issue "invariant-broken", with the case that breaks it, for each that does not hold. */
 SL_MUST_CHECK enum sl_status sl_policy_check_invariants(const struct sl_policy *policy);
 
+/* policy_matrix.c: the first purpose for which a rule meant for this party releases anything; else treatment. */
+struct sl_slice sl_policy_usual_purpose(const struct sl_policy *policy, unsigned party);
+
 /* Index of a consent kind by id; SL_KIND_LIMIT: none. */
 unsigned sl_policy_kind(const struct sl_policy *policy, struct sl_slice id);
 unsigned sl_policy_party(const struct sl_policy *policy, struct sl_slice id); /* SL_PARTY_LIMIT: none */

@@ -410,7 +410,7 @@ enum sl_status sl_account_write(struct sl_exchange *x)
     optional(out, "policy", x->policy ? sl_policy_digest(x->policy) : (struct sl_slice){NULL, 0});
     recipient(out, x);
     list(out, "parties", x->parties, x->party_count);
-    member(out, "peer", x->peer.ptr ? x->peer : sl_conn_peer(x->conn));
+    member(out, "peer", x->peer.ptr ? x->peer : x->conn ? sl_conn_peer(x->conn) : SL_LIT("self-test"));
     SL_TRY(interaction(out, x));
     sl_buffer_printf(out, ",\"status\":%d", x->response.status);
     member(out, "outcome", sl_slice_of(sl_status_name(x->status)));

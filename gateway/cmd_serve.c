@@ -10,6 +10,7 @@
 #include "listener.h"
 #include "loop.h"
 #include "route.h"
+#include "selftest.h"
 #include "state.h"
 
 #define DRAIN_MS 30000u
@@ -264,6 +265,18 @@ static enum sl_status open_all(struct serving *serving, size_t count, struct sl_
     return SL_OK;
 }
 
+/* Nobody is let in where the test lets something out. */
+static int test_all(const struct serving *serving, size_t count, struct sl_issues *issues)
+{
+    int result = 0;
+    for (size_t i = 0; i < count && !result; i++) {
+        const struct sl_gateway *gateway = serving->gateways[i];
+        result = sl_selftest_tell(
+            gateway->config, gateway->store, gateway->policy, gateway->generation, false, issues, stderr);
+    }
+    return result;
+}
+
 static int run(const char *const *paths, size_t count, struct sl_issues *issues)
 {
     struct serving serving = {0};
@@ -278,7 +291,9 @@ static int run(const char *const *paths, size_t count, struct sl_issues *issues)
     enum sl_status status = load_all(&serving, paths, count, issues);
     if (status == SL_OK)
         status = open_all(&serving, count, issues);
-    int result = status == SL_OK ? serve(&serving, issues, &signals) : sl_cli_failed("cannot open", status, issues);
+    int result = status == SL_OK ? test_all(&serving, count, issues) : sl_cli_failed("cannot open", status, issues);
+    if (!result)
+        result = serve(&serving, issues, &signals);
     for (size_t i = 0; i < GATEWAYS; i++) {
         sl_gateway_close(serving.gateways[i]);
         sl_config_free(serving.configs[i]);

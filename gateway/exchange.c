@@ -223,7 +223,7 @@ static enum sl_step_result step_commit(struct sl_exchange *x)
 
 static enum sl_step_result step_entries(struct sl_exchange *x)
 {
-    return sl_batch_step(x);
+    return x->asks ? x->asks(x) : sl_batch_step(x);
 }
 
 /* ---- answer: whole, in memory ---- */

@@ -208,11 +208,13 @@ struct sl_exchange {
     struct sl_slice peer;           /* of whom it came, from then on */
     struct sl_history *history;     /* history.c: it walks the versions of one record; NULL: it does not */
     struct sl_wide *wide;           /* history_wide.c: those of many */
+    struct sl_selftest *selftest;   /* selftest.c: it stands for who asks there; NULL: a request */
     struct sl_batch *batch;         /* batch.c; NULL: it is none, or its body has not been read */
     struct sl_operation *operation; /* operation.c; NULL: it is none */
     struct sl_found **chosen;       /* what an operation answers with, in its order; NULL: all that matches */
     size_t chosen_count;
-    char confidentiality; /* the highest of what is answered with; 0: nothing is */
+    enum sl_step_result (*asks)(struct sl_exchange *x); /* the step `entries` of the self-test's; NULL: a batch's */
+    char confidentiality;                               /* the highest of what is answered with; 0: nothing is */
 
     struct sl_account account;
     struct sl_slice parties[SL_ACCOUNT_PARTIES]; /* that the recipient was found to be */

@@ -96,6 +96,11 @@ void sl_loop_fini(struct sl_loop *loop)
     *loop = (struct sl_loop){.wake = -1};
 }
 
+void sl_loop_turn(struct sl_loop *loop)
+{
+    event_base_loop(loop->base, EVLOOP_ONCE);
+}
+
 void sl_loop_run(struct sl_loop *loop)
 {
     event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);

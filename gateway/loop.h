@@ -31,6 +31,8 @@ void sl_loop_fini(struct sl_loop *loop);
 /* Runs until sl_loop_stop; then what is left of events that are already due. */
 void sl_loop_run(struct sl_loop *loop);
 void sl_loop_stop(struct sl_loop *loop);
+/* One turn: waits until something is due, and runs it. */
+void sl_loop_turn(struct sl_loop *loop);
 
 /* From any thread: runs task->call(task) in the loop's thread, in the order of posting. A task is in one list at most,
  * and may be freed or posted again once it is called. */

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import re
+import shutil
+import socket
+import subprocess
+
+import house
+
+
+SILENT = """layer: organization
+title: A house that releases nothing
+parties:
+  - id: ward
+    title: Whoever is a physician
+    roles: [physician]
+classes:
+  - id: chart
+    title: Every record
+    kind: needs-yes
+    earned-by:
+      types: others
+"""
+
+
+def silent(folder):
+    """A policy under which nobody may have anything."""
+    shutil.copytree(os.path.join(house.ROOT, "consent", "terminology"), os.path.join(folder, "my", "terminology"))
+    to = os.path.join(folder, "my", "policies")
+    shutil.copytree(os.path.join(house.ROOT, "consent", "policies", "federal"), os.path.join(to, "federal"))
+    with open(os.path.join(house.ROOT, "consent", "policies", "policy.yaml")) as file:
+        head = "".join(line for line in file if not line.startswith(("lexicon", "states")))
+    for name, text in (("policy.yaml", head), ("house.yaml", SILENT)):
+        with open(os.path.join(to, name), "w") as file:
+            file.write(text)
+    return to
+
+
+def numbers(text):
+    found = re.search(r"self-test passed: (\d+) canaries of (\d+) classes, asked for (\d+) times as (\d+) parties; (\d+) times", text)
+    return [int(n) for n in found.groups()] if found else None
+
+
+def said(h):
+    done = subprocess.run([h.sluice, "selftest", "--config", h.at("sluice.yaml")], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def scenario(sluice, folder):
+    """canaries of each class are asked for before anybody is let in, and what has examined nothing says no"""
+    h = house.House(sluice)
+    status, out, err = said(h)
+    whole = numbers(out)
+    h.expect("the test passes, and says what it has seen", status == 0 and whole and whole[0] >= 60 and whole[1] >= 40 and whole[3] >= 9 and whole[4] > 500,
+             (status, out, err))
+    h.start()
+    short = numbers(h.logged())
+    h.expect("it runs before the port opens", short and h.logged().index("self-test passed") < h.logged().index("serving http"), h.logged()[:500])
+    h.expect("of the same canaries", short and whole and short[:2] == whole[:2] and 100 < short[2] < whole[2], (short, whole))
+    h.expect("beside a running gateway it runs as well", said(h)[0] == 0)
+    h.expect("nothing of it is in the ledger", h.ledger() == [])
+    h.expect("nor among the records", h.ids("Observation") == [] and h.ask("Patient/sluice-selftest-person")[0] == 404)
+    left = [name for place in ("/dev/shm", "/tmp") if os.path.isdir(place) for name in os.listdir(place) if name.startswith("sluice-selftest-")]
+    h.expect("nothing stays behind", not left, left)
+    h.close()
+
+    mute = house.House(sluice, policies=silent(folder))
+    status, out, err = said(mute)
+    mute.expect("where nothing comes through, nothing was examined", status == 1 and "selftest-nothing" in err and "passed" not in out, (status, out, err[-500:]))
+    done = subprocess.run([sluice, "serve", "--config", mute.at("sluice.yaml")], capture_output=True, text=True, timeout=60)
+    mute.expect("and the gateway does not open its port", done.returncode == 1 and "serving" not in done.stderr and "nothing was examined" in done.stderr,
+                (done.returncode, done.stderr[-500:]))
+    with socket.socket() as probe:
+        mute.expect("nobody listens", probe.connect_ex(("127.0.0.1", mute.port)) != 0)
+    mute.close()
+    return h.failures + mute.failures
+
+
+house.main(scenario)
