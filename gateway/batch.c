@@ -39,7 +39,9 @@ static enum sl_status open_batch(struct sl_exchange *x)
     SL_TRY(sl_body_read(x, &doc));
     SL_TRY(sl_batch_read(&doc, &context, x->arena, &batch->bundle));
     batch->out.arena = x->arena;
-    sl_blocks_add(&batch->out, SL_LIT("{\"resourceType\":\"Bundle\",\"type\":\"batch-response\""));
+    sl_blocks_add(&batch->out, SL_LIT("{\"resourceType\":\"Bundle\",\"type\":\""));
+    sl_blocks_add(
+        &batch->out, batch->bundle.transaction ? SL_LIT("transaction-response\"") : SL_LIT("batch-response\""));
     if (batch->bundle.count)
         sl_blocks_add(&batch->out, SL_LIT(",\"entry\":["));
     x->batch = batch;
@@ -130,11 +132,18 @@ static enum sl_status note(struct sl_exchange *x, const struct sl_exchange *inne
 
 /* ---- One group after the other ---- */
 
+/* All or nothing: what fails in a transaction is the whole, with its status. */
+static enum sl_status fate_of(const struct sl_batch *batch, const struct sl_exchange *inner)
+{
+    return batch->bundle.transaction ? inner->status : SL_OK;
+}
+
 /* Those that were begun have all ended. */
 static enum sl_status take_answers(struct sl_exchange *x)
 {
     struct sl_batch *batch = x->batch;
     for (size_t i = 0; batch->answered < batch->begun; i++) {
+        SL_TRY(fate_of(batch, batch->running[i]));
         SL_TRY(note(x, batch->running[i]));
         sl_inner_drop(batch->running[i]);
         batch->answered++;
@@ -163,12 +172,24 @@ static enum sl_status begin_group(struct sl_exchange *x)
     return SL_OK;
 }
 
+/* A transaction that writes is refused before anything is asked: its writes are not made as one here. */
+static bool is_served(struct sl_exchange *x)
+{
+    const struct sl_batch_bundle *bundle = &x->batch->bundle;
+    for (size_t i = 0; bundle->transaction && i < bundle->count; i++)
+        if (bundle->entries[i].request.method != SL_GET) {
+            x->detail = SL_LIT("A transaction may read; what writes is sent by itself, or in a batch.");
+            return false;
+        }
+    return true;
+}
+
 enum sl_step_result sl_batch_step(struct sl_exchange *x)
 {
     if (x->outer && !x->outer->selftest)
         return sl_exchange_fail(x, SL_NOT_SUPPORTED, "batch-in-batch");
     enum sl_status status = x->batch ? SL_OK : open_batch(x);
-    if (status == SL_OK && x->batch->bundle.transaction)
+    if (status == SL_OK && !x->batch->begun && !is_served(x))
         status = SL_NOT_SUPPORTED;
     if (status == SL_OK)
         status = take_answers(x);

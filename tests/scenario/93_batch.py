@@ -104,6 +104,19 @@ def forms(h):
     h.expect("an empty one is answered", status == 200 and b'"entry"' not in empty, empty)
 
 
+def transactions(h):
+    good = [entry("Condition/amara-pc-diabetes"), entry("Condition?patient=bruno")]
+    status, _, body = post(h, bundle(*good, kind="transaction"))
+    answer = json.loads(body)
+    h.expect("a transaction may read", status == 200 and answer["type"] == "transaction-response" and
+             [e["response"]["status"] for e in answer["entry"]] == ["200", "200"], (status, body[:200]))
+    withheld = post(h, bundle(*good, entry("Condition/bruno-otp-oud"), kind="transaction"))
+    absent = post(h, bundle(*good, entry("Condition/no-such-oud"), kind="transaction"))
+    h.expect("all or nothing, and withheld is absent", withheld[0] == 404 and b"amara" not in withheld[2] and withheld[2] == absent[2], withheld)
+    status, _, body = post(h, bundle(*good, entry("Patient", "POST", {"resourceType": "Patient"}), kind="transaction"))
+    h.expect("one that writes is refused whole, saying what is served", status == 404 and b"in a batch" in body and b"amara" not in body, (status, body))
+
+
 def accounted(h, before):
     """A batch of two is three records: its own, and one for each entry."""
     records = h.ledger()[before:]
@@ -129,6 +142,7 @@ def scenario(sluice, folder):
     nothing_of_one_reaches_another(h)
     refused(h)
     forms(h)
+    transactions(h)
     bounded(h)
     before = len(h.ledger())
     post(h, bundle(entry("Condition/bruno-pc-diabetes"), entry("Condition/bruno-otp-oud")))
