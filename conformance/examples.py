@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The official examples of FHIR R4 through a gateway that releases everything to one party (conformance/open): what is read, in JSON
-and in XML, is what was imported, number by number.
+and in XML, is what was imported, number by number; and what can be created from the one is created again from the other.
 
     conformance/examples.py [--sluice build/release/sluice] [--examples FILE.tar.gz]
 
@@ -171,7 +171,52 @@ def read_all(h, files):
     reasons = collections.Counter(item["why"] for record in h.ledger() for item in record.get("withheld", []) if record["status"] == 404)
     print(f"{len(files)} examples: {len(files) - len(withheld)} released and compared in JSON and XML, {failed} of them wrong; "
           f"not released (twice each): {', '.join(f'{n} {why}' for why, n in reasons.items())}")
-    return len(files) - len(withheld), failed
+    return len(files) - len(withheld), failed, [(name, came) for name, (came, went, _) in read.items() if went]
+
+
+def post(h, kind, body, form):
+    """Creates a record from a body in one of the formats: the status, and where it is."""
+    status, head, said = h.ask(kind, "archive", "POST", headers=(f"Content-Type: application/fhir+{form}",), body=body)
+    where = re.search(r"Location: \S*/fhir/([^/\s]+/[^/\s]+)", head)
+    return status, where.group(1) if where else said[:200]
+
+
+def bare(record):
+    return {key: value for key, value in unlabelled(record).items() if key not in ("id", "meta")}
+
+
+def write_one(h, came, wrong):
+    """JSON in, XML out, that XML in, JSON out. Gives the status of the first."""
+    kind = came["resourceType"]
+    status, where = post(h, kind, json.dumps({k: v for k, v in json.loads(came["text of"]).items() if k != "id"}).encode(), "json")
+    if status != 201:
+        return status, where
+    read, _, body = h.ask(where, "archive")
+    if read != 200:  # it goes by the way of another record alone
+        return "201 without a way to it", where
+    first = parse(body)
+    xml = h.ask(where, "archive", headers=("Accept: application/fhir+xml",))[2]
+    status, again = post(h, kind, xml, "xml")
+    second = parse(h.ask(again, "archive")[2]) if status == 201 else None
+    if not second or bare(first) != bare(second):
+        wrong.append(f"{kind}/{came['id']}: {status} {again!r:.100} " + "; ".join(differences(bare(second or {}), bare(first), set(), kind))[:200])
+    return 201, where
+
+
+def write_all(h, files):
+    """Through create, read, XML and back: how many went, and what else was said of the others."""
+    statuses, wrong, why = collections.Counter(), [], {}
+    for name, text in files:
+        came = json.loads(text)
+        status, said = write_one(h, {"resourceType": came["resourceType"], "id": came["id"], "text of": text}, wrong)
+        statuses[status] += 1
+        if status in (400, 500, 503):
+            why.setdefault((status, bytes(said) if isinstance(said, bytes) else said), name)
+    for line in wrong[:10] + [f"{name}: {said}" for said, name in list(why.items())[:10]]:
+        print("  " + line)
+    print(f"created from JSON, read in XML, created from that: {statuses[201]}, {len(wrong)} of them wrong; "
+          f"refused: {', '.join(f'{n} {status}' for status, n in statuses.items() if status != 201)}")
+    return statuses[201], len(wrong)
 
 
 def main():
@@ -189,8 +234,13 @@ def main():
             out.writelines(" ".join(text.splitlines()) + "\n" for _, text in files)
         h = archive_house(args.sluice, records=[path])
         h.start()
-        released, failed = read_all(h, files)
+        h.tokens["archive"] = h.token("archive", "TREAT", "--scope", "system/*.cruds")
+        released, failed, those = read_all(h, files)
         h.expect("most can be compared", released >= len(files) * 0.87, released)
+        names = {name for name, _ in those}
+        made, wrong = write_all(h, [one for one in files if one[0] in names])
+        failed += wrong
+        h.expect("some can be created", made > 0, made)
         h.stop()
         h.close()
     return 1 if failed or h.failures else 0
