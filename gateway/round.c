@@ -752,14 +752,20 @@ static void put_aside(struct sl_exchange *x, struct sl_found *found)
         sl_account_unmatched(x, found);
 }
 
+/* Is the rule switched off by which such a pass is decided and cut? */
+static bool is_unruled(const struct sl_exchange *x)
+{
+    if (x->gather &&
+        (x->gather == SL_GATHER_IDS ? sl_fault(SL_FAULT_CHAIN_UNDECIDED) : sl_fault(SL_FAULT_HAS_UNDECIDED)))
+        return true;
+    return x->phase == SL_PHASE_INCLUDES && sl_fault(SL_FAULT_INCLUDES_UNDECIDED);
+}
+
 static bool is_decided(const struct sl_exchange *x, const struct sl_item *item)
 {
     if (!item)
         return false;
-    if (x->gather &&
-        (x->gather == SL_GATHER_IDS ? sl_fault(SL_FAULT_CHAIN_UNDECIDED) : sl_fault(SL_FAULT_HAS_UNDECIDED)))
-        return true;
-    if (x->phase == SL_PHASE_INCLUDES && sl_fault(SL_FAULT_INCLUDES_UNDECIDED))
+    if (is_unruled(x))
         return true;
     return item->verdict && (item->verdict->decision == SL_RELEASED || sl_fault(SL_FAULT_WITHHELD_RELEASED));
 }
@@ -772,7 +778,8 @@ static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct 
         goes = sl_history_judge(x, found, goes);
     if (!goes)
         return SL_OK;
-    SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
+    if (!is_unruled(x))
+        SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
     found->released = true;
     SL_TRY(belongs(x, found, &asked_for));
     if (!asked_for && !sl_fault(SL_FAULT_NO_REMATCH))

@@ -161,6 +161,8 @@ class Battery:
         rows = capability["rest"][0]["resource"]
         self.known = {r["type"]: {p["name"]: p["type"] for p in r.get("searchParam", [])} for r in rows}
         self.told = told(resources)
+        self.records = {f"{r['resourceType']}/{r['id']}": r for r in resources}
+        self.edges = self.secret_edges(secret_ids)
         self.types = sorted(self.all)
         self.secret_types = sorted(self.secret)
         self.idle = sorted(set(self.known) - set(self.all))
@@ -244,6 +246,26 @@ class Battery:
             value = self.value(rng, kind, "reference")
             return f"{name}:{value.split('/')[0] if '/' in value else 'Patient'}", value.split("/")[-1]
         return f"{name}:{modifier}", self.value(rng, kind, form, name)
+
+    def secret_edges(self, secret_ids):
+        """(record, parameter, record) where the first leads to the second by that parameter, and one of the two is secret."""
+        out = []
+        for name, record in sorted(self.records.items()):
+            params = {n for n, f in self.known.get(record["resourceType"], {}).items() if f == "reference"}
+            for path, value in walk(record):
+                if path[-1] != "reference" or value not in self.records or not {name, value} & secret_ids:
+                    continue
+                target = value.split("/")[0].lower()
+                out += [(name, p, value) for p in sorted(params & {*(e.lower() for e in path), target})]
+        return out
+
+    def telling(self, rng, name):
+        """A criterion that this record meets."""
+        record = self.records[name]
+        params = self.known.get(record["resourceType"], {})
+        values = [(p, form_of(p, v), v) for p, v in walk(record) if p[0] != "meta"]
+        fitting = [(n, str(v)) for p, form, v in values for n, f in params.items() if f == form != "reference" and n in (e.lower() for e in p)]
+        return rng.choice(sorted(fitting)) if fitting and rng.random() < 0.6 else ("_id", record["id"])
 
     def aimed(self, rng):
         """A type, and a criterion that asks for what a common record holds in one world alone."""
@@ -390,6 +412,11 @@ def search_system(b, rng, caller):
 
 
 def include(b, rng, caller):
+    if b.edges and rng.random() < 0.4:
+        source, name, target = rng.choice(b.edges)
+        way = rng.choice((("_include", source), ("_revinclude", target), ("_include", source)))
+        kind, ident = way[1].split("/")
+        return get(kind, *rng.choice(((("_id", ident),), (("_count", "5"),), ())), (way[0], f"{source.split('/')[0]}:{name}"), follow=True)
     kind = b.type(rng)
     params = near(b, rng, kind)
     for _ in range(rng.choice((1, 1, 2))):
@@ -406,6 +433,10 @@ def include(b, rng, caller):
 
 
 def chain(b, rng, caller):
+    if b.edges and rng.random() < 0.5:
+        source, name, target = rng.choice(b.edges)
+        last, value = b.telling(rng, target)
+        return get(source.split("/")[0], (f"{name}:{target.split('/')[0]}.{last}", value), *paged(b, rng, []), follow=True)
     kind = b.type(rng)
     params, steps, at = near(b, rng, kind) if rng.random() < 0.5 else [], [], kind
     for _ in range(rng.choice((1, 1, 1, 2))):
@@ -420,6 +451,10 @@ def chain(b, rng, caller):
 
 
 def has(b, rng, caller):
+    if b.edges and rng.random() < 0.5:
+        source, name, target = rng.choice(b.edges)
+        last, value = b.telling(rng, source)
+        return get(target.split("/")[0], (f"_has:{source.split('/')[0]}:{name}:{last}", value), *paged(b, rng, []), follow=True)
     kind = b.type(rng)
     for _ in range(8):
         if b.pointing.get(kind):
