@@ -9,22 +9,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ID 4u
 #define NONCE 12u
 #define TAG 16u
+#define KEYS 2u /* the one that seals, and the one before it */
+
+struct key {
+    unsigned char key[SL_SEAL_KEY];
+    unsigned char id[ID]; /* of what is sealed with it, in front; authenticated */
+};
 
 struct sl_sealer {
-    unsigned char key[SL_SEAL_KEY];  /* for sealing */
+    struct key keys[KEYS];
+    size_t count;
     unsigned char mark[SL_SEAL_KEY]; /* for marks: one key, one use */
 };
 
-static bool read_key(const char *path, unsigned char key[SL_SEAL_KEY])
+/* One key, or two. */
+static bool read_keys(const char *path, struct sl_sealer *sealer)
 {
     FILE *file = fopen(path, "re");
     if (!file)
         return false;
-    bool whole = fread(key, 1, SL_SEAL_KEY, file) == SL_SEAL_KEY && fgetc(file) == EOF;
+    while (sealer->count < KEYS && fread(sealer->keys[sealer->count].key, 1, SL_SEAL_KEY, file) == SL_SEAL_KEY)
+        sealer->count++;
+    bool whole = sealer->count && (size_t)ftell(file) == sealer->count * SL_SEAL_KEY && fgetc(file) == EOF;
     fclose(file);
     return whole;
+}
+
+static bool draw_key(struct sl_sealer *sealer)
+{
+    sealer->count = 1;
+    return RAND_bytes(sealer->keys[0].key, SL_SEAL_KEY) == 1;
 }
 
 static bool hmac(const unsigned char key[SL_SEAL_KEY], struct sl_slice text, unsigned char out[32])
@@ -33,14 +50,25 @@ static bool hmac(const unsigned char key[SL_SEAL_KEY], struct sl_slice text, uns
     return HMAC(EVP_sha256(), key, (int)SL_SEAL_KEY, (const unsigned char *)text.ptr, text.len, out, &len) && len == 32;
 }
 
+static bool derive(struct sl_sealer *sealer)
+{
+    unsigned char id[32];
+    for (size_t i = 0; i < sealer->count; i++) {
+        if (!hmac(sealer->keys[i].key, SL_LIT("sluice key id 1"), id))
+            return false;
+        memcpy(sealer->keys[i].id, id, ID);
+    }
+    return hmac(sealer->keys[0].key, SL_LIT("sluice mark key 1"), sealer->mark);
+}
+
 enum sl_status sl_sealer_new(const char *path, struct sl_sealer **out)
 {
     *out = NULL;
     struct sl_sealer *sealer = calloc(1, sizeof *sealer);
     if (!sealer)
         return SL_NO_MEMORY;
-    bool have = path && *path ? read_key(path, sealer->key) : RAND_bytes(sealer->key, SL_SEAL_KEY) == 1;
-    if (!have || !hmac(sealer->key, SL_LIT("sluice mark key 1"), sealer->mark)) {
+    bool have = path && *path ? read_keys(path, sealer) : draw_key(sealer);
+    if (!have || !derive(sealer)) {
         sl_sealer_free(sealer);
         return path && *path ? SL_IO : SL_CRYPTO;
     }
@@ -56,12 +84,14 @@ void sl_sealer_free(struct sl_sealer *sealer)
     free(sealer);
 }
 
-static bool encrypt(EVP_CIPHER_CTX *c, const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice plain,
-    unsigned char *out)
+static bool encrypt(
+    EVP_CIPHER_CTX *c, const struct key *key, struct sl_slice context, struct sl_slice plain, unsigned char *out)
 {
     int len = 0, rest = 0;
-    unsigned char *text = out + NONCE;
-    return RAND_bytes(out, NONCE) == 1 && EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, sealer->key, out) == 1 &&
+    unsigned char *nonce = out + ID, *text = nonce + NONCE;
+    memcpy(out, key->id, ID);
+    return RAND_bytes(nonce, NONCE) == 1 && EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, key->key, nonce) == 1 &&
+           EVP_EncryptUpdate(c, NULL, &len, out, ID) == 1 &&
            EVP_EncryptUpdate(c, NULL, &len, (const unsigned char *)context.ptr, (int)context.len) == 1 &&
            EVP_EncryptUpdate(c, text, &len, (const unsigned char *)plain.ptr, (int)plain.len) == 1 &&
            EVP_EncryptFinal_ex(c, text + len, &rest) == 1 && (size_t)(len + rest) == plain.len &&
@@ -74,22 +104,32 @@ enum sl_status sl_seal(
     if (context.len > INT32_MAX || plain.len > INT32_MAX)
         return SL_LIMIT;
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-    bool good = c && encrypt(c, sealer, context, plain, out);
+    bool good = c && encrypt(c, &sealer->keys[0], context, plain, out);
     EVP_CIPHER_CTX_free(c);
     return good ? SL_OK : SL_CRYPTO;
 }
 
-static bool decrypt(EVP_CIPHER_CTX *c, const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice sealed,
-    unsigned char *out)
+/* NULL: a key that is not, or no longer, ours. */
+static const struct key *key_of(const struct sl_sealer *sealer, struct sl_slice sealed)
+{
+    for (size_t i = 0; i < sealer->count; i++)
+        if (memcmp(sealer->keys[i].id, sealed.ptr, ID) == 0)
+            return &sealer->keys[i];
+    return NULL;
+}
+
+static bool decrypt(
+    EVP_CIPHER_CTX *c, const struct key *key, struct sl_slice context, struct sl_slice sealed, unsigned char *out)
 {
     int len = 0, rest = 0;
     unsigned char tag[TAG];
-    const unsigned char *bytes = (const unsigned char *)sealed.ptr;
+    const unsigned char *id = (const unsigned char *)sealed.ptr, *nonce = id + ID, *text = nonce + NONCE;
     size_t size = sealed.len - SL_SEAL_MORE;
-    memcpy(tag, bytes + NONCE + size, TAG);
-    return EVP_DecryptInit_ex(c, EVP_aes_256_gcm(), NULL, sealer->key, bytes) == 1 &&
+    memcpy(tag, text + size, TAG);
+    return EVP_DecryptInit_ex(c, EVP_aes_256_gcm(), NULL, key->key, nonce) == 1 &&
+           EVP_DecryptUpdate(c, NULL, &len, id, ID) == 1 &&
            EVP_DecryptUpdate(c, NULL, &len, (const unsigned char *)context.ptr, (int)context.len) == 1 &&
-           EVP_DecryptUpdate(c, out, &len, bytes + NONCE, (int)size) == 1 &&
+           EVP_DecryptUpdate(c, out, &len, text, (int)size) == 1 &&
            EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG, tag) == 1 && EVP_DecryptFinal_ex(c, out + len, &rest) == 1;
 }
 
@@ -98,8 +138,9 @@ enum sl_status sl_unseal(
 {
     if (sealed.len < SL_SEAL_MORE || context.len > INT32_MAX || sealed.len > INT32_MAX)
         return SL_INVALID;
-    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-    bool good = c && decrypt(c, sealer, context, sealed, out);
+    const struct key *key = key_of(sealer, sealed);
+    EVP_CIPHER_CTX *c = key ? EVP_CIPHER_CTX_new() : NULL;
+    bool good = c && decrypt(c, key, context, sealed, out);
     EVP_CIPHER_CTX_free(c);
     return good ? SL_OK : SL_INVALID;
 }

@@ -11,16 +11,17 @@
 #include "sluice/status.h"
 
 #define SL_SEAL_KEY 32u
-#define SL_SEAL_MORE 28u /* nonce and tag: by how much the sealed is longer than the plain */
+#define SL_SEAL_MORE 32u /* key id, nonce and tag: by how much the sealed is longer than the plain */
 
-struct sl_sealer; /* a key; cleansed when freed */
+struct sl_sealer; /* one key or two; cleansed when freed */
 
-/* From a file of exactly 32 bytes; path NULL or empty: random, for the life of the process. Caller owns. */
+/* From a file of 32 bytes, the key; or of 64: the key, and the one before it, with which nothing is sealed any more and
+ * what was still opens. path NULL or empty: random, for the life of the process. Caller owns. */
 SL_MUST_CHECK enum sl_status sl_sealer_new(const char *path, struct sl_sealer **out);
 void sl_sealer_free(struct sl_sealer *sealer);
 
-/* Seals `plain` under `context` (associated data) with a random nonce: nonce, ciphertext, tag; plain.len + SL_SEAL_MORE
- * bytes at out. */
+/* Seals `plain` under `context` (associated data) with a random nonce: key id, nonce, ciphertext, tag; plain.len +
+ * SL_SEAL_MORE bytes at out. */
 SL_MUST_CHECK enum sl_status sl_seal(
     const struct sl_sealer *sealer, struct sl_slice context, struct sl_slice plain, unsigned char *out);
 /* Opens it again into plain.len = sealed.len - SL_SEAL_MORE bytes at out. SL_INVALID: not ours, or changed. */

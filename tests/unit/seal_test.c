@@ -38,18 +38,18 @@ static void what_is_sealed_opens_for_its_context_only(void **state)
     sl_sealer_free(other);
 }
 
-static void a_key_file_is_exactly_a_key(void **state)
+static void a_key_file_is_one_key_or_two(void **state)
 {
     (void)state;
     static const struct {
         size_t size;
         enum sl_status status;
-    } cases[] = {{0, SL_IO}, {31, SL_IO}, {32, SL_OK}, {33, SL_IO}};
+    } cases[] = {{0, SL_IO}, {31, SL_IO}, {32, SL_OK}, {33, SL_IO}, {64, SL_OK}, {65, SL_IO}};
     char path[] = "/tmp/sluice-seal-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        static const char zeros[64];
+        static const char zeros[65];
         struct sl_sealer *one = NULL, *two = NULL;
         unsigned char mark[32], same[32];
         assert_int_equal(ftruncate(fd, 0), 0);
@@ -72,6 +72,43 @@ static void a_key_file_is_exactly_a_key(void **state)
     struct sl_sealer *none = NULL;
     assert_int_equal(sl_sealer_new("/nowhere/key", &none), SL_IO);
     assert_null(none);
+}
+
+static struct sl_sealer *of_keys(const char *keys)
+{
+    char path[] = "/tmp/sluice-seal-XXXXXX";
+    int fd = mkstemp(path);
+    struct sl_sealer *sealer = NULL;
+    assert_true(fd >= 0);
+    for (size_t i = 0; keys[i]; i++) {
+        char key[SL_SEAL_KEY];
+        memset(key, keys[i], sizeof key);
+        assert_int_equal(write(fd, key, sizeof key), (ssize_t)sizeof key);
+    }
+    assert_int_equal(sl_sealer_new(path, &sealer), SL_OK);
+    close(fd);
+    unlink(path);
+    return sealer;
+}
+
+/* What is sealed under the first key of one file: does a gateway with another file open it? */
+static void the_key_before_still_opens(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sealed, *opened;
+        enum sl_status status;
+    } cases[] = {{"a", "a", SL_OK}, {"a", "ba", SL_OK}, {"ba", "b", SL_OK}, {"ba", "a", SL_INVALID},
+        {"a", "cb", SL_INVALID}, {"ba", "cb", SL_OK}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_sealer *one = of_keys(cases[i].sealed), *two = of_keys(cases[i].opened);
+        unsigned char sealed[1 + SL_SEAL_MORE], plain[1];
+        assert_int_equal(sl_seal(one, SL_LIT("c"), SL_LIT("x"), sealed), SL_OK);
+        struct sl_slice bytes = {(const char *)sealed, sizeof sealed};
+        assert_int_equal(sl_unseal(two, SL_LIT("c"), bytes, plain), cases[i].status);
+        sl_sealer_free(one);
+        sl_sealer_free(two);
+    }
 }
 
 static void the_shelf_forgets_the_old_and_the_oldest(void **state)
@@ -104,7 +141,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_sealed_opens_for_its_context_only),
-        cmocka_unit_test(a_key_file_is_exactly_a_key),
+        cmocka_unit_test(a_key_file_is_one_key_or_two),
+        cmocka_unit_test(the_key_before_still_opens),
         cmocka_unit_test(the_shelf_forgets_the_old_and_the_oldest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
