@@ -55,8 +55,24 @@ static bool holds_one(const struct sl_doc *doc, const struct sl_gone *gone, cons
     return false;
 }
 
+static bool is_lost(const struct sl_gone *gone, uint32_t object, sl_name name)
+{
+    uint32_t member = sl_span_member(gone->doc, object, name);
+    return member && sl_gone_has(gone, member);
+}
+
+/* A Period without its start or its end says another thing than it did: that it has no bound there. So it would match
+ * searches that it does not match in the record, and who asks day by day would find the bound that was cut. */
+static bool is_half_period(const struct sl_gone *gone, const struct sl_step *object)
+{
+    return object->node == SL_R4_Period &&
+           (is_lost(gone, object->span, SL_NAME_start) || is_lost(gone, object->span, SL_NAME_end));
+}
+
 bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, const struct sl_r4_element *lost)
 {
+    if (is_half_period(gone, object))
+        return true;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (shapes[i].node == object->node)
             return lost && fits(&shapes[i], lost) && !holds_one(gone->doc, gone, &shapes[i], object->span);

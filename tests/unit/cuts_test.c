@@ -167,6 +167,18 @@ static const struct cut_case {
         ",'input':[{'type':{'text':'t'},'valueReference':" HID "}]}",
         {"'id':'x'"}, {"CANARY", "input"}},
 
+    {"a bound of a period takes the period, which would say that it has none",
+        "{'resourceType':'Procedure','id':'x','status':'completed'," E "'subject':" P ",'code':" SNOMED(
+            "71388002") ",'performedPeriod':{'start':'2025-07-08','_start':{'extension':[{'url':'http://hl7.org/fhir/"
+                        "uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label','valueCoding':{"
+                        "'system':'http://terminology.hl7.org/CodeSystem/v3-ActCode','code':'42CFRPart2'}}]},"
+                        "'end':'2025-09-10'}}",
+        {"'id':'x'"}, {"performedPeriod", "2025-07-08", "2025-09-10"}},
+    {"what is said of a bound does not",
+        "{'resourceType':'Procedure','id':'x','status':'completed'," E "'subject':" P
+        ",'code':" SNOMED("71388002") ",'performedPeriod':{'start':'2025-07-08','_start':{'extension':[{'url':'urn:a',"
+                                      "'valueReference':" HID "}]},'end':'2025-09-10'}}",
+        {"'performedPeriod':{'start':'2025-07-08','end':'2025-09-10'}"}, {"CANARY", "hid", "_start"}},
     /* ---- Signatures, hashes, counts, narrative ---- */
     {"signatures go always",
         "{'resourceType':'VerificationResult','id':'x','status':'validated','attestation':{'proxySignature':" SIGNED
