@@ -52,6 +52,7 @@ struct sl_found {
     struct sl_pass *pass;
     struct sl_position position; /* of a match */
     struct sl_found *later;      /* of a deletion: another one since, with no version between (history.c) */
+    bool dated;                  /* of a deletion: its instant goes, as that of what was deleted does */
     bool released;               /* by decision, and still what was asked for */
     bool match;                  /* else an include */
     bool linked;                 /* of an include: what leads to it is in the answer, and it is not there already */

@@ -116,6 +116,12 @@ static bool same_view(const struct sl_found *a, const struct sl_found *b)
     return memcmp(a->item->tag, b->item->tag, SL_VIEW_TAG) == 0 && !sl_fault(SL_FAULT_EQUAL_VIEWS);
 }
 
+/* When it was deleted is told to whom it is told when what was deleted was made: a rule may cut instants. */
+static void date(struct sl_found *deletion, const struct sl_found *last)
+{
+    deletion->dated = sl_view_updated(last->item, last->page->edits).len > 0;
+}
+
 /* From the oldest on: of a run of equal views the first, and a deletion of what was there. `list` is turned in place.
  */
 static size_t keep_changes(struct sl_listed *list, size_t count)
@@ -129,6 +135,8 @@ static size_t keep_changes(struct sl_listed *list, size_t count)
             continue;
         list[--kept] = (struct sl_listed){.of = list[i].of, .found = found, .oldest = !last, .made = !there};
         there = !found->entry->deleted;
+        if (!there)
+            date(found, last);
         last = found;
     }
     memmove(list, list + kept, (count - kept) * sizeof *list);
@@ -156,7 +164,10 @@ enum sl_status sl_history_list(struct sl_exchange *x, struct sl_listed **list, s
 
 struct sl_slice sl_history_updated(const struct sl_found *found)
 {
-    return found->item ? sl_view_updated(found->item, found->page->edits) : found->entry->updated;
+    struct sl_slice none = {NULL, 0};
+    if (found->item)
+        return sl_view_updated(found->item, found->page->edits);
+    return found->dated ? found->entry->updated : none;
 }
 
 bool sl_history_is_since(const struct sl_exchange *x, const struct sl_found *found)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
 import re
+import shutil
 import urllib.parse
 
 import house
@@ -81,6 +83,18 @@ def without_clock(answer):
     return answer[0], re.sub(r"Date: [^\r]*", "", answer[1]), answer[2]
 
 
+def years_alone(folder):
+    """The shipped policy, under which research has the chart, but of dates the years alone."""
+    for name in ("policies", "terminology", "lexicon"):
+        shutil.copytree(os.path.join(house.ROOT, "consent", name), os.path.join(folder, name))
+    os.remove(os.path.join(folder, "policies", "house", "invariants.yaml"))  # which would refuse research a chart
+    with open(os.path.join(folder, "policies", "house", "rules.yaml"), "a") as file:
+        file.write("""
+  - {id: study-sees-years, title: Research sees the chart without days., verdict: release, data: [chart], to: [research-feed], for: [research], change: dates-to-year}
+""")
+    return os.path.join(folder, "policies")
+
+
 def scenario(sluice, folder):
     """who could have seen it learns that a record was deleted; for everybody else it never was"""
     ehr = Ehr()
@@ -123,13 +137,22 @@ def scenario(sluice, folder):
     h.ask("Condition/quiet/_history", "ward")
     h.expect("and not as it was", h.ask("Observation/pulse", "plan")[0] == 200)
 
+    h.expect("when it was deleted is told", b'"lastModified":"2026-03-02' in h.ask("Condition/gone/_history", "plan")[2])
+    years = house.House(sluice, upstream=ehr.upstream.url, policies=years_alone(folder)).start()
+    for path in ("Condition/gone/_history", "Condition/_history"):
+        status, _, body = years.ask(path, "study")
+        years.expect(f"{path}: but not to whom no instant goes", status == 200 and b'"DELETE"' in body and b"2026" not in body, body)
+    days = [years.ask(f"Condition/gone/_history?_since=2026-03-0{day}", "study")[2].count(b"DELETE") for day in (1, 3)]
+    years.expect("nor is it found by", days == [0, 0], days)
+    years.close()
+
     ehr.keeps = False
     for path in ("Condition/there/_history", "Condition/gone/_history", "Condition/nobody/_history", "Condition/_history", "Condition/there/_history/x"):
         status, _, body = h.ask(path, "plan")
         h.expect(f"{path} of an EHR that keeps none", status == 404 and b'"not-supported"' in body, body)
     h.expect("and of what was deleted there nobody knows", without_clock(h.ask("Condition/gone", "plan")) == never["plan"])
     h.stop()
-    return h.failures
+    return h.failures + years.failures
 
 
 house.main(scenario)
