@@ -8,6 +8,7 @@ import urllib.parse
 import house
 
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
+INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
 P = {"reference": "Patient/p"}
 HERE = {"reference": "Organization/lakeside-primary"}
 GRANTS = """layer: organization
@@ -264,6 +265,30 @@ def conditional(h, d, ehr):
     h.expect("a condition must say something", d.send("PUT", "Condition", body)[0] == 400)
 
 
+def labels(h, d, ehr):
+    """By every way of writing; looked for where the records are, since a view shows labels of ours."""
+    mine = {"system": "urn:label", "code": "TAKEN"}
+    inline = [{"url": INLINE, "valueCoding": mine}]
+    meta = {"security": [mine], "tag": [mine]}
+    one = made("Observation", None, status="final", code={"text": "labelled"}, subject=P)
+
+    def taken(text):
+        row = ehr.rows["Observation/" + json.loads(text)["id"]]
+        return [place for place, said in (("security", row["meta"].get("security")), ("tag", row["meta"].get("tag")), ("inline", row["code"]))
+                if "TAKEN" in json.dumps(said)]
+
+    status, _, text = d.send("POST", "Observation", dict(one, meta=meta, code={"text": "labelled", "extension": inline}))
+    h.expect("a create sets no label that its writer may not set", status == 201 and not taken(text), text)
+    name = "Observation/" + json.loads(text)["id"]
+    view, tag = d.read(name)
+    status, head, text = d.send("PUT", name, dict(view, meta=dict(view.get("meta", {}), **meta), code={"text": "again", "extension": inline}), tag)
+    h.expect("nor does an update", status == 200 and json.loads(text)["code"]["text"] == "again" and not taken(text), text)
+    steps = [{"op": "replace", "path": "/code/text", "value": "patched"}, {"op": "add", "path": "/code/extension", "value": inline},
+             {"op": "add", "path": "/meta/tag", "value": [mine]}, {"op": "add", "path": "/meta/security/-", "value": mine}]
+    status, _, text = d.send("PATCH", name, steps, head["ETag"], kind="application/json-patch+json")
+    h.expect("nor a patch", status == 200 and json.loads(text)["code"]["text"] == "patched" and not taken(text), text)
+
+
 def delete(h, d):
     refused = d.send("DELETE", "Condition/absent")
     h.expect("a delete where something could be hidden", refused[0] == 403 and same(d.send("DELETE", "Condition/secret"), refused) and
@@ -328,6 +353,7 @@ def over(sluice, folder, upstream):
         conditional(h, d, ehr)
         delete(h, d)
         if ehr:
+            labels(h, d, ehr)
             races(h, d, ehr)
         consent(h, d)
         h.stop()
