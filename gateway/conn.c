@@ -136,6 +136,12 @@ static void linger(struct sl_conn *conn)
     read_requests(conn);
 }
 
+/* How long a request may be on its way. */
+static unsigned idle_time(const struct sl_conn *conn)
+{
+    return conn->worker->draining ? DRAIN_MS : timeouts_of(conn)->idle;
+}
+
 /* The answer has been written. */
 static void finish(struct sl_conn *conn)
 {
@@ -143,12 +149,12 @@ static void finish(struct sl_conn *conn)
     conn->exchange = NULL;
     if (exchange)
         sl_exchange_free(exchange);
-    if (conn->close_after || conn->broken || conn->worker->draining) {
+    if (conn->close_after || conn->broken) {
         linger(conn);
         return;
     }
     sl_http1_init(&conn->reader, &conn->worker->options->limits);
-    enter(conn, IDLE, timeouts_of(conn)->idle);
+    enter(conn, IDLE, idle_time(conn)); /* if draining began after the head had gone, the next answer says so */
     read_requests(conn);
 }
 
@@ -421,7 +427,7 @@ static void on_event(struct bufferevent *bev, short events, void *context)
     struct sl_conn *conn = conn_of(context);
     (void)bev;
     if (events & BEV_EVENT_CONNECTED) {
-        enter(conn, IDLE, conn->worker->draining ? DRAIN_MS : timeouts_of(conn)->idle);
+        enter(conn, IDLE, idle_time(conn));
         return;
     }
     conn->peer_done |= (events & BEV_EVENT_EOF) != 0;

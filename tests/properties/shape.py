@@ -32,7 +32,7 @@ class Shape:
         names = re.findall(r'^    "([^"]*)";?$', text[:text.index("sl_r4_node_offset")], re.M)
         node = {n.replace(".", "_"): n for n in names}
         self.elements = collections.defaultdict(dict)
-        for row in re.findall(r"\{SL_NAME_(\w+), SL_R4_(\w+), SL_R4_(\w+), (0x\w+), SL_REF_(\w+), (\d+)\}", text):
+        for row in re.findall(r"\{SL_NAME_(\w+), SL_R4_(\w+), SL_R4_(\w+), (0x\w+), SL_REF_(\w+), (\d+), \d+\}", text):
             e = Element(row[0], node[row[1]], node[row[2]], int(row[3], 16), row[4].lower(), int(row[5]))
             self.elements[e.parent][e.name] = e
         self.resources = sorted(n for n, e in self.elements.items() if "resourceType" in e and n not in ("Resource", "DomainResource")

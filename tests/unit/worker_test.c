@@ -910,7 +910,7 @@ static void drains(void **state)
     await_count(&made, 2);
     assert_false(sl_server_drain(server, 50)); /* the idle one is closed, the other goes on */
     expect_closed(&idle);
-    assert_int_equal(sl_server_connections(server), 1);
+    await_connections(server, 1);
     struct client late = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(sl_server_port(server, 0))};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
