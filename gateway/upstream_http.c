@@ -302,7 +302,8 @@ static void take_text(const struct http *http, struct sl_call *call, struct sl_a
 static const char *judge_write(const struct http *http, struct sl_call *call, struct sl_ask *ask)
 {
     bool changes = ask->kind == SL_ASK_UPDATE || ask->kind == SL_ASK_DELETE;
-    if (call->code == 409 || call->code == 412 || (changes && (call->code == 404 || call->code == 410)))
+    bool lost = call->code == 409 || call->code == 412 || (changes && (call->code == 404 || call->code == 410));
+    if (lost && ask->kind != SL_ASK_CREATE) /* nobody can be before a create: that is a refusal like others */
         return failed(ask, SL_EXISTS, NULL);
     if (call->code != 200 && call->code != 201 && call->code != 204 && call->code != 202)
         return failed(ask, SL_UPSTREAM, "upstream-status");

@@ -96,7 +96,7 @@ static enum sl_status read_headers(struct sl_exchange *x)
     struct sl_write *write = x->write;
     write->prefer = read_prefer(x->request);
     write->if_match = sl_request_header(x->request, SL_LIT("if-match"), &count);
-    if (count > 1)
+    if (count > 1 || (count && !write->if_match.len)) /* an empty one names no version, and is no leave to do without */
         return SL_BAD_PARAMETER;
     if (write->conditional)
         return read_condition(x, x->interaction.query);
@@ -234,6 +234,8 @@ static enum sl_step_result take_match(struct sl_exchange *x, struct sl_exchange 
         return fail(x, SL_PRECONDITION_FAILED, "condition-matches-many");
     if (!found && count)
         return fail(x, SL_PRECONDITION_FAILED, "condition-matches-hidden");
+    if (!found && x->interaction.kind == SL_UPDATE && x->write->if_match.len) /* of a version of what is not there */
+        return fail(x, SL_PRECONDITION_FAILED, "condition-matches-none");
     if (!found && note_duplicates(x, &matching->account.withheld) != SL_OK)
         return fail(x, SL_NO_MEMORY, "memory");
     if (found && x->interaction.kind == SL_CREATE)
@@ -372,6 +374,32 @@ static enum sl_status propose(struct sl_exchange *x, struct sl_place view, struc
     return SL_OK;
 }
 
+/* What was hidden and had to give way, by place: the operator has it from the version before. */
+static enum sl_status note_displaced(struct sl_exchange *x, const struct sl_merged *merged)
+{
+    struct sl_buffer out;
+    sl_buffer_init(&out, 4096);
+    for (const struct sl_displaced *one = merged->displaced; one && out.len + one->path.len < 4000; one = one->next) {
+        sl_buffer_add(&out, out.len ? SL_LIT(",") : SL_LIT(""));
+        sl_buffer_json_string(&out, one->path);
+    }
+    x->write->displaced = out.len ? sl_arena_copy(x->arena, sl_buffer_slice(&out)) : (struct sl_slice){NULL, 0};
+    bool failed = sl_buffer_failed(&out) || sl_arena_failed(x->arena);
+    sl_buffer_fini(&out);
+    return failed ? SL_NO_MEMORY : SL_OK;
+}
+
+/* Whom the record is about as it is. Not of one that merely lists people, each of whom may be shown or not. */
+static enum sl_status note_subjects(struct sl_exchange *x, const struct sl_found *found)
+{
+    struct sl_slice subjects;
+    if (found->item->patient_count == found->item->named_count)
+        return SL_OK;
+    SL_TRY(sl_pass_patients(found->pass, found->item, &subjects));
+    x->write->subjects = sl_arena_copy(x->arena, subjects);
+    return sl_arena_failed(x->arena) ? SL_NO_MEMORY : SL_OK;
+}
+
 /* The record as it is to be: the difference between what the writer sees and what it sends, done to the whole. */
 static enum sl_status make_changed(struct sl_exchange *x, const struct sl_found *found, struct sl_slice *text)
 {
@@ -386,6 +414,8 @@ static enum sl_status make_changed(struct sl_exchange *x, const struct sl_found 
     SL_TRY(sl_merge_view(found->page->edits, found->entry->root, x->arena, &merge.view));
     SL_TRY(propose(x, merge.view, &merge.sent));
     SL_TRY(sl_merge(&merge, x->arena, &merged));
+    SL_TRY(note_displaced(x, &merged));
+    SL_TRY(note_subjects(x, found));
     x->write->version = version_of(x, found);
     x->write->outcome = merged.changed ? SL_WRITE_CHANGED : SL_WRITE_SAME;
     *text = merged.text;
@@ -519,6 +549,22 @@ static bool is_in_scope(const struct sl_exchange *x)
            (!patient_only || sl_slice_eq(x->write->patients, x->caller.patient));
 }
 
+/* Is everybody whom the record was about still among those it is about? What is hidden in it is hidden by what they
+ * direct: as somebody else's record it would be judged by what that one does. By what the writer sees and sends. */
+static bool keeps_subjects(const struct sl_write *write)
+{
+    struct sl_slice before = write->subjects;
+    while (before.len) {
+        struct sl_slice one = sl_format_take(&before, ' '), after = write->patients;
+        bool kept = false;
+        while (!kept && after.len)
+            kept = sl_slice_eq(one, sl_format_take(&after, ' '));
+        if (!kept)
+            return false;
+    }
+    return true;
+}
+
 /* Of a Consent that Sluice could not bring into force nobody would know that it does not hold. */
 static enum sl_status check_consent(struct sl_exchange *x)
 {
@@ -545,6 +591,8 @@ static enum sl_status judge(struct sl_exchange *x)
     write->patients = sl_arena_copy(x->arena, patients);
     if (!is_in_scope(x))
         return SL_FORBIDDEN;
+    if (!keeps_subjects(write))
+        return SL_UNPROCESSABLE;
     if (creates(x)) {
         SL_TRY(make_new(x, &answer.labels, &write->text)); /* with the labels that it may set for these */
         SL_TRY(localize(x, &write->text));
@@ -888,5 +936,8 @@ void sl_write_account(const struct sl_exchange *x, struct sl_buffer *out)
     if (write->duplicates.len) /* the operator's queue is drawn from the task */
         sl_buffer_printf(out, ",\"duplicates\":[%.*s],\"tasks\":[{\"rule\":\"possible-duplicate\",\"notify\":true}]",
             SL_FMT(write->duplicates));
+    if (write->displaced.len)
+        sl_buffer_printf(out, ",\"displaced\":[%.*s]%s", SL_FMT(write->displaced),
+            write->duplicates.len ? "" : ",\"tasks\":[{\"rule\":\"displaced\",\"notify\":true}]");
     sl_buffer_add(out, SL_LIT("}]"));
 }

@@ -59,7 +59,9 @@ struct sl_write {
     struct sl_slice version;      /* of the upstream's, that it is made from */
     struct sl_slice text;         /* to be written */
     struct sl_doc made;           /* the same, read */
-    struct sl_slice patients;     /* whom it is about, as written */
+    struct sl_slice patients;     /* whom it is about, as written; */
+    struct sl_slice subjects;     /* and as it was, if somebody could be left out of it: references, a space between */
+    struct sl_slice displaced;    /* JSON, without brackets: what was hidden and had to give way */
     const struct sl_rule_view *grant;
     struct sl_exchange *questions[SL_WRITE_QUESTIONS];
     size_t question_count;
