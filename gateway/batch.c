@@ -12,40 +12,58 @@
 #include <time.h>
 
 #include "body.h"
+#include "transaction.h"
 
 #define TOGETHER 4u /* entries that are asked side by side */
 
 struct sl_batch {
     struct sl_batch_bundle bundle;
-    size_t begun, answered;
-    struct sl_exchange *running[TOGETHER]; /* of the entries from `answered` on */
-    struct sl_blocks out;                  /* the answer so far */
+    struct sl_blocks *answers; /* of each entry */
+    size_t *turns;             /* those that are asked each by itself, in their order */
+    size_t turn_count, begun, answered;
+    struct sl_exchange *running[TOGETHER]; /* of the turns from `answered` on */
+    bool written;                          /* what a transaction writes has been written, and answered */
+    bool together;                         /* all or nothing, and nothing has been written */
+    struct sl_blocks out;
 };
 
 #define LIT(text) sl_blocks_add(out, SL_LIT(text))
 
 /* ---- Reading ---- */
 
-static enum sl_status open_batch(struct sl_exchange *x)
+static enum sl_status read_batch(struct sl_exchange *x, struct sl_batch *batch)
 {
-    struct sl_batch *batch = sl_arena_alloc(x->arena, sizeof *batch);
     const struct sl_config *config = x->state->gateway->config;
     const struct sl_batch_context context = {.base = config->base,
         .prefer = sl_request_header(x->request, SL_LIT("prefer"), NULL),
         .limit = config->batch_entries};
     struct sl_doc doc;
-    if (!batch)
-        return SL_NO_MEMORY;
     SL_TRY(sl_body_read(x, &doc));
     SL_TRY(sl_batch_read(&doc, &context, x->arena, &batch->bundle));
-    batch->out.arena = x->arena;
-    sl_blocks_add(&batch->out, SL_LIT("{\"resourceType\":\"Bundle\",\"type\":\""));
-    sl_blocks_add(
-        &batch->out, batch->bundle.transaction ? SL_LIT("transaction-response\"") : SL_LIT("batch-response\""));
-    if (batch->bundle.count)
-        sl_blocks_add(&batch->out, SL_LIT(",\"entry\":["));
+    batch->answers = sl_arena_array(x->arena, batch->bundle.count + 1, sizeof *batch->answers);
+    batch->turns = sl_arena_array(x->arena, batch->bundle.count + 1, sizeof *batch->turns);
+    return batch->answers && batch->turns ? SL_OK : SL_NO_MEMORY;
+}
+
+static bool is_read(const struct sl_batch_entry *entry)
+{
+    return entry->request.method == SL_GET;
+}
+
+/* Of a transaction what writes is its own business (transaction.c); what it reads is asked for afterwards. */
+static enum sl_status open_batch(struct sl_exchange *x)
+{
+    struct sl_batch *batch = sl_arena_alloc(x->arena, sizeof *batch);
+    if (!batch)
+        return SL_NO_MEMORY;
+    SL_TRY(read_batch(x, batch));
+    const struct sl_batch_bundle *bundle = &batch->bundle;
+    for (size_t i = 0; i < bundle->count; i++)
+        if (!bundle->transaction || is_read(&bundle->entries[i]))
+            batch->turns[batch->turn_count++] = i;
+    batch->together = bundle->transaction && batch->turn_count == bundle->count;
     x->batch = batch;
-    return SL_OK;
+    return bundle->transaction && !batch->together ? sl_transaction_begin(x, bundle) : SL_OK;
 }
 
 /* ---- One answer in its place ---- */
@@ -115,14 +133,14 @@ static void add_entry(const struct sl_exchange *inner, struct sl_arena *arena, s
     LIT("}}");
 }
 
-static enum sl_status note(struct sl_exchange *x, const struct sl_exchange *inner)
+static enum sl_status note(struct sl_exchange *x, size_t index, const struct sl_exchange *inner)
 {
-    struct sl_batch *batch = x->batch;
-    struct sl_blocks *out = &batch->out;
+    struct sl_blocks *out = &x->batch->answers[index];
     size_t bytes = inner->response.body ? inner->response.body->total : 0;
     if (!sl_exchange_reserve(x, &x->reserved, 2 * bytes)) /* here, and once more in the format asked for */
         return SL_UNAVAILABLE;
-    if (batch->answered)
+    out->arena = x->arena;
+    if (index)
         LIT(",");
     add_entry(inner, x->arena, out);
     if (sl_level_rank(inner->confidentiality) > sl_level_rank(x->confidentiality))
@@ -132,56 +150,53 @@ static enum sl_status note(struct sl_exchange *x, const struct sl_exchange *inne
 
 /* ---- One group after the other ---- */
 
-/* All or nothing: what fails in a transaction is the whole, with its status. */
-static enum sl_status fate_of(const struct sl_batch *batch, const struct sl_exchange *inner)
-{
-    return batch->bundle.transaction ? inner->status : SL_OK;
-}
-
-/* Those that were begun have all ended. */
+/* Those that were begun have all ended. In a transaction that only reads, what fails is the whole. */
 static enum sl_status take_answers(struct sl_exchange *x)
 {
     struct sl_batch *batch = x->batch;
     for (size_t i = 0; batch->answered < batch->begun; i++) {
-        SL_TRY(fate_of(batch, batch->running[i]));
-        SL_TRY(note(x, batch->running[i]));
+        SL_TRY(batch->together ? batch->running[i]->status : SL_OK);
+        SL_TRY(note(x, batch->turns[batch->answered], batch->running[i]));
         sl_inner_drop(batch->running[i]);
         batch->answered++;
     }
     return SL_OK;
 }
 
-static bool may_be_beside(const struct sl_batch_entry *entry)
-{
-    return entry->request.method == SL_GET;
-}
-
 /* Begins the next group: reads as they follow each other, or one entry of any other kind. */
 static enum sl_status begin_group(struct sl_exchange *x)
 {
     struct sl_batch *batch = x->batch;
-    for (size_t i = 0; i < TOGETHER && batch->begun < batch->bundle.count; i++) {
-        const struct sl_batch_entry *entry = &batch->bundle.entries[batch->begun];
-        if (i && !may_be_beside(entry))
+    for (size_t i = 0; i < TOGETHER && batch->begun < batch->turn_count; i++) {
+        const struct sl_batch_entry *entry = &batch->bundle.entries[batch->turns[batch->begun]];
+        if (i && !is_read(entry))
             break;
         SL_TRY(sl_inner_answer(x, &entry->request, &batch->running[i]));
         batch->begun++;
-        if (!may_be_beside(entry))
+        if (!is_read(entry))
             break;
     }
     return SL_OK;
 }
 
-/* A transaction that writes is refused before anything is asked: its writes are not made as one here. */
-static bool is_served(struct sl_exchange *x)
+/* What a transaction has written is answered; what it reads follows. */
+static enum sl_step_result write_first(struct sl_exchange *x)
 {
-    const struct sl_batch_bundle *bundle = &x->batch->bundle;
-    for (size_t i = 0; bundle->transaction && i < bundle->count; i++)
-        if (bundle->entries[i].request.method != SL_GET) {
-            x->detail = SL_LIT("A transaction may read; what writes is sent by itself, or in a batch.");
-            return false;
-        }
-    return true;
+    if (!x->transaction || x->batch->written)
+        return SL_STEP_DONE;
+    enum sl_step_result result = sl_transaction_step(x);
+    if (result != SL_STEP_DONE)
+        return result;
+    for (size_t i = 0; i < x->batch->bundle.count; i++) {
+        struct sl_exchange *inner = sl_transaction_entry(x, i);
+        enum sl_status status = inner ? note(x, i, inner) : SL_OK;
+        if (status != SL_OK)
+            return sl_exchange_fail(x, status, "batch");
+        if (inner)
+            sl_inner_drop(inner);
+    }
+    x->batch->written = true;
+    return SL_STEP_DONE;
 }
 
 enum sl_step_result sl_batch_step(struct sl_exchange *x)
@@ -189,10 +204,12 @@ enum sl_step_result sl_batch_step(struct sl_exchange *x)
     if (x->outer && !x->outer->selftest)
         return sl_exchange_fail(x, SL_NOT_SUPPORTED, "batch-in-batch");
     enum sl_status status = x->batch ? SL_OK : open_batch(x);
-    if (status == SL_OK && !x->batch->begun && !is_served(x))
-        status = SL_NOT_SUPPORTED;
-    if (status == SL_OK)
-        status = take_answers(x);
+    if (status != SL_OK)
+        return sl_exchange_fail(x, status, "batch");
+    enum sl_step_result result = write_first(x);
+    if (result != SL_STEP_DONE || x->cancelled) /* nobody waits for more than the ledger's record of it */
+        return result;
+    status = take_answers(x);
     if (status == SL_OK)
         status = begin_group(x);
     if (status != SL_OK)
@@ -200,10 +217,28 @@ enum sl_step_result sl_batch_step(struct sl_exchange *x)
     return x->batch->answered < x->batch->begun ? SL_STEP_WAIT : SL_STEP_DONE;
 }
 
+/* Moves what is in one to the end of the other. */
+static void append(struct sl_blocks *out, const struct sl_blocks *more)
+{
+    if (!more->first)
+        return;
+    *(out->last ? &out->last->next : &out->first) = more->first;
+    out->last = more->last;
+    out->total += more->total;
+}
+
 enum sl_status sl_batch_answer(struct sl_exchange *x)
 {
-    struct sl_blocks *out = &x->batch->out;
-    if (x->batch->bundle.count)
+    struct sl_batch *batch = x->batch;
+    struct sl_blocks *out = &batch->out;
+    out->arena = x->arena;
+    LIT("{\"resourceType\":\"Bundle\",\"type\":\"");
+    sl_blocks_add(out, batch->bundle.transaction ? SL_LIT("transaction-response\"") : SL_LIT("batch-response\""));
+    if (batch->bundle.count)
+        LIT(",\"entry\":[");
+    for (size_t i = 0; i < batch->bundle.count; i++)
+        append(out, &batch->answers[i]);
+    if (batch->bundle.count)
         LIT("]");
     sl_blocks_add(out, sl_arena_printf(x->arena,
                            ",\"meta\":{\"security\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/"

@@ -475,7 +475,7 @@ static void run_later(struct sl_task *task)
 {
     struct sl_exchange *x = exchange_of(task->context);
     x->scheduled = false;
-    if (x->ended && !x->cancelled)
+    if ((x->ended || x->parked) && !x->cancelled)
         tell_outer(x);
     else
         sl_exchange_resume(x);
@@ -606,7 +606,8 @@ void sl_exchange_cancel(struct sl_exchange *x)
 {
     x->cancelled = true;
     x->state->lingering++;
-    sl_inners_drop(x);
+    if (!x->owed || !x->transaction) /* a transaction that was sent: each write is accounted for by its own */
+        sl_inners_drop(x);
     sl_rounds_drop(x); /* withdraws what was asked; an append to the ledger cannot be withdrawn */
     sl_exchange_resume(x);
 }

@@ -147,6 +147,7 @@ struct sl_exchange {
     struct sl_exchange *next_inner;   /* of the same outer */
     enum sl_step until;               /* where it ends */
     bool ended, told;                 /* of an inner one: it is done; its outer knows */
+    bool parked, gone_on;             /* it waits until its outer lets it go on; it was let */
     uint64_t number;                  /* of this process; with gateway->boot it is the exchange's id */
     int64_t now;                      /* seconds since the epoch, when the head was complete */
     uint64_t started, turn;           /* monotonic microseconds: of the exchange, of this turn */
@@ -204,15 +205,16 @@ struct sl_exchange {
     size_t gathered;              /* released matches so far: one more than wanted says that there is a next page */
     struct sl_position following; /* of that one more */
 
-    struct sl_write *write;         /* write.c; NULL: it is none, or its body has not been read */
-    bool owed;                      /* something was given to be written that the ledger does not tell of yet */
-    struct sl_slice peer;           /* of whom it came, from then on */
-    struct sl_history *history;     /* history.c: it walks the versions of one record; NULL: it does not */
-    struct sl_wide *wide;           /* history_wide.c: those of many */
-    struct sl_selftest *selftest;   /* selftest.c: it stands for who asks there; NULL: a request */
-    struct sl_batch *batch;         /* batch.c; NULL: it is none, or its body has not been read */
-    struct sl_operation *operation; /* operation.c; NULL: it is none */
-    struct sl_found **chosen;       /* what an operation answers with, in its order; NULL: all that matches */
+    struct sl_write *write;             /* write.c; NULL: it is none, or its body has not been read */
+    bool owed;                          /* something was given to be written that the ledger does not tell of yet */
+    struct sl_slice peer;               /* of whom it came, from then on */
+    struct sl_history *history;         /* history.c: it walks the versions of one record; NULL: it does not */
+    struct sl_wide *wide;               /* history_wide.c: those of many */
+    struct sl_selftest *selftest;       /* selftest.c: it stands for who asks there; NULL: a request */
+    struct sl_batch *batch;             /* batch.c; NULL: it is none, or its body has not been read */
+    struct sl_transaction *transaction; /* transaction.c: of a batch that is one, and writes */
+    struct sl_operation *operation;     /* operation.c; NULL: it is none */
+    struct sl_found **chosen;           /* what an operation answers with, in its order; NULL: all that matches */
     size_t chosen_count;
     enum sl_step_result (*asks)(struct sl_exchange *x); /* the step `entries` of the self-test's; NULL: a batch's */
     char confidentiality;                               /* the highest of what is answered with; 0: nothing is */
@@ -364,6 +366,10 @@ SL_MUST_CHECK enum sl_status sl_inner_view(
  * whole, body and all, and must outlive the inner. */
 SL_MUST_CHECK enum sl_status sl_inner_answer(
     struct sl_exchange *x, const struct sl_request *request, struct sl_exchange **inner);
+/* For the inner one: it is where the outer has to decide whether it goes on. The outer's step is entered again as if it
+ * had ended; the step that parked it returns SL_STEP_WAIT, and is entered again once the outer lets it go on. */
+void sl_inner_park(struct sl_exchange *inner);
+void sl_inner_go_on(struct sl_exchange *inner);
 void sl_inner_drop(struct sl_exchange *inner);
 void sl_inners_drop(struct sl_exchange *x);
 

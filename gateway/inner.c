@@ -49,6 +49,21 @@ enum sl_status sl_inner_answer(struct sl_exchange *x, const struct sl_request *r
     return SL_OK;
 }
 
+void sl_inner_park(struct sl_exchange *inner)
+{
+    inner->parked = true;
+    sl_exchange_schedule(inner); /* in a turn of its own the outer one is told */
+}
+
+void sl_inner_go_on(struct sl_exchange *inner)
+{
+    SL_ASSERT(inner->parked && inner->told);
+    inner->parked = inner->told = false;
+    inner->gone_on = true;
+    inner->outer->outstanding++;
+    sl_exchange_schedule(inner);
+}
+
 void sl_inner_drop(struct sl_exchange *inner)
 {
     struct sl_exchange **at = &inner->outer->inners;

@@ -11,6 +11,7 @@
 #include "operation.h"
 
 #include "sluice/fault.h"
+#include "transaction.h"
 #include "write.h"
 
 #define LABEL_ROUNDS 4u   /* fetches of what labels lack; design: a few at most */
@@ -663,7 +664,8 @@ enum sl_step_result sl_round_label(struct sl_exchange *x)
         if (status != SL_OK)
             return fail(x, status, x->why ? x->why : "label");
     } while (!settled || round->context_count || round->vouching_count || round->linking_count);
-    note_context(x, round);
+    if (!sl_transaction_holds(x) || !sl_write_is_made(x)) /* what others are to create has no name yet */
+        note_context(x, round);
     return SL_STEP_DONE;
 }
 

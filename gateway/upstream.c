@@ -28,3 +28,31 @@ void sl_upstream_cancel(struct sl_upstream *upstream, struct sl_ask *ask)
         upstream->kind->cancel(upstream, ask);
     ask->finished = true;
 }
+
+/* W/"3" or "3"; what else there may be is no version that could be named again. */
+struct sl_slice sl_upstream_version(struct sl_slice etag)
+{
+    if (sl_slice_starts(etag, SL_LIT("W/")))
+        etag = sl_slice_from(etag, 2);
+    if (etag.len < 3 || etag.ptr[0] != '"' || etag.ptr[etag.len - 1] != '"')
+        return (struct sl_slice){NULL, 0};
+    etag = (struct sl_slice){etag.ptr + 1, etag.len - 2};
+    return sl_id_valid(etag) ? etag : (struct sl_slice){NULL, 0};
+}
+
+/* …/Type/id or …/Type/id/_history/n */
+struct sl_slice sl_upstream_located(struct sl_slice location, struct sl_slice type)
+{
+    for (size_t at = 0; type.len && at + type.len + 2 <= location.len; at++) {
+        struct sl_slice rest = sl_slice_from(location, at);
+        if ((at && location.ptr[at - 1] != '/') || !sl_slice_starts(rest, type) || rest.ptr[type.len] != '/')
+            continue;
+        rest = sl_slice_from(rest, type.len + 1);
+        const char *slash = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
+        struct sl_slice id = {rest.ptr, slash ? (size_t)(slash - rest.ptr) : rest.len};
+        bool last = !slash || sl_slice_starts(sl_slice_from(rest, id.len), SL_LIT("/_history/"));
+        if (last && sl_id_valid(id))
+            return id;
+    }
+    return (struct sl_slice){NULL, 0};
+}

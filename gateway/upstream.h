@@ -94,6 +94,10 @@ void sl_upstream_free(struct sl_upstream *upstream);
  * SL_EXISTS: what is there is not what was named, and nothing was changed; anything else: it cannot be told whether it
  * was. */
 bool sl_ask_writes(enum sl_ask_kind kind);
+/* The version that an ETag says, and the id in a Location of something of that type; empty: none that could be named.
+ */
+struct sl_slice sl_upstream_version(struct sl_slice etag);
+struct sl_slice sl_upstream_located(struct sl_slice location, struct sl_slice type);
 
 /* Asks. Afterwards either ask->finished, or `done` will be called in a later turn of the loop. */
 void sl_upstream_ask(struct sl_upstream *upstream, struct sl_ask *ask);

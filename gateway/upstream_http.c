@@ -262,34 +262,6 @@ static const char *failed(struct sl_ask *ask, enum sl_status status, const char 
     return why;
 }
 
-/* W/"3" or "3"; what else there may be is no version that could be named again. */
-static struct sl_slice read_etag(struct sl_slice etag)
-{
-    if (sl_slice_starts(etag, SL_LIT("W/")))
-        etag = sl_slice_from(etag, 2);
-    if (etag.len < 3 || etag.ptr[0] != '"' || etag.ptr[etag.len - 1] != '"')
-        return (struct sl_slice){NULL, 0};
-    etag = (struct sl_slice){etag.ptr + 1, etag.len - 2};
-    return sl_id_valid(etag) ? etag : (struct sl_slice){NULL, 0};
-}
-
-/* …/Type/id or …/Type/id/_history/n */
-static struct sl_slice read_location(struct sl_slice location, struct sl_slice type)
-{
-    for (size_t at = 0; type.len && at + type.len + 2 <= location.len; at++) {
-        struct sl_slice rest = sl_slice_from(location, at);
-        if ((at && location.ptr[at - 1] != '/') || !sl_slice_starts(rest, type) || rest.ptr[type.len] != '/')
-            continue;
-        rest = sl_slice_from(rest, type.len + 1);
-        const char *slash = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
-        struct sl_slice id = {rest.ptr, slash ? (size_t)(slash - rest.ptr) : rest.len};
-        bool last = !slash || sl_slice_starts(sl_slice_from(rest, id.len), SL_LIT("/_history/"));
-        if (last && sl_id_valid(id))
-            return id;
-    }
-    return (struct sl_slice){NULL, 0};
-}
-
 static void take_text(const struct http *http, struct sl_call *call, struct sl_ask *ask)
 {
     size_t len = call->len;
@@ -314,8 +286,8 @@ static const char *judge_write(const struct http *http, struct sl_call *call, st
         return failed(ask, SL_OK, NULL);
     }
     if (ask->kind == SL_ASK_CREATE)
-        ask->id = read_location(sl_call_answer(call, SL_LIT("Location")), ask->type);
-    ask->version = read_etag(sl_call_answer(call, SL_LIT("ETag")));
+        ask->id = sl_upstream_located(sl_call_answer(call, SL_LIT("Location")), ask->type);
+    ask->version = sl_upstream_version(sl_call_answer(call, SL_LIT("ETag")));
     return ask->id.len ? failed(ask, SL_OK, NULL) : failed(ask, SL_UPSTREAM, "upstream-no-location");
 }
 

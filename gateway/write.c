@@ -9,6 +9,7 @@
 #include "sluice/merge.h"
 #include "sluice/patch.h"
 #include "sluice/r4_names.h"
+#include "transaction.h"
 #include "view.h"
 
 #define RACES 4u /* made again when somebody else's write came first; then 409 */
@@ -57,8 +58,7 @@ static enum sl_write_prefer read_prefer(const struct sl_request *request)
     return prefer;
 }
 
-/* What finds records, and nothing that is about how they are answered. */
-static bool is_condition(const struct sl_search *search)
+bool sl_write_is_condition(const struct sl_search *search)
 {
     return search->param_count && !search->include_count && !search->count && !search->cursor.len &&
            !search->total.len && !search->summary.len && !search->elements.len;
@@ -73,7 +73,7 @@ static enum sl_status read_condition(struct sl_exchange *x, struct sl_slice quer
     if (status != SL_OK && issues.first)
         x->detail = issues.first->text;
     write->has_condition = true;
-    return status == SL_OK && !is_condition(&write->condition) ? SL_BAD_PARAMETER : status;
+    return status == SL_OK && !sl_write_is_condition(&write->condition) ? SL_BAD_PARAMETER : status;
 }
 
 /* "?a=b", "a=b" or "Type?a=b" (http.html, 3.1.0.9.1) */
@@ -175,7 +175,7 @@ enum sl_status sl_write_plan(struct sl_exchange *x)
 
 /* ---- resolve: what a condition matches, in the world that the writer sees ---- */
 
-static const struct sl_found *first_match(const struct sl_exchange *inner)
+const struct sl_found *sl_write_first_match(const struct sl_exchange *inner)
 {
     for (const struct sl_round *round = inner->rounds; round; round = round->next)
         for (const struct sl_found *found = round->first; found; found = found->next)
@@ -228,7 +228,7 @@ static bool fits_sent(const struct sl_exchange *x, struct sl_slice id)
 
 static enum sl_step_result take_match(struct sl_exchange *x, struct sl_exchange *matching)
 {
-    const struct sl_found *found = first_match(matching);
+    const struct sl_found *found = sl_write_first_match(matching);
     size_t count = matching->gathered + (sl_fault(SL_FAULT_CONDITION_HIDDEN) ? matching->account.withheld_count : 0);
     if (count > 1)
         return fail(x, SL_PRECONDITION_FAILED, "condition-matches-many");
@@ -425,8 +425,9 @@ static enum sl_status make_changed(struct sl_exchange *x, const struct sl_found 
 /* What is sent, under an id that nobody has: it is labelled under it, and stored under the one the upstream draws. */
 static enum sl_status make_new(struct sl_exchange *x, const struct sl_write_labels *labels, struct sl_slice *text)
 {
-    struct sl_slice id;
-    SL_TRY(sl_record_draw_id(x->arena, &id));
+    struct sl_slice id = sl_transaction_own_id(x);
+    if (!id.len)
+        SL_TRY(sl_record_draw_id(x->arena, &id));
     x->write->outcome = SL_WRITE_CREATED;
     return sl_merge_new((struct sl_place){&x->write->sent, 0}, labels, id, x->arena, text);
 }
@@ -449,35 +450,15 @@ static struct sl_slice local_name(const struct sl_exchange *x, struct sl_slice u
     return (struct sl_slice){NULL, 0};
 }
 
+static struct sl_slice local_of(void *context, sl_name member, struct sl_slice url)
+{
+    (void)member;
+    return local_name(context, url);
+}
+
 static enum sl_status localize(struct sl_exchange *x, struct sl_slice *text)
 {
-    struct sl_doc doc;
-    SL_TRY(sl_doc_parse(x->arena, *text, NULL, &doc, NULL));
-    struct sl_edits *edits = sl_edits_new(x->arena, &doc);
-    struct sl_blocks blocks = {.arena = x->arena};
-    bool any = false;
-    for (uint32_t span = 1; edits && span < doc.count; span++) {
-        sl_name name = doc.spans[span].name;
-        if (doc.spans[span].type != SL_SPAN_STRING || (name != SL_NAME_reference && name != SL_NAME_url))
-            continue;
-        struct sl_slice local = local_name(x, sl_span_string(&doc, span, x->arena));
-        struct sl_buffer quoted;
-        sl_buffer_init(&quoted, (size_t)64 * 1024);
-        if (local.len) {
-            sl_buffer_json_string(&quoted, local);
-            struct sl_slice copy = sl_arena_copy(x->arena, sl_buffer_slice(&quoted));
-            if (copy.ptr)
-                sl_edit_replace(edits, span, copy);
-            any = true;
-        }
-        sl_buffer_fini(&quoted);
-    }
-    if (!edits || sl_arena_failed(x->arena))
-        return SL_NO_MEMORY;
-    if (!any)
-        return SL_OK;
-    SL_TRY(sl_edit_gather(edits, 0, &blocks));
-    return sl_blocks_join(&blocks, x->arena, text);
+    return sl_body_relink(x->arena, text, local_of, x);
 }
 
 static enum sl_status make(struct sl_exchange *x, struct sl_slice *text)
@@ -515,7 +496,8 @@ static enum sl_status put_made(struct sl_exchange *x)
     x->gathered = 0;
     SL_TRY(sl_round_take(x, x->round, &question));
     x->exhausted = true;
-    return sl_round_add_pages(x, x->round);
+    SL_TRY(sl_round_add_pages(x, x->round));
+    return sl_transaction_context(x, x->round);
 }
 
 enum sl_step_result sl_write_fetch(struct sl_exchange *x, bool *taken)
@@ -671,7 +653,7 @@ static enum sl_status note_reference(
         return SL_OK;
     if (!reference->type) /* conditional, or of another entry that is not there */
         return SL_UNPROCESSABLE;
-    if (is_noted(write, reference->target))
+    if (is_noted(write, reference->target) || sl_transaction_makes(x, reference->target))
         return SL_OK;
     if (write->reference_count == SL_WRITE_QUESTIONS)
         return SL_UNPROCESSABLE;
@@ -756,22 +738,39 @@ static bool is_overtaken(const struct sl_exchange *x)
            atomic_load(&x->state->gateway->programs_version) != x->programs_version;
 }
 
+/* The connection may be gone before the ledger has it. */
+static enum sl_status note_peer(struct sl_exchange *x)
+{
+    struct sl_slice peer = sl_conn_peer(x->conn);
+    x->peer = sl_arena_copy(x->arena, peer);
+    return x->peer.ptr || !peer.len ? SL_OK : SL_NO_MEMORY;
+}
+
+/* All that is left to do is the transaction's to do, for all of its writes together. */
+static enum sl_step_result park(struct sl_exchange *x)
+{
+    if (note_peer(x) != SL_OK)
+        return fail(x, SL_NO_MEMORY, "memory");
+    sl_inner_park(x);
+    return SL_STEP_WAIT;
+}
+
 static enum sl_step_result send(struct sl_exchange *x)
 {
     static const enum sl_ask_kind kinds[] = {
         [SL_WRITE_CREATED] = SL_ASK_CREATE, [SL_WRITE_CHANGED] = SL_ASK_UPDATE, [SL_WRITE_GONE] = SL_ASK_DELETE};
     struct sl_write *write = x->write;
-    struct sl_slice peer = sl_conn_peer(x->conn);
-    x->peer = sl_arena_copy(x->arena, peer); /* the connection may be gone before the ledger has it */
     write->ask = (struct sl_ask){.kind = kinds[write->outcome],
         .type = x->interaction.type_name,
         .id = x->interaction.id,
         .version = write->version,
         .body = write->outcome == SL_WRITE_GONE ? (struct sl_slice){NULL, 0} : write->text,
         .arena = x->arena};
-    if (!x->peer.ptr && peer.len)
+    if (note_peer(x) != SL_OK)
         return fail(x, SL_NO_MEMORY, "memory");
     write->stage = SL_WRITE_SENT;
+    if (sl_transaction_holds(x))
+        return park(x);
     x->owed = true;
     sl_exchange_ask(x, &write->ask);
     return write->ask.finished ? SL_STEP_DONE : SL_STEP_WAIT;
@@ -872,6 +871,8 @@ static enum sl_step_result commit_sent(struct sl_exchange *x)
     if (write->ask.status != SL_OK)
         return fail(x, SL_UNAVAILABLE, write->ask.why ? write->ask.why : "upstream");
     write->stage = SL_WRITE_STORED;
+    if (write->outcome == SL_WRITE_CREATED && x->interaction.type == SL_R4_Patient)
+        write->patients = sl_arena_printf(x->arena, "Patient/%.*s", SL_FMT(write->ask.id));
     tell_book(x);
     return SL_STEP_DONE;
 }
@@ -879,6 +880,8 @@ static enum sl_step_result commit_sent(struct sl_exchange *x)
 static enum sl_step_result commit_stored(struct sl_exchange *x)
 {
     bool done = false;
+    if (sl_transaction_holds(x) && !x->gone_on)
+        return park(x);
     enum sl_step_result result = bring_into_force(x, &done);
     if (result != SL_STEP_DONE || !done)
         return result;

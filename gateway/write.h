@@ -73,6 +73,11 @@ struct sl_write {
     struct sl_exchange *shown; /* the writer's view of what was written */
 };
 
+/* Is it what finds records, and nothing that is about how they are answered? */
+bool sl_write_is_condition(const struct sl_search *search);
+/* What an inner search has found first. */
+const struct sl_found *sl_write_first_match(const struct sl_exchange *inner);
+
 /* The steps' part in it; each may be entered again. */
 SL_MUST_CHECK enum sl_status sl_write_read(struct sl_exchange *x);         /* read: body and headers */
 SL_MUST_CHECK enum sl_status sl_write_plan(struct sl_exchange *x);         /* compile */

@@ -114,7 +114,7 @@ def transactions(h):
     absent = post(h, bundle(*good, entry("Condition/no-such-oud"), kind="transaction"))
     h.expect("all or nothing, and withheld is absent", withheld[0] == 404 and b"amara" not in withheld[2] and withheld[2] == absent[2], withheld)
     status, _, body = post(h, bundle(*good, entry("Patient", "POST", {"resourceType": "Patient"}), kind="transaction"))
-    h.expect("one that writes is refused whole, saying what is served", status == 404 and b"in a batch" in body and b"amara" not in body, (status, body))
+    h.expect("where nothing may be written the whole is refused", status == 403 and b"amara" not in body, (status, body))
 
 
 def accounted(h, before):
