@@ -87,6 +87,12 @@ static bool has_hidden(const struct merging *g, uint32_t record)
     return g->parts[record - g->m->record.root];
 }
 
+/* Is it to go, or something in it? */
+static bool is_shed(const struct merging *g, uint32_t record)
+{
+    return g->m->sheds && is_there(record) && (is_hidden(g, record) || is_changed(g, record) || has_hidden(g, record));
+}
+
 static enum sl_status find_parts(struct merging *g)
 {
     uint32_t root = g->m->record.root, end = g->record->spans[root].next;
@@ -341,7 +347,7 @@ static enum put put_half(struct merging *g, struct three t, const struct site *s
     const struct three it = {something(g->record, t.record), something(g->view, t.view), something(g->sent, t.sent)};
     size_t begin = g->out->len;
     enum put put = PUT_NOTHING;
-    if (!whole)
+    if (!whole || is_shed(g, it.record))
         put = put_value(g, it, site);
     else if (is_there(it.record))
         put = put_raw(g, g->record, it.record);
@@ -769,7 +775,7 @@ static enum put put_beside(struct merging *g, struct three t, const struct site 
         return put_array(g, t, site);
     if (objects && (site->half || node == SL_R4_Meta))
         return put_object(g, t, node);
-    if (keeps_narrative(g, t.record, site))
+    if (keeps_narrative(g, t.record, site) && !g->m->sheds)
         return put_raw(g, g->record, t.record);
     if (site->node != SL_R4_Narrative)
         displace(g, t.record);
@@ -780,11 +786,13 @@ static enum put put_value(struct merging *g, struct three t, const struct site *
 {
     bool recorded = is_there(t.record), hidden = recorded && is_hidden(g, t.record);
     sl_r4_node node = node_at(g, site, t);
-    if (same(g, t.view, t.sent))
+    if (same(g, t.view, t.sent) && !is_shed(g, t.record))
         return recorded ? put_raw(g, g->record, t.record) : PUT_NOTHING;
     if (!is_there(t.sent)) {
+        if (hidden && g->m->sheds)
+            displace(g, t.record);
         if (hidden)
-            return put_raw(g, g->record, t.record);
+            return g->m->sheds ? PUT_NOTHING : put_raw(g, g->record, t.record);
         if (!recorded || (!has_hidden(g, t.record) && node != SL_R4_Meta))
             return PUT_NOTHING;
         if (is_type(g->record, t.record, SL_SPAN_OBJECT) && !is_changed(g, t.record))

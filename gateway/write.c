@@ -155,7 +155,8 @@ static void begin_again(struct sl_exchange *x)
         .condition = write->condition,
         .has_condition = write->has_condition,
         .prefer = write->prefer,
-        .races = write->races};
+        .races = write->races,
+        .sheds = write->sheds};
     if (write->conditional)
         x->interaction.id = (struct sl_slice){NULL, 0};
 }
@@ -405,7 +406,8 @@ static enum sl_status make_changed(struct sl_exchange *x, const struct sl_found 
 {
     struct sl_write_answer answer;
     struct sl_merged merged;
-    struct sl_merge merge = {.record = {&found->page->doc, found->entry->root}, .edits = found->page->edits};
+    struct sl_merge merge = {
+        .record = {&found->page->doc, found->entry->root}, .edits = found->page->edits, .sheds = x->write->sheds};
     SL_TRY(sl_view_tag(x, found));
     if (!is_current(x, found))
         return SL_PRECONDITION_FAILED;
@@ -890,10 +892,33 @@ static enum sl_step_result commit_stored(struct sl_exchange *x)
     return show(x);
 }
 
+/* Would the writer see what it never saw, because of what it changed beside it? Then it is made again without: the
+ * answer is what it would be had nothing been there, and the operator is told what gave way. */
+static enum sl_status ask_freed(struct sl_exchange *x, bool *frees)
+{
+    const struct sl_found *found = the_made(x);
+    struct sl_doc sent;
+    *frees = false;
+    if (x->write->outcome != SL_WRITE_CHANGED || !found->released)
+        return SL_OK;
+    struct sl_slice text = sl_span_text(&x->write->proposed, 0);
+    SL_TRY(localize(x, &text)); /* as what was made of it */
+    SL_TRY(sl_doc_parse(x->arena, text, NULL, &sent, NULL));
+    const struct sl_place made = {&found->page->doc, found->entry->root};
+    SL_TRY(sl_merge_frees(made, found->page->edits, (struct sl_place){&sent, 0}, x->arena, frees));
+    return *frees && x->write->sheds ? SL_UNAVAILABLE : SL_OK;
+}
+
 static enum sl_step_result commit_made(struct sl_exchange *x)
 {
-    bool deletes = x->interaction.kind == SL_DELETE;
+    bool deletes = x->interaction.kind == SL_DELETE, frees = false;
     enum sl_status status = deletes ? judge_delete(x) : judge(x);
+    if (status == SL_OK && !deletes)
+        status = ask_freed(x, &frees);
+    if (status == SL_OK && frees) {
+        x->write->sheds = !is_overtaken(x); /* else it may be another policy that shows more */
+        return sl_exchange_again(x);
+    }
     if (status == SL_OK && !deletes)
         status = ask_references(x);
     if (status != SL_OK)

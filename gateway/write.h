@@ -50,6 +50,7 @@ struct sl_write {
     bool has_condition;
     enum sl_write_prefer prefer;
     unsigned races; /* lost to somebody else's write */
+    bool sheds;     /* it would have freed what was hidden: that gives way */
     /* Of this attempt; all in the exchange's arena. */
     enum sl_write_stage stage;
     enum sl_write_outcome outcome;

@@ -40,6 +40,7 @@ struct sl_merge {
     struct sl_place view;          /* what the writer has seen: sl_merge_view */
     struct sl_place sent;          /* what it wants in its place; sl_merge_check has found nothing wrong with it */
     struct sl_write_labels labels; /* that it may set */
+    bool sheds;                    /* nothing hidden stays: all of it is displaced */
 };
 
 struct sl_merged {
@@ -62,9 +63,15 @@ SL_MUST_CHECK enum sl_status sl_merge_view(
 SL_MUST_CHECK enum sl_status sl_merge_check(
     struct sl_place sent, sl_r4_node type, struct sl_slice id, const char **why);
 
-/* SL_OK, SL_NO_MEMORY, SL_LIMIT (more than twice what record and sent are together); SL_UNPROCESSABLE: something is taken
- * away that the view has and R4 requires where it stands. */
+/* SL_OK, SL_NO_MEMORY, SL_LIMIT (more than twice what record and sent are together); SL_UNPROCESSABLE: something is
+ * taken away that the view has and R4 requires where it stands. */
 SL_MUST_CHECK enum sl_status sl_merge(const struct sl_merge *merge, struct sl_arena *arena, struct sl_merged *out);
+
+/* Does a record, made of what is sent and decided anew (`edits`), show its writer a value that is not in what it sent?
+ * Then what was hidden beside it would be hidden no more. Equal values at like places count as many times as they
+ * stand. */
+SL_MUST_CHECK enum sl_status sl_merge_frees(
+    struct sl_place made, const struct sl_edits *edits, struct sl_place sent, struct sl_arena *arena, bool *frees);
 
 /* What is sent to be made a new record: without what is the server's (id, versionId, lastUpdated) and the labels that
  * the writer may not set. `id` empty: it has none. */

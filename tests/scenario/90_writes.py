@@ -52,7 +52,7 @@ def records():
         made("Observation", "weight", status="final", code=concept("http://loinc.org", "29463-7"), subject=P,
              encounter=ref("Encounter/ours"), valueQuantity={"value": 70.10, "unit": "kg"}, identifier=[{"system": "urn:obs", "value": "5"}]),
         made("Patient", "q", name=[{"family": "Quist"}]),
-        made("Observation", "panel", status="final", code=concept(LOINC, "85354-9"), subject=P, method=concept(LOINC, "75622-1", text="TRACE"),
+        made("Observation", "panel", status="final", code=concept(LOINC, "85354-9"), subject=P, effectiveDateTime="2020-06-01", method=concept(LOINC, "75622-1", text="TRACE"),
              component=[{"code": concept(LOINC, "8480-6"), "valueQuantity": {"value": 120}},
                         {"code": concept(LOINC, "75622-1"), "valueString": "TRACE"}]),
     ]
@@ -62,7 +62,7 @@ def directed():
     """The patient keeps one kind of thing to himself."""
     return made("Consent", "kept", status="active", scope=concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
                 category=[concept("http://loinc.org", "59284-0")], patient=P, dateTime="2025-01-01T00:00:00Z", policy=[{"uri": "urn:x"}],
-                provision={"type": "deny", "securityLabel": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}]})
+                provision={"type": "deny", "dataPeriod": {"start": "2020-01-01", "end": "2021-01-01"}, "securityLabel": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}]})
 
 
 class Ehr:
@@ -244,6 +244,10 @@ def hidden_parts(h, d, ehr):
              b"TRACE" not in text, text)
     if ehr:
         h.expect("and the hidden entry stays", len(ehr.rows["Observation/panel"]["component"]) == 2, ehr.rows["Observation/panel"])
+    panel, tag = d.read("Observation/panel")
+    status, _, text = d.send("PUT", "Observation/panel", dict(panel, effectiveDateTime="2022-06-01"), tag)
+    h.expect("a new date frees nothing that the old one hid", status == 200 and json.loads(text)["component"] == panel["component"] and
+             b"TRACE" not in text, text)
 
 
 def patch(h, d, ehr):
@@ -356,7 +360,7 @@ def ledger(h):
     h.expect("and refusals too", any(r["interaction"]["kind"] == "update" and r["status"] == 404 for r in h.ledger()))
     listed = h.run("queue", "list", "--ledger", h.at("ledger"), "--store", h.at("policy"))
     h.expect("what gave way unseen is told by place", [w["written"][0]["displaced"] for w in written if "displaced" in w["written"][0]] ==
-             [["Observation.method"]] and listed.count("displaced") == 1, listed)
+             [["Observation.method"], ["Observation.component[1]"]] and listed.count("displaced") == 1, listed)
     h.expect("a possible duplicate of what is hidden is the officer's to look at", listed.count("possible-duplicate") == 1, listed)
 
 
