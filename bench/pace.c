@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pace PORT PATH RATE SECONDS CONNECTIONS TOKEN-FILE: asks at an even pace, whatever the answers take, and tells how long
- * they took. A request whose connection is still busy waits, and its waiting counts: else a slow answer would hide the
- * requests that it held up. Prints p50, p99 and the slowest in milliseconds, and how many were answered; exits 1 if one
- * was not answered 200.
+ * pace PORT PATH RATE SECONDS CONNECTIONS TOKEN-FILE: asks at an even pace, whatever the answers take, and tells how
+ * long they took. A request whose connection is still busy waits, and its waiting counts: else a slow answer would hide
+ * the requests that it held up. Prints p50, p99 and the slowest in milliseconds, and how many were answered; exits 1 if
+ * one was not answered 200.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -71,7 +71,8 @@ static void make_request(const char *port, const char *path, const char *token_f
         die("no token");
     fclose(file);
     token[strcspn(token, "\r\n")] = '\0';
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost:%s\r\nAuthorization: Bearer %s\r\n\r\n", path, port, token);
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost:%s\r\nAuthorization: Bearer %s\r\n\r\n", path,
+        port, token);
 }
 
 static void ask(unsigned i, uint64_t due)

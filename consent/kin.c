@@ -265,7 +265,8 @@ enum sl_status sl_kin_read(struct sl_kin *kin, struct sl_labeller *labeller, con
 enum sl_status sl_kin_read_all(struct sl_kin *kin, struct sl_labeller *labeller)
 {
     for (const struct sl_item *item = sl_labeller_items(labeller); item; item = item->next) {
-        if (!item->doc || item->container || item->is_version || (item->type != SL_R4_Patient && item->type != SL_R4_Organization))
+        if (!item->doc || item->container || item->is_version ||
+            (item->type != SL_R4_Patient && item->type != SL_R4_Organization))
             continue;
         struct record record = {kin, labeller, item->doc, NULL};
         SL_TRY(read_record(&record, item->type, item->id, item->span));

@@ -82,8 +82,8 @@ size_t sl_server_connections(const struct sl_server *server);
  * changes. */
 SL_MUST_CHECK enum sl_status sl_server_reload(struct sl_server *server, struct sl_issues *issues);
 
-/* Closes the listening sockets, lets running exchanges answer, closes connections that ask no more, and waits until all connections are
- * closed. False: some were still open after that many milliseconds. */
+/* Closes the listening sockets, lets running exchanges answer, closes connections that ask no more, and waits until all
+ * connections are closed. False: some were still open after that many milliseconds. */
 bool sl_server_drain(struct sl_server *server, unsigned milliseconds);
 
 /* Cancels what still runs, closes all connections, and ends the threads. */

@@ -148,7 +148,8 @@ static int by_type(const void *a, const void *b)
 }
 
 /* Errands for a run of keys of one type. */
-static enum sl_status ask_for(struct sl_exchange *x, const struct sl_match_key *list, size_t count, struct sl_errand *out)
+static enum sl_status ask_for(
+    struct sl_exchange *x, const struct sl_match_key *list, size_t count, struct sl_errand *out)
 {
     struct sl_slice *ids = sl_arena_array(x->arena, count, sizeof *ids);
     if (!ids)

@@ -73,8 +73,8 @@ struct sl_blocks {
 };
 /* Copies the bytes to the end. */
 void sl_blocks_add(struct sl_blocks *blocks, struct sl_slice bytes);
-/* All of it as one run of bytes: the block itself where there is one alone, else a copy in the arena. SL_NO_MEMORY, also
- * where the blocks have failed. */
+/* All of it as one run of bytes: the block itself where there is one alone, else a copy in the arena. SL_NO_MEMORY,
+ * also where the blocks have failed. */
 SL_MUST_CHECK enum sl_status sl_blocks_join(
     const struct sl_blocks *blocks, struct sl_arena *arena, struct sl_slice *out);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Resources held against R4's table: what is in order is found in order (every example beside the project, too), and
- * each kind of mistake is found where it stands. JSON is written with ' for ". EXAMPLES names another folder of examples,
- * and SHOW prints what is found in them.
+ * each kind of mistake is found where it stands. JSON is written with ' for ". EXAMPLES names another folder of
+ * examples, and SHOW prints what is found in them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
