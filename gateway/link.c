@@ -253,8 +253,3 @@ enum sl_link_phase sl_link_phase(const struct sl_link *link)
 {
     return link->phase;
 }
-
-bool sl_link_is_h2(const struct sl_link *link)
-{
-    return link->stream && sl_tls_stream_is_h2(link->stream);
-}

@@ -39,8 +39,6 @@ struct sl_link *sl_link_new(const struct sl_link_options *options);
 void sl_link_free(struct sl_link *link);
 
 enum sl_link_phase sl_link_phase(const struct sl_link *link);
-/* HTTP/2 was chosen in the handshake. */
-bool sl_link_is_h2(const struct sl_link *link);
 /* Sends two pieces, once it is open and what was sent before is gone. Both are borrowed until the answer to them, or
  * the end. */
 void sl_link_send(struct sl_link *link, struct sl_slice first, struct sl_slice second);

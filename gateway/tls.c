@@ -197,9 +197,9 @@ struct sl_tls_client {
 };
 
 /* In TLS an end without a goodbye is an error: an answer whose length was not announced could have been cut short. */
-static bool set_up_client(SSL_CTX *context, const char *authorities, bool h2)
+static bool set_up_client(SSL_CTX *context, const char *authorities)
 {
-    static const unsigned char both[] = "\x02h2\x08http/1.1", one[] = "\x08http/1.1";
+    static const unsigned char protocols[] = "\x08http/1.1";
     char groups[] = GROUPS;
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(
@@ -208,19 +208,19 @@ static bool set_up_client(SSL_CTX *context, const char *authorities, bool h2)
     if ((authorities ? SSL_CTX_load_verify_file(context, authorities) : SSL_CTX_set_default_verify_paths(context)) != 1)
         return false;
     /* 0 is success: RFC 7301's function is the odd one. */
-    if (SSL_CTX_set_alpn_protos(context, h2 ? both : one, h2 ? sizeof both - 1 : sizeof one - 1) != 0)
+    if (SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols - 1) != 0)
         return false;
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) && SSL_CTX_set_cipher_list(context, CIPHERS_1_2) &&
            SSL_CTX_set1_groups_list(context, groups);
 }
 
-struct sl_tls_client *sl_tls_client_new(const char *authorities, bool h2)
+struct sl_tls_client *sl_tls_client_new(const char *authorities)
 {
     struct sl_tls_client *client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
     client->context = SSL_CTX_new(TLS_client_method());
-    if (client->context && set_up_client(client->context, authorities, h2))
+    if (client->context && set_up_client(client->context, authorities))
         return client;
     ERR_clear_error();
     sl_tls_client_free(client);
@@ -304,12 +304,4 @@ enum sl_tls_result sl_tls_stream_write(struct sl_tls_stream *stream, struct sl_s
 {
     *len = 0;
     return result_of(ssl_of(stream), SSL_write_ex(ssl_of(stream), bytes.ptr, bytes.len, len));
-}
-
-bool sl_tls_stream_is_h2(const struct sl_tls_stream *stream)
-{
-    const unsigned char *protocol;
-    unsigned len;
-    SSL_get0_alpn_selected(ssl_of(stream), &protocol, &len);
-    return len == 2 && memcmp(protocol, "h2", 2) == 0;
 }

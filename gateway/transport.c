@@ -747,7 +747,7 @@ static bool set_up(struct sl_transport *transport, struct sl_slice token)
     transport->kick = evtimer_new(transport->base, on_kick, transport);
     transport->sweep = event_new(transport->base, -1, EV_PERSIST, on_sweep, transport);
     if (transport->url.secure)
-        transport->tls = sl_tls_client_new(c->upstream_ca.len ? c->upstream_ca.ptr : NULL, false);
+        transport->tls = sl_tls_client_new(c->upstream_ca.len ? c->upstream_ca.ptr : NULL);
     if (transport->url.secure && !transport->tls)
         return false;
     (void)read_numeric(transport);
