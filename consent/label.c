@@ -121,7 +121,7 @@ struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice refer
         return whole;
     if (memchr(reference.ptr, '?', reference.len))
         return none; /* conditional: whoever it may be, it names no record */
-    bool absolute = memmem(reference.ptr, reference.len, "://", 3) != NULL;
+    bool absolute = sl_slice_find(reference, SL_LIT("://"), 0) != NULL;
     if (!split_tail(labeller, without_version(reference), &found, &out))
         return absolute ? whole : none;
     if (!absolute)
@@ -229,6 +229,7 @@ bool sl_labeller_enter(struct sl_labeller *labeller, struct labelled *item)
 {
     if (!make_room(labeller))
         return false;
+    labeller->entered |= sl_labeller_kind(item->item.type) | sl_labeller_kind(0);
     if (item->scoped) {
         if (item->item.id.len && !sl_labeller_contained(labeller, item->item.container, item->item.id))
             put_item(labeller, hash_contained(labeller, item->item.container, item->item.id), item);
@@ -263,6 +264,11 @@ struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct s
 struct sl_item *sl_labeller_items(const struct sl_labeller *labeller)
 {
     return labeller->first ? &labeller->first->item : NULL;
+}
+
+uint32_t sl_labeller_count(const struct sl_labeller *labeller)
+{
+    return labeller->count;
 }
 
 struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_slice reference)
@@ -358,8 +364,11 @@ static bool number_security(struct sl_labeller *labeller)
     labeller->security_systems = sl_arena_array(labeller->arena, e->security_count, sizeof *labeller->security_systems);
     if (!labeller->security_systems)
         return false;
-    for (size_t i = 0; i < e->security_count; i++)
-        labeller->security_systems[i] = sl_terminology_system(e->terminology, e->security[i].system);
+    for (size_t i = 0; i < e->security_count; i++) {
+        bool same = i && sl_slice_eq(e->security[i].system, e->security[i - 1].system); /* they stand in groups */
+        labeller->security_systems[i] =
+            same ? labeller->security_systems[i - 1] : sl_terminology_system(e->terminology, e->security[i].system);
+    }
     labeller->system_value =
         sl_terminology_system(e->terminology, SL_LIT("http://terminology.hl7.org/CodeSystem/v3-ObservationValue"));
     labeller->system_act =

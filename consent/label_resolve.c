@@ -16,6 +16,7 @@
 #include "ccda.h"
 
 #define PASSES 8u
+#define LATELY 16u /* names remembered; a power of two */
 
 struct edge {
     struct labelled *from, *to;
@@ -37,6 +38,16 @@ struct piece { /* of evidence for a part, from either phase */
     size_t order; /* of finding: the last resort of sorting */
 };
 
+/* What a name led to a moment ago: neighbours mostly refer to the same. */
+struct recalled {
+    sl_r4_node type; /* 0: nothing is remembered */
+    struct sl_slice target;
+    struct labelled *item;       /* by the index when it had so many names; NULL: none was so called */
+    size_t names;                /* and one; 0: it was not looked up */
+    struct sl_standing standing; /* by the table's names alone */
+    bool stands;                 /* it was looked up */
+};
+
 struct resolving {
     struct sl_labeller *labeller;
     struct sl_arena *arena;
@@ -49,6 +60,7 @@ struct resolving {
     struct piece *pieces;
     size_t piece_count, piece_limit;
     const struct evidence **labels; /* of one record, by their rule */
+    struct recalled lately[LATELY];
 };
 
 static struct labelled *of(struct sl_item *item)
@@ -78,13 +90,47 @@ static struct labelled *next_same(const struct sl_reference *r, const struct lab
     return r->type ? item->same_id : r->target.len && r->target.ptr[0] == '#' ? NULL : item->same_url;
 }
 
+/* Where that name is remembered, or will be. Of a reference that names "Type/id". */
+static struct recalled *recalled_of(struct resolving *re, const struct sl_reference *r)
+{
+    size_t last = (unsigned char)r->target.ptr[r->target.len - 1];
+    struct recalled *recalled = &re->lately[(last + r->target.len + r->type) & (LATELY - 1)];
+    if (recalled->type != r->type || !sl_slice_eq(recalled->target, r->target))
+        *recalled = (struct recalled){.type = r->type, .target = r->target};
+    return recalled;
+}
+
+/* As sl_label_standing. Where an identifier may say more, it is the reference that speaks, not the name alone. */
+static struct sl_standing standing_of(struct resolving *re, const struct labelled *from, const struct sl_reference *r)
+{
+    if (!r->type || !r->target.len || sl_programs_has_identifiers(re->labeller->programs))
+        return sl_label_standing(re->labeller, from, r);
+    struct recalled *recalled = recalled_of(re, r);
+    if (!recalled->stands) {
+        recalled->standing = sl_label_standing(re->labeller, from, r);
+        recalled->stands = true;
+    }
+    return recalled->standing;
+}
+
 /* ---- 1. Link ---- */
 
-static struct labelled *find(
-    const struct sl_labeller *labeller, const struct labelled *from, const struct sl_reference *r)
+static struct labelled *find_named(struct resolving *re, const struct sl_reference *r)
 {
+    struct recalled *recalled = recalled_of(re, r);
+    size_t names = re->labeller->index_count + 1;
+    if (recalled->names != names) {
+        recalled->item = sl_labeller_lookup(re->labeller, r->type, id_of(r));
+        recalled->names = names;
+    }
+    return recalled->item;
+}
+
+static struct labelled *find(struct resolving *re, const struct labelled *from, const struct sl_reference *r)
+{
+    const struct sl_labeller *labeller = re->labeller;
     if (r->type)
-        return sl_labeller_lookup(labeller, r->type, id_of(r));
+        return find_named(re, r);
     if (!r->target.len)
         return NULL;
     if (r->target.ptr[0] != '#')
@@ -118,7 +164,7 @@ static bool is_here(const struct resolving *re, const struct labelled *from, con
 }
 
 /* Must the target be here before the item is labelled? */
-static bool is_needed(const struct resolving *re, const struct labelled *from, const struct sl_reference *r)
+static bool is_needed(struct resolving *re, const struct labelled *from, const struct sl_reference *r)
 {
     if (!r->type)
         return false;
@@ -127,8 +173,8 @@ static bool is_needed(const struct resolving *re, const struct labelled *from, c
     if (is_person(r->type) || is_directory(r->type)) {
         if (is_whose_presence(re, from, r, r->type))
             return true;
-        struct sl_standing standing = may_tell(re->labeller, r->type) ? sl_label_standing(re->labeller, from, r)
-                                                                      : (struct sl_standing){.named = true};
+        struct sl_standing standing =
+            may_tell(re->labeller, r->type) ? standing_of(re, from, r) : (struct sl_standing){.named = true};
         if (standing.named && !sl_during_is(standing.open))
             return false; /* a person tells nothing; and of what the table names the record tells no more */
     }
@@ -148,15 +194,15 @@ static void list_missing(struct resolving *re, const struct sl_reference *r)
     re->missing[re->missing_count++] = r->target;
 }
 
-static void link_reference(struct sl_labeller *labeller, const struct labelled *from, struct sl_reference *r)
+static void link_reference(struct resolving *re, const struct labelled *from, struct sl_reference *r)
 {
-    struct labelled *found = find(labeller, from, r);
+    struct labelled *found = find(re, from, r);
     if (!found)
         return;
     r->item = &found->item;
     r->kind = sl_reference_kind(r->kind, r->patient, found->item.type);
     /* One answer of several does not say what the panel is: it goes alone, and the total stays (instruments.c). */
-    if (r->kind == SL_REF_DEFINING && sl_classes_meet(&found->base_classes, sl_instrument_answers(labeller)))
+    if (r->kind == SL_REF_DEFINING && sl_classes_meet(&found->base_classes, sl_instrument_answers(re->labeller)))
         r->kind = SL_REF_MENTION;
 }
 
@@ -210,16 +256,26 @@ static void link_person(struct sl_labeller *labeller, struct sl_reference *r)
     r->item = item ? &item->item : NULL;
 }
 
+/* What led nowhere the last time leads somewhere now only if a name of its kind has come since. */
+static bool may_be_found(
+    const struct sl_labeller *labeller, uint64_t entered, const struct labelled *from, const struct sl_reference *r)
+{
+    uint64_t since = entered | labeller->entered; /* before this pass, and within it */
+    return !r->item && (from->item.number >= labeller->linked || since & sl_labeller_kind(r->type));
+}
+
 /* A first pass counts what may be lacked, so that the tables are made once. */
 static size_t link_items(struct resolving *re)
 {
     size_t lacked = 0;
+    uint64_t entered = re->labeller->entered;
+    re->labeller->entered = 0;
     for (struct labelled *from = re->labeller->first; from; from = of(from->item.next)) {
         bool urls = false;
         for (uint32_t i = 0; i < from->item.reference_count; i++) {
             struct sl_reference *r = &from->item.references[i];
-            if (!r->item)
-                link_reference(re->labeller, from, r);
+            if (may_be_found(re->labeller, entered, from, r))
+                link_reference(re, from, r);
             if (r->type == SL_R4_Patient)
                 link_person(re->labeller, r);
             urls |= r->patient && r->item && r->item->type != SL_R4_Patient;
@@ -228,6 +284,7 @@ static size_t link_items(struct resolving *re)
         if (urls)
             drop_others(re->labeller, &from->item);
     }
+    re->labeller->linked = re->labeller->count;
     return lacked;
 }
 
@@ -339,7 +396,7 @@ static void take_standing(struct labelled *item, const struct sl_standing *stand
 /* One origin reference of a directory entry: what it is part of, where the table does not speak of it itself. */
 static void follow_lead(struct resolving *re, struct labelled *from, const struct sl_reference *r)
 {
-    struct sl_standing standing = sl_label_standing(re->labeller, from, r);
+    struct sl_standing standing = standing_of(re, from, r);
     if (!standing.named && !r->item)
         standing = sl_label_display(re->labeller, from, r);
     if (standing.named) {
@@ -574,7 +631,7 @@ static void follow_origin(struct resolving *re, struct labelled *from, const str
         from->item.custodian = r->target;
     bool entry = r->item && is_directory(r->item->type);
     struct sl_during stay = sl_label_stay(re->labeller, from, r);
-    struct sl_standing standing = sl_label_standing(re->labeller, from, r);
+    struct sl_standing standing = standing_of(re, from, r);
     if (!standing.named && (!r->item || (entry && !tells_source(&of(r->item)->reach))))
         standing = sl_label_display(re->labeller, from, r);
     if (standing.named) {
@@ -1164,7 +1221,7 @@ static void add_mention(struct resolving *re, struct labelled *item, const struc
         add_linked(re, item, r);
         return;
     }
-    struct sl_standing standing = sl_label_standing(re->labeller, item, r);
+    struct sl_standing standing = standing_of(re, item, r);
     if (!is_program_then(re, &standing.reach, item))
         standing = sl_label_display(re->labeller, item, r);
     bool said = is_program_then(re, &standing.reach, item), program = false;

@@ -7,7 +7,7 @@
 #include "content.h"
 #include "labelling.h"
 
-#define REMEMBERED 512u /* a power of two */
+#define REMEMBERED 256u /* a power of two */
 #define SHORT 256u
 
 struct words_cache {

@@ -103,6 +103,8 @@ struct sl_labeller {
     uint32_t count;
     struct slot *index; /* open addressing over the names of items */
     size_t index_mask, index_count;
+    uint64_t entered; /* kinds of names that came since references were linked last */
+    uint32_t linked;  /* how many items there were then */
     struct absent *absent;
     size_t absent_mask, absent_count;
     sl_r4_node type_cache[TYPE_CACHE];
@@ -144,6 +146,11 @@ const struct absent *sl_labeller_is_absent(const struct sl_labeller *labeller, s
 uint64_t sl_labeller_hash(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name);
 /* A new item at the end of the list; NULL if memory ran out. */
 struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root);
+/* The bit of a type's names in `entered`: some types share one. 0: URLs and names within a container. */
+static inline uint64_t sl_labeller_kind(sl_r4_node type)
+{
+    return (uint64_t)1 << (type & 63);
+}
 /* Enters the item under its names. False: no memory. */
 bool sl_labeller_enter(struct sl_labeller *labeller, struct labelled *item);
 

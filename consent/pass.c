@@ -29,9 +29,11 @@ struct sl_pass {
     struct ruled *table; /* open addressing, a power of two, at most half full */
     size_t capacity, count;
     const struct ruled *last;
-    struct sl_slice told_of; /* of whom it was asked last whether all their keys are known, */
-    bool told;               /* and whether they are */
-    struct person **persons; /* by hash; NULL until somebody is looked up */
+    struct sl_slice named, known_as; /* the reference that was looked for last, what the person is known as, */
+    uint32_t among;                  /* and among how many items; 0: none was looked for */
+    struct sl_slice told_of;         /* of whom it was asked last whether all their keys are known, */
+    bool told;                       /* and whether they are */
+    struct person **persons;         /* by hash; NULL until somebody is looked up */
     struct sl_lacking lacking;
     bool decided;
     struct sl_slice *known; /* persons of whom this recipient gets something else: a hash table, as `table` */
@@ -116,7 +118,7 @@ static enum sl_status hand_down(struct sl_pass *pass)
 
 /* ---- Who it is about ---- */
 
-static struct sl_slice known_as(struct sl_pass *pass, struct sl_slice reference)
+static struct sl_slice look_for(struct sl_pass *pass, struct sl_slice reference)
 {
     const struct sl_item *item = sl_labeller_find(pass->labeller, reference);
     if (!item || !item->id.len || item->type == 0)
@@ -125,6 +127,18 @@ static struct sl_slice known_as(struct sl_pass *pass, struct sl_slice reference)
     if (reference.len == type.len + 1 + item->id.len && sl_slice_starts(reference, type))
         return reference;
     return sl_arena_join(pass->arena, (const struct sl_slice[]){type, SL_LIT("/"), item->id}, 3);
+}
+
+/* Mostly all are about one. Which items have which names changes with their number alone. */
+static struct sl_slice known_as(struct sl_pass *pass, struct sl_slice reference)
+{
+    uint32_t count = sl_labeller_count(pass->labeller);
+    if (!count || pass->among != count || !sl_slice_eq(pass->named, reference)) {
+        pass->known_as = look_for(pass, reference);
+        pass->named = reference;
+        pass->among = count;
+    }
+    return pass->known_as;
 }
 
 static int order_slices(const void *a, const void *b)
@@ -261,7 +275,8 @@ enum sl_status sl_pass_persons(struct sl_pass *pass, struct sl_slice **persons, 
         if (item->context || item->container || !item->patient_count)
             continue;
         patients_of(pass, item, &people);
-        for (size_t i = 0; i < people.count && kept < room; i++)
+        bool again = people.count == 1 && kept && sl_slice_eq(list[kept - 1], people.list[0]);
+        for (size_t i = 0; i < people.count && kept < room && !again; i++)
             list[kept++] = people.list[i];
     }
     qsort(list, kept, sizeof *list, order_slices);

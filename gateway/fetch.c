@@ -78,7 +78,7 @@ static enum sl_status read_entry(struct sl_ask *ask, struct sl_fetched *out, uin
     struct sl_entry *entry = &out->entries[out->count];
     if (!read_resource(doc, resource, entry))
         return fail(ask, "upstream-entry");
-    bool of_type = entry->type == sl_r4_resource(ask->type);
+    bool of_type = sl_slice_eq(sl_r4_node_name(entry->type), ask->type);
     entry->match = is_match(doc, at, of_type);
     if (entry->match && !of_type)
         return fail(ask, "upstream-not-the-type");

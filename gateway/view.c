@@ -193,7 +193,7 @@ static enum sl_status drop_number(struct sl_exchange *x, const struct sl_found *
 {
     uint32_t text = sl_span_member(item->doc, reference->span, SL_NAME_reference);
     struct sl_slice raw = text ? sl_span_raw(item->doc, text) : (struct sl_slice){NULL, 0};
-    const char *at = raw.len ? memmem(raw.ptr, raw.len, "/_history/", 10) : NULL;
+    const char *at = sl_slice_find(raw, SL_LIT("/_history/"), 1);
     if (!at || sl_edit_is_cut(found->page->edits, text))
         return SL_OK;
     struct sl_slice record = {raw.ptr - 1, (size_t)(at - raw.ptr) + 1}; /* with the quote before it */

@@ -261,6 +261,7 @@ SL_MUST_CHECK enum sl_status sl_labeller_vouch(struct sl_labeller *labeller, con
 
 /* The items in the order they were added (contained ones follow their container). */
 struct sl_item *sl_labeller_items(const struct sl_labeller *labeller);
+uint32_t sl_labeller_count(const struct sl_labeller *labeller);
 /* The item a reference names ("Type/id" or full url); NULL if it is not known here. */
 struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_slice reference);
 
