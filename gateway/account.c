@@ -18,6 +18,7 @@
 #define ITEMS_LIMIT ((size_t)64 * 1024 * 1024)
 #define ITEMS_START ((size_t)2048) /* what a page's items mostly need: not grown into step by step */
 #define RULES_LIMIT 32u
+#define NO_GROUND SIZE_MAX
 
 /* ---- Writing JSON ---- */
 
@@ -78,17 +79,24 @@ static void classes(struct sl_buffer *out, const struct sl_policy *policy, const
     sl_buffer_add(out, SL_LIT("]"));
 }
 
-/* The classes decided on, and the place of what the decision rested on (sluice/evidence.h). */
-static void ground(struct sl_exchange *x, struct sl_buffer *out, const struct sl_item *item, const struct sl_part *part)
+/* The place of what the decision rested on (sluice/evidence.h). */
+static size_t ground_of(struct sl_account *account, const struct sl_item *item, const struct sl_part *part)
 {
-    struct sl_account *account = &x->account;
-    classes(out, x->policy, part ? &part->classes : &item->classes);
     if (!account->grounds)
         account->grounds = sl_grounds_new();
-    if (!account->grounds)
-        account->failed = true;
-    else if (item->ruling)
-        sl_buffer_printf(out, ",\"ground\":%zu", sl_grounds_of(account->grounds, item->ruling, item, part));
+    account->failed |= !account->grounds;
+    return account->grounds && item->ruling ? sl_grounds_of(account->grounds, item->ruling, item, part) : NO_GROUND;
+}
+
+/* The classes decided on, and that place, which it gives. */
+static size_t ground(
+    struct sl_exchange *x, struct sl_buffer *out, const struct sl_item *item, const struct sl_part *part)
+{
+    classes(out, x->policy, part ? &part->classes : &item->classes);
+    size_t place = ground_of(&x->account, item, part);
+    if (place != NO_GROUND)
+        sl_buffer_printf(out, ",\"ground\":%zu", place);
+    return place;
 }
 
 static void begin_item(struct sl_buffer *out, const struct sl_item *item)
@@ -133,7 +141,7 @@ void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withhe
     optional(out, "directive", cause->directive);
     optional(out, "unlabelled", sl_slice_of(withheld->item->unlabelled));
     if (!withheld->path.len)
-        ground(x, out, withheld->item, NULL);
+        (void)ground(x, out, withheld->item, NULL);
     sl_buffer_add(out, SL_LIT("}"));
     x->account.withheld_count += !withheld->path.len;
 }
@@ -144,7 +152,7 @@ static void account_held(struct sl_exchange *x, const struct sl_found *found, st
     struct sl_buffer *out = &x->account.withheld;
     begin_item(out, found->item);
     member(out, "why", why);
-    ground(x, out, found->item, NULL);
+    (void)ground(x, out, found->item, NULL);
     sl_buffer_add(out, SL_LIT("}"));
     x->account.withheld_count++;
 }
@@ -171,7 +179,7 @@ static void parts(struct sl_exchange *x, struct sl_buffer *out, const struct sl_
         sl_buffer_add(out, any ? SL_LIT(",{") : SL_LIT(",\"parts\":[{"));
         any = true;
         sl_buffer_add(out, part->cut ? SL_LIT("\"cut\":true") : SL_LIT("\"cut\":false"));
-        ground(x, out, item, part);
+        (void)ground(x, out, item, part);
         sl_buffer_add(out, SL_LIT("}"));
     }
     if (any)
@@ -212,28 +220,56 @@ static void terms(struct sl_buffer *out, const struct sl_release *release)
     }
 }
 
-enum sl_status sl_account_released(
-    struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release)
+/* Of one that is like the one before, down to what it rests on: the same bytes again. False: they are to be made. */
+static bool again(struct sl_account *account, const struct sl_item *item)
 {
-    struct sl_buffer *out = &x->account.released;
+    struct sl_buffer *out = &account->released;
+    size_t begin = account->last.begin, len = account->last.end - begin, place = ground_of(account, item, NULL);
+    if (place == NO_GROUND || place != account->last.ground)
+        return false;
+    char *room = sl_buffer_reserve(out, len);
+    if (room) {
+        memcpy(room, out->ptr + begin, len);
+        out->len += len;
+    }
+    return true;
+}
+
+/* Whose record it is and what it went out on. */
+static enum sl_status terms_of(
+    struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release, struct sl_buffer *out)
+{
     const struct sl_rule_view *rules[RULES_LIMIT];
     struct sl_slice patients, names[RULES_LIMIT];
     SL_TRY(sl_pass_patients(found->pass, found->item, &patients));
     size_t count = sl_ruling_rules(found->item->ruling, found->item, rules, RULES_LIMIT);
     for (size_t i = 0; i < count && i < RULES_LIMIT; i++)
         names[i] = rules[i]->id;
-    begin_item(out, found->item);
-    if (!found->item->is_version)
-        optional(out, "version", found->item->version);
     optional(out, "patient", patients);
-    ground(x, out, found->item, NULL);
+    x->account.last.ground = ground(x, out, found->item, NULL);
     parts(x, out, found->item);
     list(out, "rules", names, count < RULES_LIMIT ? count : RULES_LIMIT);
     optional(out, "consent", release->consent);
     duties(out, release);
     terms(out, release);
+    return SL_OK;
+}
+
+enum sl_status sl_account_released(
+    struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release, bool alike)
+{
+    struct sl_account *account = &x->account;
+    struct sl_buffer *out = &account->released;
+    begin_item(out, found->item);
+    if (!found->item->is_version)
+        optional(out, "version", found->item->version);
+    if (!alike || !again(account, found->item)) {
+        account->last.begin = out->len;
+        SL_TRY(terms_of(x, found, release, out));
+        account->last.end = out->len;
+    }
     sl_buffer_add(out, SL_LIT("}"));
-    x->account.released_count++;
+    account->released_count++;
     return sl_buffer_failed(out) ? SL_LIMIT : SL_OK;
 }
 

@@ -137,14 +137,15 @@ static bool are_alike(const struct sl_item *a, const struct sl_item *b)
 /* The release of one item: into the ledger's record, and into what the Bundle says of itself. */
 static enum sl_status disclose(struct sl_exchange *x, const struct sl_found *found, struct notice *notice)
 {
-    if (!are_alike(notice->last, found->item)) {
+    bool alike = are_alike(notice->last, found->item);
+    if (!alike) {
         notice->release = (struct sl_release){0};
         SL_TRY(sl_ruling_release(found->item->ruling, found->item, x->arena, &notice->release));
     }
     notice->last = found->item;
     SL_TRY(raise_notice(notice, found->item, &notice->release));
     x->confidentiality = notice->confidentiality;
-    return sl_account_released(x, found, &notice->release);
+    return sl_account_released(x, found, &notice->release, alike);
 }
 
 static void add_json(struct sl_exchange *x, struct sl_slice text)

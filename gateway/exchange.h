@@ -131,6 +131,9 @@ struct sl_account {
     struct sl_buffer released, withheld;
     size_t released_count, withheld_count;
     struct sl_grounds *grounds; /* what they rest on; NULL: nothing was decided */
+    struct {
+        size_t begin, end, ground;
+    } last; /* of the one released last: where what may be said of the next as well stands, and its ground */
     bool failed;
 };
 
@@ -398,8 +401,9 @@ void sl_account_parties(struct sl_exchange *x, const struct sl_ruling *ruling);
 void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found);
 /* A version that would go, but for a later one that does not. */
 void sl_account_past(struct sl_exchange *x, const struct sl_found *found);
+/* alike: on the same terms as the one before, for the same persons. */
 SL_MUST_CHECK enum sl_status sl_account_released(
-    struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release);
+    struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release, bool alike);
 /* The whole record, into x->record. */
 SL_MUST_CHECK enum sl_status sl_account_write(struct sl_exchange *x);
 /* One line on standard error: ids and codes only. */
