@@ -50,8 +50,10 @@ static void write_outcome(struct sl_exchange *x)
         add_header(x, SL_LIT("WWW-Authenticate"),
             x->why && strcmp(x->why, "token-missing") != 0 ? SL_LIT("Bearer realm=\"sluice\", error=\"invalid_token\"")
                                                            : SL_LIT("Bearer realm=\"sluice\""));
-    if (x->status == SL_METHOD)
-        add_header(x, SL_LIT("Allow"), SL_LIT("GET, HEAD, POST"));
+    if (x->status == SL_METHOD && x->request) {
+        sl_route_methods(x->state->gateway->config, x->request, x->allowed);
+        add_header(x, SL_LIT("Allow"), sl_slice_of(x->allowed));
+    }
     if (sl_status_http(x->status) == 503)
         add_header(x, SL_LIT("Retry-After"), SL_LIT("5"));
     sl_outcome_write(x->status, x->detail, &x->body);

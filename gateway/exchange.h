@@ -234,6 +234,7 @@ struct sl_exchange {
     struct sl_blocks tagging; /* view.c: where a view is gathered for its tag alone */
     struct sl_block spare;    /* of a refusal: over spare_bytes, so that one needs no memory */
     char spare_bytes[256];
+    char allowed[SL_ROUTE_METHODS];
     struct sl_response response;
     struct sl_header headers[16];
 };

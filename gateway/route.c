@@ -2,6 +2,7 @@
 /* The tables of what is served: see route.h. */
 #include "route.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 #include "body.h"
@@ -208,6 +209,27 @@ static void fill(
         out->id = segments[1];
     if (route->kind == SL_VREAD)
         out->version = segments[3];
+}
+
+void sl_route_methods(const struct sl_config *config, const struct sl_request *request, char out[SL_ROUTE_METHODS])
+{
+    static const struct {
+        const char *word;
+        enum sl_method method;
+    } methods[] = {{"GET", SL_GET}, {"HEAD", SL_HEAD}, {"POST", SL_POST}, {"PUT", SL_PUT}, {"PATCH", SL_METHOD_PATCH},
+        {"DELETE", SL_METHOD_DELETE}};
+    struct sl_slice segments[MAX_SEGMENTS];
+    struct sl_arena *arena = sl_arena_new(request->path.len + 4096);
+    size_t count, len = 0;
+    unsigned known = 0;
+    if (arena && split_path(request->path, config->base, arena, segments, &count))
+        for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+            known |= fits(&routes[i], segments, count) ? routes[i].methods : 0;
+    sl_arena_free(arena);
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (known & M(methods[i].method))
+            len += (size_t)snprintf(out + len, SL_ROUTE_METHODS - len, "%s%s", len ? ", " : "", methods[i].word);
 }
 
 /* A path may be known and the method not: that is told apart, since it says nothing about any record. */

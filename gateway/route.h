@@ -75,4 +75,9 @@ bool sl_is_id(struct sl_slice text);
 /* Is a path the base, or below it? */
 bool sl_path_is_under(struct sl_slice path, struct sl_slice base);
 
+#define SL_ROUTE_METHODS 48u
+/* The methods that this path has, as Allow says them; empty: it is none of ours. By the path alone: who may do what is
+ * another question. */
+void sl_route_methods(const struct sl_config *config, const struct sl_request *request, char out[SL_ROUTE_METHODS]);
+
 #endif

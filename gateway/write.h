@@ -38,7 +38,8 @@ enum sl_write_stage {
     SL_WRITE_ENDED
 };
 
-#define SL_WRITE_QUESTIONS 64u /* asked about references, at most */
+#define SL_WRITE_REFERENCES 500u /* different ones that a write may make */
+#define SL_WRITE_QUESTIONS 16u   /* asked about them side by side */
 
 struct sl_write {
     /* Of the request. */
@@ -64,10 +65,13 @@ struct sl_write {
     struct sl_slice subjects;     /* and as it was, if somebody could be left out of it: references, a space between */
     struct sl_slice displaced;    /* JSON, without brackets: what was hidden and had to give way */
     const struct sl_rule_view *grant;
-    struct sl_exchange *questions[SL_WRITE_QUESTIONS];
+    struct sl_slice *references; /* that must resolve, in order, each once: "Type/id" */
+    size_t reference_count, references_asked;
+    struct sl_write_question {
+        struct sl_exchange *inner;
+        size_t names; /* of records, all of which it must find */
+    } questions[SL_WRITE_QUESTIONS];
     size_t question_count;
-    struct sl_slice *references; /* that must resolve: "Type/id" */
-    size_t reference_count;
     struct sl_ask ask;    /* the write; afterwards with the id and version it has come to */
     struct sl_ask stored; /* of a Consent: as it is stored */
     struct sl_directing directing;

@@ -138,6 +138,24 @@ def conditional(h, d):
              answer["entry"][1]["resource"]["subject"]["reference"] == "Patient/p", text[:500])
 
 
+def many(h, d, ehr):
+    """References are asked for many together, and one hidden among them is one that is absent."""
+    status, answer, text = commit(d, *[entry("POST", "Condition", condition()) for _ in range(70)])
+    h.expect("seventy creates", status == 200 and statuses(answer) == ["201"] * 70, text[:300])
+    names = [f"Condition/{e['resource']['id']}" for e in answer["entry"]]
+    before = len(ehr.server.asked) if ehr else 0
+    status, _, text = d.send("POST", "Observation", observation(focus=[ref(n) for n in names + names[:3]]))
+    h.expect("seventy references", status == 201, text)
+    if ehr:
+        one_by_one = [p for p in ehr.server.asked[before:] if "/Condition/" in p]
+        h.expect("asked for together", len(one_by_one) == 0, one_by_one[:3])
+    hidden, absent = [d.send("POST", "Observation", observation(focus=[ref(n) for n in [*names, bad]]))
+                      for bad in ("Condition/secret", "Condition/absent")]
+    h.expect("one hidden among many is absent", hidden[0] == 422 and writes.same(hidden, absent), (hidden, absent))
+    status, _, _ = d.send("POST", "Observation", observation(focus=[ref(f"Condition/x{i}") for i in range(501)]))
+    h.expect("not without end", status == 422, status)
+
+
 def refusals(h, d, count):
     """One refusal is the whole's; nothing is written, and hidden is absent."""
     good = entry("POST", "Observation", observation(identifier=[{"system": "urn:t", "value": "never"}]), U[0])
@@ -211,6 +229,7 @@ def over(sluice, folder, upstream):
         linked(h, d)
         conditional(h, d)
         by_route(h, d)
+        many(h, d, ehr)
         refusals(h, d, lambda: [json.loads(h.ask(f"{t}?subject=Patient/p&_total=accurate&_summary=count", "ward")[2])["total"]
                                 for t in ("Observation", "Condition")] + [len(ehr.rows) if ehr else 0])
         if ehr:

@@ -85,6 +85,8 @@ def refused(h):
             ("a parameter", bundle(), 400, (JSON,))]:
         got, _, answer = post(h, sent, headers=headers, path="?x=y" if what == "a parameter" else "")
         h.expect(f"refused: {what}", got == status and b"OperationOutcome" in answer, (got, answer[:200]))
+    status, head, _ = h.ask("Patient/amara/_history/1", "ward", method="DELETE")
+    h.expect("405 says what the path has", status == 405 and "Allow: GET, HEAD\r\n" in head + "\r\n", head)
     h.expect("nobody has no batch", post(h, bundle(), "")[0] == 401)
 
 

@@ -218,6 +218,30 @@ static void a_get_with_content_is_refused(void **state)
     assert_int_equal(sl_route(&config, &request, arena, &found, &why), SL_BAD_SYNTAX);
 }
 
+static void allow_says_the_methods_of_a_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *methods;
+    } cases[] = {
+        {"/fhir", "GET, HEAD, POST"},
+        {"/fhir/metadata", "GET, HEAD"},
+        {"/fhir/Patient", "GET, HEAD, POST, PUT, PATCH, DELETE"},
+        {"/fhir/Patient/a", "GET, HEAD, PUT, PATCH, DELETE"},
+        {"/fhir/Patient/a/_history/1", "GET, HEAD"},
+        {"/fhir/Patient/_search", "POST"},
+        {"/fhir/Patient/a/$everything", "GET, HEAD, POST"},
+        {"/fhir/Nothing", ""},
+        {"/elsewhere", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char got[SL_ROUTE_METHODS];
+        const struct sl_request request = request_of(SL_OPTIONS, cases[i].path, NULL, 0);
+        sl_route_methods(&config, &request, got);
+        assert_string_equal(got, cases[i].methods);
+    }
+}
+
 static enum sl_status query_of(const char *target, const char *body, struct sl_interaction *found)
 {
     const struct sl_header header = {SL_LIT("Content-Type"), SL_LIT("application/x-www-form-urlencoded")};
@@ -339,6 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(allow_says_the_methods_of_a_path),
         cmocka_unit_test_setup_teardown(paths_are_routed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(headers_are_judged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forms_need_their_type, set_up, tear_down),
