@@ -5,6 +5,8 @@ import importlib
 import json
 import os
 import shutil
+import threading
+import time
 
 import house
 
@@ -19,11 +21,17 @@ U = [f"urn:uuid:00000000-0000-4000-8000-00000000000{i}" for i in range(8)]
 class Ehr(writes.Ehr):
     """A server that takes transactions: it draws ids, and puts them where a fullUrl stood."""
 
+    hold, broken = None, ""
+
     def write(self, handler, path):
         if path not in ("", "/fhir"):
             return super().write(handler, path)
         bundle = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         self.writes.append(("TRANSACTION", [(e["request"]["method"], e["request"]["url"]) for e in bundle["entry"]]))
+        if self.hold:
+            self.hold.wait(20)
+        if self.broken:
+            return house.send(handler, self.broken, 200 if self.broken == "{}" else 500)
         if self.race:
             self.race -= 1
             return self.outcome(handler, 412)
@@ -195,6 +203,41 @@ def races(h, d, ehr):
     ehr.race = 0
 
 
+def failures(h, d, ehr):
+    """What the server made of it nobody knows: then no entry is answered, and the ledger says so of each."""
+    for ehr.broken in ("TRACE", "{}"):
+        before = len(h.ledger())
+        status, answer, text = commit(d, entry("POST", "Observation", observation()), entry("GET", "Patient/p"))
+        told = [w["stored"] for r in h.ledger()[before:] for w in r.get("written", [])]
+        h.expect("a transaction that fails is 503, and told", status == 503 and answer["resourceType"] == "OperationOutcome" and told == [None],
+                 (status, text, told))
+    ehr.broken = ""
+
+
+def left(h, ehr):
+    """A client that leaves while its transaction is with the server: it ends, and each write stands in the ledger."""
+    def until(true):
+        return any(true() or time.sleep(0.05) for _ in range(200))
+    ehr.hold, before, sent = threading.Event(), len(h.ledger()), len(ehr.writes)
+    body = json.dumps(bundle(entry("POST", "Observation", observation()), entry("POST", "Condition", condition()), entry("GET", "Patient/p"))).encode()
+    head = (f"POST /fhir HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {h.tokens['ward']}\r\n"
+            f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n")
+    with h.connect() as client:
+        client.sendall(head.encode() + body)
+        h.expect("it is under way", until(lambda: len(ehr.writes) > sent))
+    time.sleep(0.2)  # the gateway notices
+    ehr.hold.set()
+    records = []
+
+    def ended():
+        records[:] = h.ledger()[before:]
+        return any(r["interaction"]["kind"] == "batch" for r in records)
+    h.expect("it ends", until(ended))
+    h.expect("once, in the ledger with each write and by whom", len(ehr.writes) == sent + 1 and all(r["peer"] for r in records) and
+             [w["stored"] for r in records for w in r.get("written", [])] == [True, True], records)
+    ehr.hold = None
+
+
 def ledger(h):
     records = h.ledger()
     kinds = [r["interaction"]["kind"] for r in records]
@@ -234,8 +277,13 @@ def over(sluice, folder, upstream):
                                 for t in ("Observation", "Condition")] + [len(ehr.rows) if ehr else 0])
         if ehr:
             races(h, d, ehr)
+            left(h, ehr)
         h.stop()
         ledger(h)
+        if ehr:
+            h.start()
+            failures(h, d, ehr)
+            h.stop()
         h.expect("nothing of what is hidden, and nothing of the server's", "TRACE" not in h.logged())
     finally:
         h.close()
