@@ -792,3 +792,19 @@ enum sl_status sl_transaction_context(struct sl_exchange *x, struct sl_round *ro
     }
     return SL_OK;
 }
+
+enum sl_status sl_transaction_patients(const struct sl_exchange *x, const struct sl_found *found, struct sl_slice *out)
+{
+    struct part *own = part_of(x);
+    for (size_t i = 0; own && (sl_r4_facts(own->type) & SL_R4_BY_ROUTE) && i < x->outer->transaction->count; i++) {
+        const struct part *part = &x->outer->transaction->parts[i];
+        struct sl_slice patients = {NULL, 0};
+        const struct sl_item *item =
+            names(part, own) ? sl_labeller_find(sl_pass_labeller(found->pass), part->provisional) : NULL;
+        if (item)
+            SL_TRY(sl_pass_patients(found->pass, item, &patients));
+        if (patients.len && !sl_slice_eq(patients, *out))
+            *out = sl_arena_printf(x->arena, "%.*s%s%.*s", SL_FMT(*out), out->len ? " " : "", SL_FMT(patients));
+    }
+    return sl_arena_failed(x->arena) ? SL_NO_MEMORY : SL_OK;
+}

@@ -28,5 +28,8 @@ struct sl_slice sl_transaction_own_id(const struct sl_exchange *x);
 bool sl_transaction_makes(const struct sl_exchange *x, struct sl_slice name);
 /* What other entries create and this one names, as context to its last pass; and who names what is reached by route. */
 SL_MUST_CHECK enum sl_status sl_transaction_context(struct sl_exchange *x, struct sl_round *round);
+/* Whom what is reached by route alone is about: those whom the entries that name it are about. */
+SL_MUST_CHECK enum sl_status sl_transaction_patients(
+    const struct sl_exchange *x, const struct sl_found *found, struct sl_slice *out);
 
 #endif

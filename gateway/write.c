@@ -573,6 +573,8 @@ static enum sl_status judge(struct sl_exchange *x)
         return SL_UNPROCESSABLE;
     SL_TRY(ask_policy(x, found->item->ruling, &answer));
     SL_TRY(sl_pass_patients(found->pass, found->item, &patients));
+    if (!patients.len)
+        SL_TRY(sl_transaction_patients(x, found, &patients));
     write->patients = sl_arena_copy(x->arena, patients);
     if (!is_in_scope(x))
         return SL_FORBIDDEN;

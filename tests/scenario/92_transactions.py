@@ -248,6 +248,8 @@ def ledger(h):
     by_type = {w["item"].split("/")[0]: w.get("patient") for w in written if "/" in w["item"]}
     h.expect("with whom it is about, under the id that was created", len(people) == 2 and
              {w.get("patient", "Patient/p") for w in written} == people, written)
+    h.expect("what is reached by route, as what names it", [w.get("patient") for w in written if w["item"].split("/")[0] in ("Binary", "Medication")]
+             .count("Patient/p") == 2, written)
     h.expect("as told by what was created beside it", by_type["Provenance"] in people, by_type)
     h.expect("by whom it came", all(r["peer"] for r in records))
 
