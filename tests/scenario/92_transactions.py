@@ -125,8 +125,11 @@ def by_route(h, d):
     status, answer, text = commit(d, entry("POST", "Binary", note, U[0]), entry("POST", "DocumentReference", document),
                                   entry("POST", "Medication", pills, U[1]), entry("POST", "MedicationRequest", order))
     h.expect("a Binary and the document that names it", status == 200 and statuses(answer) == ["201"] * 4, text[:600])
-    if status != 200:
-        return
+    for caller, expected in (("his", 200), ("another's", 403)):
+        got = commit(d, entry("POST", "Binary", note, U[0]), entry("POST", "DocumentReference", document), caller=caller)
+        h.expect(f"in a patient's own launch, {caller}", got[0] == expected, got)
+    alone = commit(d, entry("POST", "Binary", note, U[0]), caller="his")
+    h.expect("what nothing names is not known to be his", alone[0] == 403, alone)
     rows = [e.get("resource", {}) for e in answer["entry"]]
     h.expect("the reference leads to it", "Binary/" in rows[1]["content"][0]["attachment"]["url"] and "urn:" not in text.decode() and
              rows[3]["medicationReference"]["reference"].startswith("Medication/"), rows)
@@ -249,7 +252,7 @@ def ledger(h):
     h.expect("with whom it is about, under the id that was created", len(people) == 2 and
              {w.get("patient", "Patient/p") for w in written} == people, written)
     h.expect("what is reached by route, as what names it", [w.get("patient") for w in written if w["item"].split("/")[0] in ("Binary", "Medication")]
-             .count("Patient/p") == 2, written)
+             .count("Patient/p") == 3, written)
     h.expect("as told by what was created beside it", by_type["Provenance"] in people, by_type)
     h.expect("by whom it came", all(r["peer"] for r in records))
 
@@ -269,6 +272,8 @@ def over(sluice, folder, upstream):
     h = house.House(sluice, records=None if ehr else [path], upstream=ehr.server.url if ehr else None, policies=policies)
     try:
         h.tokens["ward"] = h.token("ward", house.CALLERS["ward"], "--scope", "system/*.cruds")
+        for caller, patient in (("his", "p"), ("another's", "q")):
+            h.tokens[caller] = h.token("ward", house.CALLERS["ward"], "--scope", "patient/*.cruds", "--patient", patient)
         h.start()
         d = writes.Desk(h)
         linked(h, d)
