@@ -34,7 +34,7 @@ static bool is_pointer(struct sl_slice text)
 /* "~1" is "/", and "~0" is "~". */
 static struct sl_slice unescape(struct sl_tree *tree, struct sl_slice token)
 {
-    if (!memchr(token.ptr, '~', token.len))
+    if (!token.len || !memchr(token.ptr, '~', token.len))
         return token;
     char *text = sl_arena_raw(tree->arena, token.len, 1);
     size_t len = 0;
