@@ -23,15 +23,19 @@
 #define SLACK 4096u
 #define NAMES_LIMIT 128u /* properties of one type that R4 has, and more */
 
+#define HIDDEN 1u   /* something in it is hidden */
+#define CONSTANT 2u /* it is hidden, and would be whatever it held */
+
 struct merging {
     const struct sl_merge *m;
     const struct sl_doc *record, *view, *sent;
     struct sl_digests of_view, of_sent;
-    const uint8_t *parts;  /* by span of the record, less its root: something in it is hidden */
+    const uint8_t *parts;  /* by span of the record, less its root: HIDDEN and CONSTANT */
     const uint8_t *labels; /* by span sent, less its root: a label stands in it that is the writer's to set or not */
     struct sl_arena *arena;
     struct sl_buffer *out;
     struct sl_merged *merged;
+    unsigned taken;     /* how many parts that were taken away the walk is in */
     bool lacking;       /* something was taken away that R4 requires */
     bool fresh;         /* there is no record yet, */
     struct sl_slice id; /* and this is to be its id; empty: none */
@@ -84,7 +88,21 @@ static bool is_changed(const struct merging *g, uint32_t record)
 
 static bool has_hidden(const struct merging *g, uint32_t record)
 {
-    return g->parts[record - g->m->record.root];
+    return g->parts[record - g->m->record.root] & HIDDEN;
+}
+
+static bool is_constant(const struct merging *g, uint32_t record)
+{
+    return is_there(record) && g->parts[record - g->m->record.root] & CONSTANT;
+}
+
+/* What is contained follows its container: up to the next item that stands by itself. */
+static void find_constants(const struct merging *g, uint8_t *parts)
+{
+    const struct sl_item *root = g->m->item;
+    for (const struct sl_item *item = root; item && (item == root || item->container); item = item->next)
+        for (const struct sl_cut *c = item->cuts; c; c = c->next)
+            parts[c->span - g->m->record.root] |= c->constant ? CONSTANT : 0;
 }
 
 /* Is it to go, or something in it? */
@@ -101,8 +119,9 @@ static enum sl_status find_parts(struct merging *g)
         return SL_NO_MEMORY;
     for (uint32_t i = end; i-- > root + 1;)
         if (parts[i - root] || is_hidden(g, i) || is_changed(g, i))
-            parts[g->record->parents[i] - root] = 1;
-    parts[0] |= is_changed(g, root);
+            parts[g->record->parents[i] - root] = HIDDEN;
+    parts[0] |= is_changed(g, root) ? HIDDEN : 0;
+    find_constants(g, parts);
     g->parts = parts;
     return SL_OK;
 }
@@ -272,6 +291,26 @@ static bool entry_shown(const struct merging *g, const struct sl_entry_at *at)
     return is_there(span) && !is_hidden(g, span);
 }
 
+static bool has_parts(const struct sl_doc *doc, uint32_t section)
+{
+    return is_type(doc, section, SL_SPAN_OBJECT) &&
+           (sl_span_member(doc, section, SL_NAME_entry) || sl_span_member(doc, section, SL_NAME_section));
+}
+
+/* The text of a section with entries or sections says what they say; without any, it is what the section says. Which of
+ * the two it is must not rest on an entry that is hidden: so a section that has lost all that its writer saw is another
+ * one, and what was hidden in the old one stays in what is left of that. */
+static void part_sections(const struct merging *g, struct row *row)
+{
+    struct sl_matching *m = &row->matching;
+    for (uint32_t k = 0; k < row->sent.count; k++) {
+        uint32_t v = m->of_sent[k];
+        if (v == SL_NOWHERE || has_parts(g->sent, row->sent.at[k].value) || !has_parts(g->view, row->view.at[v].value))
+            continue;
+        m->of_sent[k] = m->of_view[v] = SL_NOWHERE;
+    }
+}
+
 /* Those that are shown stand in the view in their order, and before all that was put in. */
 static enum sl_status pair_up(struct merging *g, struct row *row)
 {
@@ -293,7 +332,10 @@ static enum sl_status pair_up(struct merging *g, struct row *row)
         apart[i] = row->labels && sl_merge_is_label(g->view, row->view.at[i].value);
     for (uint32_t i = next; i < row->view.count; i++)
         row->origin[i] = SL_NOWHERE;
-    return sl_match(&row->matching, g->arena);
+    SL_TRY(sl_match(&row->matching, g->arena));
+    if (row->site->node == SL_R4_Composition_section)
+        part_sections(g, row);
+    return SL_OK;
 }
 
 static uint32_t id_of(const struct sl_doc *doc, uint32_t span)
@@ -391,7 +433,8 @@ static void put_left(struct merging *g, struct row *row, uint32_t i)
     const struct three at = {i, v, SL_NOWHERE};
     bool label = row->labels && v != SL_NOWHERE && sl_merge_is_label(g->record, row->record.at[i].value) &&
                  !may_set_label(g, g->record, row->record.at[i].value);
-    if (row->gone[i])
+    bool constant = g->taken && v == SL_NOWHERE && is_constant(g, row->record.at[i].value);
+    if (row->gone[i] || constant)
         return;
     enum put put = put_entry(g, row, at, v == SL_NOWHERE || label);
     row->put = stronger(row->put, label ? PUT_WEAK : put);
@@ -721,7 +764,7 @@ static void displace_all(struct merging *g, uint32_t record)
 {
     for (uint32_t c = record; c < g->record->spans[record].next;) {
         bool hidden = is_hidden(g, c) || is_changed(g, c);
-        if (hidden)
+        if (hidden && !is_constant(g, c))
             displace(g, c);
         c = hidden ? g->record->spans[c].next : c + 1;
     }
@@ -732,10 +775,12 @@ static enum put put_object(struct merging *g, struct three t, sl_r4_node node)
     struct object o = {.t = t, .node = node, .begin = g->out->len, .left = !is_there(t.sent)};
     find_chosen(g, &o);
     sl_buffer_add(g->out, SL_LIT("{"));
+    g->taken += o.left;
     if (g->fresh && !o.begin && g->id.len && !is_there(member_like(g->sent, t.sent, SL_NAME_id, false)))
         put_member(g, &o, SL_NAME_id, false);
     put_members(g, &o);
     put_identity(g, &o);
+    g->taken -= o.left;
     sl_buffer_add(g->out, SL_LIT("}"));
     if (o.left && o.put == PUT_STRONG && !may_stand(&o)) {
         displace_all(g, t.record);
@@ -792,7 +837,8 @@ static enum put put_value(struct merging *g, struct three t, const struct site *
         if (hidden && g->m->sheds)
             displace(g, t.record);
         if (hidden)
-            return g->m->sheds ? PUT_NOTHING : put_raw(g, g->record, t.record);
+            return g->m->sheds || (g->taken && is_constant(g, t.record)) ? PUT_NOTHING
+                                                                         : put_raw(g, g->record, t.record);
         if (!recorded || (!has_hidden(g, t.record) && node != SL_R4_Meta))
             return PUT_NOTHING;
         if (is_type(g->record, t.record, SL_SPAN_OBJECT) && !is_changed(g, t.record))

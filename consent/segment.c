@@ -75,9 +75,11 @@ static void withhold(struct segmenter *s, struct sl_item *item, struct sl_cause 
     s->queue[s->queued++] = item;
 }
 
-/* Cuts `span` out of a released item; see sl_cutting_cut. */
-static enum sl_status cut(struct segmenter *s, struct sl_item *item, uint32_t span, struct sl_cause cause, bool always)
+/* Cuts `span` out of a released item; see sl_cutting_cut. *out: NULL if nothing, or the whole, was cut. */
+static enum sl_status make_cut(
+    struct segmenter *s, struct sl_item *item, uint32_t span, struct sl_cause cause, bool always, struct sl_cut **out)
 {
+    *out = NULL;
     enum sl_cut_result result;
     uint32_t top = 0;
     if (!is_released(item))
@@ -94,8 +96,14 @@ static enum sl_status cut(struct segmenter *s, struct sl_item *item, uint32_t sp
     if (!made)
         return SL_NO_MEMORY;
     *made = (struct sl_cut){.span = top, .cause = cause, .next = item->cuts};
-    item->cuts = made;
+    item->cuts = *out = made;
     return SL_OK;
+}
+
+static enum sl_status cut(struct segmenter *s, struct sl_item *item, uint32_t span, struct sl_cause cause, bool always)
+{
+    struct sl_cut *made;
+    return make_cut(s, item, span, cause, always, &made);
 }
 
 /* ---- What one released item may not show ---- */
@@ -116,8 +124,12 @@ static enum sl_status cut_all(
     struct segmenter *s, struct sl_item *item, const uint32_t *spans, uint32_t count, const char *why)
 {
     struct sl_cause cause = {.class_bit = SL_CLASS_LIMIT, .why = why};
-    for (uint32_t i = 0; i < count; i++)
-        SL_TRY(cut(s, item, spans[i], cause, true));
+    for (uint32_t i = 0; i < count; i++) {
+        struct sl_cut *made;
+        SL_TRY(make_cut(s, item, spans[i], cause, true, &made));
+        if (made)
+            made->constant = true;
+    }
     return SL_OK;
 }
 

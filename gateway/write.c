@@ -408,7 +408,11 @@ static enum sl_status make_changed(struct sl_exchange *x, const struct sl_found 
     struct sl_write_answer answer;
     struct sl_merged merged;
     struct sl_merge merge = {
-        .record = {&found->page->doc, found->entry->root}, .edits = found->page->edits, .sheds = x->write->sheds};
+        .record = {&found->page->doc, found->entry->root},
+        .edits = found->page->edits,
+        .item = found->item,
+        .sheds = x->write->sheds,
+    };
     SL_TRY(sl_view_tag(x, found));
     if (!is_current(x, found))
         return SL_PRECONDITION_FAILED;

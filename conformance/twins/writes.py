@@ -89,10 +89,13 @@ class Writer:
     def changed(self, rng, view, kind):
         """What a client would send back: the view, with something of its own in it; now and then less, or a reference more."""
         view = dict(view, **TEXT.get(kind, {}))
-        lists = [n for n, v in view.items() if isinstance(v, list) and v and n != "section"]
+        lists = [n for n, v in view.items() if isinstance(v, list) and v]
         if lists and rng.random() < 0.3:
             name = rng.choice(lists)
             view[name] = view[name][1:] or None
+        if view.get("section") and rng.random() < 0.3:
+            view["section"] = [dict(section, entry=section.get("entry", [])[1:]) for section in view["section"]]
+            view["section"] = [{n: v for n, v in section.items() if v} for section in view["section"]]
         if rng.random() < 0.3:
             member, value = {"CareTeam": ("participant", lambda: {"member": self.reference(rng)}), "List": ("entry", lambda: {"item": self.reference(rng)}),
                              "CarePlan": ("addresses", lambda: self.reference(rng)), "Goal": ("addresses", lambda: self.reference(rng))

@@ -10,6 +10,8 @@
  * - Hidden entries of an array stay behind the nearest entry before them that is still there, first if there is none.
  * - What is hidden in a part that was taken away stays in what is left of that part, where R4 lets that stand; else it
  *   goes with it. What is sent where a single hidden value stands takes its place. Both are told as `displaced`.
+ * - What is cut out of every such record, whatever it holds (a narrative, a count), goes with the part that it stands
+ * in.
  * - Labels and tags that the writer may not set are as they were; what Sluice itself put in is never taken for the
  *   writer's. versionId and lastUpdated are the server's.
  *
@@ -20,6 +22,7 @@
 
 #include "sluice/edit.h"
 #include "sluice/r4.h"
+#include "sluice/segment.h"
 #include "sluice/write.h"
 
 /* A resource within a document. */
@@ -37,6 +40,7 @@ struct sl_displaced {
 struct sl_merge {
     struct sl_place record;        /* as the EHR has it */
     const struct sl_edits *edits;  /* over record.doc: what made the view of it */
+    const struct sl_item *item;    /* the record as it was cut for the writer; NULL: no cut is of every such record */
     struct sl_place view;          /* what the writer has seen: sl_merge_view */
     struct sl_place sent;          /* what it wants in its place; sl_merge_check has found nothing wrong with it */
     struct sl_write_labels labels; /* that it may set */

@@ -14,6 +14,7 @@
 struct sl_cut {
     uint32_t span;
     struct sl_cause cause;
+    bool constant; /* of every such record, by type, party and policy alone: a narrative, a count, a signature */
     const struct sl_cut *next;
 };
 

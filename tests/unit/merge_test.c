@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing through a view. In the records of these tests, text that begins with "secret" is hidden (its element goes,
- * with what R4 does not let stand without it), and one that begins with "date" is shown as "date" alone.
+ * with what R4 does not let stand without it), "always" in every such record whatever it holds, and one that begins
+ * with "date" is shown as "date" alone.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,26 +65,34 @@ static void put_labels_in(struct sl_edits *edits, const struct sl_doc *doc)
 }
 
 /* NULL: the record itself is hidden. */
-static struct sl_edits *view_of(struct sl_arena *arena, const struct sl_doc *doc, bool labels)
+static struct sl_edits *view_of(struct sl_arena *arena, const struct sl_doc *doc, bool labels, struct sl_item *out)
 {
     struct sl_edits *edits = sl_edits_new(arena, doc);
     struct sl_cutting cutting = {.arena = arena};
-    const struct sl_item item = {.doc = doc, .type = node_of(doc, 0)};
+    struct sl_item item = {.doc = doc, .type = node_of(doc, 0)};
     assert_non_null(edits);
     for (uint32_t i = 1; i < doc->count; i++) {
         enum sl_cut_result result = SL_CUT_BEFORE;
         uint32_t top = 0;
-        if (begins(doc, i, "secret"))
+        bool always = begins(doc, i, "always");
+        if (begins(doc, i, "secret") || always)
             assert_int_equal(sl_cutting_cut(&cutting, &item, i, true, &result, &top), SL_OK);
         if (result == SL_CUT_RESOURCE || result == SL_CUT_REQUIRED)
             return NULL;
-        if (result == SL_CUT_PART)
+        if (result == SL_CUT_PART) {
+            struct sl_cut *cut = sl_arena_alloc(arena, sizeof *cut);
+            assert_non_null(cut);
+            *cut = (struct sl_cut){.span = top, .constant = always, .next = item.cuts};
+            item.cuts = cut;
             sl_edit_cut(edits, top);
+        }
         if (begins(doc, i, "date"))
             sl_edit_replace(edits, i, SL_LIT("\"date\""));
     }
     if (labels)
         put_labels_in(edits, doc);
+    if (out)
+        *out = item;
     return edits;
 }
 
@@ -97,9 +106,10 @@ static struct sl_slice merge(
     struct sl_arena *arena, struct sl_slice record, struct sl_slice sent, bool labels, struct sl_merged *merged)
 {
     struct sl_doc *doc = parse(arena, record);
-    struct sl_edits *edits = view_of(arena, doc, labels);
+    struct sl_item item;
+    struct sl_edits *edits = view_of(arena, doc, labels, &item);
     assert_non_null(edits);
-    struct sl_merge m = {.record = {doc, 0}, .edits = edits, .labels = {allowed, 1, false}};
+    struct sl_merge m = {.record = {doc, 0}, .edits = edits, .item = &item, .labels = {allowed, 1, false}};
     assert_int_equal(sl_merge_view(edits, 0, arena, &m.view), SL_OK);
     m.sent = (struct sl_place){parse(arena, sent.ptr ? sent : m.view.doc->text), 0};
     merged_status = sl_merge(&m, arena, merged);
@@ -107,6 +117,8 @@ static struct sl_slice merge(
 }
 
 #define R "{\"resourceType\":\"Patient\",\"id\":\"a\""
+#define C "{\"resourceType\":\"Composition\",\"id\":\"a\""
+#define NARRATIVE "\"text\":{\"status\":\"additional\",\"div\":\"always\"}"
 static const struct {
     const char *what, *record, *sent, *merged;
     size_t displaced;
@@ -218,6 +230,27 @@ static const struct {
         R ",\"name\":[{\"family\":\"A\",\"period\":{\"start\":\"date 1\"},\"extension\":[{\"url\":\"" LABEL
           "\",\"valueCoding\":{\"system\":\"s\",\"code\":\"R\"}}]}]}",
         R "}", R "}", 0},
+    {"taken away: what goes from every such record goes with it",
+        C ",\"section\":[{\"title\":\"A\"," NARRATIVE ",\"entry\":[{\"reference\":\"B/b\"}]},{\"title\":\"K\"}]}",
+        C ",\"section\":[{\"title\":\"K\"}]}", C ",\"section\":[{\"title\":\"K\"}]}", 0},
+    {"taken away: and leaves what is hidden for itself",
+        C ",\"section\":[{\"title\":\"A\"," NARRATIVE
+          ",\"entry\":[{\"reference\":\"secret\"},{\"reference\":\"B/b\"}]}],\"title\":\"T\"}",
+        C ",\"title\":\"T\"}", C ",\"section\":[{\"entry\":[{\"reference\":\"secret\"}]}],\"title\":\"T\"}", 0},
+    {"not taken away: it stays",
+        C ",\"section\":[{\"title\":\"A\"," NARRATIVE ",\"entry\":[{\"reference\":\"B/b\"},{\"reference\":\"B/c\"}]}]}",
+        C ",\"section\":[{\"title\":\"N\",\"entry\":[{\"reference\":\"B/b\"}]}]}",
+        C ",\"section\":[{\"title\":\"N\"," NARRATIVE ",\"entry\":[{\"reference\":\"B/b\"}]}]}", 0},
+    {"a section that lost all that was seen in it is another",
+        C ",\"section\":[{\"title\":\"A\"," NARRATIVE ",\"entry\":[{\"reference\":\"B/b\"}]}]}",
+        C ",\"section\":[{\"title\":\"A\"}]}", C ",\"section\":[{\"title\":\"A\"}]}", 0},
+    {"whether something was hidden in it or not",
+        C ",\"section\":[{\"title\":\"A\"," NARRATIVE
+          ",\"entry\":[{\"reference\":\"B/b\"},{\"reference\":\"secret\"}]}]}",
+        C ",\"section\":[{\"title\":\"A\",\"text\":{\"status\":\"generated\",\"div\":\"none\"}}]}",
+        C ",\"section\":[{\"entry\":[{\"reference\":\"secret\"}]},{\"title\":\"A\",\"text\":{\"status\":"
+          "\"generated\",\"div\":\"none\"}}]}",
+        0},
     {"decimals keep their digits", R ",\"multipleBirthInteger\":1.10,\"gender\":\"male\"}",
         R ",\"multipleBirthInteger\":1.10,\"gender\":\"female\"}",
         R ",\"multipleBirthInteger\":1.10,\"gender\":\"female\"}", 0},
@@ -581,7 +614,7 @@ static void one_round(uint64_t seed, struct found *found)
     dice = seed * 0x9e3779b97f4a7c15u + 1;
     struct sl_slice record = make_text(arena, types[roll(sizeof types / sizeof *types)], 6, &secrets, true);
     struct sl_doc *doc = parse(arena, record);
-    struct sl_edits *edits = view_of(arena, doc, true);
+    struct sl_edits *edits = view_of(arena, doc, true, NULL);
     struct sl_merged same, merged, bare;
     if (!edits)
         goto out;
@@ -610,7 +643,7 @@ static void one_round(uint64_t seed, struct found *found)
     if (status != SL_OK)
         goto out;
     assert_true(same_text(arena, plain, unlabelled(arena, sent)));
-    struct sl_edits *again = view_of(arena, parse(arena, new), false);
+    struct sl_edits *again = view_of(arena, parse(arena, new), false, NULL);
     if (!again || !same_text(arena, unlabelled(arena, gathered(arena, again)), unlabelled(arena, sent))) {
         printf("%.*s\n%.*s\n%.*s\n%.*s\n%.*s\n", SL_FMT(record), SL_FMT(view), SL_FMT(sent), SL_FMT(new),
             SL_FMT(again ? gathered(arena, again) : SL_LIT("null")));
