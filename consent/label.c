@@ -285,6 +285,8 @@ struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_s
         sl_r4_node type = sl_r4_resource((struct sl_slice){reference.ptr, at});
         found = type ? sl_labeller_lookup(labeller, type, sl_slice_from(reference, at + 1)) : NULL;
     }
+    while (found && found->named_only) /* there is his name, and perhaps the record too */
+        found = found->same_id;
     if (!found)
         found = sl_labeller_lookup(labeller, 0, reference);
     return found ? &found->item : NULL;

@@ -156,10 +156,28 @@ static bool is_whose_presence(
            !sl_classes_empty(&re->earning->presence);
 }
 
+static bool is_among(const struct sl_item *item, struct sl_slice person)
+{
+    for (; item; item = item->container)
+        for (uint32_t i = 0; i < item->patient_count; i++)
+            if (sl_slice_eq(item->patients[i], person))
+                return true;
+    return false;
+}
+
+/* Does it name a person beside those the record is about? Whether that one is known here, his own record alone tells.
+ * Of relatives, only what says who is whom is asked: whose records they take part in are mostly those of their own. */
+static bool is_beside(const struct resolving *re, const struct labelled *from, const struct sl_reference *r)
+{
+    bool person = r->type == SL_R4_Patient || (r->type == SL_R4_RelatedPerson && sl_label_is_presence(from->item.type));
+    return person && r->kind != SL_REF_SUBJECT && !from->item.context && !sl_classes_empty(&re->earning->presence) &&
+           !is_among(&from->item, r->target);
+}
+
 /* Is the target known, as far as this reference needs it? Of a person whom a record names, the name may be enough. */
 static bool is_here(const struct resolving *re, const struct labelled *from, const struct sl_reference *r)
 {
-    return r->item && !(of(r->item)->named_only && (is_whose_presence(re, from, r, r->type) ||
+    return r->item && !(of(r->item)->named_only && (is_whose_presence(re, from, r, r->type) || is_beside(re, from, r) ||
                                                        sl_label_facts_need(re->labeller, &from->item, r)));
 }
 
@@ -171,7 +189,7 @@ static bool is_needed(struct resolving *re, const struct labelled *from, const s
     if (sl_label_facts_need(re->labeller, &from->item, r))
         return true;
     if (is_person(r->type) || is_directory(r->type)) {
-        if (is_whose_presence(re, from, r, r->type))
+        if (is_whose_presence(re, from, r, r->type) || is_beside(re, from, r))
             return true;
         struct sl_standing standing =
             may_tell(re->labeller, r->type) ? standing_of(re, from, r) : (struct sl_standing){.named = true};
@@ -846,10 +864,20 @@ static void follow_defining(struct resolving *re, struct labelled *from, const s
     sl_reason_push(re->arena, &from->item.reasons, &unclassified, SL_WHY_UNCLASSIFIED, r->span, r->target);
 }
 
+/* That a person is known here is decided of the person, by all that goes of him: what leads to his record goes with it
+ * (segment.c), and is no more secret than it. */
+static struct sl_classes without_presence(const struct resolving *re, const struct sl_item *item)
+{
+    struct sl_classes rest = item->classes;
+    for (unsigned i = 0; i < SL_CLASS_WORDS && sl_label_is_presence(item->type); i++)
+        rest.word[i] &= ~re->earning->presence.word[i];
+    return rest;
+}
+
 /* What the target has that the item would have by it. */
 static struct sl_classes lends(const struct resolving *re, const struct edge *e)
 {
-    struct sl_classes lent = sl_label_but_not(e->from, &e->to->item.classes);
+    struct sl_classes has = without_presence(re, &e->to->item), lent = sl_label_but_not(e->from, &has);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++) {
         lent.word[i] &= ~re->earning->unread_unknown.word[i]; /* a doubt about the target's source */
         lent.word[i] &= e->notes ? re->earning->notes.word[i] : ~(uint64_t)0;
@@ -1231,7 +1259,8 @@ static void add_mention(struct resolving *re, struct labelled *item, const struc
             add_lent(re, item, r->element, r->span, r->target, &to->item, mention_classes(re, &to->reach, item));
             program = true;
         } else if (!entry) {
-            add_lent(re, item, r->element, r->span, r->target, &to->item, &to->item.classes);
+            struct sl_classes lent = without_presence(re, &to->item);
+            add_lent(re, item, r->element, r->span, r->target, &to->item, &lent);
         }
     }
     if (said && !program)

@@ -643,7 +643,7 @@ static struct sl_classes without_presence(const struct sl_pass *pass, const stru
 /* Would it go, but for that it tells of a person who is not known to be known? */
 static bool is_hidden(const struct sl_pass *pass, const struct sl_item *item)
 {
-    if (item->context || item->unlabelled || !is_presence(pass, item) ||
+    if ((item->context && !item->mentioned) || item->unlabelled || !is_presence(pass, item) ||
         (item->verdict && item->verdict->decision == SL_RELEASED))
         return false;
     struct sl_item other = *item;
@@ -665,6 +665,17 @@ enum sl_status sl_pass_note_known(struct sl_pass *pass)
             SL_TRY(sl_pass_reveal(pass, persons[i]));
     }
     return SL_OK;
+}
+
+/* What an item of the answer leads to, but for whom it is about: the reference goes or stays as its target would. */
+static void find_mentioned(struct sl_pass *pass)
+{
+    for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next)
+        for (uint32_t i = 0; i < item->reference_count && !item->context; i++) {
+            const struct sl_reference *reference = &item->references[i];
+            if (reference->item && reference->kind != SL_REF_SUBJECT)
+                reference->item->mentioned = true;
+        }
 }
 
 static bool may_be_hidden(const struct sl_pass *pass)
@@ -738,7 +749,10 @@ static enum sl_status decide_once(struct sl_pass *pass, struct sl_segment_report
 enum sl_status sl_pass_decide(struct sl_pass *pass, struct sl_segment_report *report)
 {
     SL_TRY(decide_once(pass, report));
-    if (sl_classes_empty(presence_of(pass)) || !may_be_hidden(pass))
+    if (sl_classes_empty(presence_of(pass)))
+        return SL_OK;
+    find_mentioned(pass);
+    if (!may_be_hidden(pass))
         return SL_OK;
     size_t before = pass->known_count;
     SL_TRY(sl_pass_note_known(pass));

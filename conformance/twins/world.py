@@ -309,7 +309,8 @@ class Story:
                     "telecom": [{"system": "phone", "value": f"555-01{self.draw('phone', 90) + 10}"}],
                     "address": [{"line": [f"{self.draw('street', 99) + 1} Sample Street"], "city": "Lakeside", "state": "IL",
                                  "postalCode": f"606{self.draw('zip', 90) + 10}"}],
-                    "generalPractitioner": doctors, "managingOrganization": ref("Organization", HOSPITAL)}, t)
+                    "generalPractitioner": doctors, "managingOrganization": ref("Organization", HOSPITAL),
+                    **({"link": [{"other": self.ref("RelatedPerson", "kin"), "type": "seealso"}]} if self.number % 3 == 1 else {})}, t)
         self.put("Coverage", "coverage", t, status="active", beneficiary=self.me(), subscriberId=f"NW{self.draw('sub', 9000) + 1000}",
                  payor=[ref("Organization", PLAN)], period={"start": day_of(t)})
         self.put("RelatedPerson", "kin", t, active=True, patient=self.me(), relationship=[hl7("v3-RoleCode", "SIB")],
@@ -640,6 +641,12 @@ def strangers(w):
         w.put({"resourceType": "Observation", "id": w.ident(f"{name}-pulse"), "status": "final", "code": concept(LOINC, "8867-4"), "subject": me,
                "encounter": ref("Encounter", w.ident(f"{name}-otp")), "effectiveDateTime": iso(t), "performer": [ref("Organization", HARBOR)],
                "valueQuantity": {"value": 71, "unit": "/min", "system": UCUM, "code": "/min"}}, t)
+        w.put({"resourceType": "RelatedPerson", "id": w.ident(f"{name}-kin"), "active": True, "patient": me, "name": [{"family": "Quill"}]}, t)
+        # And who is linked to them, as what may be the same person, or family.
+        for story in w.patients[("q0", "q1").index(name)::4]:
+            links = [{"other": other, "type": "seealso"} for other in (me, ref("RelatedPerson", w.ident(f"{name}-kin")))]
+            patient = w.latest("Patient", story.id)
+            w.put(dict(patient, link=[*patient.get("link", []), *links]), w.when(900, f"{story.key}-{name}"))
 
 
 def shared(w, count):

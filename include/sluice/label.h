@@ -195,6 +195,7 @@ struct sl_item {
     struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
     const char *unlabelled;             /* set: it could not be labelled, and is withheld; why, for the operator */
     bool context;                       /* for labels only: never part of an answer */
+    bool mentioned;                     /* and an item of the answer leads to it; set by the pass */
     bool is_version;                    /* one version among others: no reference leads to it */
     struct sl_item *container;          /* of a contained resource or a resource within an entry; else NULL */
     struct sl_item *next;               /* in the order of adding */
@@ -242,7 +243,8 @@ SL_MUST_CHECK enum sl_status sl_labeller_add(struct sl_labeller *labeller, const
 /* Labels everything added so far, as far as what is known reaches. *missing gets the references ("Type/id") it
  * lacks, each once, arena-owned; 0: all is settled. Until then items that lack one are unlabelled. Lacked are targets
  * of origin and defining references, and of mentions of clinical types and of Organization, Location, HealthcareService
- * and PractitionerRole (a part of a program is told by what it is part of); never a patient or a person. */
+ * and PractitionerRole (a part of a program is told by what it is part of). Of persons, only a Patient beside whom the
+ * item is about, and only if the policy has a class of presence. */
 SL_MUST_CHECK enum sl_status sl_labeller_resolve(
     struct sl_labeller *labeller, struct sl_slice **missing, size_t *count);
 

@@ -28,6 +28,9 @@ def visit(ident, who, place):
                 **{"class": {"system": ACT, "code": "AMB"}})
 
 
+LINKED = [("Patient", "only"), ("Patient", "both"), ("RelatedPerson", "only-mother"), ("RelatedPerson", "both-mother"), ("Patient", "gone")]
+
+
 def vital(ident, who, place, **more):
     return made("Observation", ident, status="final", subject=ref("Patient", who), performer=[ref("Organization", place)],
                 code={"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}, **more)
@@ -55,6 +58,12 @@ def records(hidden):
                dateWritten="2026-01-01", prescriber=ref("Organization", PRIMARY),
                lensSpecification=[{"product": {"text": "lens"}, "eye": "right"}])
     yield person("ours", PRIMARY, generalPractitioner=[ref("Organization", HARBOR)])
+    # Who is named by the record of somebody else.
+    yield made("Patient", "linked", name=[{"family": "Quill"}], managingOrganization=ref("Organization", PRIMARY), link=[
+        {"other": ref(kind, ident), "type": "seealso"} for kind, ident in LINKED])
+    yield dict(vital("linked-pulse", "linked", PRIMARY), performer=[ref("Organization", PRIMARY), ref("Patient", "only"), ref("Patient", "both")])
+    for who in ("only", "both"):
+        yield vital(f"on-{who}", "linked", PRIMARY, focus=[ref("Patient", who)])
 
 
 CONSENT = {"resourceType": "Consent", "id": "only-tpo", "status": "active",
@@ -81,11 +90,22 @@ QUESTIONS = ["Patient/only", "Patient/both", "Patient/late", "Patient/ours", "Pa
              "Patient?_id=only", "Patient?_id=both,only", "Coverage?patient=only", "Coverage?patient=both", "Coverage/only-coverage",
              "RelatedPerson?patient=only", "RelatedPerson/both-mother", "Patient/only/$everything", "Patient/late/$everything?_type=Patient",
              "Patient/both/$everything?_type=Patient", "Observation?patient=both&_include=Observation:patient",
+             "Patient/linked", "Patient?link=Patient/only", "Patient?_id=linked&_include=Patient:link",
+             "Patient/linked/$everything", "Observation/linked-pulse",
+             "Observation/on-only", "Observation?patient=linked&_sort=_id",
              "Observation?patient=only&_include=Observation:patient", "Patient?_id=both&_revinclude=Coverage:beneficiary"]
 
 
 def status_of(h, path, caller="ward"):
     return h.ask(path, caller)[0]
+
+
+def links(h, path, caller="ward"):
+    """Where the links of the one Patient lead, in a resource or in the Bundle that holds it."""
+    found = json.loads(h.ask(path, caller)[2])
+    entries = [e["resource"] for e in found.get("entry", [])] or [found]
+    patient = [r for r in entries if r["resourceType"] == "Patient" and r["id"] == "linked"]
+    return [one["other"]["reference"].split("/", 1) for one in patient[0].get("link", [])] if patient else None
 
 
 def scenario(sluice, folder):
@@ -105,6 +125,16 @@ def scenario(sluice, folder):
     h.expect("coverage and family follow", h.ids("Coverage?beneficiary=Patient/both") == ["both-coverage"] and
              h.ids("Coverage?beneficiary=Patient/only") == [] and status_of(h, "RelatedPerson/only-mother") == 404 and
              status_of(h, "RelatedPerson/late-mother") == 200)
+    seen = [list(LINKED[i]) for i in (1, 3, 4)]
+    h.expect("a link leads to whom a read would, and where nothing is",
+             [links(h, q) for q in ("Patient/linked", "Patient?_id=linked", "Patient?_id=linked&_include=Patient:link",
+                                    "Patient/linked/_history", "Patient/linked/$everything", "Observation?_id=linked-pulse&_include=Observation:patient")] ==
+             [seen] * 6, links(h, "Patient/linked"))
+    h.expect("to whom no other record goes, none does", links(h, "Patient/linked", "desk") == [list(LINKED[4])], links(h, "Patient/linked", "desk"))
+    h.expect("and is not found by one that is cut", h.ids("Patient?link=Patient/only") == [] and h.ids("Patient?link=Patient/both") == ["linked"])
+    who = [one["reference"] for one in json.loads(h.ask("Observation/linked-pulse")[2])["performer"]]
+    h.expect("so does any other reference", who == [f"Organization/{PRIMARY}", "Patient/both"], who)
+    h.expect("and goes a record that is made of one", [status_of(h, f"Observation/on-{p}") for p in ("only", "both")] == [404, 200])
     h.expect("by everything", status_of(h, "Patient/only/$everything") == 404 and
              h.ids("Patient/both/$everything?_type=Patient") == ["both"], h.ids("Patient/both/$everything?_type=Patient"))
     h.expect("by the desk, which gets neither vitals nor glasses, all are unknown but ours",
@@ -128,6 +158,7 @@ def scenario(sluice, folder):
     with_consent, _ = open_house(sluice, folder, 3, [CONSENT])
     with_consent.expect("with a consent he is known, and by whom",
                         status_of(with_consent, "Patient/only") == 200 and b"harbor-recovery" in with_consent.ask("Patient/only")[2])
+    with_consent.expect("a link leads to him then", ["Patient", "only"] in links(with_consent, "Patient/linked"))
     with_consent.expect("to the plan as well", status_of(with_consent, "Coverage/only-coverage", "plan") == 200)
     with_consent.expect("and not to registration elsewhere", status_of(with_consent, "Patient/both", "desk") == 404)
     with_consent.close()
@@ -147,9 +178,10 @@ def scenario(sluice, folder):
     alone = os.path.join(folder, "patients.ndjson")
     with open(path) as all_records, open(alone, "w") as out:
         out.writelines(line for line in all_records if json.loads(line)["resourceType"] == "Patient")
-    h.expect("in a file with their records", offline(path) == everybody, offline(path))
-    h.expect("in a file of patients alone", offline(alone) == ["ours"], offline(alone))
-    h.expect("beside the file of the others", offline(alone, "--context", path) == everybody, offline(alone, "--context", path))
+    known = sorted([*everybody, "linked"])
+    h.expect("in a file with their records", offline(path) == known, offline(path))
+    h.expect("in a file of patients alone", offline(alone) == ["linked", "ours"], offline(alone))
+    h.expect("beside the file of the others", offline(alone, "--context", path) == known, offline(alone, "--context", path))
     failures = h.failures + with_consent.failures + bounded.failures
     h.close()
     return failures
