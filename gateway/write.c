@@ -567,13 +567,25 @@ static enum sl_status check_consent(struct sl_exchange *x)
     return status == SL_INVALID || status == SL_LIMIT ? SL_UNPROCESSABLE : status;
 }
 
+/* Everybody sees whose a place is, and what was done there may be hidden for just that: who changes it would label
+ * anew what it cannot see. So a place that may be a program's stays what it is; that is the EHR's to write. */
+static bool moves_place(const struct sl_exchange *x, const struct sl_item *made)
+{
+    const struct sl_found *found = creates(x) ? NULL : sl_answer_one(x);
+    const struct sl_item *old = found ? found->item : NULL;
+    if (!old || !(sl_r4_facts(x->interaction.type) & SL_R4_DIRECTORY) || old->source == SL_SOURCE_NOT)
+        return false;
+    return made->source != old->source || made->holding != old->holding ||
+           !sl_slice_eq(made->named_program, old->named_program);
+}
+
 static enum sl_status judge(struct sl_exchange *x)
 {
     struct sl_write *write = x->write;
     const struct sl_found *found = the_made(x);
     struct sl_write_answer answer;
     struct sl_slice patients;
-    if (!found || !found->item || found->item->unlabelled)
+    if (!found || !found->item || found->item->unlabelled || moves_place(x, found->item))
         return SL_UNPROCESSABLE;
     SL_TRY(ask_policy(x, found->item->ruling, &answer));
     SL_TRY(sl_pass_patients(found->pass, found->item, &patients));

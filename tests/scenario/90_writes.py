@@ -18,7 +18,7 @@ writes:
      types: [Patient, Observation, Encounter, Condition, DocumentReference]}
   - {id: consents, title: Who treats records consents., to: [treating-provider], for: [treatment], may: [create, update],
      types: [Consent]}
-  - {id: places, title: Who treats keeps places., to: [treating-provider], for: [treatment], may: [create, delete], types: [Location]}
+  - {id: places, title: Who treats keeps places., to: [treating-provider], for: [treatment], may: [create, update, delete], types: [Location]}
   - {id: partners, title: Partners add observations., to: [hie-partner], for: [treatment], may: [create, update],
      types: [Observation]}
 """
@@ -42,6 +42,9 @@ def records():
     return [
         made("Organization", "lakeside-primary", name="Lakeside"), made("Organization", "harbor-recovery", name="Harbor"),
         made("Location", "room", status="active", name="Room 1"),
+        made("Location", "clinic", status="active", name="Clinic", managingOrganization=ref("Organization/harbor-recovery")),
+        made("Appointment", "there", status="booked", participant=[{"actor": P, "status": "accepted"},
+                                                                  {"actor": ref("Location/clinic"), "status": "accepted"}]),
         made("Patient", "p", name=[{"family": "Rao"}], identifier=[{"system": "urn:mrn", "value": "1"}]),
         made("Encounter", "ours", **visit, serviceProvider=HERE,
              diagnosis=[{"condition": ref("Condition/secret"), "use": {"text": "one"}}, {"condition": ref("Condition/plain"), "use": {"text": "two"}}]),
@@ -329,6 +332,7 @@ def delete(h, d):
     refused = d.send("DELETE", "Condition/absent")
     h.expect("a delete where something could be hidden", refused[0] == 403 and same(d.send("DELETE", "Condition/secret"), refused) and
              same(d.send("DELETE", "Condition/plain"), refused), refused)
+    places(h, d)
     h.expect("also where only a label could hide it", d.send("DELETE", "Location/room")[0] == 403 and h.ask("Location/room")[0] == 200)
 
 
@@ -362,6 +366,17 @@ def ledger(h):
     h.expect("what gave way unseen is told by place", [w["written"][0]["displaced"] for w in written if "displaced" in w["written"][0]] ==
              [["Observation.method"], ["Observation.component[1]"]] and listed.count("displaced") == 1, listed)
     h.expect("a possible duplicate of what is hidden is the officer's to look at", listed.count("possible-duplicate") == 1, listed)
+
+
+def places(h, d):
+    """What was done at a program's place is hidden because the place is the program's."""
+    clinic, tag = d.read("Location/clinic")
+    moved = {n: v for n, v in clinic.items() if n != "managingOrganization"}
+    answers = [d.send("PUT", "Location/clinic", moved, tag)[0], d.send("PUT", "Location?name=Clinic", dict(moved, id="clinic"))[0],
+               d.send("PUT", "Location/clinic", dict(clinic, managingOrganization=HERE), tag)[0]]
+    h.expect("whose a place of a program is nobody writes", answers == [422] * 3 and h.ask("Appointment/there")[0] == 404, answers)
+    status, _, text = d.send("PUT", "Location/clinic", dict(clinic, description="Left of the door"), tag)
+    h.expect("the rest of it who may", status == 200 and b"Left of" in text and h.ask("Appointment/there")[0] == 404, (status, text))
 
 
 def over(sluice, folder, upstream):
