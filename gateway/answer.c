@@ -64,7 +64,7 @@ static void write_outcome(struct sl_exchange *x)
 /* Whatever has been made, as XML; JSON in memory twice and XML once, out of the process's budget. */
 static enum sl_status format_answer(struct sl_exchange *x)
 {
-    if (x->interaction.format != SL_FORMAT_XML || x->response.status == 304)
+    if (x->interaction.format != SL_FORMAT_XML || !x->body.total)
         return SL_OK;
     if (!sl_exchange_reserve(x, &x->reserved, 4 * x->body.total))
         return SL_UNAVAILABLE;

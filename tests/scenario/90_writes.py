@@ -169,6 +169,8 @@ def create(h, d):
     h.expect("what is read is what was answered", read == got and tag == head["ETag"])
     status, head, text = d.send("POST", "Observation", weight, headers=["Prefer: return=minimal"])
     h.expect("minimal: no body", status == 201 and not text and "Location" in head and "Content-Type" not in head, f"{status} {head} {text}")
+    xml = d.send("POST", "Observation", weight, headers=["Prefer: return=minimal", "Accept: application/fhir+xml"])
+    h.expect("in XML as well", xml[0] == 201 and not xml[2] and "Location" in xml[1], xml)
     status, head, text = d.send("POST", "Observation", weight, headers=["Prefer: return=OperationOutcome"])
     h.expect("an outcome", status == 201 and json.loads(text)["resourceType"] == "OperationOutcome")
     status, _, text = d.send("POST", "Observation", gzip.compress(json.dumps(weight).encode()), headers=["Content-Encoding: gzip"])
