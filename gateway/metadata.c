@@ -123,7 +123,8 @@ enum sl_status sl_metadata_write(const struct sl_config *config, const struct sl
         add_resource(config, policy, out, type, first);
         first = false;
     }
-    sl_buffer_add(out, SL_LIT("],\"interaction\":[{\"code\":\"search-system\"},{\"code\":\"batch\"},{\"code\":\"transaction\"}"));
+    sl_buffer_add(
+        out, SL_LIT("],\"interaction\":[{\"code\":\"search-system\"},{\"code\":\"batch\"},{\"code\":\"transaction\"}"));
     if (config->upstream_history)
         sl_buffer_add(out, SL_LIT(",{\"code\":\"history-system\"}"));
 #define COMPARTMENT "http://hl7.org/fhir/CompartmentDefinition/"
