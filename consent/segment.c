@@ -397,6 +397,8 @@ static enum sl_status decide_items(struct segmenter *s)
         struct sl_item *item = s->items[i];
         SL_ASSERT(item->ruling);
         verdicts[i] = first_verdict(item);
+        if (sl_fault(SL_FAULT_WITHHELD_RELEASED))
+            verdicts[i].decision = SL_RELEASED;
         item->verdict = &verdicts[i];
         item->route = NULL;
         item->cuts = NULL;

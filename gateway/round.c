@@ -769,7 +769,7 @@ static bool is_decided(const struct sl_exchange *x, const struct sl_item *item)
         return false;
     if (is_unruled(x))
         return true;
-    return item->verdict && (item->verdict->decision == SL_RELEASED || sl_fault(SL_FAULT_WITHHELD_RELEASED));
+    return item->verdict && item->verdict->decision == SL_RELEASED;
 }
 
 static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct sl_found *found)
