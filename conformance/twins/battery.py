@@ -176,7 +176,7 @@ class Battery:
     def draw(self, number, caller, only=None):
         """The request of this number: the same for the same seed, whatever came before (but for `seen`)."""
         rng = random.Random(f"{self.seed}/{caller}/{number}")
-        kinds = [k for k in KINDS if not only or k[0].split(" ")[0] in only or k[0] in only]
+        kinds = [k for k in KINDS if not only or k[0] in only]
         name, _, make = rng.choices(kinds, [k[1] for k in kinds])[0]
         request = make(self, rng, caller)
         request = replace(request, kind=name)
@@ -471,6 +471,9 @@ def has(b, rng, caller):
 
 
 def sort(b, rng, caller):
+    if b.told and rng.random() < 0.3:  # by what a record holds in one world alone
+        kind, (name, _) = b.aimed(rng)
+        return get(kind, *paged(b, rng, near(b, rng, kind)), ("_sort", rng.choice(("", "-")) + name), follow=True)
     made = search(b, rng, caller)
     names = [rng.choice(("", "-")) + (b.param(rng, made.path) or "_id") for _ in range(rng.choice((1, 1, 2)))]
     return replace(made, params=made.params + (("_sort", ",".join(names)),))
@@ -486,7 +489,7 @@ def results(b, rng, caller):
 def words(b, rng, caller):
     made = search(b, rng, caller)
     what = rng.choice((("_text", "methadone"), ("_content", rng.choice(("relapse", "daily", "results"))), ("_filter", "status eq final"),
-                       ("_list", b.id(rng, "List")), ("_security", "42CFRPart2"), ("_profile", "http://example.org/p"), ("_tag", "x|y"),
+                       ("_list", b.id(rng, "List")), ("_security", rng.choice(("42CFRPart2", "N", "R"))), ("_profile", "http://example.org/p"), ("_tag", "x|y"),
                        ("_source", "urn:x"), ("_contained", "both"), ("_query", "q"), ("_type", "Patient"), ("_since", "2024-01-01T00:00:00Z")))
     return replace(made, params=made.params + (what,))
 
@@ -584,3 +587,11 @@ KINDS = (
     ("sort", 5, sort), ("results", 5, results), ("words", 3, words), ("everything", 1.2, everything), ("operation", 4, operation),
     ("batch", 4, batch), ("metadata", 0.3, metadata), ("malformed", 3, malformed),
 )
+
+# What never shows what a recipient may see, and why.
+CANNOT = {"metadata": "the same for everybody", "malformed": "refused before anything is looked at"}
+
+
+def named(words):
+    """The kinds that are meant: "history" is three of them. None: all."""
+    return {k for k, _, _ in KINDS if k in words or k.split(" ")[0] in words} if words else None

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 import battery
 
-WORDS = re.compile(rb"_lastUpdated|_since|_at\b|If-Modified-Since|_sort")
+# What asks by the instant itself: which records answer, and which headers go with them, may differ with it.
+WORDS = re.compile(rb"_lastUpdated|_since|If-Modified-Since")
+MAY = {b"200", b"304", b"404"}
+BY_INSTANT = re.compile(rb"(?i)^HTTP/1.1 \d+ [^\r]*|\r\n(content-length|content-type|content-encoding|vary|etag|last-modified|content-location): [^\r]*")
 STAMP = re.compile(rb'("lastUpdated":"|<lastUpdated value=")[^"]*')
 MODIFIED = re.compile(rb"(?i)(\r\nlast-modified: )[^\r]*")
 
@@ -51,10 +54,16 @@ def mask(rows, name):
             return entries(one, two)
         if "meta.lastUpdated" in where:
             if WORDS.search(request.target().encode() + request.body + "\n".join(request.headers).encode()):
-                return one, one
+                return by_instant(one, two)
             one, two = ((MODIFIED.sub(rb"\1", without_length(head)), STAMP.sub(rb"\1", text)) for head, text in (one, two))
         return one, two
     return masked if where else None
+
+
+def by_instant(one, two):
+    if not {told[0].split(b" ", 2)[1] for told in (one, two)} <= MAY:
+        return one, two
+    return tuple((BY_INSTANT.sub(b"", head), b"") for head, _ in (one, two))
 
 
 def without_length(head):

@@ -8,6 +8,7 @@ Exit 1 if two answers differ that docs/residual.md does not list, if one that is
 differ do not.
 """
 import argparse
+import contextlib
 import json
 import math
 import multiprocessing
@@ -37,6 +38,8 @@ GROUPS = {
     # The same records under other consents, none of which releases anything (N4).
     "consents": (("ward", "exchange", "plan", "desk"), (), None),
 }
+BRIEFLY = ("item", "below", "written by a plan")  # what the tests leave to ./dev twins: each gateway tests itself first
+EACH = 600  # pairs in which a kind of request must show the one more visit
 SHARE = {"treating": 5, "partner": 3, "payer": 3, "others": 3, "emergency": 1, "panel": 3, "app": 2, "consents": 3}
 
 
@@ -49,14 +52,17 @@ class Workshop:
 
     def __init__(self, args, folder):
         self.args, self.maker = args, houses.Maker(args.sluice, folder)
-        self.worlds, self.stores, self.facts = {}, {}, {}
+        self.made, self.worlds, self.stores, self.facts, self.kept = {}, {}, {}, {}, {}
         self.whole = self.world("A")
         self.facts_of("plain")
 
     def world(self, name, **more):
-        if name not in self.worlds:
-            self.worlds[name] = worlds.World(self.args.seed, self.args.patients, self.args.years, **more)
-            self.stores[name] = self.maker.records("world-" + name, self.worlds[name])
+        """Worlds in which the same happens are one, whatever they are called."""
+        what = repr(sorted((k, v) for k, v in more.items() if v))
+        if what not in self.made:
+            world = worlds.World(self.args.seed, self.args.patients, self.args.years, **more)
+            self.made[what] = world, self.maker.records("world-" + name, world)
+        self.worlds[name], self.stores[name] = self.made[what]
         return self.worlds[name]
 
     def facts_of(self, name, idle="none", writes=False):
@@ -65,7 +71,30 @@ class Workshop:
         return self.facts[name]
 
     def gateway(self, world, facts="plain", rows=10000, dice=False):
-        return self.maker.gateway(self.facts[facts], self.stores[world], rows, dice)
+        """In the tests one that is only read serves all who ask the same world: each tests itself before it starts."""
+        def begin():
+            return self.maker.gateway(self.facts[facts], self.stores[world], rows, dice)
+        if not self.args.brief or self.args.faults or dice:
+            return begin()
+        what = self.stores[world], facts, rows
+        self.kept[what] = self.kept.get(what) or begin()
+        return self.kept[what]
+
+    def end(self, gateways):
+        if not all([gateway.close() for gateway in gateways]):
+            raise houses.Failed("a gateway ended badly")
+
+    @contextlib.contextmanager
+    def pair(self, name, *gateways, mask=None, tokens=None):
+        """Gateways that have begun to start, when they listen; and what becomes of them."""
+        pair = compare.Pair(name, tokens or self.maker.tokens, gateways, mask)
+        try:
+            for gateway in gateways:
+                gateway.ready()
+            yield pair
+        finally:
+            pair.close()
+            self.end([gateway for gateway in gateways if gateway not in self.kept.values()])
 
 
 class Timing:
@@ -161,14 +190,8 @@ def run_group(workshop, name, count, progress, only=None, stop=None):
         one = workshop.whole if only_patients is None else workshop.world("A-" + name, only=only_patients)
         two = workshop.world("B-" + name, without=without, only=only_patients)
         gateways = [workshop.gateway("A" if only_patients is None else "A-" + name), workshop.gateway("B-" + name)]
-    pair = compare.Pair(name, workshop.maker.tokens, gateways)
-    try:
-        return run_battery(args, battery_for(workshop, name, pair, one, two), pair, callers, count, progress, only, stop)
-    finally:
-        pair.close()
-        ended = [g.close() for g in gateways]
-        if not all(ended):
-            raise houses.Failed(f"{name}: a gateway ended badly")
+    with workshop.pair(name, *gateways) as pair:
+        return run_battery(args, battery_for(workshop, name, pair, one, two), pair, callers, count, progress, battery.named(only), stop)
 
 
 # ---- Worlds that must differ ----
@@ -178,16 +201,16 @@ def run_visible(workshop, extra, count, progress):
     two = workshop.whole
     one = workshop.world("V-" + extra, extra=extra)
     gateways = [workshop.gateway("V-" + extra), workshop.gateway("A")]
-    pair = compare.Pair("visible " + extra, workshop.maker.tokens, gateways)
-    try:
+    with workshop.pair("visible " + extra, *gateways) as pair:
         drawn = battery_for(workshop, "visible", pair, one, two)
         drawn.patients = [p.id for p in workshop.whole.patients if p.number == 2]
         args = argparse.Namespace(**{**vars(workshop.args), "most": 0})
-        return run_battery(args, drawn, pair, ["ward"], count, progress)
-    finally:
-        pair.close()
-        for g in gateways:
-            g.close()
+        out = run_battery(args, drawn, pair, ["ward"], count, progress)
+        for kind in [k for k, _, _ in battery.KINDS if extra == "visit" and not out["differing"][k] and k not in battery.CANNOT]:
+            more = run_battery(args, drawn, pair, ["ward"], EACH, progress, {kind}, stop=True)
+            out["differing"].update(more["differing"])
+            out["answers"] += more["answers"]
+        return out
 
 
 def run_residual(workshop, rows, name, count, progress, only=None, stop=None):
@@ -198,25 +221,14 @@ def run_residual(workshop, rows, name, count, progress, only=None, stop=None):
     limit = {"moved": 10000, "crowded": args.crowd, "below": 10000}[name]
     one, two = workshop.world("A-" + name, **make), workshop.world("B-" + name, without=without, moved=name == "moved")
     gateways = [workshop.gateway("A-" + name, rows=limit), workshop.gateway("B-" + name, rows=limit)]
-    pair = compare.Pair(name, workshop.maker.tokens, gateways, residual.mask(rows, name))
-    bare = compare.Pair(name, workshop.maker.tokens, gateways)
-    try:
+    with workshop.pair(name, *gateways, mask=residual.mask(rows, name)) as pair:
         drawn = battery_for(workshop, name, pair, one, two)
         if name != "moved":
             drawn.patients = [p.id for p in workshop.whole.patients if p.number == 0]
-        out = run_battery(args, drawn, pair, ["ward"], count, progress, only, stop)
-        out["stale"] = []
-        for row in rows:
-            if row.worlds == name:
-                _, difference = bare.compare(row.caller, row.request(workshop.whole))
-                if not difference:
-                    out["stale"].append(row)
+        out = run_battery(args, drawn, pair, ["ward"], count, progress, battery.named(only), stop)
+        pair.mask = None
+        out["stale"] = [row for row in rows if row.worlds == name and not pair.compare(row.caller, row.request(workshop.whole))[1]]
         return out
-    finally:
-        pair.close()
-        bare.close()
-        for g in gateways:
-            g.close()
 
 
 # ---- All of it ----
@@ -232,6 +244,8 @@ def work(workshop, task, results):
             done[0] = 0
     if kind == "group":
         return run_group(workshop, name, count, progress, workshop.args.kind)
+    if kind == "visible" and name == "visit to write of":
+        return writes.run_visible(workshop, "visit", EACH, progress)
     if kind == "visible":
         return run_visible(workshop, name, count, progress)
     if kind == "writes":
@@ -243,6 +257,7 @@ def job(workshop, tasks, results):
     try:
         for task in iter(tasks.get, None):
             results.put(("done", *task[:2], work(workshop, task, results)))
+        workshop.end(workshop.kept.values())
     except Exception as error:  # told to the parent, which ends the run
         import traceback
         results.put(("failed", f"{error}\n{traceback.format_exc()}"))
@@ -259,10 +274,11 @@ def plan(args):
         return [("writes", n, args.pairs // 2) for n in writes.GROUPS]
     if not args.group and not args.caller and not args.kind:
         some = max(args.pairs // 20, 50)
-        tasks = [(k, n, max(1, c - (5 + len(writes.GROUPS)) * some * SHARE[n] // total)) for k, n, c in tasks]
-        tasks += [("visible", "visit", some), ("visible", "item", some)]
-        tasks += [("residual", n, some) for n in ("moved", "crowded", "below")]
-        tasks += [("writes", n, some) for n in writes.GROUPS]
+        others = [("visible", "visit", some), ("visible", "item", some), ("visible", "visit to write of", some)]
+        others += [("residual", n, some) for n in ("moved", "crowded", "below")]
+        others += [("writes", n, some if args.brief else 2 * some) for n in writes.GROUPS]
+        others = [t for t in others if not args.brief or t[1] not in BRIEFLY]
+        tasks = [(k, n, max(1, c - (sum(o[2] for o in others) - some) * SHARE[n] // total)) for k, n, c in tasks] + others
     return tasks
 
 
@@ -294,8 +310,13 @@ def gather(args, folder):
         worker.join(20)
 
 
+def never_shown(visible):
+    kinds = [k for k, _, _ in battery.KINDS if k not in battery.CANNOT]
+    return [k for k in kinds + [f"write: {k}" for k in dict.fromkeys(writes.KINDS) if k not in writes.CANNOT] if not visible[k]]
+
+
 def report(args, folder):
-    bad, timings, met, visible = 0, defaultdict(lambda: ([], [])), Counter(), Counter()
+    bad, timings, met, visible, ended = 0, defaultdict(lambda: ([], [])), Counter(), Counter(), Counter()
     answers = 0
     for kind, name, out in gather(args, folder):
         if out is None:
@@ -316,6 +337,7 @@ def report(args, folder):
             log(f"{name} ({', '.join(GROUPS[name][0] if name in GROUPS else writes.GROUPS[name][0])}): {out['answers']} pairs of answers to {out['requests']} requests, "
                 f"{sum(out['differing'].values())} differ; " + ", ".join(f"{s}: {n}" for s, n in out["statuses"].most_common(8)))
             met.update(out["met"])
+            ended.update(out.get("ended", ()))
             for k, (a, b) in out["timing"].items():
                 timings[k][0].extend(a)
                 timings[k][1].extend(b)
@@ -327,6 +349,15 @@ def report(args, folder):
     log("requests by kind: " + ", ".join(f"{k} {n}" for k, n in sorted(met.items())))
     if visible:
         log("kinds of requests that showed the one more: " + ", ".join(f"{k} {n}" for k, n in sorted(visible.items())))
+        blind = never_shown(visible)
+        bad += len(blind)
+        log("\n".join(f"  never showed it, and is not listed as what cannot: {kind}" for kind in blind) or "  every kind did that can")
+    if ended:
+        log("writes by kind, and how they ended: " + "; ".join(f"{k} {s}: {n}" for (k, s), n in sorted(ended.items())))
+    if sum(ended.values()) >= writes.ROOM:
+        for gone in writes.missing(ended):
+            bad += 1
+            log(f"  a write that was never so answered, and should have been: {gone}")
     if timings:
         times(timings)
     log(f"{answers} pairs of answers compared; " + ("no difference that is not listed" if not bad else f"{bad} DEFECTS"))

@@ -290,7 +290,7 @@ class Story:
         for day, name, secret in ((120, "statement1", None), (480, "statement2", program if n % 3 != 2 else None)):
             self.on(day, name, lambda t, e=name, s=secret: self.statement(e, t, s), secret)
         if n == 2 and self.w.extra == "visit":
-            self.on(555, "extra", lambda t: self.visit("extra", t))
+            self.on(555, "extra", self.extra_visit)
         if n == 2 and self.w.extra == "item":
             self.on(556, "item", lambda t: self.measure("item", None, PRIMARY, t, ("8867-4", "Heart rate", "/min", 710)))
         if n == 0 and self.w.crowd:
@@ -495,6 +495,11 @@ class Story:
                  insurance=[{"sequence": 1, "focal": True, "coverage": self.ref("Coverage", "coverage")}], total=money(sum(cents)),
                  item=[{"sequence": i, "productOrService": concept(HCPCS, "G0463"), "net": money(c), "encounter": [self.ref("Encounter", v)]}
                        for i, (v, c) in enumerate(zip(visits, cents), 1)])
+
+    def extra_visit(self, t):
+        """One more that may be seen, with a file beside a document: so that every kind of request can show it."""
+        self.visit("extra", t)
+        self.letter("extra-file", "extra", PRIMARY, t, "Off work.")
 
     # ---- Secret events ----
 

@@ -11,7 +11,7 @@ PAIRS = 1000
 def scenario(sluice, folder):
     """nobody can tell whether what is secret to him ever happened: a thousand pairs of answers (all: ./dev twins)"""
     twins = os.path.join(house.ROOT, "conformance", "twins", "run.py")
-    return subprocess.run([sys.executable, twins, "--sluice", sluice, "--pairs", str(PAIRS), "--patients", "6", "--years", "2",
+    return subprocess.run([sys.executable, twins, "--sluice", sluice, "--pairs", str(PAIRS), "--patients", "6", "--years", "1",
                            "--crowd", "60", "--brief"]).returncode
 
 
