@@ -128,10 +128,11 @@ def accounted(h, before):
 
 
 def bounded(h):
-    """Rows are counted over the whole batch: beyond them, each further entry answers the fixed 503."""
+    """Rows are counted over the whole batch: beyond them, each further entry answers the fixed 503. Of the four that are asked side by
+    side any may be the one that finds them spent."""
     _, _, body = post(h, bundle(*[entry("Observation?_count=20") for _ in range(16)]), "ward")
     got = [e["response"]["status"] for e in json.loads(body)["entry"]]
-    h.expect("work is bounded over all entries", got[0] == "200" and got[-1] == "503" and set(got) == {"200", "503"}, got)
+    h.expect("work is bounded over all entries", "200" in got[:4] and got[-1] == "503" and set(got) == {"200", "503"}, got)
 
 
 def scenario(sluice, folder):
