@@ -259,6 +259,19 @@ static bool is_view(const struct sl_exchange *x)
     return x->outer && x->until == SL_AT_answer;
 }
 
+bool sl_exchange_is_overtaken(const struct sl_exchange *x)
+{
+    return sl_store_version(x->state->gateway->store) != x->store_version ||
+           atomic_load(&x->state->gateway->programs_version) != x->programs_version;
+}
+
+enum sl_status sl_exchange_note_peer(struct sl_exchange *x)
+{
+    struct sl_slice peer = sl_conn_peer(x->conn);
+    x->peer = sl_arena_copy(x->arena, peer);
+    return x->peer.ptr || !peer.len ? SL_OK : SL_NO_MEMORY;
+}
+
 /* Back to where policy and directives are taken up. Refusals stand as they are: they released nothing. */
 enum sl_step_result sl_exchange_again(struct sl_exchange *x)
 {
@@ -284,8 +297,7 @@ static enum sl_step_result step_account(struct sl_exchange *x)
     }
     /* What has been written is not written again. */
     if (x->status == SL_OK && !x->owed && (sl_interaction_class(x->interaction.kind) & (SL_FOR_ASKS | SL_FOR_WRITES)) &&
-        (sl_store_version(x->state->gateway->store) != x->store_version ||
-            atomic_load(&x->state->gateway->programs_version) != x->programs_version))
+        sl_exchange_is_overtaken(x))
         return sl_exchange_again(x);
     if (sl_account_write(x) != SL_OK)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger-record");

@@ -417,6 +417,10 @@ struct sl_exchange *sl_exchange_new_at(struct sl_worker_state *state, struct sl_
 
 /* Drops what was made and decides it again, from where policy and directives are taken up; a few times at most. */
 enum sl_step_result sl_exchange_again(struct sl_exchange *x);
+/* Has policy, a directive or the list of programs changed since they were taken up? */
+bool sl_exchange_is_overtaken(const struct sl_exchange *x);
+/* Who asks, for an account that may be written when the connection is gone: x->peer. */
+SL_MUST_CHECK enum sl_status sl_exchange_note_peer(struct sl_exchange *x);
 /* Notes why, and gives FAIL. */
 enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status status, const char *why);
 /* Asks the upstream; the exchange is resumed when every ask under way has been answered. */

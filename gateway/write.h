@@ -38,6 +38,7 @@ enum sl_write_stage {
     SL_WRITE_ENDED
 };
 
+#define SL_WRITE_RACES 4u        /* made again when somebody else's write came first; then 409 */
 #define SL_WRITE_REFERENCES 500u /* different ones that a write may make */
 #define SL_WRITE_QUESTIONS 16u   /* asked about them side by side */
 

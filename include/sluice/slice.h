@@ -39,7 +39,14 @@ static inline struct sl_slice sl_slice_from(struct sl_slice s, size_t offset)
     return (struct sl_slice){s.ptr + offset, s.len - offset};
 }
 
-/* A slice of a NUL-terminated string of ours (arguments, literals); never for input. */
+/* By bytes, then by length: below, at or above 0, as memcmp. */
+static inline int sl_slice_compare(struct sl_slice a, struct sl_slice b)
+{
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common ? memcmp(a.ptr, b.ptr, common) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 /* Where the words first stand in a short text; NULL: nowhere. `rare` is the place of a byte of theirs that is seldom
  * seen otherwise. memmem makes a table first, which costs more than to look through a reference. */
 static inline const char *sl_slice_find(struct sl_slice text, struct sl_slice words, size_t rare)
@@ -54,6 +61,7 @@ static inline const char *sl_slice_find(struct sl_slice text, struct sl_slice wo
     return NULL;
 }
 
+/* A slice of a NUL-terminated string of ours (arguments, literals); never for input. */
 static inline struct sl_slice sl_slice_of(const char *text)
 {
     return (struct sl_slice){text, text ? strlen(text) : 0};

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* May it be written? By what the writer sees, what it sends, and what policy and the patient say of what comes of it.
+ */
+#include "sluice/merge.h"
+#include "transaction.h"
+#include "view.h"
+#include "write_parts.h"
+
+/* Scopes of a patient's own launch reach what is about that patient alone. */
+static bool is_in_scope(const struct sl_exchange *x)
+{
+    bool patient_only;
+    return sl_caller_may(&x->caller, x->interaction.type, sl_interaction_action(x->interaction.kind), &patient_only) &&
+           (!patient_only || sl_slice_eq(x->write->patients, x->caller.patient));
+}
+
+/* Is everybody whom the record was about still among those it is about? What is hidden in it is hidden by what they
+ * direct: as somebody else's record it would be judged by what that one does. By what the writer sees and sends. */
+static bool keeps_subjects(const struct sl_write *write)
+{
+    struct sl_slice before = write->subjects;
+    while (before.len) {
+        struct sl_slice one = sl_format_take(&before, ' '), after = write->patients;
+        bool kept = false;
+        while (!kept && after.len)
+            kept = sl_slice_eq(one, sl_format_take(&after, ' '));
+        if (!kept)
+            return false;
+    }
+    return true;
+}
+
+/* Of a Consent that Sluice could not bring into force nobody would know that it does not hold. */
+static enum sl_status check_consent(struct sl_exchange *x)
+{
+    struct sl_directives list = {0};
+    struct sl_issues issues = {.arena = x->arena};
+    if (x->interaction.type != SL_R4_Consent)
+        return SL_OK;
+    if (!sl_recorder_directs(x->state->gateway->recorder))
+        return SL_UNAVAILABLE;
+    enum sl_status status = sl_directive_read(x->arena, &x->write->made, 0, &issues, &list);
+    return status == SL_INVALID || status == SL_LIMIT ? SL_UNPROCESSABLE : status;
+}
+
+/* Everybody sees whose a place is, and what was done there may be hidden for just that: who changes it would label
+ * anew what it cannot see. So a place that may be a program's stays what it is; that is the EHR's to write. */
+static bool moves_place(const struct sl_exchange *x, const struct sl_item *made)
+{
+    const struct sl_found *found = sl_write_creates(x) ? NULL : sl_answer_one(x);
+    const struct sl_item *old = found ? found->item : NULL;
+    if (!old || !(sl_r4_facts(x->interaction.type) & SL_R4_DIRECTORY) || old->source == SL_SOURCE_NOT)
+        return false;
+    return made->source != old->source || made->holding != old->holding ||
+           !sl_slice_eq(made->named_program, old->named_program);
+}
+
+enum sl_status sl_write_judge(struct sl_exchange *x)
+{
+    struct sl_write *write = x->write;
+    const struct sl_found *found = sl_write_the_made(x);
+    struct sl_write_answer answer;
+    struct sl_slice patients;
+    if (!found || !found->item || found->item->unlabelled || moves_place(x, found->item))
+        return SL_UNPROCESSABLE;
+    SL_TRY(sl_write_ask_policy(x, found->item->ruling, &answer));
+    SL_TRY(sl_pass_patients(found->pass, found->item, &patients));
+    if (!patients.len)
+        SL_TRY(sl_transaction_patients(x, found, &patients));
+    write->patients = sl_arena_copy(x->arena, patients);
+    if (!is_in_scope(x))
+        return SL_FORBIDDEN;
+    if (!keeps_subjects(write))
+        return SL_UNPROCESSABLE;
+    if (sl_write_creates(x)) {
+        SL_TRY(sl_write_make_new(x, &answer.labels, &write->text)); /* with the labels that it may set for these */
+        SL_TRY(sl_write_localize(x, &write->text));
+    }
+    return check_consent(x);
+}
+
+enum sl_status sl_write_judge_delete(struct sl_exchange *x)
+{
+    const struct sl_found *found = sl_answer_one(x);
+    if (!found)
+        return SL_NOT_FOUND;
+    if (x->interaction.type == SL_R4_Consent)
+        return SL_FORBIDDEN; /* it would go on being in force: it is made inactive instead */
+    SL_TRY(sl_view_tag(x, found));
+    if (!sl_write_is_current(x, found))
+        return SL_PRECONDITION_FAILED;
+    x->write->version = sl_write_version_of(x, found);
+    x->write->outcome = SL_WRITE_GONE;
+    return SL_OK;
+}
+
+/* Would the writer see what it never saw, because of what it changed beside it? Then it is made again without: the
+ * answer is what it would be had nothing been there, and the operator is told what gave way. */
+enum sl_status sl_write_ask_freed(struct sl_exchange *x, bool *frees)
+{
+    const struct sl_found *found = sl_write_the_made(x);
+    struct sl_doc sent;
+    *frees = false;
+    if (x->write->outcome != SL_WRITE_CHANGED || !found->released)
+        return SL_OK;
+    struct sl_slice text = sl_span_text(&x->write->proposed, 0);
+    SL_TRY(sl_write_localize(x, &text)); /* as what was made of it */
+    SL_TRY(sl_doc_parse(x->arena, text, NULL, &sent, NULL));
+    const struct sl_place made = {&found->page->doc, found->entry->root};
+    SL_TRY(sl_merge_frees(made, found->page->edits, (struct sl_place){&sent, 0}, x->arena, frees));
+    return *frees && x->write->sheds ? SL_UNAVAILABLE : SL_OK;
+}
