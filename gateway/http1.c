@@ -595,11 +595,8 @@ static enum sl_status count_field(struct sl_http1 *reader, size_t bytes, size_t 
     return SL_OK;
 }
 
-static enum sl_status read_field(struct sl_http1 *reader, struct sl_slice line)
+static enum sl_status note_field(struct sl_http1 *reader, struct sl_header field)
 {
-    struct sl_header field;
-    SL_TRY(count_field(reader, line.len, reader->field_count + 1));
-    SL_TRY(split_field(line, &field));
     const struct special *special = special_of(reader, field.name);
     if (special)
         SL_TRY(special->note(reader, field.value));
@@ -607,6 +604,14 @@ static enum sl_status read_field(struct sl_http1 *reader, struct sl_slice line)
         return SL_NO_MEMORY;
     reader->fields[reader->field_count++] = field;
     return SL_OK;
+}
+
+static enum sl_status read_field(struct sl_http1 *reader, struct sl_slice line)
+{
+    struct sl_header field;
+    SL_TRY(count_field(reader, line.len, reader->field_count + 1));
+    SL_TRY(split_field(line, &field));
+    return note_field(reader, field);
 }
 
 /* RFC 9112 9.3: 1.1 persists unless told otherwise, 1.0 only if asked. */
@@ -864,14 +869,19 @@ static enum sl_http1_event step_chunk_end(struct sl_http1 *reader, struct input 
     return SL_HTTP1_MORE;
 }
 
+static enum sl_status judge_trailer(const struct sl_http1 *reader, struct sl_slice name)
+{
+    const struct special *special = special_of(reader, name);
+    return special && special->never_trails ? SL_BAD_SYNTAX : SL_OK;
+}
+
 /* Trailers must be well formed, count as headers do, and are discarded (RFC 9112 7.1.2). */
 static enum sl_status read_trailer(struct sl_http1 *reader, struct sl_slice line)
 {
     struct sl_header field;
     SL_TRY(count_field(reader, line.len, ++reader->field_count));
     SL_TRY(split_field(line, &field));
-    const struct special *special = special_of(reader, field.name);
-    return special && special->never_trails ? SL_BAD_SYNTAX : SL_OK;
+    return judge_trailer(reader, field.name);
 }
 
 static enum sl_http1_event step_trailers(struct sl_http1 *reader, struct input *in)
@@ -939,6 +949,88 @@ enum sl_http1_event sl_http1_feed(struct sl_http1 *reader, struct sl_slice bytes
         event = steps[reader->phase](reader, &in);
     *used = (size_t)(in.at - bytes.ptr);
     return event;
+}
+
+/* ---- An answer in parts ---- */
+
+static enum sl_http1_event added(struct sl_http1 *reader, enum sl_status status)
+{
+    return status == SL_OK ? SL_HTTP1_MORE : refuse(reader, status);
+}
+
+static bool is_at(const struct sl_http1 *reader, unsigned phase)
+{
+    return reader->answers && reader->phase == phase;
+}
+
+enum sl_http1_event sl_http1_add_code(struct sl_http1 *reader, int code)
+{
+    struct sl_reply *reply = is_at(reader, STATUS_LINE) ? sl_arena_alloc(reader->arena, sizeof *reply) : NULL;
+    if (!reply || code < 100 || code > 599)
+        return refuse(reader, is_at(reader, STATUS_LINE) && !reply ? SL_NO_MEMORY : SL_BAD_SYNTAX);
+    reply->code = code;
+    reader->reply = reply;
+    reader->phase = FIELDS;
+    return SL_HTTP1_MORE;
+}
+
+/* Name and value stand one behind the other in a line of the reader's text, and stay where it stays. */
+static enum sl_status keep_field(struct sl_http1 *reader, struct sl_header *field)
+{
+    size_t room = header_room(reader), name = field->name.len;
+    SL_TRY(append_run(reader, field->name, room, SL_HEADERS_TOO_LARGE));
+    SL_TRY(append_run(reader, field->value, room, SL_HEADERS_TOO_LARGE));
+    struct sl_slice line = current_line(reader);
+    *field = (struct sl_header){{line.ptr, name}, trim(sl_slice_from(line, name))};
+    keep_line(reader);
+    return SL_OK;
+}
+
+static enum sl_status take_field(struct sl_http1 *reader, struct sl_header field)
+{
+    bool trails = reader->phase != FIELDS;
+    size_t bytes = field.name.len + SL_LIT(": ").len + field.value.len;
+    if (reader->phase < FIELDS || !field.name.len || !all(field.name, TOKEN) || !all(field.value, LINE))
+        return SL_BAD_SYNTAX;
+    SL_TRY(count_field(reader, bytes, reader->field_count + 1));
+    if (trails) {
+        reader->field_count++;
+        return judge_trailer(reader, field.name);
+    }
+    SL_TRY(keep_field(reader, &field));
+    return note_field(reader, field);
+}
+
+enum sl_http1_event sl_http1_add_field(struct sl_http1 *reader, struct sl_slice name, struct sl_slice value)
+{
+    if (reader->phase == REFUSED)
+        return SL_HTTP1_BAD;
+    return added(reader, take_field(reader, (struct sl_header){name, value}));
+}
+
+enum sl_http1_event sl_http1_add_head_end(struct sl_http1 *reader)
+{
+    return is_at(reader, FIELDS) ? end_reply_head(reader) : refuse(reader, SL_BAD_SYNTAX);
+}
+
+enum sl_http1_event sl_http1_add_body(struct sl_http1 *reader, struct sl_slice bytes)
+{
+    struct input in = {bytes.ptr, bytes.ptr + bytes.len};
+    enum sl_http1_event event = SL_HTTP1_MORE;
+    if (reader->phase == REFUSED)
+        return SL_HTTP1_BAD;
+    if (!bytes.len)
+        return SL_HTTP1_MORE;
+    if (reader->phase == UNTIL_CLOSE)
+        return step_until_close(reader, &in);
+    if (reader->phase == LENGTH_BODY)
+        event = step_length_body(reader, &in);
+    return event == SL_HTTP1_BAD || in.at == in.end ? event : refuse(reader, SL_BAD_SYNTAX);
+}
+
+enum sl_http1_event sl_http1_add_end(struct sl_http1 *reader)
+{
+    return reader->phase == WHOLE ? SL_HTTP1_DONE : sl_http1_end(reader);
 }
 
 bool sl_http1_is_whole(const struct sl_http1 *reader)
@@ -1048,7 +1140,7 @@ bool sl_http1_write_head(struct sl_buffer *out, const struct sl_http1_answer *an
 
 /* ---- The head of a question ---- */
 
-static struct sl_slice name_of(enum sl_method method)
+struct sl_slice sl_http1_method_name(enum sl_method method)
 {
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (methods[i].method == method)
@@ -1068,8 +1160,8 @@ static bool good_target(struct sl_slice target)
 
 bool sl_http1_write_question(struct sl_buffer *out, const struct sl_http1_question *question)
 {
-    const struct sl_slice parts[] = {name_of(question->method), SL_LIT(" "), question->base, question->target,
-        SL_LIT(" HTTP/1.1\r\n"), question->fixed};
+    const struct sl_slice parts[] = {sl_http1_method_name(question->method), SL_LIT(" "), question->base,
+        question->target, SL_LIT(" HTTP/1.1\r\n"), question->fixed};
     if (!parts[0].len || !(question->base.len + question->target.len) || !good_target(question->target))
         return false;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

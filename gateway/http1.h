@@ -85,6 +85,15 @@ void sl_http1_expect(struct sl_http1 *reader, const struct sl_http1_limits *limi
  * all of such a body came cannot be known from the framing: it is for the reader of its content to see. */
 enum sl_http1_event sl_http1_end(struct sl_http1 *reader);
 
+/* An answer that somebody else has framed (HTTP/2): its parts, after sl_http1_expect, instead of its bytes. A head is a
+ * code, its fields and an end; an interim answer (1xx) is a head of its own before the final one; fields after that are
+ * trailers. All limits and checks are those of the bytes. MORE: it goes on; DONE: it is whole; BAD: status says why. */
+enum sl_http1_event sl_http1_add_code(struct sl_http1 *reader, int code);
+enum sl_http1_event sl_http1_add_field(struct sl_http1 *reader, struct sl_slice name, struct sl_slice value);
+enum sl_http1_event sl_http1_add_head_end(struct sl_http1 *reader); /* DONE: it has no body */
+enum sl_http1_event sl_http1_add_body(struct sl_http1 *reader, struct sl_slice bytes);
+enum sl_http1_event sl_http1_add_end(struct sl_http1 *reader); /* no more comes */
+
 /* Takes bytes as they come; *used tells how many were taken, all of them with SL_HTTP1_MORE. Not to be called again
  * once the message is whole. */
 enum sl_http1_event sl_http1_feed(struct sl_http1 *reader, struct sl_slice bytes, size_t *used);
@@ -121,6 +130,9 @@ struct sl_http1_question {
     struct sl_slice body; /* its length is told; ptr NULL: there is none */
 };
 SL_MUST_CHECK bool sl_http1_write_question(struct sl_buffer *out, const struct sl_http1_question *question);
+
+/* Its name as it stands in a message; ptr NULL if it is none. */
+struct sl_slice sl_http1_method_name(enum sl_method method);
 
 /* A header by name, any case; ptr NULL if it is not there. */
 struct sl_slice sl_headers_find(const struct sl_header *headers, size_t count, struct sl_slice name);

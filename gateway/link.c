@@ -105,9 +105,18 @@ static void flush(struct sl_link *link)
     }
 }
 
+static void flush_waiting(struct sl_link *link)
+{
+    if (sl_link_is_idle(link))
+        return;
+    flush(link);
+    if (link->options.user->sent && sl_link_is_idle(link))
+        link->options.user->sent(link->options.context);
+}
+
 void sl_link_send(struct sl_link *link, struct sl_slice first, struct sl_slice second)
 {
-    SL_ASSERT(link->magic == MAGIC && link->phase == SL_LINK_OPEN && !link->out[0].len && !link->out[1].len);
+    SL_ASSERT(link->magic == MAGIC && link->phase == SL_LINK_OPEN && sl_link_is_idle(link));
     link->out[0] = first;
     link->out[1] = second;
     flush(link);
@@ -200,8 +209,8 @@ static void on_event(evutil_socket_t fd, short what, void *context)
         secure(link);
         break;
     case SL_LINK_OPEN:
-        flush(link);
-        if (what & EV_READ || link->stream)
+        flush_waiting(link);
+        if (!link->freed && (what & EV_READ || link->stream))
             read_some(link);
         break;
     case SL_LINK_CLOSED:
@@ -252,4 +261,20 @@ void sl_link_free(struct sl_link *link)
 enum sl_link_phase sl_link_phase(const struct sl_link *link)
 {
     return link->phase;
+}
+
+bool sl_link_is_http2(const struct sl_link *link)
+{
+    return link->stream && sl_tls_stream_is_http2(link->stream);
+}
+
+void sl_link_give(struct sl_link *link, const struct sl_link_user *user, void *context)
+{
+    link->options.user = user;
+    link->options.context = context;
+}
+
+bool sl_link_is_idle(const struct sl_link *link)
+{
+    return !link->out[0].len && !link->out[1].len;
 }

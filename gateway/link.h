@@ -19,6 +19,7 @@ struct sl_link_user {
     void (*opened)(void *context);                          /* it is connected, and secured: send */
     void (*received)(void *context, struct sl_slice bytes); /* gone when this returns */
     void (*closed)(void *context, const char *why);         /* by the other side (NULL), or broken; free it */
+    void (*sent)(void *context); /* what had to wait is gone: more may be sent; NULL: nobody wants to know */
 };
 
 struct sl_link_options {
@@ -39,6 +40,12 @@ struct sl_link *sl_link_new(const struct sl_link_options *options);
 void sl_link_free(struct sl_link *link);
 
 enum sl_link_phase sl_link_phase(const struct sl_link *link);
+/* Has the server chosen HTTP/2? Once it is open. */
+bool sl_link_is_http2(const struct sl_link *link);
+/* From now on another is told what comes of it. */
+void sl_link_give(struct sl_link *link, const struct sl_link_user *user, void *context);
+/* Is all gone that was sent? */
+bool sl_link_is_idle(const struct sl_link *link);
 /* Sends two pieces, once it is open and what was sent before is gone. Both are borrowed until the answer to them, or
  * the end. */
 void sl_link_send(struct sl_link *link, struct sl_slice first, struct sl_slice second);

@@ -197,9 +197,10 @@ struct sl_tls_client {
 };
 
 /* In TLS an end without a goodbye is an error: an answer whose length was not announced could have been cut short. */
-static bool set_up_client(SSL_CTX *context, const char *authorities)
+static bool set_up_client(SSL_CTX *context, const char *authorities, bool http2)
 {
-    static const unsigned char protocols[] = "\x08http/1.1";
+    static const unsigned char protocols[] = "\x02h2\x08http/1.1";
+    const unsigned skipped = http2 ? 0 : 3;
     char groups[] = GROUPS;
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(
@@ -208,19 +209,19 @@ static bool set_up_client(SSL_CTX *context, const char *authorities)
     if ((authorities ? SSL_CTX_load_verify_file(context, authorities) : SSL_CTX_set_default_verify_paths(context)) != 1)
         return false;
     /* 0 is success: RFC 7301's function is the odd one. */
-    if (SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols - 1) != 0)
+    if (SSL_CTX_set_alpn_protos(context, protocols + skipped, sizeof protocols - 1 - skipped) != 0)
         return false;
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) && SSL_CTX_set_cipher_list(context, CIPHERS_1_2) &&
            SSL_CTX_set1_groups_list(context, groups);
 }
 
-struct sl_tls_client *sl_tls_client_new(const char *authorities)
+struct sl_tls_client *sl_tls_client_new(const char *authorities, bool http2)
 {
     struct sl_tls_client *client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
     client->context = SSL_CTX_new(TLS_client_method());
-    if (client->context && set_up_client(client->context, authorities))
+    if (client->context && set_up_client(client->context, authorities, http2))
         return client;
     ERR_clear_error();
     sl_tls_client_free(client);
@@ -292,6 +293,14 @@ static enum sl_tls_result result_of(SSL *ssl, int result)
 enum sl_tls_result sl_tls_stream_greet(struct sl_tls_stream *stream)
 {
     return result_of(ssl_of(stream), SSL_do_handshake(ssl_of(stream)));
+}
+
+bool sl_tls_stream_is_http2(const struct sl_tls_stream *stream)
+{
+    const unsigned char *protocol;
+    unsigned len;
+    SSL_get0_alpn_selected(ssl_of(stream), &protocol, &len);
+    return sl_slice_eq((struct sl_slice){(const char *)protocol, len}, SL_LIT("h2"));
 }
 
 enum sl_tls_result sl_tls_stream_read(struct sl_tls_stream *stream, char *out, size_t room, size_t *len)

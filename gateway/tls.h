@@ -43,8 +43,9 @@ bool sl_tls_certificate(struct bufferevent *bev, struct sl_arena *arena, struct 
 struct sl_tls_client; /* of one thread */
 struct sl_tls_stream;
 
-/* authorities: PEM; NULL: those of the system. NULL: no memory, or a file that cannot be read. */
-struct sl_tls_client *sl_tls_client_new(const char *authorities);
+/* authorities: PEM; NULL: those of the system. http2: it is offered, before HTTP/1.1 (RFC 7301). NULL: no memory, or a
+ * file that cannot be read. */
+struct sl_tls_client *sl_tls_client_new(const char *authorities, bool http2);
 void sl_tls_client_free(struct sl_tls_client *client); /* NULL is fine; its streams go first */
 
 /* Over a connected socket that does not block, and stays the caller's. host: a name, or a numeric address. */
@@ -53,6 +54,7 @@ void sl_tls_stream_free(struct sl_tls_stream *stream);
 
 enum sl_tls_result { SL_TLS_DONE, SL_TLS_WANTS_READ, SL_TLS_WANTS_WRITE, SL_TLS_CLOSED, SL_TLS_FAILED };
 enum sl_tls_result sl_tls_stream_greet(struct sl_tls_stream *stream); /* the handshake; DONE: it is over */
+bool sl_tls_stream_is_http2(const struct sl_tls_stream *stream);      /* did the server choose it? */
 enum sl_tls_result sl_tls_stream_read(struct sl_tls_stream *stream, char *out, size_t room, size_t *len);
 enum sl_tls_result sl_tls_stream_write(struct sl_tls_stream *stream, struct sl_slice bytes, size_t *len);
 

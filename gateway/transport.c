@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions to a server and their answers, in HTTP/1.1: see transport.h. A call waits for a lane, has it until its
- * answer is whole, and leaves it to the next.
+ * Questions to a server and their answers: see transport.h. A call waits for a lane, has it until its answer is whole,
+ * and leaves it to the next.
  *
  *     send -> [waiting] -> on a lane: connect, TLS, question, first byte, the rest -> done
  *
- * Lanes are kept while the server keeps them. What a server that is ill would cost is bounded four times: each phase of
+ * In HTTP/1.1 a lane is a connection, and is kept while the server keeps it. Where the server chooses HTTP/2 the
+ * connection becomes a trunk, and a lane is one stream of it; deadlines, limits, queue, breaker and retries are those
+ * of lanes and calls, and so the same. One trunk serves all calls, as many at a time as the server allows and we do.
+ *
+ * What a server that is ill would cost is bounded four times: each phase of
  * a call has its time, and the call as a whole; so many lanes and so many waiting calls, no more; after so many
  * failures nothing is sent to it for a while, and then one call tries; and a call is sent again only if that can do no
  * harm: a GET or HEAD, once, on a new lane, if a kept one was closed before a byte of the answer. What no server has
- * seen (its address refused the connection) goes to its next address, whatever it is. A change never goes on a kept
- * lane: whether the server has closed that already is not known until it is too late.
+ * seen (its address refused the connection) goes to its next address, whatever it is; and what it says in HTTP/2 that
+ * it has not processed goes once more, whatever it is. A change never goes on a kept connection of HTTP/1.1: whether
+ * the server has closed that already is not known until it is too late.
  */
 #include "transport.h"
 
@@ -23,6 +28,7 @@
 #include <stdlib.h>
 
 #include "http1.h"
+#include "http2.h"
 #include "inflate.h"
 #include "link.h"
 #include "loop.h"
@@ -32,6 +38,7 @@
 #define BUFFER ((size_t)128 * 1024)
 #define HEAD_LIMIT ((size_t)64 * 1024)
 #define ADDRESSES 8u
+#define FIXED 6u
 #define RESOLVED_MS 30000u /* how long an address is used before it is asked for again */
 #define SWEEP_MS 50u
 #define FLOOR 1024u /* bytes a second, over a while of upstream.stall-s */
@@ -61,10 +68,26 @@ static const char *const late[] = {[CONNECT] = "upstream-connect-timeout",
     [REST] = "upstream-stall",
     [KEPT] = NULL};
 
-struct lane {
+/* A connection that speaks HTTP/2. */
+struct trunk {
     struct sl_transport *transport;
     struct sl_link *link;
-    struct errand *errand; /* NULL: it is kept for the next */
+    struct sl_http2 *http2;
+    struct sl_buffer out;
+    struct trunk *next, **place;
+    size_t address, lanes;
+    uint64_t answers;   /* that came on it so far */
+    uint64_t heard, by; /* when bytes came; the end of its time without a lane */
+    bool over;          /* nothing more is asked on it */
+    bool inside;        /* what has come is being told: what is asked meanwhile is sent after it */
+};
+
+struct lane {
+    struct sl_transport *transport;
+    struct sl_link *link;          /* NULL: it is a stream of a trunk */
+    struct trunk *trunk;           /* NULL: it is a connection, or about to be one */
+    struct sl_http2_stream stream; /* of the trunk */
+    struct errand *errand;         /* NULL: it is kept for the next */
     struct lane *next, **place;
     struct sl_http1 reader;
     struct sl_buffer head; /* of the question */
@@ -72,6 +95,7 @@ struct lane {
     enum phase phase;
     uint64_t by;      /* the end of this phase */
     size_t received;  /* bytes of the answer since `by` was set */
+    size_t counted;   /* of the stream's */
     uint64_t answers; /* that came on it so far */
 };
 
@@ -87,9 +111,12 @@ struct sl_transport {
     const struct sl_config *config;
     struct event_base *base;
     struct sl_url url;
-    char host[256];       /* as text with an end */
-    struct sl_slice path; /* of the base URL; "" */
-    struct sl_buffer fixed, scratch;
+    char host[256];                  /* as text with an end */
+    struct sl_slice path;            /* of the base URL; "" */
+    struct sl_buffer fixed, scratch; /* the fields of every question, as they stand in HTTP/1.1 */
+    struct sl_buffer authority, token;
+    struct sl_header fields[FIXED]; /* the same, Host first */
+    size_t field_count;
     struct sl_http1_limits limits;
     struct sl_tls_client *tls;
     char *buffer;
@@ -101,7 +128,9 @@ struct sl_transport {
     struct address addresses[ADDRESSES];
     size_t address_count, address; /* the one that answered last */
     struct lane *lanes, *kept;
-    size_t lane_count;
+    struct trunk *trunks;
+    size_t lane_count, opening; /* lanes; those of them that are not connected yet */
+    bool one_for_all;           /* the next connection is likely to be a trunk: others wait for it */
     struct errand *first, **last;
     size_t waiting;
     struct breaker breaker;
@@ -207,6 +236,16 @@ static void take_out(struct sl_transport *transport, struct errand *errand)
 
 /* ---- Lanes ---- */
 
+/* Sends what there is to send. Streams may end by it: they are told later. */
+static void pump(struct trunk *trunk)
+{
+    while (!trunk->inside && sl_link_is_idle(trunk->link) && sl_http2_output(trunk->http2, &trunk->out))
+        sl_link_send(trunk->link, sl_buffer_slice(&trunk->out), (struct sl_slice){NULL, 0});
+    trunk->over |= sl_http2_is_leaving(trunk->http2);
+    if (!trunk->inside && sl_http2_has_ended(trunk->http2))
+        kick(trunk->transport);
+}
+
 static void link_lane(struct lane **list, struct lane *lane)
 {
     lane->next = *list;
@@ -223,10 +262,34 @@ static void unlink_lane(struct lane *lane)
         lane->next->place = lane->place;
 }
 
+static uint64_t time_of(const struct sl_transport *transport, enum phase phase)
+{
+    const struct sl_config *c = transport->config;
+    const uint64_t milliseconds[] = {[CONNECT] = c->upstream_connect_ms,
+        [SECURE] = c->upstream_tls_ms,
+        [FIRST] = c->upstream_first_ms,
+        [REST] = c->upstream_stall_s * 1000,
+        [KEPT] = c->upstream_idle_s * 1000};
+    return milliseconds[phase];
+}
+
+/* Leaves the stream to the trunk, which is freed later: what is done now may be told from within it. */
+static void leave_trunk(struct lane *lane)
+{
+    struct trunk *trunk = lane->trunk;
+    sl_http2_drop(trunk->http2, &lane->stream);
+    if (!--trunk->lanes)
+        trunk->by = sl_loop_now() + time_of(trunk->transport, KEPT);
+    pump(trunk);
+}
+
 static void free_lane(struct lane *lane)
 {
     unlink_lane(lane);
     lane->transport->lane_count--;
+    lane->transport->opening -= lane->phase <= SECURE;
+    if (lane->trunk)
+        leave_trunk(lane);
     sl_link_free(lane->link);
     sl_buffer_fini(&lane->head);
     free(lane);
@@ -234,14 +297,8 @@ static void free_lane(struct lane *lane)
 
 static void enter(struct lane *lane, enum phase phase)
 {
-    const struct sl_config *c = lane->transport->config;
-    const uint64_t milliseconds[] = {[CONNECT] = c->upstream_connect_ms,
-        [SECURE] = c->upstream_tls_ms,
-        [FIRST] = c->upstream_first_ms,
-        [REST] = c->upstream_stall_s * 1000,
-        [KEPT] = c->upstream_idle_s * 1000};
     lane->phase = phase;
-    lane->by = sl_loop_now() + milliseconds[phase];
+    lane->by = sl_loop_now() + time_of(lane->transport, phase);
     lane->received = 0;
 }
 
@@ -266,15 +323,35 @@ static bool takes_kept(const struct errand *errand)
     return is_safe(errand->call) && !errand->again;
 }
 
+/* What has come of the lane's stream since it was looked at. */
+static void catch_up(struct lane *lane)
+{
+    if (!lane->trunk || lane->stream.bytes == lane->counted)
+        return;
+    if (lane->phase != REST)
+        enter(lane, REST);
+    lane->received += lane->stream.bytes - lane->counted;
+    lane->counted = lane->stream.bytes;
+}
+
+/* Was it a connection that has answered before, and is now gone, or given up? */
+static bool was_kept(const struct lane *lane)
+{
+    return lane->trunk ? lane->trunk->over && lane->trunk->answers : lane->answers;
+}
+
 /* The lane is lost. Its call, if it has one, is tried once more where that can do no harm. */
 static void lose(struct lane *lane, const char *why)
 {
     struct sl_transport *transport = lane->transport;
     struct errand *errand = lane->errand;
+    catch_up(lane);
     bool refused = errand && lane->phase <= SECURE && errand->tries + 1u < transport->address_count;
-    bool stale = errand && lane->phase == FIRST && lane->answers && takes_kept(errand);
+    bool stale = errand && lane->phase == FIRST && was_kept(lane) && takes_kept(errand);
     if (lane->phase <= SECURE && transport->address_count)
         transport->address = (lane->address + 1) % transport->address_count;
+    if (lane->phase <= SECURE)
+        transport->one_for_all = false; /* nobody waits for another's attempt, until one succeeds */
     free_lane(lane);
     kick(transport);
     if (refused || stale) {
@@ -365,8 +442,11 @@ static void answer(struct lane *lane, bool clean)
     if (kept) {
         keep(lane);
     } else {
+        if (lane->trunk)
+            lane->trunk->answers++;
         free_lane(lane);
-        kick(transport);
+        if (transport->first)
+            kick(transport);
     }
     finish(transport, errand, status, why);
 }
@@ -417,15 +497,237 @@ static void on_closed(void *context, const char *why)
         lose(lane, why);
 }
 
+/* ---- Streams of a trunk ---- */
+
+static void give_up(struct lane *lane, enum sl_status status, const char *why)
+{
+    struct sl_transport *transport = lane->transport;
+    struct errand *errand = lane->errand;
+    free_lane(lane);
+    kick(transport);
+    finish(transport, errand, status, why);
+}
+
+/* RFC 9113 8.7: what the server has not processed may be sent again, whatever it was. */
+static void send_again(struct lane *lane)
+{
+    struct sl_transport *transport = lane->transport;
+    struct errand *errand = lane->errand;
+    if (errand->again) {
+        give_up(lane, SL_UPSTREAM, "upstream-refused");
+        return;
+    }
+    errand->again = true;
+    free_lane(lane);
+    put_first(transport, errand);
+    kick(transport);
+}
+
+static void conclude(struct lane *lane)
+{
+    switch (lane->stream.state) {
+    case SL_HTTP2_OPEN:
+        break;
+    case SL_HTTP2_WHOLE:
+        answer(lane, true);
+        break;
+    case SL_HTTP2_BAD:
+        refuse(lane);
+        break;
+    case SL_HTTP2_UNPROCESSED:
+        send_again(lane);
+        break;
+    case SL_HTTP2_RESET:
+        give_up(lane, SL_UPSTREAM, "upstream-reset");
+        break;
+    case SL_HTTP2_WANTS_HTTP1:
+        give_up(lane, SL_UPSTREAM, "upstream-wants-http1");
+        break;
+    }
+}
+
+static struct lane *lane_of(struct sl_http2_stream *stream)
+{
+    return (struct lane *)(void *)((char *)stream - offsetof(struct lane, stream));
+}
+
+/* What has become of its streams. Whoever hears of it may ask anew: all of that is sent at once. */
+static void tell(struct trunk *trunk)
+{
+    struct sl_http2_stream *stream;
+    trunk->inside = true;
+    while ((stream = sl_http2_ended(trunk->http2)))
+        conclude(lane_of(stream));
+    trunk->inside = false;
+    pump(trunk);
+}
+
+static void free_trunk(struct trunk *trunk)
+{
+    *trunk->place = trunk->next;
+    if (trunk->next)
+        trunk->next->place = trunk->place;
+    if (trunk->http2 && sl_link_phase(trunk->link) == SL_LINK_OPEN) {
+        sl_http2_leave(trunk->http2); /* says goodbye, and waits for none */
+        pump(trunk);
+    }
+    sl_http2_free(trunk->http2);
+    sl_link_free(trunk->link);
+    sl_buffer_fini(&trunk->out);
+    free(trunk);
+}
+
+static struct lane *lane_on(const struct trunk *trunk)
+{
+    struct lane *lane = trunk->transport->lanes;
+    while (lane && lane->trunk != trunk)
+        lane = lane->next;
+    return lane;
+}
+
+/* The connection is lost, or good for nothing. */
+static void end_trunk(struct trunk *trunk, const char *why)
+{
+    trunk->over = trunk->inside = true;
+    for (struct lane *lane; (lane = lane_on(trunk));)
+        lose(lane, why);
+    trunk->inside = false;
+    free_trunk(trunk);
+}
+
+static void on_frames(void *context, struct sl_slice bytes)
+{
+    struct trunk *trunk = context;
+    struct sl_transport *transport = trunk->transport;
+    trunk->heard = sl_loop_now();
+    sl_http2_feed(trunk->http2, bytes);
+    tell(trunk);
+    if (sl_http2_fault(trunk->http2))
+        end_trunk(trunk, sl_http2_fault(trunk->http2));
+    if (transport->first)
+        kick(transport);
+}
+
+static void on_trunk_closed(void *context, const char *why)
+{
+    end_trunk(context, why);
+}
+
+static void on_trunk_sent(void *context)
+{
+    pump(context);
+}
+
+static const struct sl_link_user trunk_user = {NULL, on_frames, on_trunk_closed, on_trunk_sent};
+
+/* The lane's connection becomes a trunk, and the lane a stream of it. */
+static bool branch(struct lane *lane)
+{
+    struct sl_transport *transport = lane->transport;
+    struct trunk *trunk = calloc(1, sizeof *trunk);
+    struct sl_http2 *http2 = sl_http2_new(&transport->limits);
+    if (!trunk || !http2) {
+        sl_http2_free(http2);
+        free(trunk);
+        return false;
+    }
+    *trunk = (struct trunk){.transport = transport,
+        .link = lane->link,
+        .http2 = http2,
+        .next = transport->trunks,
+        .place = &transport->trunks,
+        .address = lane->address,
+        .lanes = 1,
+        .heard = sl_loop_now()};
+    sl_buffer_init(&trunk->out, SL_HTTP2_OUTPUT);
+    if (trunk->next)
+        trunk->next->place = &trunk->next;
+    transport->trunks = trunk;
+    sl_link_give(trunk->link, &trunk_user, trunk);
+    lane->link = NULL;
+    lane->trunk = trunk;
+    return true;
+}
+
+static bool ask_stream(struct lane *lane, struct errand *errand)
+{
+    struct sl_transport *transport = lane->transport;
+    struct sl_call *call = errand->call;
+    struct sl_buffer *path = &transport->scratch;
+    sl_buffer_clear(path);
+    sl_buffer_add(path, transport->path);
+    sl_buffer_add(path, call->target);
+    const struct sl_http2_question question = {.method = call->method,
+        .authority = transport->fields[0].value,
+        .path = sl_buffer_slice(path),
+        .fixed = transport->fields + 1,
+        .fixed_count = transport->field_count - 1,
+        .headers = call->headers,
+        .header_count = call->header_count,
+        .body = call->body};
+    lane->errand = errand;
+    errand->lane = lane;
+    lane->stream.reader = &lane->reader;
+    sl_http1_expect(&lane->reader, &transport->limits, call->arena, call->method == SL_HEAD);
+    enter(lane, FIRST);
+    bool asked = !sl_buffer_failed(path) && sl_http2_ask(lane->trunk->http2, &lane->stream, &question);
+    pump(lane->trunk);
+    return asked;
+}
+
+/* A trunk that takes one more. */
+static struct trunk *find_trunk(const struct sl_transport *transport)
+{
+    struct trunk *trunk = transport->trunks;
+    while (trunk && (trunk->over || !sl_http2_room(trunk->http2)))
+        trunk = trunk->next;
+    return transport->lane_count < transport->config->upstream_connections ? trunk : NULL;
+}
+
+/* False: no memory. */
+static bool put_on_trunk(struct trunk *trunk, struct errand *errand)
+{
+    struct sl_transport *transport = trunk->transport;
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (!lane)
+        return false;
+    *lane = (struct lane){.transport = transport, .trunk = trunk, .address = trunk->address, .phase = FIRST};
+    sl_buffer_init(&lane->head, HEAD_LIMIT);
+    trunk->lanes++;
+    transport->lane_count++;
+    link_lane(&transport->lanes, lane);
+    if (ask_stream(lane, errand))
+        return true;
+    free_lane(lane);
+    return false;
+}
+
+/* One connection is enough for all: is there one, or soon? */
+static bool is_one_for_all(const struct sl_transport *transport)
+{
+    const struct trunk *trunk = transport->trunks;
+    while (trunk && trunk->over)
+        trunk = trunk->next;
+    return transport->one_for_all && (trunk || transport->opening);
+}
+
 static void on_opened(void *context)
 {
     struct lane *lane = context;
+    struct sl_transport *transport = lane->transport;
     struct errand *errand = lane->errand;
-    if (errand)
+    transport->one_for_all = transport->config->upstream_http2 && sl_link_is_http2(lane->link);
+    transport->opening--;
+    enter(lane, FIRST);
+    if (!transport->one_for_all)
         ask_on(lane, errand);
+    else if (!branch(lane) || !ask_stream(lane, errand))
+        give_up(lane, SL_NO_MEMORY, "memory");
+    if (transport->first)
+        kick(transport);
 }
 
-static const struct sl_link_user lane_user = {on_opened, on_received, on_closed};
+static const struct sl_link_user lane_user = {on_opened, on_received, on_closed, NULL};
 
 /* ---- Addresses ---- */
 
@@ -542,6 +844,7 @@ static struct lane *new_lane(struct sl_transport *transport)
         return NULL;
     }
     transport->lane_count++;
+    transport->opening++;
     link_lane(&transport->lanes, lane);
     enter(lane, CONNECT);
     return lane;
@@ -567,12 +870,19 @@ static bool make_room(struct sl_transport *transport)
 static bool serve_first(struct sl_transport *transport)
 {
     struct errand *errand = transport->first;
+    struct trunk *trunk = find_trunk(transport);
+    if (trunk) {
+        take_out(transport, errand);
+        if (!put_on_trunk(trunk, errand))
+            finish(transport, errand, SL_NO_MEMORY, "memory");
+        return true;
+    }
     if (takes_kept(errand) && transport->kept) {
         take_out(transport, errand);
         ask_on(take_kept(transport), errand);
         return true;
     }
-    if (!have_address(transport) || !transport->first || !make_room(transport))
+    if (is_one_for_all(transport) || !have_address(transport) || !transport->first || !make_room(transport))
         return false;
     struct lane *lane = new_lane(transport);
     take_out(transport, errand);
@@ -593,6 +903,8 @@ static void on_kick(evutil_socket_t fd, short what, void *context)
     if (transport->unresolved)
         fail_waiting(transport, "upstream-resolve");
     transport->unresolved = false;
+    for (struct trunk *trunk = transport->trunks; trunk; trunk = trunk->next)
+        tell(trunk);
     while (transport->first && serve_first(transport))
         ;
 }
@@ -605,10 +917,18 @@ static bool keeps_pace(struct lane *lane)
     return lane->phase == REST && lane->received >= FLOOR * lane->transport->config->upstream_stall_s;
 }
 
+/* A connection on which nothing has come for the whole of this phase may be dead: nothing more is asked on it. */
+static void doubt(const struct lane *lane)
+{
+    if (lane->trunk)
+        lane->trunk->over |= lane->trunk->heard + time_of(lane->transport, lane->phase) <= lane->by;
+}
+
 /* True: the lane is gone, and others may be. */
 static bool sweep_lane(struct lane *lane, uint64_t now)
 {
     bool whole = now >= lane->errand->by;
+    catch_up(lane);
     if (lane->phase == CONNECT && sl_link_phase(lane->link) == SL_LINK_SECURING)
         enter(lane, SECURE);
     if (!whole && now < lane->by)
@@ -617,6 +937,7 @@ static bool sweep_lane(struct lane *lane, uint64_t now)
         enter(lane, REST);
         return false;
     }
+    doubt(lane);
     lose(lane, whole ? "upstream-timeout" : late[lane->phase]);
     return true;
 }
@@ -627,6 +948,17 @@ static bool sweep_lanes(struct sl_transport *transport, uint64_t now)
         if (sweep_lane(lane, now))
             return true;
     return false;
+}
+
+static void sweep_trunks(struct sl_transport *transport, uint64_t now)
+{
+    for (struct trunk *trunk = transport->trunks, *next; trunk; trunk = next) {
+        next = trunk->next;
+        if (sl_http2_fault(trunk->http2))
+            end_trunk(trunk, sl_http2_fault(trunk->http2));
+        else if (!trunk->lanes && (trunk->over || now >= trunk->by))
+            free_trunk(trunk);
+    }
 }
 
 static void sweep_waiting(struct sl_transport *transport, uint64_t now)
@@ -650,6 +982,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
     (void)what;
     while (sweep_lanes(transport, now))
         ;
+    sweep_trunks(transport, now);
     sweep_waiting(transport, now);
     for (struct lane *lane = transport->kept, *next; lane; lane = next) {
         next = lane->next;
@@ -674,13 +1007,14 @@ static bool fail(struct sl_call *call, const char *why)
 
 bool sl_transport_send(struct sl_transport *transport, struct sl_call *call)
 {
-    bool probe, at_once = transport->kept && !transport->first && is_safe(call);
+    struct trunk *trunk = transport->first ? NULL : find_trunk(transport);
+    bool probe, at_once = !trunk && transport->kept && !transport->first && is_safe(call);
     struct errand *errand = sl_arena_alloc(call->arena, sizeof *errand);
     if (!errand)
         return fail(call, "memory");
     if (!write_question(transport, call, at_once ? &transport->kept->head : &transport->scratch))
         return fail(call, "upstream-question");
-    if (!at_once && transport->waiting >= transport->config->upstream_queue)
+    if (!at_once && !trunk && transport->waiting >= transport->config->upstream_queue)
         return fail(call, "upstream-busy");
     if (!may_pass(transport, &probe))
         return fail(call, "upstream-paused");
@@ -690,6 +1024,8 @@ bool sl_transport_send(struct sl_transport *transport, struct sl_call *call)
         put_on(take_kept(transport), errand);
         return true;
     }
+    if (trunk && put_on_trunk(trunk, errand))
+        return true;
     put_last(transport, errand);
     kick(transport);
     return true;
@@ -721,16 +1057,21 @@ struct sl_slice sl_call_answer(const struct sl_call *call, struct sl_slice name)
 /* The fields of every question. Servers answer a search from one of a minute ago unless told no-cache. */
 static bool write_fixed(struct sl_transport *transport, struct sl_slice token)
 {
-    struct sl_buffer *out = &transport->fixed;
+    struct sl_buffer *out = &transport->fixed, *host = &transport->authority, *secret = &transport->token;
     bool six = strchr(transport->host, ':') != NULL;
-    sl_buffer_printf(out, "Host: %s%s%s", six ? "[" : "", transport->host, six ? "]" : "");
+    sl_buffer_printf(host, "%s%s%s", six ? "[" : "", transport->host, six ? "]" : "");
     if (transport->url.port != (transport->url.secure ? 443 : 80))
-        sl_buffer_printf(out, ":%u", transport->url.port);
-    sl_buffer_printf(out, "\r\nUser-Agent: sluice\r\nAccept: application/fhir+json\r\nAccept-Encoding: identity\r\n"
-                          "Cache-Control: no-cache\r\n");
-    if (token.len)
-        sl_buffer_printf(out, "Authorization: Bearer %.*s\r\n", SL_FMT(token));
-    return !sl_buffer_failed(out);
+        sl_buffer_printf(host, ":%u", transport->url.port);
+    sl_buffer_printf(secret, "Bearer %.*s", SL_FMT(token));
+    const struct sl_header fields[FIXED] = {{SL_LIT("Host"), sl_buffer_slice(host)},
+        {SL_LIT("User-Agent"), SL_LIT("sluice")}, {SL_LIT("Accept"), SL_LIT("application/fhir+json")},
+        {SL_LIT("Accept-Encoding"), SL_LIT("identity")}, {SL_LIT("Cache-Control"), SL_LIT("no-cache")},
+        {SL_LIT("Authorization"), sl_buffer_slice(secret)}};
+    memcpy(transport->fields, fields, sizeof fields);
+    transport->field_count = token.len ? FIXED : FIXED - 1;
+    for (size_t i = 0; i < transport->field_count; i++)
+        sl_buffer_printf(out, "%.*s: %.*s\r\n", SL_FMT(fields[i].name), SL_FMT(fields[i].value));
+    return !sl_buffer_failed(out) && !sl_buffer_failed(host) && !sl_buffer_failed(secret);
 }
 
 static bool set_up(struct sl_transport *transport, struct sl_slice token)
@@ -747,9 +1088,10 @@ static bool set_up(struct sl_transport *transport, struct sl_slice token)
     transport->kick = evtimer_new(transport->base, on_kick, transport);
     transport->sweep = event_new(transport->base, -1, EV_PERSIST, on_sweep, transport);
     if (transport->url.secure)
-        transport->tls = sl_tls_client_new(c->upstream_ca.len ? c->upstream_ca.ptr : NULL);
+        transport->tls = sl_tls_client_new(c->upstream_ca.len ? c->upstream_ca.ptr : NULL, c->upstream_http2);
     if (transport->url.secure && !transport->tls)
         return false;
+    transport->one_for_all = transport->url.secure && c->upstream_http2;
     (void)read_numeric(transport);
     return transport->buffer && transport->kick && transport->sweep && event_add(transport->sweep, &often) == 0 &&
            write_fixed(transport, token);
@@ -766,6 +1108,8 @@ struct sl_transport *sl_transport_new(const struct sl_config *config, struct sl_
     transport->last = &transport->first;
     sl_buffer_init(&transport->fixed, HEAD_LIMIT);
     sl_buffer_init(&transport->scratch, HEAD_LIMIT);
+    sl_buffer_init(&transport->authority, HEAD_LIMIT);
+    sl_buffer_init(&transport->token, HEAD_LIMIT);
     if (!set_up(transport, token)) {
         sl_transport_free(transport);
         return NULL;
@@ -782,6 +1126,8 @@ void sl_transport_free(struct sl_transport *transport)
         free_lane(transport->lanes);
     while (transport->kept)
         free_lane(transport->kept);
+    while (transport->trunks)
+        free_trunk(transport->trunks);
     if (transport->resolving)
         evdns_getaddrinfo_cancel(transport->resolving);
     if (transport->dns)
@@ -793,6 +1139,8 @@ void sl_transport_free(struct sl_transport *transport)
     sl_tls_client_free(transport->tls);
     sl_buffer_fini(&transport->fixed);
     sl_buffer_fini(&transport->scratch);
+    sl_buffer_fini(&transport->authority);
+    sl_buffer_fini(&transport->token);
     free(transport->buffer);
     transport->magic = 0;
     free(transport);
