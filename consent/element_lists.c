@@ -293,20 +293,28 @@ static void soften(const struct sl_policy_source *source, struct sl_issue *issue
         issue->grade = SL_GRADE_ADVICE;
 }
 
-/* What changes the meaning of the rest, and is left out: allowed, and worth a look. */
-static void check_modifiers(const struct requirement *r, uint32_t step)
+static void tell_modifier(const struct requirement *r, sl_r4_node node, sl_name name)
+{
+    struct sl_slice object = sl_r4_node_name(node), type = sl_r4_node_name(r->type), left_out = sl_name_text(name);
+    struct sl_issue *issue = sl_yaml_issue(&r->list->source->yaml, sl_yaml_get(r->list->at, "id"), false,
+        "list-cuts-modifier",
+        "Of %.*s, the list \"%.*s\" leaves out \"%.*s\", which changes what the rest means: no %.*s that has it goes.",
+        SL_FMT(type), SL_FMT(r->list->id), SL_FMT(left_out), SL_FMT(object));
+    soften(r->list->source, issue);
+}
+
+/* What changes the meaning of the rest, and is left out: allowed, and worth a look, since what has it does not go. */
+static void check_modifiers(const struct requirement *r, uint32_t step, sl_r4_node node)
 {
     size_t count;
-    const struct sl_r4_element *all = sl_r4_elements(r->type, &count);
+    const struct sl_r4_element *all = sl_r4_elements(node, &count);
     for (size_t i = 0; i < count; i++) {
-        if (!(all[i].flags & SL_R4_MODIFIER) || all[i].flags & SL_R4_REQUIRED || kept_choice(r, step, &all[i]) ||
-            all[i].name == SL_NAME_implicitRules || all[i].name == SL_NAME_modifierExtension)
-            continue;
-        struct sl_slice type = sl_r4_node_name(r->type), name = sl_name_text(all[i].name);
-        struct sl_issue *issue = sl_yaml_issue(&r->list->source->yaml, sl_yaml_get(r->list->at, "id"), false,
-            "list-cuts-modifier", "Of %.*s, the list \"%.*s\" leaves out \"%.*s\", which changes what the rest means.",
-            SL_FMT(type), SL_FMT(r->list->id), SL_FMT(name));
-        soften(r->list->source, issue);
+        uint32_t own = kept_step(r, step, all[i].name);
+        if (own && !(r->policy->kept[own].whole & r->bit))
+            check_modifiers(r, own, all[i].node);
+        if (all[i].flags & SL_R4_MODIFIER && !(all[i].flags & SL_R4_REQUIRED) && !kept_choice(r, step, &all[i]) &&
+            all[i].name != SL_NAME_implicitRules && all[i].name != SL_NAME_modifierExtension)
+            tell_modifier(r, node, all[i].name);
     }
 }
 
@@ -318,7 +326,7 @@ static void check_list(struct sl_policy *policy, unsigned list)
         if (!step || policy->kept[step].whole & r.bit || !(policy->kept[step].part & r.bit))
             continue;
         (void)lacks(&r, step, (sl_r4_node)node);
-        check_modifiers(&r, step);
+        check_modifiers(&r, step, (sl_r4_node)node);
     }
 }
 

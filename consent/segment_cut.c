@@ -130,8 +130,11 @@ static unsigned trace(const struct sl_item *item, uint32_t span, struct sl_step 
     while (depth) {
         uint32_t child = way[--depth];
         const struct sl_r4_element *element = element_of(doc, &steps[n - 1], child);
-        sl_r4_node node = is_half(doc, &steps[n - 1], child) ? SL_R4_Element : node_of_value(doc, child, element);
-        steps[n++] = (struct sl_step){.span = child, .node = node, .element = element};
+        bool half = is_half(doc, &steps[n - 1], child);
+        sl_r4_node node = half ? SL_R4_Element : node_of_value(doc, child, element);
+        steps[n] = (struct sl_step){.span = child, .node = node, .element = element, .half = half};
+        steps[n].of_modifier = sl_shape_is_of_modifier(&steps[n - 1], &steps[n]);
+        n++;
     }
     return n;
 }
@@ -194,11 +197,14 @@ static bool is_beside_values(const struct sl_gone *gone, const struct sl_step *a
     return values && !sl_gone_has(gone, values);
 }
 
-/* Does what goes take its parent along: because R4 requires it, or because the parent says nothing without it? */
+/* Does what goes take its parent along: because R4 requires it, or because the parent says nothing without it, or
+ * another thing? */
 static bool takes_parent(struct sl_gone *gone, const struct sl_step *steps, unsigned i, struct sl_arena *arena)
 {
     const struct sl_doc *doc = gone->doc;
     const struct sl_step *parent = &steps[i - 1];
+    if (sl_shape_turns(gone, steps, i))
+        return true;
     if (doc->spans[parent->span].type == SL_SPAN_ARRAY && i > 1 && is_beside_values(gone, parent, &steps[i - 2]))
         return false;
     if (doc->spans[parent->span].type == SL_SPAN_ARRAY)

@@ -59,16 +59,6 @@ bool sl_limit_keeps_type(const struct sl_policy *policy, const struct sl_terms *
     return sl_terms_keep(policy, terms, whole | (step ? policy->kept[step].part : 0));
 }
 
-/* Without a modifierExtension, or the rules it was made by, what is left of an object might say something else: so the
- * object goes with it. */
-static uint32_t cut_target(const struct walk *w, uint32_t span, sl_name name)
-{
-    const struct sl_doc *doc = w->item->doc;
-    if (name != SL_NAME_modifierExtension && name != SL_NAME_implicitRules)
-        return span;
-    return doc->parents[span];
-}
-
 static bool is_half(const struct sl_doc *doc, uint32_t span)
 {
     const struct sl_span *above = &doc->spans[doc->parents[span]];
@@ -159,7 +149,7 @@ static enum sl_status visit(struct walk *w, uint32_t span, bool *into)
     }
     uint32_t part = inner.step ? w->policy->kept[inner.step].part : 0;
     if (!sl_terms_keep(w->policy, w->terms, inner.whole | part))
-        return w->calls->cut(w->context, w->item, cut_target(w, span, s->name));
+        return w->calls->cut(w->context, w->item, span);
     SL_TRY(judge_value(w, span, &inner, element, into));
     if (!*into)
         return SL_OK;

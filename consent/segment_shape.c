@@ -2,9 +2,12 @@
 /*
  * What R4 asks of an object beyond its required elements: the invariants by which an object has no meaning, or is not
  * valid, without one of a few of its elements. An object that cuts have left without any goes itself, so that no hollow
- * shell tells of a cut. The sources are the invariants of the types in FHIR 4.0.1, by their names.
+ * shell tells of a cut. The sources are the invariants of the types in FHIR 4.0.1, by their names. And what would say
+ * another thing without one of its elements: those that FHIR 4.0.1 marks is-modifier (docs/decisions/0037).
  */
 #include "segmenting.h"
+
+#include "sluice/fault.h"
 
 #define NAMES 4
 
@@ -78,6 +81,69 @@ bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, c
             return lost && fits(&shapes[i], lost) && !holds_one(gone->doc, gone, &shapes[i], object->span);
     return false;
 }
+
+/* ---- Modifiers ---- */
+
+static bool is_link(const struct sl_r4_element *element)
+{
+    return element->name == SL_NAME_link && element->parent == SL_R4_Patient;
+}
+
+/* An extension changes nothing of what it stands in, and words say what the code beside them says. But what stands in
+ * a modifierExtension is all that it says. */
+bool sl_shape_is_of_modifier(const struct sl_step *above, const struct sl_step *step)
+{
+    const struct sl_r4_element *modifier = above->element;
+    if (!step->element || (step->element->name == SL_NAME_extension && above->node != SL_R4_Extension) ||
+        (step->element->flags & SL_R4_STRING && step->element->parent != SL_R4_Extension))
+        return false;
+    return above->of_modifier || (modifier && modifier->flags & SL_R4_MODIFIER && !above->half && !is_link(modifier));
+}
+
+static bool is_replaced(const struct sl_doc *doc, uint32_t link)
+{
+    uint32_t type = doc->spans[link].type == SL_SPAN_OBJECT ? sl_span_member(doc, link, SL_NAME_type) : 0;
+    return type && sl_span_is(doc, type, SL_LIT("replaced-by"));
+}
+
+/* Of what links a Patient, one link says that this record is not to be used: unless the record says so besides. */
+static bool tells_of_replacement(const struct sl_gone *gone, const struct sl_step *steps, unsigned i)
+{
+    const struct sl_doc *doc = gone->doc;
+    uint32_t active = sl_span_member(doc, steps[0].span, SL_NAME_active), span = steps[i].span;
+    if (active && !sl_gone_has(gone, active) && doc->spans[active].type == SL_SPAN_FALSE)
+        return false;
+    if (doc->spans[span].type != SL_SPAN_ARRAY)
+        return is_replaced(doc, span);
+    for (uint32_t c = span + 1; c < doc->spans[span].next; c = doc->spans[c].next)
+        if (is_replaced(doc, c) && (sl_gone_has(gone, c) || sl_gone_has(gone, span)))
+            return true;
+    return false;
+}
+
+/* The '_' half of a value that stays is no loss. */
+static bool is_beside_value(const struct sl_gone *gone, const struct sl_step *steps, unsigned i)
+{
+    const struct sl_span *spans = gone->doc->spans;
+    uint32_t value = steps[i].half && spans[steps[i].span].name
+                         ? sl_span_member(gone->doc, steps[i - 1].span, spans[steps[i].span].name)
+                         : 0;
+    return value && !sl_gone_has(gone, value);
+}
+
+bool sl_shape_turns(const struct sl_gone *gone, const struct sl_step *steps, unsigned i)
+{
+    const struct sl_r4_element *element = steps[i].element;
+    if (!element || sl_fault(SL_FAULT_MODIFIER_ALONE))
+        return false;
+    if (steps[i].of_modifier)
+        return true;
+    if (!(element->flags & SL_R4_MODIFIER) || is_beside_value(gone, steps, i))
+        return false;
+    return !is_link(element) || tells_of_replacement(gone, steps, i);
+}
+
+/* ---- What it says ---- */
 
 bool sl_shape_says(const struct sl_doc *doc, uint32_t object, sl_r4_node node)
 {

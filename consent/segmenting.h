@@ -33,6 +33,8 @@ struct sl_step {
     uint32_t span;
     sl_r4_node node;                     /* of the value */
     const struct sl_r4_element *element; /* NULL at the root, and where R4 knows none */
+    bool half;                           /* the '_' half of a primitive, or one of an array of them */
+    bool of_modifier;                    /* part of what a modifier element says */
 };
 
 /* What has been cut so far, of all documents. Zeroed but for the arena. */
@@ -50,8 +52,8 @@ enum sl_cut_result {
 };
 
 /* Marks `span` of the item as gone, and what goes with it: an element that R4 requires takes its parent, and so does
- * the last thing in a container, or what its parent has no meaning without. `always`: it goes by type, party and policy
- * alone, so that it does not count as a change to a numbered part. */
+ * the last thing in a container, or what its parent has no meaning, or another meaning, without. `always`: it goes by
+ * type, party and policy alone, so that it does not count as a change to a numbered part. */
 SL_MUST_CHECK enum sl_status sl_cutting_cut(struct sl_cutting *cutting, const struct sl_item *item, uint32_t span,
     bool always, enum sl_cut_result *result, uint32_t *top);
 /* Is the span still there, in what goes out of the item? */
@@ -62,6 +64,11 @@ bool sl_cutting_shows(const struct sl_cutting *cutting, const struct sl_item *it
 /* Having lost the element, has the object lost all that it is there to say (an extension its value, a section its
  * entries and text)? */
 bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, const struct sl_r4_element *lost);
+/* Having lost the step's element, or this much of it, would the object say another thing than it did? R4 tells which
+ * elements change the meaning of the one they stand in (is-modifier): doNotPerform, comparator, verificationStatus. */
+bool sl_shape_turns(const struct sl_gone *gone, const struct sl_step *steps, unsigned i);
+/* What stands in this step, whose `above` is known: is it part of what a modifier says? */
+bool sl_shape_is_of_modifier(const struct sl_step *above, const struct sl_step *step);
 /* Does the object say something at all, in that sense? */
 bool sl_shape_says(const struct sl_doc *doc, uint32_t object, sl_r4_node node);
 /* Are fewer entries left in the array than R4 asks for, where that is more than one? */

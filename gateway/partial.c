@@ -54,12 +54,13 @@ static bool is_choice_named(struct sl_slice elements, const struct sl_r4_element
     return false;
 }
 
-/* Does an element of the resource itself stay? Who it is, and what R4 demands, always does. */
+/* Does an element of the resource itself stay? Who it is, what R4 demands, and what changes the meaning of the rest
+ * always does ("servers SHOULD always return mandatory elements"; a modifier that is not asked for is as needed). */
 static bool stays(const struct sl_exchange *x, const struct sl_r4_element *element)
 {
     struct sl_slice elements = x->interaction.search.elements;
     if (element->name == SL_NAME_resourceType || element->name == SL_NAME_id || element->name == SL_NAME_meta ||
-        element->flags & SL_R4_REQUIRED)
+        element->flags & (SL_R4_REQUIRED | SL_R4_MODIFIER))
         return true;
     if (elements.len)
         return is_named(elements, sl_name_text(element->name)) || is_choice_named(elements, element);
@@ -97,7 +98,8 @@ static void trim(const struct sl_exchange *x, const struct sl_doc *doc, struct s
     const struct sl_span *spans = doc->spans;
     for (uint32_t i = object + 1; i < spans[object].next; i = spans[i].next) {
         const struct sl_r4_element *element = sl_r4_element(node, spans[i].name);
-        bool good = element && (root ? stays(x, element) : element->summary || element->flags & SL_R4_REQUIRED);
+        bool good = element &&
+                    (root ? stays(x, element) : element->summary || element->flags & (SL_R4_REQUIRED | SL_R4_MODIFIER));
         if (!good)
             sl_edit_cut(edits, i);
         else if (is_summary(x, "true") && is_backbone(element->node))

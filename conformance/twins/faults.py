@@ -24,6 +24,7 @@ AIM = {  # word: (group, kinds of requests)
     "withheld-released": ("treating", ("read", "search")),
     "selftest-blind": ("treating", ("read",)),  # it has examined nothing, and does not let the gateway start
     "neighbours-decision": ("treating", ("search all", "search", "include")),
+    "modifier-alone": ("scenario", "103_kept_true.py"),
     "mention-kept": ("treating", ("read", "search", "compartment")),
     "counts-kept": ("app", ("read", "search all")),
     "presence-open": ("treating", ("read", "search all", "search")),

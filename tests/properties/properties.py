@@ -9,6 +9,7 @@
   less      what goes out is what came in with parts cut, but for labels
   fewer     with one more label on a record, or one more denial, no more goes out
   canary    a text of what was withheld is nowhere in what goes out, in no encoding
+  turned    nothing goes out without what changes its meaning, where it had some (R4's is-modifier)
 
     tests/properties/properties.py --sluice build/test/sluice [--cases 320] [--seed N] [--types A,B] [--keep]
 
@@ -27,7 +28,7 @@ import tempfile
 import urllib.parse
 
 from grow import Grower
-from shape import ROOT, Checker, Shape, walk
+from shape import MODIFIER, ROOT, Checker, Shape, walk
 
 PARTIES = (("treating-provider", "TREAT"), ("hie-partner", "TREAT"), ("front-desk", "PATADMIN"), ("emergency-clinician", "ETREAT"),
            ("health-plan", "HPAYMT"), ("patient", "PATRQT"), ("ai-agent", "TREAT"), ("research-feed", "HRESCH"))
@@ -170,6 +171,17 @@ def tokens_of(text):
     return found
 
 
+def codes(value):
+    """What a modifier says in codes."""
+    if isinstance(value, dict) and "coding" in value:
+        return [(c.get("system"), c.get("code")) for c in value["coding"]]
+    return None
+
+
+def replaced(links):
+    return sum(link["type"] == "replaced-by" for link in links or ())
+
+
 # ---- The properties ----
 
 class Round:
@@ -191,6 +203,7 @@ class Round:
         self.valid(party, went)
         self.dangling(party, went)
         self.canary(party, text, went)
+        self.turned(party, went)
         self.again(party, text, went)
         self.unseen(party, text, went)
         self.fewer(party, went)
@@ -215,6 +228,36 @@ class Round:
         for r in went:
             for wrong in self.checker.resource(r):
                 self.fail("valid", party, name_of(r), wrong)
+
+    def turned(self, party, went):
+        for r in went:
+            for path, name in self.lost(unlabelled(r), unlabelled(self.came[name_of(r)]), r["resourceType"], ""):
+                self.fail("turned", party, name_of(r), f"{path} goes out without its {name}")
+
+    def lost(self, small, large, node, path):
+        """What changes the meaning of an object, and is gone from it while the object is there."""
+        if node == "Resource" or not node:
+            node = large.get("resourceType", "") if isinstance(large, dict) else ""
+        if isinstance(large, list):
+            at = 0
+            for one in small:
+                while less(one, large[at]) is not None:
+                    at += 1
+                yield from self.lost(one, large[at], node, path)
+                at += 1
+        if not isinstance(large, dict):
+            return
+        for name, value in large.items():
+            e = self.shape.elements[node].get(name)
+            if e is None:
+                continue
+            here = small.get(name)
+            if e.flags & MODIFIER and name != "link" and (here is None or codes(here) != codes(value)):
+                yield path or node, name
+            if name == "link" and node == "Patient" and small.get("active") is not False and replaced(here) != replaced(value):
+                yield path or node, name
+            if here is not None:
+                yield from self.lost(here, value, e.type, f"{path}.{name}")
 
     def dangling(self, party, went):
         there = {name_of(r) for r in went}

@@ -9,7 +9,7 @@ import os
 import re
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MANY, REQUIRED, REFERENCE, PATIENT, RESOURCE, PRIMITIVE = 1, 2, 8, 0x100, 0x200, 0x400
+MANY, REQUIRED, REFERENCE, PATIENT, RESOURCE, PRIMITIVE, MODIFIER = 1, 2, 8, 0x100, 0x200, 0x400, 0x800
 Element = collections.namedtuple("Element", "name parent type flags reference choice")
 NUMBERS = ("decimal", "integer", "positiveInt", "unsignedInt")
 # One of these must be there; "[x]" stands for any choice. The names are those of the invariants in FHIR 4.0.1.

@@ -68,6 +68,8 @@ def parts(b):
             b.one.expect(f"{path}: labelled as the whole is", got["meta"]["security"] == whole["meta"]["security"])
     b.same("exactly these", sorted(one("Encounter/e2?_elements=period")), ["class", "id", "meta", "period", "resourceType", "status"])
     b.same("a choice by its name", sorted(one("Observation/o1?_elements=value")), ["code", "id", "meta", "resourceType", "status", "valueQuantity"])
+    for query in ("_elements=name", "_summary=text"):
+        b.same(f"what changes the meaning of the rest stays: {query}", "active" in one(f"Patient/ann?{query}"), True)
     b.one.expect("whole where false", "tag" not in one("Encounter/e2?_summary=false")["meta"])
     b.one.expect("includes are whole beside _elements", "managingOrganization" in next(e["resource"] for e in one(
         "Encounter?_id=e2&_elements=subject&_include=Encounter:subject")["entry"] if e["search"]["mode"] == "include"))

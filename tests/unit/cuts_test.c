@@ -297,6 +297,65 @@ static const struct cut_case agent[] = {
 };
 
 /* Registration: who and when, and no words. */
+#define LABEL                                                                                                          \
+    "'extension':[{'url':'http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label'," \
+    "'valueCoding':{'system':'http://terminology.hl7.org/CodeSystem/v3-ActCode','code':'PSY'}}]"
+#define SECRET "{" LABEL "}"
+#define PATIENT(rest) "{'resourceType':'Patient','id':'x','identifier':[{'system':'urn:n','value':'1'}]" rest "}"
+
+/* What changes the meaning of the rest goes with it: a label of its own, a code, a reference that is withheld. */
+static const struct cut_case modifiers[] = {
+    {"an order not to", /* and one whose 'not' is anybody's */
+        "{'resourceType':'ServiceRequest','id':'x','status':'active','intent':'order','subject':" P
+        ",'doNotPerform':true,'_doNotPerform':" SECRET ",'code':{'text':'CANARY'}}\n"
+        "{'resourceType':'ServiceRequest','id':'y','status':'active','intent':'order','subject':" P
+        ",'doNotPerform':true,'_priority':" SECRET ",'priority':'asap'}",
+        {"'id':'y'", "'doNotPerform':true"}, {"CANARY", "'id':'x'", "asap"}},
+    {"an allergy that was refuted",
+        "{'resourceType':'AllergyIntolerance','id':'x','patient':" P
+        ",'code':{'text':'CANARY'},'verificationStatus':{'coding':[{'system':'http://terminology.hl7.org/CodeSystem/"
+        "allergyintolerance-verification','code':'refuted'}]," LABEL "}}",
+        {"'id':'dm'"}, {"CANARY", "'id':'x'"}},
+    {"one of two codes that say so",
+        "{'resourceType':'Condition','id':'x','subject':" P
+        ",'code':{'text':'CANARY'},'verificationStatus':{'coding':[{'system':'urn:v','code':'refuted'},{'system':'http:"
+        "//hl7.org/fhir/sid/icd-10-cm','code':'F20.0'}],'text':'as said'}}",
+        {"'id':'dm'"}, {"CANARY", "'id':'x'"}},
+    {"a number that is less than it says: the result goes, a component that has one goes alone",
+        "{'resourceType':'Observation','id':'x','status':'final','code':" LOINC(
+            "2345-7") ",'subject':" P ",'valueQuantity':{'value':5,'comparator':'<','_comparator':" SECRET "}}\n"
+                      "{'resourceType':'Observation','id':'y','status':'final','code':" LOINC(
+                          "85354-9") ",'subject':" P ",'referenceRange':[{'low':{'value':55},'text':'STAYS'}],'"
+                                                     "valueRange':{'low':{'value':77}},'component':[{'code'"
+                                     ":" LOINC(
+                                         "8480-6") ",'valueQuantity':{'value':66,'comparator':'<','_comparator':" SECRET
+                                                   "}}]}",
+        {"'id':'x'", "'id':'y'", "STAYS", "77"}, {"'value':5,", "66", "comparator"}},
+    {"a name that is of old", PATIENT(",'name':[{'family':'CANARY','use':'old','_use':" SECRET "},{'family':'NOW'}]"),
+        {"'id':'x'", "NOW"}, {"CANARY"}},
+    {"that a record has been replaced",
+        PATIENT(",'link':[{" LABEL ",'other':{'display':'CANARY'},'type':'replaced-by'}]"), {"'id':'dm'"},
+        {"CANARY", "'id':'x'"}},
+    {"that a record has been replaced, where it says besides that it is not in use",
+        PATIENT(",'active':false,'link':[{" LABEL ",'other':{'display':'CANARY'},'type':'replaced-by'}]"),
+        {"'id':'x'", "false"}, {"CANARY", "link"}},
+    {"another link", PATIENT(",'link':[{" LABEL ",'other':{'display':'CANARY'},'type':'seealso'}]"), {"'id':'x'"},
+        {"CANARY", "link"}},
+    {"what the record was made by",
+        "{'resourceType':'Condition','id':'x','subject':" P ",'implicitRules':'urn:rules','_implicitRules':" SECRET
+        ",'code':{'text':'CANARY'}}",
+        {"'id':'dm'"}, {"CANARY"}},
+    {"an entry that was deleted",
+        "{'resourceType':'List','id':'x','status':'current','mode':'changes','subject':" P ",'entry':[{'deleted':true,"
+        "'_deleted':" SECRET ",'item':" DM "},{'item':{'display':'STAYS'}}]}",
+        {"'entry':[{'item':{'display':'STAYS'}}]"}, {"Condition/dm'}}]"}},
+    {"what stands contained",
+        "{'resourceType':'Task','id':'x','status':'requested','intent':'order','for':" P
+        ",'basedOn':[{'reference':'#c'}],'contained':[{'resourceType':'ServiceRequest','id':'c','status':'active','intent':"
+        "'order','subject':" P ",'doNotPerform':true,'_doNotPerform':" SECRET ",'code':{'text':'CANARY'}}]}",
+        {"'id':'x'"}, {"CANARY", "'#c'"}},
+};
+
 static const struct cut_case desk[] = {
     {"a place among those who may be patients, by its words",
         "{'resourceType':'Appointment','id':'x','status':'booked','participant':[{'actor':" P
@@ -401,6 +460,12 @@ static void test_plan(void **state)
     char *consent = quoted(AUTHORIZATION);
     check(plan, COUNT(plan), consent, "health-plan", "HPAYMT");
     free(consent);
+}
+
+static void test_modifiers(void **state)
+{
+    (void)state;
+    check(modifiers, COUNT(modifiers), "", "hie-partner", "TREAT");
 }
 
 static void test_agent(void **state)
@@ -566,6 +631,7 @@ int main(void)
         cmocka_unit_test(test_treating),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_modifiers),
         cmocka_unit_test(test_two),
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_instruments),
