@@ -279,7 +279,7 @@ static enum sl_status label_elements(struct making *m, struct sl_item *of)
 static enum sl_status label_contained(struct making *m, struct sl_item *within)
 {
     struct sl_release own = {0}, base = {0};
-    if (!within->part_count || !within->verdict || within->verdict->decision != SL_RELEASED)
+    if (!within->part_count)
         return SL_OK;
     SL_TRY(sl_ruling_release_of(within->ruling, within, NULL, m->arena, &own));
     SL_TRY(sl_release_copy(&base, &m->whole, m->arena));
@@ -301,6 +301,8 @@ static enum sl_status label_all(struct making *m)
     SL_TRY(label_elements(m, item));
     m->highest = higher(m->highest, sl_inline_level(item, m->arena, &m->inlined));
     for (struct sl_item *within = item->next; within && within->container; within = within->next) {
+        if (!within->verdict || within->verdict->decision != SL_RELEASED)
+            continue; /* nor do the labels go with which it came */
         SL_TRY(label_contained(m, within));
         m->highest = higher(m->highest, sl_inline_level(within, m->arena, &m->inlined));
     }
