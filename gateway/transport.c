@@ -437,7 +437,7 @@ static void answer(struct lane *lane, bool clean)
     struct sl_transport *transport = lane->transport;
     struct errand *errand = lane->errand;
     enum sl_status status = take_reply(lane, &why);
-    bool kept = clean && lane->reader.reply->keep_alive && status == SL_OK;
+    bool kept = !lane->trunk && clean && lane->reader.reply->keep_alive && status == SL_OK;
     transport->address = lane->address;
     if (kept) {
         keep(lane);
