@@ -896,6 +896,19 @@ enum sl_status sl_admit(const struct sl_policy *policy, const struct sl_recipien
     return (ruling.known || ruling.could) && could_have_anything(&ruling) ? SL_OK : SL_FORBIDDEN;
 }
 
+bool sl_may_search(const struct sl_policy *policy, const struct sl_recipient *recipient, unsigned means)
+{
+    uint64_t purpose = sl_purpose_bit(sl_purpose_find(recipient->purpose)), parties = 0;
+    unsigned may = 0;
+    for (unsigned i = 0; means && i < policy->party_count; i++)
+        if (fits(&policy->parties[i], recipient, sl_emergency_complete(recipient->emergency)))
+            parties |= (uint64_t)1 << i;
+    for (size_t i = 0; means && i < policy->search_count; i++)
+        if (policy->searches[i].parties & parties && policy->searches[i].purposes & purpose)
+            may |= policy->searches[i].by;
+    return !(means & ~may);
+}
+
 bool sl_may_change(
     const struct sl_policy *policy, const struct sl_recipient *recipient, const struct sl_r4_param *param)
 {

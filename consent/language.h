@@ -39,6 +39,7 @@ enum sl_map {
     SL_MAP_DUTIES,
     SL_MAP_EXCEPTION,
     SL_MAP_GRANT,
+    SL_MAP_SEARCH,
     SL_MAP_INVARIANT,
     SL_MAP_FACTS,
     SL_MAP_SCENARIO,
@@ -86,8 +87,9 @@ enum sl_vocabulary {
     SL_WORDS_LIFT,
     SL_WORDS_YES,
     SL_WORDS_NEVER,
-    SL_WORDS_ACTION,  /* of a write; in the order of enum sl_write_action */
-    SL_WORDS_WRITTEN, /* resource types, and "all" */
+    SL_WORDS_ACTION,   /* of a write; in the order of enum sl_write_action */
+    SL_WORDS_SEARCHED, /* in the order of SL_SEARCH_BY_… */
+    SL_WORDS_WRITTEN,  /* resource types, and "all" */
     SL_WORDS_OUTCOME,
     SL_WORDS_OTHERS,
     SL_WORDS_CHANGE,

@@ -215,6 +215,16 @@ static void check_grant(const struct sl_grant *grant)
             "names no party, no purpose or nothing that may be done");
 }
 
+static void check_search(const struct sl_search_grant *grant)
+{
+    struct sl_issue *issue = NULL;
+    if (grant->source->layer != SL_LAYER_ORGANIZATION)
+        issue = at_key(grant->source, grant->at, "by", "search-in-ceiling", "grant", grant->view.id,
+            "lets somebody search, and only files of the organization's layer may");
+    if (issue)
+        issue->fix = SL_LIT("Write it in a file with `layer: organization`.");
+}
+
 /* ---- Classes ---- */
 
 static bool named(const struct sl_policy *policy, unsigned bit, bool release)
@@ -283,6 +293,8 @@ void sl_policy_check(struct sl_policy *policy)
     }
     for (size_t i = 0; i < policy->grant_count; i++)
         check_grant(&policy->grants[i]);
+    for (size_t i = 0; i < policy->search_count; i++)
+        check_search(&policy->searches[i]);
     for (unsigned bit = 0; bit < policy->class_count; bit++)
         check_class(policy, bit, issues);
     sl_element_lists_check(policy);

@@ -201,6 +201,15 @@ struct sl_grant {
     const struct sl_yaml *at;
 };
 
+/* Who may search by what is not an index's to answer: by words, and by _filter. */
+struct sl_search_grant {
+    struct sl_rule_view view;
+    uint64_t parties, purposes;
+    unsigned by; /* SL_SEARCH_BY_… */
+    const struct sl_policy_source *source;
+    const struct sl_yaml *at;
+};
+
 static inline bool sl_grant_has_type(const struct sl_grant *grant, sl_r4_node type)
 {
     return type && type < SL_R4_NODES && grant->types[type / 64] >> (type % 64) & 1;
@@ -289,6 +298,8 @@ struct sl_policy {
     size_t rule_count;
     struct sl_grant *grants; /* likewise */
     size_t grant_count;
+    struct sl_search_grant *searches;
+    size_t search_count;
     struct sl_invariant *invariants; /* by layer, then file, then line */
     size_t invariant_count;
     struct sl_scenario *scenarios;

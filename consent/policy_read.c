@@ -1242,6 +1242,29 @@ static enum sl_status read_grant(struct reader *r, const struct sl_policy_source
     return read_codes_received(source, sl_yaml_get(entry, "labels"), true, &out->labels, &out->label_count);
 }
 
+/* ---- Searches ---- */
+
+static enum sl_status read_search(struct reader *r, const struct sl_policy_source *source, const struct sl_yaml *entry)
+{
+    struct sl_policy *policy = r->policy;
+    if (!sl_language_check(&source->yaml, entry, SL_MAP_SEARCH))
+        return SL_OK;
+    struct sl_search_grant *out = &policy->searches[policy->search_count];
+    *out = (struct sl_search_grant){.view = read_view(source, entry), .source = source, .at = entry};
+    for (size_t i = 0; i < policy->search_count; i++)
+        if (sl_slice_eq(policy->searches[i].view.id, out->view.id))
+            duplicate(source, entry, "grants", out->view.id);
+    policy->search_count++;
+    out->parties = read_parties(policy, source, sl_yaml_get(entry, "to"));
+    out->purposes = read_purposes(source, sl_yaml_get(entry, "for"), false);
+    const struct sl_yaml *by = sl_yaml_get(entry, "by");
+    for (const struct sl_yaml *item = first_of(by); item; item = next_of(by, item)) {
+        unsigned word = sl_language_word(&source->yaml, item, SL_WORDS_SEARCHED, "unknown-word", "way to search");
+        out->by |= word == SL_NO_WORD ? 0 : 1u << word;
+    }
+    return SL_OK;
+}
+
 /* ---- Invariants ---- */
 
 /* Parties, `everyone`, or `nobody`: a recipient who fits no party. */
@@ -1346,6 +1369,8 @@ static enum sl_status make_room(struct reader *r)
         sl_arena_array(policy->arena, count_entries(policy, "label-sets", NULL) + 1, sizeof *policy->label_sets);
     policy->rules = sl_arena_array(policy->arena, count_entries(policy, "rules", NULL) + 1, sizeof *policy->rules);
     policy->grants = sl_arena_array(policy->arena, count_entries(policy, "writes", NULL) + 1, sizeof *policy->grants);
+    policy->searches =
+        sl_arena_array(policy->arena, count_entries(policy, "searches", NULL) + 1, sizeof *policy->searches);
     policy->invariants =
         sl_arena_array(policy->arena, count_entries(policy, "invariants", NULL) + 1, sizeof *policy->invariants);
     policy->scenarios =
@@ -1385,6 +1410,7 @@ enum sl_status sl_policy_read(struct sl_policy *policy)
     SL_TRY(each_entry(&r, "element-lists", read_element_list));
     SL_TRY(each_entry(&r, "rules", read_rule));
     SL_TRY(each_entry(&r, "writes", read_grant));
+    SL_TRY(each_entry(&r, "searches", read_search));
     SL_TRY(each_entry(&r, "invariants", read_invariant));
     SL_TRY(each_entry(&r, "scenarios", read_scenario));
     policy->earning.terminology = policy->terminology;

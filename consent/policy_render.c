@@ -344,6 +344,7 @@ static void render_sections(const struct rendering *r)
         {"element-lists", "LISTS OF ELEMENTS", "Element list", SL_MAP_ELEMENT_LIST},
         {"rules", "RULES", "Rule", SL_MAP_RULE},
         {"writes", "WHO MAY WRITE", "Grant", SL_MAP_GRANT},
+        {"searches", "WHO MAY SEARCH BY WORDS", "Grant", SL_MAP_SEARCH},
         {"invariants", "WHAT NO RULE MAY EVER DO", "Invariant", SL_MAP_INVARIANT},
     };
     for (size_t s = 0; s < sizeof sections / sizeof *sections; s++) {

@@ -81,7 +81,8 @@ static void review_law(const struct sl_review *r, const struct sl_policy_source 
 /* Consents, label sets, rules and invariants have a `law`. */
 static void review_laws(const struct sl_review *r)
 {
-    static const char *const sections[] = {"consents", "label-sets", "element-lists", "rules", "writes", "invariants"};
+    static const char *const sections[] = {
+        "consents", "label-sets", "element-lists", "rules", "writes", "searches", "invariants"};
     for (size_t i = 0; i < r->policy->source_count; i++)
         for (size_t k = 0; k < sizeof sections / sizeof *sections; k++) {
             const struct sl_policy_source *source = &r->policy->sources[i];

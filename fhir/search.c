@@ -355,18 +355,21 @@ enum sl_status sl_search_read(struct sl_arena *arena, sl_r4_node type, struct sl
 }
 
 enum sl_status sl_search_read_inner(struct sl_search_reading *outer, sl_r4_node type, struct sl_slice name,
-    struct sl_slice text, struct sl_search **out)
+    struct sl_slice text, struct sl_slice within, struct sl_search **out)
 {
     struct sl_search_reading *reading = sl_arena_alloc(outer->arena, sizeof *reading);
     *out = sl_arena_alloc(outer->arena, sizeof **out);
     if (!reading || !*out)
         return SL_NO_MEMORY;
-    ++*outer->inner;
     reading->arena = outer->arena;
     reading->search = *out;
-    reading->depth = outer->depth + 1;
+    reading->depth = outer->depth;
     reading->inner = outer->inner;
+    reading->operator= outer->operator;
     (*out)->type = type;
     SL_TRY(read_criterion(reading, name, text));
+    reading->operator= NULL;
+    if (within.len)
+        SL_TRY(sl_search_read_filter(reading, within));
     return keep(reading);
 }

@@ -3,7 +3,7 @@
  * Matching: does a resource, less what was cut, satisfy a search? A matcher starts at no: an unknown prefix, an
  * unreadable value or a parameter of a form not read here matches nothing. Never allocates.
  */
-#include "search_parts.h"
+#include "search_read.h"
 #include "sluice/r4_names.h"
 
 /* What the visits of one walk compare against. */
@@ -78,9 +78,17 @@ static bool same_string(const struct asked *asked, const struct sl_atom *atom)
         return whole ? sl_slice_eq(raw, asked->value->text) : sl_span_is(asked->doc, atom->value, asked->value->text);
     struct sl_fold there = sl_fold_begin(raw, true);
     struct sl_fold want = sl_fold_begin(asked->value->text, false);
-    if (asked->param->how == SL_MODIFIER_CONTAINS)
+    switch ((unsigned)asked->param->how) {
+    case SL_MODIFIER_CONTAINS:
         return sl_fold_contains(there, want);
-    return sl_fold_starts(there, want);
+    case SL_MODIFIER_EQUAL:
+    case SL_MODIFIER_OTHER:
+        return sl_fold_equal(there, want);
+    case SL_MODIFIER_ENDS:
+        return sl_fold_ends(there, want);
+    default:
+        return sl_fold_starts(there, want);
+    }
 }
 
 /* :text: words beside a code are matched as a string is. */
@@ -100,6 +108,8 @@ static bool same_of_type(const struct asked *asked, const struct sl_atom *atom)
 
 static bool same_date(const struct asked *asked, const struct sl_atom *atom)
 {
+    if (asked->param->how == SL_MODIFIER_OVERLAPS)
+        return atom->time.from < asked->time.to && asked->time.from < atom->time.to;
     return sl_time_range_compare(asked->value->prefix, asked->time, atom->time);
 }
 
@@ -142,7 +152,7 @@ static same_call compare_of(const struct sl_search_param *asked)
 static bool compare_atom(void *context, const struct sl_atom *atom)
 {
     const struct asked *asked = context;
-    return compare_of(asked->param)(asked, atom);
+    return compare_of(asked->param)(asked, atom) != (asked->param->how == SL_MODIFIER_OTHER);
 }
 
 /* Reads once what a date or number value says. False: what cannot be read matches nothing. */
@@ -215,6 +225,10 @@ bool sl_search_match_param(
     struct sl_walk walk = {.param = param->param, .how = param->how, .doc = doc, .root = root, .edits = edits};
     if (!param->param || doc->count == 0 || doc->spans[root].type != SL_SPAN_OBJECT)
         return false;
+    if (param->terms)
+        return sl_search_match_terms(param->terms, doc, root, edits);
+    if (param->how == SL_MODIFIER_NARRATIVE || param->how == SL_MODIFIER_CONTENT)
+        return sl_search_match_words(param, doc, root, edits);
     if (param->how == SL_MODIFIER_MISSING)
         return param->value_count == 1 &&
                sl_search_present(&walk) == sl_slice_eq(param->values[0].text, SL_LIT("false"));

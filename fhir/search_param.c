@@ -290,12 +290,19 @@ static bool read_value(struct sl_search_reading *reading, const struct sl_search
     case SL_MODIFIER_ABOVE:
     case SL_MODIFIER_BELOW:
     case SL_MODIFIER_TYPE:
+    case SL_MODIFIER_EQUAL:
+    case SL_MODIFIER_ENDS:
+    case SL_MODIFIER_OTHER:
+    case SL_MODIFIER_OVERLAPS:
         return read_plain(reading, param, raw, value);
+    case SL_MODIFIER_NARRATIVE:
+    case SL_MODIFIER_CONTENT:
+        break; /* search_words.c */
     }
     return false;
 }
 
-static enum sl_status read_values(
+enum sl_status sl_search_read_values(
     struct sl_search_reading *reading, struct sl_search_param *param, struct sl_slice text)
 {
     size_t count = 1;
@@ -322,18 +329,30 @@ static enum sl_status read_values(
 
 /* ---- One parameter ---- */
 
-/* What R4 has and is refused whoever asks, each in its own words: they would search texts and lists that nobody has
- * judged for this recipient, or say too little to be applied to what is left. */
+/* What R4 has and is refused whoever asks, each in its own words. */
 static const struct {
     const char *name, *why;
 } unsupported[] = {
-    {"_text", "is not supported: narrative is not searched. Search by codes and dates"},
-    {"_content", "is not supported: text is not searched. Search by codes and dates"},
-    {"_filter", "is not supported. Its terms can be given as parameters: several are joined by 'and', commas are 'or'"},
     {"_contained", "is not supported: contained resources are found in what holds them"},
     {"_containedType", "is not supported: contained resources are found in what holds them"},
     {"_query", "is not supported: there are no named queries"},
 };
+
+/* What says several things at once. */
+static bool is_joined(struct sl_slice name)
+{
+    return sl_slice_eq(name, SL_LIT("_filter")) || sl_slice_eq(name, SL_LIT("_text")) ||
+           sl_slice_eq(name, SL_LIT("_content"));
+}
+
+static enum sl_status read_joined(struct sl_search_reading *reading, struct sl_slice name, struct sl_slice text)
+{
+    if (!reading->search->type)
+        return sl_search_refuse(reading, name, "needs one type to be searched");
+    if (sl_slice_eq(name, SL_LIT("_filter")))
+        return sl_search_read_filter(reading, text);
+    return sl_search_read_words(reading, text, sl_slice_eq(name, SL_LIT("_text")));
+}
 
 enum sl_status sl_search_read_param(
     struct sl_search_reading *reading, struct sl_slice name, struct sl_slice modifier, struct sl_slice text)
@@ -343,13 +362,18 @@ enum sl_status sl_search_read_param(
     for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++)
         if (sl_slice_eq(name, sl_slice_of(unsupported[i].name)))
             return sl_search_refuse(reading, name, unsupported[i].why);
+    if (reading->search->param_count == SL_SEARCH_PARAMS)
+        return sl_search_refuse(reading, name, "is one too many");
+    if (!modifier.len && !reading->operator&& is_joined(name))
+        return read_joined(reading, name, text);
     if (!param.param)
         return sl_search_refuse(reading, name, "is not supported here");
     if (!find_modifier(&param))
         return sl_search_refuse(reading, name, "has a modifier that is not supported");
-    if (reading->search->param_count == SL_SEARCH_PARAMS)
-        return sl_search_refuse(reading, name, "is one too many");
-    SL_TRY(read_values(reading, &param, text));
+    if (reading->operator)
+        SL_TRY(sl_search_read_operand(reading, &param, text));
+    else
+        SL_TRY(sl_search_read_values(reading, &param, text));
     reading->params[reading->search->param_count++] = param;
     return SL_OK;
 }
@@ -373,21 +397,90 @@ static bool reads_labels(const struct sl_search_param *param)
     return sl_slice_eq(param->name, SL_LIT("_security")) || sl_slice_eq(param->name, SL_LIT("_tag"));
 }
 
+static bool is_plain(const struct sl_search_param *param)
+{
+    switch ((unsigned)param->how) {
+    case SL_MODIFIER_NONE:
+    case SL_MODIFIER_EXACT:
+    case SL_MODIFIER_CONTAINS:
+    case SL_MODIFIER_TYPE:
+    case SL_MODIFIER_EQUAL:
+    case SL_MODIFIER_ENDS:
+        return !param->terms;
+    case SL_MODIFIER_MISSING:
+        return sl_slice_eq(param->values[0].text, SL_LIT("false"));
+    default:
+        return false;
+    }
+}
+
 enum sl_search_bearing sl_search_bearing(const struct sl_search_param *param)
 {
-    bool plain = param->how == SL_MODIFIER_NONE || param->how == SL_MODIFIER_EXACT ||
-                 param->how == SL_MODIFIER_CONTAINS || param->how == SL_MODIFIER_TYPE ||
-                 (param->how == SL_MODIFIER_MISSING && sl_slice_eq(param->values[0].text, SL_LIT("false")));
-    if (!plain || sl_slice_eq(sl_slice_of(param->param->filter), SL_LIT("exists")) ||
+    if (!is_plain(param) || sl_slice_eq(sl_slice_of(param->param->filter), SL_LIT("exists")) ||
         param->param->type == SL_PARAM_COMPOSITE)
         return SL_SEARCH_ANY;
     return reads_labels(param) || asks_for_none(param) ? SL_SEARCH_ANY : SL_SEARCH_SHRINKS;
 }
 
-bool sl_search_reads_meta(const struct sl_search *search)
+/* What equals a text begins with it, and what ends with it contains it. */
+bool sl_search_narrow(const struct sl_search_param *param, struct sl_search_param *out)
 {
-    for (size_t i = 0; i < search->param_count; i++)
-        if (reads_labels(&search->params[i]))
+    *out = *param;
+    if (param->how == SL_MODIFIER_EQUAL)
+        out->how = SL_MODIFIER_NONE;
+    if (param->how == SL_MODIFIER_ENDS) {
+        out->how = SL_MODIFIER_CONTAINS;
+        out->modifier = SL_LIT("contains");
+    }
+    return sl_search_bearing(param) == SL_SEARCH_SHRINKS;
+}
+
+static void each_term(
+    const struct sl_search_term *term, void (*visit)(void *context, const struct sl_search_param *param), void *context)
+{
+    for (; term->join == SL_SEARCH_AND; term = term->left)
+        each_term(term->right, visit, context);
+    if (term->join == SL_SEARCH_ALONE)
+        visit(context, term->alone);
+}
+
+void sl_search_each(const struct sl_search_param *param,
+    void (*visit)(void *context, const struct sl_search_param *param), void *context)
+{
+    if (param->terms)
+        each_term(param->terms, visit, context);
+    else
+        visit(context, param);
+}
+
+static bool term_reads_labels(const struct sl_search_term *term)
+{
+    if (term->join == SL_SEARCH_ALONE)
+        return reads_labels(term->alone);
+    return term_reads_labels(term->left) || (term->right && term_reads_labels(term->right));
+}
+
+bool sl_search_reads_view(const struct sl_search *search)
+{
+    if (sl_search_means(search) & (SL_SEARCH_BY_TEXT | SL_SEARCH_BY_CONTENT))
+        return true;
+    for (size_t i = 0; i < search->param_count; i++) {
+        const struct sl_search_param *param = &search->params[i];
+        if (param->terms ? term_reads_labels(param->terms) : reads_labels(param))
             return true;
+    }
     return false;
+}
+
+unsigned sl_search_means(const struct sl_search *search)
+{
+    unsigned means = 0;
+    for (size_t i = 0; i < search->param_count; i++) {
+        struct sl_slice name = search->params[i].name;
+        if (search->params[i].terms)
+            means |= sl_slice_eq(name, SL_LIT("_filter")) ? SL_SEARCH_BY_FILTER
+                     : sl_slice_eq(name, SL_LIT("_text")) ? SL_SEARCH_BY_TEXT
+                                                          : SL_SEARCH_BY_CONTENT;
+    }
+    return means;
 }

@@ -26,11 +26,16 @@ struct sl_fold {
 };
 struct sl_fold sl_fold_begin(struct sl_slice text, bool json);
 int sl_fold_next(struct sl_fold *fold); /* the next byte; -1 at the end */
+/* The next byte of a text's words: one space for a character that belongs to none. `markup`: tags and entities of XHTML
+ * are read as what they stand for. */
+int sl_fold_word(struct sl_fold *fold, bool markup);
 
 struct sl_slice sl_fold_all(struct sl_fold fold, struct sl_arena *arena); /* the rest of it; ptr NULL: out of memory */
 
 bool sl_fold_starts(struct sl_fold text, struct sl_fold prefix);
 bool sl_fold_contains(struct sl_fold text, struct sl_fold part);
+bool sl_fold_equal(struct sl_fold text, struct sl_fold other);
+bool sl_fold_ends(struct sl_fold text, struct sl_fold end);
 
 /* The value of a string span: borrowed where it holds no escape, else unescaped into `scratch`. Empty with ptr NULL if
  * it is no string, or does not fit. */
@@ -38,6 +43,12 @@ struct sl_slice sl_search_text(const struct sl_doc *doc, uint32_t span, char *sc
 /* The inside of a string as it goes out: as it came, or as an edit has put it in its place; edits may be NULL. *whole:
  * no escape stands in it. */
 struct sl_slice sl_search_raw(const struct sl_doc *doc, const struct sl_edits *edits, uint32_t span, bool *whole);
+
+/* ---- Words (search_words.c) ---- */
+
+/* Do the words stand in the narrative, or anywhere in the texts of a resource? */
+bool sl_search_match_words(
+    const struct sl_search_param *param, const struct sl_doc *doc, uint32_t root, const struct sl_edits *edits);
 
 /* ---- Numbers (search_value.c; times are in sluice/time_range.h) ---- */
 

@@ -12,10 +12,13 @@
 
 /* Adds a search on `type` to the step, if what follows can be asked there. */
 static enum sl_status add_inner(struct sl_search_reading *reading, struct sl_search_step *step,
-    struct sl_search *searches, sl_r4_node type, struct sl_slice name, struct sl_slice text)
+    struct sl_search *searches, sl_r4_node type, struct sl_slice within)
 {
     struct sl_search *inner;
-    enum sl_status status = sl_search_read_inner(reading, type, name, text, &inner);
+    ++*reading->inner;
+    reading->depth++;
+    enum sl_status status = sl_search_read_inner(reading, type, step->rest, step->text, within, &inner);
+    reading->depth--;
     if (status == SL_OK)
         searches[step->inner_count++] = *inner;
     return status == SL_BAD_PARAMETER ? SL_OK : status;
@@ -30,11 +33,14 @@ static enum sl_status add_step(
     return SL_OK;
 }
 
-/* "subject.name", "subject:Patient.name": `dot` is where the first step ends. */
+/* "subject.name", "subject:Patient.name", and in a _filter "subject[gender eq male].name": `dot` is where the first
+ * step ends. */
 static enum sl_status read_chain(
     struct sl_search_reading *reading, struct sl_slice name, size_t dot, struct sl_slice text)
 {
-    struct sl_slice head = {name.ptr, dot}, rest = sl_slice_from(name, dot + 1);
+    struct sl_slice head = {name.ptr, dot}, rest = sl_slice_from(name, dot + 1), within = {NULL, 0};
+    if (reading->operator)
+        (void)sl_filter_head(name, &head, &within);
     size_t colon = sl_search_piece(head, ':');
     struct sl_search_step step = {
         .kind = SL_SEARCH_CHAIN, .type = sl_slice_from(head, colon + 1), .rest = rest, .text = text};
@@ -49,7 +55,7 @@ static enum sl_status read_chain(
     if (step.type.len) {
         if (!sl_r4_resource(step.type) || !sl_search_is_target(step.param, step.type))
             return sl_search_refuse(reading, name, "names a type the parameter cannot refer to");
-        SL_TRY(add_inner(reading, &step, inner, sl_r4_resource(step.type), rest, text));
+        SL_TRY(add_inner(reading, &step, inner, sl_r4_resource(step.type), within));
     } else {
         size_t count = 0;
         for (const char *const *target = step.param->targets; target && *target; target++)
@@ -57,7 +63,7 @@ static enum sl_status read_chain(
         if (count == 0 || count > TARGETS)
             return sl_search_refuse(reading, name, "has to name a type, as in subject:Patient.name");
         for (size_t i = 0; i < count; i++)
-            SL_TRY(add_inner(reading, &step, inner, sl_r4_resource(sl_slice_of(step.param->targets[i])), rest, text));
+            SL_TRY(add_inner(reading, &step, inner, sl_r4_resource(sl_slice_of(step.param->targets[i])), within));
     }
     if (step.inner_count == 0)
         return sl_search_refuse(reading, name, "has a chain or a value that is not supported");
@@ -84,7 +90,7 @@ static enum sl_status read_has(struct sl_search_reading *reading, struct sl_slic
         !sl_search_is_target(step.param, sl_r4_node_name(reading->search->type)))
         return sl_search_refuse(reading, name, "is not supported in this form");
     step.inner = inner;
-    SL_TRY(add_inner(reading, &step, inner, type, rest, text));
+    SL_TRY(add_inner(reading, &step, inner, type, (struct sl_slice){NULL, 0}));
     if (step.inner_count == 0)
         return sl_search_refuse(reading, name, "has a parameter or a value that is not supported");
     return add_step(reading, name, &step);
@@ -102,10 +108,13 @@ enum sl_status sl_search_read_step(
     struct sl_search_reading *reading, struct sl_slice name, struct sl_slice text, bool *taken)
 {
     bool has = sl_slice_starts(name, SL_LIT("_has:")), list = sl_slice_eq(name, SL_LIT("_list"));
-    size_t dot = sl_search_piece(name, '.');
+    struct sl_slice head, within;
+    size_t dot = reading->operator? sl_filter_head(name, &head, &within) : sl_search_piece(name, '.');
     *taken = has || list || dot < name.len;
     if (!*taken)
         return SL_OK;
+    if (reading->operator&&(has || list))
+        return sl_search_refuse(reading, name, "is no parameter of a _filter");
     if (!reading->search->type)
         return sl_search_refuse(reading, name, "needs one type to be searched");
     if (reading->depth == DEPTH || *reading->inner == INNER)

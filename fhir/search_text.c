@@ -129,6 +129,98 @@ int sl_fold_next(struct sl_fold *fold)
     return (unsigned char)fold->out[fold->used++];
 }
 
+/* ---- Words ---- */
+
+/* Letters and digits; beyond ASCII all but Latin-1's signs and the general punctuation. */
+static bool in_word(uint32_t c)
+{
+    if (c < 0x80)
+        return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    return c >= 0xc0 && c != 0xd7 && c != 0xf7 && !(c >= 0x2000 && c <= 0x206f) && !(c >= 0x3000 && c <= 0x3003);
+}
+
+/* The '<' has been read: goes on behind the tag, or behind the comment. */
+static void skip_tag(struct sl_fold *fold)
+{
+    struct sl_fold ahead = *fold;
+    bool comment = true;
+    for (const char *want = "!--"; *want && comment; want++)
+        comment = ahead.at < ahead.end && code_point(&ahead) == (unsigned char)*want;
+    uint32_t before[2] = {0, 0};
+    while (fold->at < fold->end) {
+        uint32_t c = code_point(fold);
+        if (c == '>' && (!comment || (before[0] == '-' && before[1] == '-')))
+            return;
+        before[0] = before[1];
+        before[1] = c;
+    }
+}
+
+/* "&#228;", "&#xe4;": the '&' has been read. Any other entity is no letter, and stands for a space. */
+static uint32_t entity(struct sl_fold *fold)
+{
+    struct sl_fold ahead = *fold;
+    char text[10];
+    size_t len = 0;
+    while (ahead.at < ahead.end && len < sizeof text) {
+        uint32_t c = code_point(&ahead);
+        if (c == ';')
+            break;
+        text[len++] = c < 0x80 ? (char)c : ' ';
+    }
+    bool hex = len > 2 && (text[1] | 0x20) == 'x';
+    uint32_t value = 0;
+    if (len == 0 || len == sizeof text)
+        return ' '; /* no entity: an '&' that stands by itself */
+    *fold = ahead;
+    for (size_t i = hex ? 2 : 1; text[0] == '#' && i < len; i++) {
+        char c = (char)(text[i] | 0x20);
+        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10u;
+        if (digit >= (hex ? 16u : 10u))
+            return ' ';
+        value = value * (hex ? 16u : 10u) + digit;
+    }
+    return value && value < 0x110000 ? value : ' ';
+}
+
+int sl_fold_word(struct sl_fold *fold, bool markup)
+{
+    while (fold->used == fold->have) {
+        if (fold->at == fold->end)
+            return -1;
+        uint32_t c = code_point(fold);
+        if (markup && c == '<')
+            skip_tag(fold);
+        else if (markup && c == '&')
+            c = entity(fold);
+        bool mark = c >= 0x300 && c <= 0x36f;
+        if (!in_word(c) && !mark)
+            return ' ';
+        fold->have = fold_point(fold->out, c);
+        fold->used = 0;
+    }
+    return (unsigned char)fold->out[fold->used++];
+}
+
+/* ---- Comparing ---- */
+
+bool sl_fold_equal(struct sl_fold text, struct sl_fold other)
+{
+    for (int want; (want = sl_fold_next(&other)) >= 0;)
+        if (sl_fold_next(&text) != want)
+            return false;
+    return sl_fold_next(&text) < 0;
+}
+
+bool sl_fold_ends(struct sl_fold text, struct sl_fold end)
+{
+    do {
+        if (sl_fold_equal(text, end))
+            return true;
+    } while (sl_fold_next(&text) >= 0);
+    return false;
+}
+
 bool sl_fold_starts(struct sl_fold text, struct sl_fold prefix)
 {
     for (int want; (want = sl_fold_next(&prefix)) >= 0;)

@@ -121,6 +121,12 @@ static struct sl_slice join(
 static struct sl_slice write_param(
     const struct sl_search_param *param, struct sl_arena *arena, struct sl_buffer *scratch)
 {
+    if (param->terms) {
+        start_over(scratch);
+        sl_buffer_printf(scratch, "%.*s=", SL_FMT(param->name));
+        put_encoded(scratch, param->values[0].text); /* as written: it has a grammar of its own */
+        return sl_arena_copy(arena, sl_buffer_slice(scratch));
+    }
     struct pieces values = {sl_arena_array(arena, param->value_count, sizeof(struct sl_slice)), 0};
     for (size_t i = 0; values.list && i < param->value_count; i++) {
         start_over(scratch);
@@ -197,7 +203,8 @@ enum sl_status sl_search_write(const struct sl_search *search, struct sl_arena *
     for (size_t i = 0; i < search->include_count; i++)
         pieces.list[pieces.count++] = write_include(&search->includes[i], arena);
     for (size_t i = 0; i < search->step_count; i++)
-        pieces.list[pieces.count++] = write_step(&search->steps[i], arena, &scratch);
+        if (!search->steps[i].place) /* else it stands in its _filter */
+            pieces.list[pieces.count++] = write_step(&search->steps[i], arena, &scratch);
     if (search->sort_count)
         pieces.list[pieces.count++] = write_sorts(search, arena, &scratch);
     if (search->count)

@@ -170,12 +170,12 @@ static enum sl_status end_step(struct sl_exchange *x, const struct sl_search_ste
         nowhere += leads_nowhere(&step->inner[i]);
     if (step->inner_count && nowhere == step->inner_count)
         return refuse(x, "What belongs to the record that points at it cannot be searched through.");
-    r->params[r->param_count] =
+    struct sl_search_param *place = step->place ? step->place : &r->params[r->param_count++];
+    *place =
         (struct sl_search_param){.param = chain ? step->param : sl_r4_param_find(x->interaction.type, SL_LIT("_id")),
             .values = r->values,
             .value_count = r->value_count};
-    r->params[r->param_count].name = sl_slice_of(r->params[r->param_count].param->name);
-    r->param_count++;
+    place->name = sl_slice_of(place->param->name);
     r->step++;
     r->inner = r->value_count = r->forbidden = 0;
     r->values = NULL;

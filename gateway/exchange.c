@@ -120,11 +120,22 @@ static bool is_in_scope(const struct sl_exchange *x)
     return !x->interaction.type || sl_caller_may(&x->caller, x->interaction.type, action, &patient_only);
 }
 
+/* By _filter, _text and _content: who may is the policy's to say, before anything is looked at. */
+static bool may_search(const struct sl_exchange *x)
+{
+    unsigned means = sl_search_means(&x->interaction.search);
+    for (size_t i = 0; i < x->interaction.search_count; i++)
+        means |= sl_search_means(&x->interaction.searches[i]);
+    return sl_may_search(x->policy, &x->caller.recipient, means);
+}
+
 static enum sl_step_result step_admit(struct sl_exchange *x)
 {
     if (!is_in_scope(x))
         return sl_exchange_fail(x, SL_FORBIDDEN, "scope");
     enum sl_status status = sl_admit(x->policy, &x->caller.recipient);
+    if (status == SL_OK && !may_search(x))
+        return sl_exchange_fail(x, SL_FORBIDDEN, "search");
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "policy");
 }
 

@@ -19,7 +19,9 @@ static void add_params(struct sl_buffer *out, sl_r4_node type)
 {
     size_t count = 0;
     const struct sl_r4_param *params = sl_r4_params(type, &count);
-    sl_buffer_printf(out, ",\"searchInclude\":[\"*\"],\"searchParam\":[{\"name\":\"_list\",\"type\":\"special\"}");
+    sl_buffer_printf(out, ",\"searchInclude\":[\"*\"],\"searchParam\":[{\"name\":\"_list\",\"type\":\"special\"},"
+                          "{\"name\":\"_filter\",\"type\":\"special\"},{\"name\":\"_text\",\"type\":\"special\"},"
+                          "{\"name\":\"_content\",\"type\":\"special\"}");
     for (size_t i = 0; i < count; i++)
         if (sl_search_serves(&params[i]))
             sl_buffer_printf(out, ",{\"name\":\"%s\",\"type\":\"%s\"}", params[i].name, param_type(params[i].type));

@@ -6,6 +6,7 @@
  * anything was left out or not (http://hl7.org/fhir/R4/search.html#summary).
  */
 #include "exchange.h"
+#include "sluice/fault.h"
 #include "sluice/r4_names.h"
 #include "view.h"
 
@@ -164,6 +165,10 @@ enum sl_status sl_partial_match(
 {
     struct sl_blocks view = {.arena = x->arena};
     struct sl_doc doc;
+    if (sl_search_means(search) && sl_fault(SL_FAULT_CONTENT_UNCUT)) {
+        *match = sl_search_match(search, &found->page->doc, found->entry->root, NULL);
+        return SL_OK;
+    }
     SL_TRY(sl_edit_gather(found->page->edits, found->entry->root, &view));
     SL_TRY(parse_view(x, &view, &doc));
     *match = sl_search_match(search, &doc, 0, NULL);

@@ -11,20 +11,51 @@
 /* A cut takes values away. So what matches in a view matches in the record, but for what asks that something is not
  * there, and for what reads an element that may go out with another text: there the upstream cannot say, and is asked
  * without. */
+struct widening {
+    const struct sl_exchange *x;
+    struct sl_search_param *params;
+    size_t count;
+};
+
+static void ask_by(void *context, const struct sl_search_param *param)
+{
+    struct widening *w = context;
+    struct sl_search_param narrow;
+    bool says = sl_search_narrow(param, &narrow) || (sl_fault(SL_FAULT_NEGATIVE_UPSTREAM) && !param->terms);
+    if (says && param->value_count && param->value_count <= SL_ASK_IDS_LIMIT &&
+        !sl_may_change(w->x->policy, &w->x->caller.recipient, param->param))
+        w->params[w->count++] = narrow;
+}
+
+/* Of a _filter, what is not: for the fault alone. */
+static void ask_by_filter(void *context, const struct sl_search_term *term)
+{
+    struct widening *w = context;
+    if (term->join == SL_SEARCH_NOT && term->left->join == SL_SEARCH_ALONE &&
+        term->left->alone->param->type == SL_PARAM_TOKEN && term->left->alone->how == SL_MODIFIER_NONE) {
+        w->params[w->count] = *term->left->alone;
+        w->params[w->count].how = SL_MODIFIER_NOT;
+        w->params[w->count++].modifier = SL_LIT("not");
+    }
+}
+
 enum sl_status sl_plan_widen(struct sl_exchange *x, struct sl_errand *errand)
 {
+    size_t most = errand->search->param_count + 1;
+    for (size_t i = 0; i < errand->search->param_count; i++)
+        most += errand->search->params[i].terms ? SL_SEARCH_TERMS : 0;
     struct sl_search *asked = sl_arena_alloc(x->arena, sizeof *asked);
-    struct sl_search_param *params = sl_arena_array(x->arena, errand->search->param_count + 1, sizeof *params);
-    if (!asked || !params)
+    struct widening w = {.x = x, .params = sl_arena_array(x->arena, most, sizeof *w.params)};
+    if (!asked || !w.params)
         return SL_NO_MEMORY;
-    *asked = (struct sl_search){.type = errand->search->type, .params = params};
+    if (!sl_may_search(x->policy, &x->caller.recipient, sl_search_means(errand->search)))
+        return SL_FORBIDDEN;
     for (size_t i = 0; i < errand->search->param_count; i++) {
-        const struct sl_search_param *param = &errand->search->params[i];
-        bool says = sl_search_bearing(param) == SL_SEARCH_SHRINKS || sl_fault(SL_FAULT_NEGATIVE_UPSTREAM);
-        if (says && param->value_count <= SL_ASK_IDS_LIMIT &&
-            !sl_may_change(x->policy, &x->caller.recipient, param->param))
-            params[asked->param_count++] = *param;
+        sl_search_each(&errand->search->params[i], ask_by, &w);
+        if (errand->search->params[i].terms && sl_fault(SL_FAULT_FILTER_UPSTREAM))
+            ask_by_filter(&w, errand->search->params[i].terms);
     }
+    *asked = (struct sl_search){.type = errand->search->type, .params = w.params, .param_count = w.count};
     errand->asked = asked;
     return SL_OK;
 }

@@ -488,10 +488,60 @@ def results(b, rng, caller):
 
 def words(b, rng, caller):
     made = search(b, rng, caller)
-    what = rng.choice((("_text", "methadone"), ("_content", rng.choice(("relapse", "daily", "results"))), ("_filter", "status eq final"),
-                       ("_list", b.id(rng, "List")), ("_security", rng.choice(("42CFRPart2", "N", "R"))), ("_profile", "http://example.org/p"), ("_tag", "x|y"),
+    what = rng.choice((("_list", b.id(rng, "List")), ("_security", rng.choice(("42CFRPart2", "N", "R"))), ("_profile", "http://example.org/p"), ("_tag", "x|y"),
                        ("_source", "urn:x"), ("_contained", "both"), ("_query", "q"), ("_type", "Patient"), ("_since", "2024-01-01T00:00:00Z")))
     return replace(made, params=made.params + (what,))
+
+
+OPERATORS = {"token": ("eq", "eq", "ne"), "string": ("eq", "sw", "co", "ew", "ne"), "date": ("eq", "ne", "gt", "le", "po", "sa", "ap"),
+             "reference": ("re", "eq", "ne"), "number": ("eq", "lt", "ge"), "quantity": ("eq", "lt", "ge"), "uri": ("eq", "ne")}
+
+
+def filter_term(b, rng, kind, aimed=None):
+    """One term of a _filter; aimed: (parameter, value) that a record of one world alone has."""
+    name, value = aimed or (b.param(rng, kind) or "_id", "")
+    form = b.known.get(kind, {}).get(name, "token")
+    if rng.random() < 0.15:
+        return f"{name} pr {rng.choice(('true', 'false'))}"
+    value = re.sub(r"^(eq|ne|[gl][te]|sa|eb|ap)(?=[-0-9])", "", value or b.value(rng, kind, form, name))
+    if rng.random() < 0.3 or re.search(r'[\s)"\]]', value):
+        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name} {rng.choice(OPERATORS.get(form, ('eq',)))} {value}"
+
+
+def filters(b, rng, caller):
+    """Every way of joining, about what is secret, over references too."""
+    if b.told and rng.random() < 0.5:
+        kind, aimed = b.aimed(rng)
+        terms = [filter_term(b, rng, kind, aimed)]
+    elif b.edges and rng.random() < 0.4:
+        source, name, target = rng.choice(b.edges)
+        kind, (last, value) = source.split("/")[0], b.telling(rng, target)
+        place = f"{name}:{target.split('/')[0]}" + (f"[_id eq {target.split('/')[1]}]" if rng.random() < 0.3 else "")
+        terms = [f'{place}.{last} {rng.choice(("eq", "ne"))} "{value}"' if rng.random() < 0.8 else f"{place}.{last} pr false"]
+    else:
+        kind = b.type(rng)
+        terms = [filter_term(b, rng, kind)]
+    terms += [filter_term(b, rng, kind) for _ in range(rng.choice((0, 0, 1, 2)))]
+    terms = [f"not ({t})" if rng.random() < 0.4 else t for t in terms]
+    text = terms[0]
+    for term in terms[1:]:
+        text = rng.choice((f"{text} and {term}", f"{text} or {term}", f"({text}) or {term}"))
+    more = rng.choice(((), (), (("_sort", "_id"),), (("_summary", "count"),)))
+    return get(kind, *near(b, rng, kind), ("_filter", text), *paged(b, rng, []), *more, follow=True)
+
+
+def texts(b, rng, caller):
+    """Words of what is secret: a word of it, a few that stand together, and what has them not."""
+    if b.told and rng.random() < 0.5:
+        kind, _, value, _ = rng.choice([t for t in b.told if t[1] in ("string", "token")] or b.told)
+    else:
+        kind = b.type(rng)
+        value = b.value(rng, kind, rng.choice(("string", "token")))
+    pieces = re.findall(r"[A-Za-z0-9]+", value.split("|")[-1]) or ["methadone"]
+    word = rng.choice((rng.choice(pieces), '"' + " ".join(pieces[:3]) + '"', pieces[0][:4] + "*", rng.choice(("methadone", "relapse", "daily", "results"))))
+    text = rng.choice((word, word, f"not {word}", f"{word} or final", f"(final, {word}) and not nothing"))
+    return get(kind, *near(b, rng, kind), (rng.choice(("_content", "_content", "_content", "_text")), text), *paged(b, rng, []), follow=True)
 
 
 def everything(b, rng, caller):
@@ -578,13 +628,13 @@ def malformed(b, rng, caller):
 BY_ROUTE = {"Binary", "Medication"}
 # What gives current records whole, each as its one view.
 WHOLE = {"read", "read conditional", "by-route", "search", "search modified", "search all", "search post", "compartment", "search system", "include",
-         "chain", "has", "sort", "everything"}
+         "chain", "has", "sort", "filter", "text", "everything"}
 KINDS = (
     ("read", 10, read), ("read conditional", 4, read_conditional), ("vread", 4, vread), ("by-route", 3, by_route),
     ("history instance", 5, history_instance), ("history type", 2, history_type), ("history system", 0.3, history_system),
     ("search", 12, search), ("search modified", 8, search_modified), ("search all", 3, search_all), ("search post", 3, search_post),
     ("compartment", 6, compartment), ("search system", 2, search_system), ("include", 8, include), ("chain", 7, chain), ("has", 6, has),
-    ("sort", 5, sort), ("results", 5, results), ("words", 3, words), ("everything", 1.2, everything), ("operation", 4, operation),
+    ("sort", 5, sort), ("results", 5, results), ("words", 3, words), ("filter", 5, filters), ("text", 4, texts), ("everything", 1.2, everything), ("operation", 4, operation),
     ("batch", 4, batch), ("metadata", 0.3, metadata), ("malformed", 3, malformed),
 )
 

@@ -42,6 +42,8 @@ AIM = {  # word: (group, kinds of requests)
     "includes-undecided": ("treating", ("include",)),
     "labels-unseen": ("scenario", "84_chains.py"),
     "negative-upstream": ("scenario", "85_order.py"),
+    "filter-upstream": ("treating", ("filter",)),
+    "content-uncut": ("treating", ("text",)),
     "sort-uncut": ("payer", ("sort",)),
     "condition-hidden": ("written by who treats", ()),
     "hidden-update-forbidden": ("written by who treats", ()),

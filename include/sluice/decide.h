@@ -160,6 +160,9 @@ SL_MUST_CHECK enum sl_status sl_release_copy(
     struct sl_release *out, const struct sl_release *release, struct sl_arena *arena);
 /* Do elements carry labels of their own (the policy's `inline-labels`)? */
 bool sl_ruling_inline(const struct sl_ruling *ruling);
+/* May this recipient search by these (SL_SEARCH_BY_… of search.h)? By party, purpose and policy alone; with whom it has
+ * a relationship plays no part. */
+bool sl_may_search(const struct sl_policy *policy, const struct sl_recipient *recipient, unsigned means);
 /* Could what this recipient gets have another text than the record where the search parameter reads? By party, purpose
  * and policy alone: then the upstream cannot say what matches. */
 bool sl_may_change(

@@ -24,7 +24,14 @@ enum sl_search_modifier {
     SL_MODIFIER_BELOW,
     SL_MODIFIER_IDENTIFIER,
     SL_MODIFIER_OF_TYPE,
-    SL_MODIFIER_TYPE
+    SL_MODIFIER_TYPE,
+    /* What no modifier says: operators of _filter, and the words of _text and _content. */
+    SL_MODIFIER_EQUAL,    /* a text as a whole, folded */
+    SL_MODIFIER_ENDS,     /* the end of a text */
+    SL_MODIFIER_OTHER,    /* there is a value that is another */
+    SL_MODIFIER_OVERLAPS, /* of times */
+    SL_MODIFIER_NARRATIVE,
+    SL_MODIFIER_CONTENT
 };
 
 struct sl_search_value {
@@ -43,6 +50,16 @@ struct sl_search_param {
     enum sl_search_modifier how;
     const struct sl_search_value *values; /* alternatives (comma); none: nothing matches */
     size_t value_count;
+    const struct sl_search_term *terms; /* of _filter, _text and _content, which stand as written in their one value */
+};
+
+/* What is said with and, or and not: a tree, no deeper than SL_SEARCH_TERMS. */
+#define SL_SEARCH_TERMS 64u
+enum sl_search_join { SL_SEARCH_ALONE = 1, SL_SEARCH_AND, SL_SEARCH_OR, SL_SEARCH_NOT };
+struct sl_search_term {
+    enum sl_search_join join;
+    const struct sl_search_term *left, *right; /* right: of AND and OR */
+    const struct sl_search_param *alone;       /* of ALONE; `terms` of it are none */
 };
 
 struct sl_include {
@@ -66,6 +83,7 @@ struct sl_search_step {
     const struct sl_search *inner;   /* one search for each type it may lead to */
     size_t inner_count;
     struct sl_slice rest, text; /* what follows, as written: "name:exact" and its values; of _list the id is the text */
+    struct sl_search_param *place; /* of one within a _filter: where what it finds is put; NULL: beside the others */
 };
 
 #define SL_SEARCH_STEPS 8u /* of one search, and as deep as they may stand in each other */
@@ -92,7 +110,7 @@ struct sl_search {
  * SL_URI_TOO_LONG beyond 256 KiB. On failure *out is zeroed. Slices in *out live in the arena; `type` 0 knows the
  * common parameters only.
  *
- * Refused among others: _text, _content, _filter, _contained, _query, the modifiers :in and :not-in, :above and :below
+ * Refused among others: _contained, _query, the modifiers :in and :not-in, :above and :below
  * but of a uri, composites whose parts stand in several elements, a parameter without a value, one of the result
  * parameters given twice. Accepted without meaning here: _format (JSON only), _pretty, and _type where it names the
  * type that is searched. `_cursor` is ours. */
@@ -109,9 +127,20 @@ bool sl_search_serves(const struct sl_r4_param *param);
 enum sl_search_bearing { SL_SEARCH_ANY, SL_SEARCH_SHRINKS };
 enum sl_search_bearing sl_search_bearing(const struct sl_search_param *param);
 
-/* Does it read what is put into a resource on its way out (meta.security, meta.tag)? Then only the bytes that go out
- * tell. */
-bool sl_search_reads_meta(const struct sl_search *search);
+/* The same as a parameter that any server knows, and that whatever matches the one given matches too. False: there is
+ * none. */
+bool sl_search_narrow(const struct sl_search_param *param, struct sl_search_param *out);
+/* Calls visit with each parameter that must hold if this one does: itself, or of a _filter what `and` joins. */
+void sl_search_each(const struct sl_search_param *param,
+    void (*visit)(void *context, const struct sl_search_param *param), void *context);
+
+/* Does it read what is put into a resource on its way out (labels and tags), or its words? Then only the bytes that go
+ * out tell. */
+bool sl_search_reads_view(const struct sl_search *search);
+
+/* Which of _filter, _text and _content it asks by: bits, of which policy says who may. */
+enum { SL_SEARCH_BY_FILTER = 1, SL_SEARCH_BY_TEXT = 2, SL_SEARCH_BY_CONTENT = 4 };
+unsigned sl_search_means(const struct sl_search *search);
 
 /* Does the resource at `root` match every parameter? What `edits` (may be NULL) has cut is not there, whether that
  * makes it match no more or (:missing=true, ne) match now. Never allocates. */

@@ -3,7 +3,8 @@
  * Searches: "Type?query", a newline, and a resource. Whatever the bytes: what was read is written in a form that reads
  * back to the same form; a match asks for no edits to be the same as edits that cut nothing; a resource cut whole
  * matches nothing; a parameter of which a cut can only take matches away gives values to the index where it matches,
- * and is such; what has steps that nobody has taken matches nothing; a sort key is as short as it says.
+ * and is such; what matches a _filter matches what the upstream is asked of it; what has steps that nobody has taken
+ * matches nothing; a sort key is as short as it says.
  */
 #include <stdlib.h>
 
@@ -33,6 +34,19 @@ static void write_again(struct sl_arena *arena, const struct sl_search *search)
     check(sl_slice_eq(once, twice));
 }
 
+struct narrowing {
+    const struct sl_doc *doc;
+};
+
+/* What matches the whole matches what the upstream is asked of it. */
+static void check_narrow(void *context, const struct sl_search_param *param)
+{
+    const struct narrowing *narrowing = context;
+    struct sl_search_param narrow;
+    if (sl_search_narrow(param, &narrow))
+        check(sl_search_match_param(&narrow, narrowing->doc, 0, NULL));
+}
+
 static void match(struct sl_arena *arena, const struct sl_search *search, struct sl_slice text)
 {
     struct sl_doc doc;
@@ -48,6 +62,9 @@ static void match(struct sl_arena *arena, const struct sl_search *search, struct
         if (sl_search_bearing(param) == SL_SEARCH_SHRINKS)
             check(values > 0 || !sl_search_match_param(param, &doc, 0, NULL));
     }
+    struct narrowing narrowing = {&doc};
+    for (size_t i = 0; matches && i < search->param_count; i++)
+        sl_search_each(&search->params[i], check_narrow, &narrowing);
     for (size_t i = 0; i < search->sort_count; i++)
         check(sl_search_sort_key(&search->sorts[i], &doc, 0, NULL, arena).len <= SL_SEARCH_SORT_KEY);
     check(!search->step_count || !matches);

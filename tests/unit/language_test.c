@@ -266,6 +266,8 @@ static void each_text_is_taken_or_refused(void **state)
         {"layer: organization\nwrites: [{id: w, title: W, to: [a], for: [TREAT], may: [read], types: all}]", false},
         {"layer: organization\nwrites: [{id: w, title: W, to: [a], for: [TREAT], may: create, types: [Observaton]}]",
             false},
+        {"layer: organization\nsearches: [{id: s, title: S, to: a, for: any, by: [filter, text, content]}]", true},
+        {"layer: organization\nsearches: [{id: s, title: S, to: [a], for: [TREAT], by: [words]}]", false},
         {"layer: state\ninvariants: [{id: i, title: I, never: release, data: all, to: nobody, for: any}]", true},
         {"layer: state\ninvariants: [{id: i, title: I, never: withhold, data: all, to: nobody, for: any}]", false},
         {"layer: state\ninvariants: [{id: i, title: I, never: release, data: all, to: nobody, for: any, unless: "
@@ -347,6 +349,8 @@ static const char more[] =
     "writes:\n"
     "  - {id: pen, title: P, law: L, to: [every], for: [treatment], may: [create, update, patch, delete], types: "
     "[Observation, all], labels: [R, PSY], tags: no}\n"
+    "searches:\n"
+    "  - {id: glass, title: G, law: L, to: [every], for: [treatment], by: [filter, text, content]}\n"
     "invariants:\n"
     "  - {id: promise, title: I, law: L, never: release, data: [chart], to: [every], for: [research], only-if: "
     "{consent: "

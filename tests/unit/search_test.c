@@ -78,6 +78,11 @@ static struct sl_doc parse(const char *text)
     "\"code\":\"8480-6\"}]},\"valueQuantity\":{\"value\":130}},{\"code\":{\"coding\":[{\"code\":\"8462-4\"}]},"        \
     "\"valueQuantity\":{\"value\":80}}]}"
 
+#define NARRATIVE                                                                                                      \
+    "{\"resourceType\":\"Patient\",\"id\":\"p3\",\"text\":{\"status\":\"generated\",\"div\":\"<div xmlns='x'><!-- "    \
+    "hidden -->"                                                                                                       \
+    "<b title='hidden'>very</b>\\u0020tender &#196;rger, A&amp;B</div>\"},\"name\":[{\"text\":\"elsewhere\"}]}"
+
 static const struct {
     const char *type, *query, *resource;
     bool match;
@@ -114,6 +119,49 @@ static const struct {
     {"Condition", "code=|local", CONDITION, true},
     {"Condition", "clinical-status=active", CONDITION, true},
     {"Encounter", "class=AMB", ENCOUNTER, true},
+    /* _filter. */
+    {"Patient", "_filter=family%20eq%20%22angstrom%22", PATIENT, true},
+    {"Patient", "_filter=family%20eq%20%22angstr%22", PATIENT, false},
+    {"Patient", "_filter=family%20sw%20%22angstr%22", PATIENT, true},
+    {"Patient", "_filter=family%20ew%20%22STROM%22", PATIENT, true},
+    {"Patient", "_filter=family%20ew%20%22str%22", PATIENT, false},
+    {"Patient", "_filter=given%20co%20%22\\u004daria%22", PATIENT, true},
+    {"Patient", "_filter=given%20ne%20%22chloe%22", PATIENT, true}, /* the other one is */
+    {"Patient", "_filter=not(given%20eq%20%22chloe%22)", PATIENT, false},
+    {"Patient", "_filter=gender%20ne%20female", PATIENT, false},
+    {"Patient", "_filter=gender%20eq%20male%20or%20active%20eq%20true%20and%20birthdate%20lt%202000", PATIENT, true},
+    {"Patient", "_filter=active%20eq%20true%20or%20gender%20eq%20female%20and%20gender%20eq%20male", PATIENT, false},
+    {"Patient", "_filter=active%20eq%20true%20or%20(gender%20eq%20female%20and%20gender%20eq%20male)", PATIENT, true},
+    {"Patient", "_filter=identifier%20eq%20urn:mrn%7C77&_filter=phone%20eq%20555-1", PATIENT, true},
+    {"Patient", "_filter=identifier%20eq%20urn:mrn%7C77&_filter=phone%20eq%20555-2", PATIENT, false},
+    {"Patient", "_filter=deceased%20pr%20true", PATIENT, false},
+    {"Patient", "_filter=deceased%20pr%20false", PATIENT, true},
+    {"Patient", "_filter=general-practitioner:Practitioner%20re%20g1", PATIENT, true},
+    {"Patient", "_filter=general-practitioner%20ne%20Practitioner/g1", PATIENT, false},
+    {"Encounter", "_filter=date%20po%202026-02-02", ENCOUNTER, true},
+    {"Encounter", "_filter=date%20po%202026-02-04", ENCOUNTER, false},
+    {"Observation", "_filter=value-quantity%20ge%207.1%20and%20code-value-quantity%20eq%204548-4$7.10", OBSERVATION,
+        true},
+    /* _text and _content. */
+    {"Patient", "_content=angstrom", PATIENT, true},
+    {"Patient", "_content=%C3%85NGSTR%C3%96M", PATIENT, true},
+    {"Patient", "_content=angstr", PATIENT, false},
+    {"Patient", "_content=angstr*", PATIENT, true},
+    {"Patient", "_content=%22ana%20maria%22", PATIENT, true},
+    {"Patient", "_content=%22maria%20ana%22", PATIENT, false},
+    {"Patient", "_content=maria%20ana", PATIENT, true},
+    {"Patient", "_content=maria%20not%20ana", PATIENT, false},
+    {"Patient", "_content=nobody,smith", PATIENT, true},
+    {"Patient", "_content=practitioner", PATIENT, false}, /* a reference is no text */
+    {"Patient", "_content=p1", PATIENT, false},
+    {"Condition", "_content=f11.20", CONDITION, true},
+    {"Patient", "_text=smith", PATIENT, false},
+    {"Patient", "_text=tender", NARRATIVE, true},
+    {"Patient", "_text=%22very%20tender%22", NARRATIVE, true},
+    {"Patient", "_text=div%20or%20hidden%20or%20amp", NARRATIVE, false},
+    {"Patient", "_text=%C3%A4rger%20and%20%22a%20b%22", NARRATIVE, true},
+    {"Patient", "_text=elsewhere", NARRATIVE, false},
+    {"Patient", "_content=elsewhere%20and%20tender", NARRATIVE, true},
     /* References. */
     {"Condition", "patient=p1", CONDITION, true},
     {"Condition", "patient=Patient/p1", CONDITION, true},
@@ -367,9 +415,19 @@ static const struct {
     {"Condition", "_count=-1"},
     {"Condition", "_count=x"},
     {"Condition", "_count=1&_count=2"},
-    {"Condition", "_text=opioid"},
-    {"Condition", "_content=opioid"},
+    {"Condition", "_text:exact=opioid"},
+    {"Condition", "_content=-"},
+    {"Condition", "_content=(opioid"},
     {"Condition", "_filter=code"},
+    {"Condition", "_filter=code%20eq%20\"\\u00\""},
+    {"Condition", "_filter=code%20eq%20\"\""},
+    {"Condition", "_filter=code:not%20eq%20a"},
+    {"Condition", "_filter=subject:Patient%20ne%20Patient/a"},
+    {"Condition", "_filter=subject%5Bgender%20eq%20male%20re%20x"},
+    {"Condition", "_filter=_has:Observation:subject:code%20eq%20a"},
+    {"Condition", "_filter=_list%20eq%20a"},
+    {"Condition", "_filter=_content%20co%20%22a%22"},
+    {"Patient", "_filter=deceased%20ne%20true"},
     {"Condition", "_type=Patient"},
     {"Condition", "_summary=maybe"},
     {"Condition", "_elements=nothing"},
@@ -516,7 +574,55 @@ static const struct {
     {"Patient", "_security=R", false},
     {"Patient", "_tag=x", false},
     {"Observation", "code-value-quantity=a$1", false},
+    {"Patient", "_filter=name%20eq%20%22a%22", false},
+    {"Patient", "_content=a", false},
 };
+
+/* What the upstream may be asked of a _filter: what `and` joins, as a parameter that every server knows. */
+static const struct {
+    const char *filter, *asked;
+} narrowed[] = {
+    {"family eq \"a b\"", "family=a%20b"},
+    {"family ew \"a\" and given co \"b\" and given sw \"c\"", "family:contains=a&given:contains=b&given=c"},
+    {"family eq \"a\" or given eq \"b\"", ""}, {"not (gender eq male) and birthdate ge 2000", "birthdate=ge2000"},
+    {"(gender eq urn:x|male and (active eq true)) and birthdate po 2000", "active=true&gender=urn:x%7Cmale"},
+    {"gender ne male and gender pr true and active pr false", "gender:missing=false"},
+    {"birthdate ne 2000 and birthdate ap 2000", ""}, {"_security eq R and identifier eq |x", ""},
+    {"name eq \"a,b|c$d\\\\\"", "name=a%5C%2Cb%5C%7Cc%5C%24d%5C%5C"},
+    {"organization.name eq \"x\" and gender eq male", "gender=male"}, /* nobody has found the organization yet */
+};
+
+struct asking {
+    struct sl_search_param params[SL_SEARCH_TERMS];
+    size_t count;
+};
+
+static void ask(void *context, const struct sl_search_param *param)
+{
+    struct asking *asking = context;
+    if (param->value_count && sl_search_narrow(param, &asking->params[asking->count]))
+        asking->count++;
+}
+
+static void filters_narrow_by_what_must_hold(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof narrowed / sizeof *narrowed; i++) {
+        struct asking asking = {.count = 0};
+        struct sl_search search, asked;
+        struct sl_slice text;
+        char query[1024], *to = query + sprintf(query, "_filter=");
+        for (const char *from = narrowed[i].filter; *from; from++)
+            to += sprintf(to, "%%%02X", (unsigned char)*from);
+        assert_int_equal(read_search("Patient", query, &search), SL_OK);
+        sl_search_each(&search.params[0], ask, &asking);
+        asked = (struct sl_search){.type = search.type, .params = asking.params, .param_count = asking.count};
+        assert_int_equal(sl_search_write(&asked, arena, &text), SL_OK);
+        if (!sl_slice_eq(text, sl_slice_of(narrowed[i].asked)))
+            fail_msg("%s: %.*s", narrowed[i].filter, SL_FMT(text));
+        assert_int_equal(search.step_count, strstr(narrowed[i].filter, "organization.") ? 1 : 0);
+    }
+}
 
 static void negatives_are_told_apart(void **state)
 {
@@ -742,6 +848,7 @@ int main(void)
         cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(steps_are_read),
         cmocka_unit_test(negatives_are_told_apart),
+        cmocka_unit_test(filters_narrow_by_what_must_hold),
         cmocka_unit_test(sorted_by_what_is_left),
         cmocka_unit_test(written_in_one_form),
         cmocka_unit_test(values_for_indexes),
