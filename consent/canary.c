@@ -62,7 +62,7 @@ static void put_frame_of(struct maker *m, const char *performer, const char *sta
         ",\"status\":\"%s\",\"subject\":{\"reference\":\"Patient/" SL_CANARY_PATIENT "\"},\"encounter\":{\"reference\":"
         "\"Encounter/" SL_CANARY_VISIT
         "\"},\"performer\":[{\"reference\":\"%s\"}],\"effectiveDateTime\":\"2025-06-01\","
-        "\"identifier\":[{\"system\":\"urn:sluice:selftest\",\"value\":\"handle-%04zu\"}]",
+        "\"identifier\":[{\"system\":\"" SL_CANARY_SYSTEM "\",\"value\":\"handle-%04zu\"}]",
         status, performer, m->out->count - 1);
 }
 
@@ -203,6 +203,28 @@ static bool plant_types(struct maker *m)
     return true;
 }
 
+/* One more person: known to the house, or to a program alone. */
+static bool plant_person(struct maker *m, const char *way, const char *registrar)
+{
+    if (!begin(m, way, (struct sl_slice){"Patient", 7}, false))
+        return false;
+    sl_buffer_printf(&m->text,
+        ",\"birthDate\":\"1970-01-01\",\"gender\":\"unknown\",\"managingOrganization\":{\"reference\":\"%s\"},"
+        "\"identifier\":[{\"system\":\"" SL_CANARY_SYSTEM "\",\"value\":\"person\"},{\"system\":\"" SL_CANARY_SYSTEM
+        "\",\"value\":\"handle-%04zu\"}]",
+        registrar, m->out->count - 1);
+    end(m);
+    return true;
+}
+
+static bool plant_persons(struct maker *m)
+{
+    const struct sl_earning *e = &m->policy->earning;
+    if (sl_classes_has(&e->by_type[SL_R4_Patient], m->bit) && !plant_person(m, "person", SL_CANARY_PLACE))
+        return false;
+    return !sl_classes_has(&e->presence, m->bit) || plant_person(m, "presence", SL_CANARY_PROGRAM);
+}
+
 static bool plant_origin(struct maker *m)
 {
     if (!sl_classes_has(&m->policy->earning.program, m->bit))
@@ -275,7 +297,7 @@ static bool plant_document(struct maker *m, const char *way, const struct sl_not
         ",\"status\":\"current\",\"subject\":{\"reference\":\"Patient/" SL_CANARY_PATIENT
         "\"},\"author\":[{\"reference\":\"" SL_CANARY_PLACE "\"}],\"custodian\":{\"reference\":\"" SL_CANARY_PLACE
         "\"},\"identifier\":[{\"system\":"
-        "\"urn:sluice:selftest\",\"value\":\"handle-%04zu\"}]",
+        "\"" SL_CANARY_SYSTEM "\",\"value\":\"handle-%04zu\"}]",
         m->out->count - 1);
     if (rule) {
         put(m, ",\"type\":{\"coding\":[");
@@ -315,8 +337,8 @@ static bool plant_draft(struct maker *m)
 
 /* ---- All of them ---- */
 
-static bool (*const makers[])(struct maker *m) = {
-    plant_codes, plant_label, plant_types, plant_origin, plant_unknown_code, plant_words, plant_documents, plant_draft};
+static bool (*const makers[])(struct maker *m) = {plant_codes, plant_label, plant_types, plant_persons, plant_origin,
+    plant_unknown_code, plant_words, plant_documents, plant_draft};
 
 static void put_world(struct maker *m)
 {
@@ -324,7 +346,7 @@ static void put_world(struct maker *m)
         "{\"resourceType\":\"Organization\",\"id\":\"sluice-selftest-place\",\"name\":\"Place\"}",
         "{\"resourceType\":\"Organization\",\"id\":\"sluice-selftest-program\",\"name\":\"Program\"}",
         "{\"resourceType\":\"Patient\",\"id\":\"" SL_CANARY_PATIENT "\",\"active\":true,\"birthDate\":\"1970-01-01\","
-        "\"identifier\":[{\"system\":\"urn:sluice:selftest\",\"value\":\"person\"}],\"managingOrganization\":{"
+        "\"identifier\":[{\"system\":\"" SL_CANARY_SYSTEM "\",\"value\":\"person\"}],\"managingOrganization\":{"
         "\"reference\":\"" SL_CANARY_PLACE "\"}}",
         "{\"resourceType\":\"Encounter\",\"id\":\"" SL_CANARY_VISIT "\",\"status\":\"finished\",\"class\":{\"system\":"
         "\"http://terminology.hl7.org/CodeSystem/"
@@ -335,6 +357,18 @@ static void put_world(struct maker *m)
         put(m, records[i]);
         put(m, "\n");
     }
+}
+
+/* It is about the person, and what it names goes where its target may. */
+static void put_list(struct maker *m)
+{
+    put(m, "{\"resourceType\":\"List\",\"id\":\"" SL_CANARY_LIST
+           "\",\"status\":\"current\",\"mode\":\"working\",\"subject\":{\"reference\":\"Patient/" SL_CANARY_PATIENT
+           "\"},\"source\":{\"reference\":\"" SL_CANARY_PLACE "\"},\"entry\":[");
+    for (size_t i = 0; i < m->out->count; i++)
+        sl_buffer_printf(&m->text, "%s{\"item\":{\"reference\":\"%.*s/%.*s\"}}", i ? "," : "",
+            SL_FMT(m->out->one[i].type), SL_FMT(m->out->one[i].id));
+    put(m, "]}\n");
 }
 
 static struct sl_canary *canary_of(struct sl_canaries *canaries, struct sl_slice id)
@@ -391,12 +425,48 @@ enum sl_status sl_canaries_make(
     for (m.bit = 0; good && m.bit < policy->class_count; m.bit++)
         for (size_t i = 0; good && i < sizeof makers / sizeof *makers; i++)
             good = makers[i](&m);
+    put_list(&m);
     out->records = sl_arena_copy(arena, sl_buffer_slice(&m.text));
     bool failed = sl_buffer_failed(&m.text);
     sl_buffer_fini(&m.text);
     if (!good || failed)
         return SL_LIMIT;
     return out->records.ptr ? label(&m, programs) : SL_NO_MEMORY;
+}
+
+/* ---- Where everybody may have everything ---- */
+
+static void fill_up(struct sl_classes *set, unsigned count)
+{
+    for (unsigned bit = 0; bit < count; bit++)
+        sl_classes_add(set, bit);
+}
+
+/* Rules and grants are others; what records are, and who asks, is told as before. */
+enum sl_status sl_canary_control(const struct sl_policy *policy, struct sl_arena *arena, struct sl_policy **out)
+{
+    struct sl_policy *open = sl_arena_alloc(arena, sizeof *open);
+    struct sl_rule *rule = sl_arena_alloc(arena, sizeof *rule);
+    struct sl_grant *grant = sl_arena_alloc(arena, sizeof *grant);
+    if (!open || !rule || !grant)
+        return SL_NO_MEMORY;
+    *rule = (struct sl_rule){.view = {.id = SL_LIT("self-test"), .title = SL_LIT("Everything goes.")},
+        .layer = SL_LAYER_ORGANIZATION,
+        .verdict = SL_RULE_RELEASE,
+        .everyone = true,
+        .purposes = ~(uint64_t)0};
+    fill_up(&rule->data, policy->class_count);
+    *grant = (struct sl_grant){.view = rule->view, .parties = ~(uint64_t)0, .purposes = ~(uint64_t)0, .may = ~0u};
+    memset(grant->types, 0xff, sizeof grant->types);
+    *open = *policy;
+    atomic_init(&open->references, 1); /* of the arena, which nobody gives back */
+    open->rules = rule;
+    open->rule_count = 1;
+    open->grants = grant;
+    open->grant_count = 1;
+    open->restrictions = 0;
+    *out = open;
+    return SL_OK;
 }
 
 /* ---- Whom to ask as ---- */

@@ -201,7 +201,7 @@ static enum sl_step_result write_first(struct sl_exchange *x)
 
 enum sl_step_result sl_batch_step(struct sl_exchange *x)
 {
-    if (x->outer && !x->outer->selftest)
+    if (sl_inner_is_entry(x))
         return sl_exchange_fail(x, SL_NOT_SUPPORTED, "batch-in-batch");
     enum sl_status status = x->batch ? SL_OK : open_batch(x);
     if (status != SL_OK)

@@ -23,7 +23,9 @@ static int run(const char *path, struct sl_issues *issues)
     if (status != SL_OK)
         return sl_cli_failed(path, status, issues);
     status = open_policy(config, issues, &store, &number, &policy);
-    int result = status == SL_OK ? sl_selftest_tell(config, store, policy, number, true, issues, stdout)
+    const struct sl_selftest_options options = {
+        .config = config, .policy = policy, .generation = number, .whole = true};
+    int result = status == SL_OK ? sl_selftest(&options, issues, stdout)
                                  : sl_cli_failed("the policy in force", status, issues);
     sl_policy_unref(policy);
     if (store)

@@ -271,8 +271,9 @@ static int test_all(const struct serving *serving, size_t count, struct sl_issue
     int result = 0;
     for (size_t i = 0; i < count && !result; i++) {
         const struct sl_gateway *gateway = serving->gateways[i];
-        result = sl_selftest_tell(
-            gateway->config, gateway->store, gateway->policy, gateway->generation, false, issues, stderr);
+        const struct sl_selftest_options options = {
+            .config = gateway->config, .policy = gateway->policy, .generation = gateway->generation};
+        result = sl_selftest(&options, issues, stderr);
     }
     return result;
 }

@@ -79,7 +79,7 @@ static enum sl_step_result step_route(struct sl_exchange *x)
         x->detail = sl_operations_served;
     if (status != SL_OK)
         return sl_exchange_fail(x, status, why);
-    if (x->outer &&
+    if (sl_inner_is_entry(x) &&
         x->interaction.format != SL_FORMAT_JSON) { /* an entry's answer stands in a Bundle, as the Bundle does */
         x->interaction.format = SL_FORMAT_JSON;
         return sl_exchange_fail(x, SL_NOT_ACCEPTABLE, "format-of-entry");

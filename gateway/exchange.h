@@ -370,6 +370,8 @@ SL_MUST_CHECK enum sl_status sl_inner_view(
  * whole, body and all, and must outlive the inner. */
 SL_MUST_CHECK enum sl_status sl_inner_answer(
     struct sl_exchange *x, const struct sl_request *request, struct sl_exchange **inner);
+/* Is it an entry of a batch, whose answer stands within another? What the self-test asks is a client's own. */
+bool sl_inner_is_entry(const struct sl_exchange *x);
 /* For the inner one: it is where the outer has to decide whether it goes on. The outer's step is entered again as if it
  * had ended; the step that parked it returns SL_STEP_WAIT, and is entered again once the outer lets it go on. */
 void sl_inner_park(struct sl_exchange *inner);

@@ -49,6 +49,11 @@ enum sl_status sl_inner_answer(struct sl_exchange *x, const struct sl_request *r
     return SL_OK;
 }
 
+bool sl_inner_is_entry(const struct sl_exchange *x)
+{
+    return x->outer && !x->outer->selftest;
+}
+
 void sl_inner_park(struct sl_exchange *inner)
 {
     inner->parked = true;

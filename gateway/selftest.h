@@ -15,22 +15,17 @@
 
 #include "state.h"
 
-struct sl_selftest_report {
-    size_t parties, classes, canaries; /* asked as; of which canaries were made; made */
-    size_t asked, let_through;         /* requests; marks that came through to whom they may */
-    size_t unplanted;                  /* classes of which nothing could be made: entries of the register alone */
-    double milliseconds;
+struct sl_selftest_options {
+    const struct sl_config *config; /* its limits and addresses */
+    struct sl_policy *policy;
+    uint64_t generation;
+    /* Every form as every party, and in print what was examined (`sluice selftest`); else every form and every class,
+     * not each with each, as the two parties that differ most: quick enough for a start. */
+    bool whole;
 };
 
-/* Under a policy, which is the one in force in the store. whole: every form as every party (`sluice selftest`); else
- * every form as the two parties that differ most, and as each what gives most, which is quick enough for a start; every
- * canary is asked for either way. SL_OK: all is as it should be. SL_FORBIDDEN: it is not, and
- * the issues say what. Anything else: it could not be run. */
-SL_MUST_CHECK enum sl_status sl_selftest_run(const struct sl_config *config, struct sl_store *store,
-    struct sl_policy *policy, uint64_t generation, bool whole, struct sl_issues *issues,
-    struct sl_selftest_report *report);
-/* The same, and says on `out` or standard error what came of it; gives the exit status. */
-int sl_selftest_tell(const struct sl_config *config, struct sl_store *store, struct sl_policy *policy,
-    uint64_t generation, bool whole, struct sl_issues *issues, FILE *out);
+/* Says on `out` what came of it, or on standard error what is not as it should be; gives the exit status: 0, all is;
+ * 1, something came through, was not examined or was answered as it should not be, or the test could not be run. */
+int sl_selftest(const struct sl_selftest_options *options, struct sl_issues *issues, FILE *out);
 
 #endif

@@ -351,8 +351,9 @@ static enum sl_status policy_of(
 static enum sl_status take_up(struct sl_worker_state *state, bool other_programs, struct sl_issues *issues)
 {
     struct sl_policy *policy = NULL;
-    uint64_t number = 0, length = 0;
-    SL_TRY(sl_policy_number_in_force(state->gateway->store, &number));
+    uint64_t number = state->gateway->generation, length = 0;
+    if (!state->gateway->given)
+        SL_TRY(sl_policy_number_in_force(state->gateway->store, &number));
     SL_TRY(sl_register_length(state->gateway->store, &length));
     bool same = state->policy && (number == state->generation || number == state->unreadable);
     if (same && !other_programs && length == state->register_length && !is_due(state))

@@ -30,6 +30,7 @@ struct sl_gateway {
     pthread_mutex_t policy_lock;
     struct sl_policy *policy; /* under the lock: the generation that was compiled last, once for all workers */
     uint64_t generation;
+    bool given; /* of the self-test: it stands under that policy, whatever a store has in force */
     pthread_mutex_t programs_lock;
     struct sl_programs *programs;          /* under the lock; a worker holds a reference of its own */
     atomic_uint_fast64_t programs_version; /* counts up when the table is taken up anew */

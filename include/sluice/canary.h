@@ -17,6 +17,8 @@
 #define SL_CANARY_PATIENT "sluice-selftest-person"
 #define SL_CANARY_PLACE "Organization/sluice-selftest-place"
 #define SL_CANARY_PROGRAM "Organization/sluice-selftest-program"
+#define SL_CANARY_LIST "sluice-selftest-list"  /* names every canary */
+#define SL_CANARY_SYSTEM "urn:sluice:selftest" /* of identifiers: "handle-" and the place, in four digits; "person" */
 #define SL_CANARY_VISIT "sluice-selftest-visit"
 
 struct sl_canary {
@@ -45,5 +47,9 @@ SL_MUST_CHECK enum sl_status sl_canaries_make(const struct sl_policy *policy, co
     struct sl_arena *arena, struct sl_canaries *out);
 SL_MUST_CHECK enum sl_status sl_canary_askers(
     const struct sl_policy *policy, struct sl_arena *arena, struct sl_canary_asker **out, size_t *count);
+/* The same policy, but that everybody may have everything: it shows what can be seen at all. Lives in the arena, and is
+ * for the test alone. */
+SL_MUST_CHECK enum sl_status sl_canary_control(
+    const struct sl_policy *policy, struct sl_arena *arena, struct sl_policy **out);
 
 #endif
