@@ -77,13 +77,16 @@ static struct sl_http2_stream *open_stream(nghttp2_session *session, int32_t id)
 
 /* ---- What the server sends ---- */
 
+/* RFC 9113 8.4: a push is an error, since we said before our first question that we want none. nghttp2 would take it
+ * until the server has acknowledged that. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *context)
 {
     struct sl_http2 *http2 = context;
     (void)session;
-    (void)head;
     http2->unframed = 0;
-    return ++http2->barren > MAX_BARREN ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    if (head->type == NGHTTP2_PUSH_PROMISE)
+        break_off(http2, "upstream-malformed");
+    return http2->fault || ++http2->barren > MAX_BARREN ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 /* RFC 9113 8.3.2: a response has one pseudo-header field, of three digits; nghttp2 lets no other through. */
