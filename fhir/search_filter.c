@@ -17,7 +17,7 @@ struct sl_search_operator {
     bool prefix; /* the word is the prefix of a value, too */
 };
 
-/* A word may have several rows, each for other types. ss and sb need code systems, which are not at hand. */
+/* A word may have several rows, each for other types. in and ni need value sets, which are not at hand. */
 static const struct sl_search_operator operators[] = {
     {"eq", FOR(STRING), SL_MODIFIER_EQUAL, false},
     {"eq", FOR(TOKEN) | FOR(REFERENCE) | FOR(URI) | FOR(COMPOSITE), SL_MODIFIER_NONE, false},
@@ -35,6 +35,8 @@ static const struct sl_search_operator operators[] = {
     {"sa", FOR_RANGES, SL_MODIFIER_NONE, true},
     {"eb", FOR_RANGES, SL_MODIFIER_NONE, true},
     {"po", FOR(DATE), SL_MODIFIER_OVERLAPS, false},
+    {"ss", FOR(TOKEN), SL_MODIFIER_BELOW, false}, /* what is asked for stands above what is there */
+    {"sb", FOR(TOKEN), SL_MODIFIER_ABOVE, false},
     {"re", FOR(REFERENCE), SL_MODIFIER_NONE, false},
     {"pr", FOR_ALL, SL_MODIFIER_MISSING, false},
 };
@@ -279,9 +281,9 @@ enum sl_status sl_search_read_operand(
         value = sl_arena_printf(reading->arena, "%s%.*s", row->word, SL_FMT(value));
     if (!value.ptr)
         return SL_NO_MEMORY;
-    SL_TRY(sl_search_read_values(reading, param, value));
     if (!typed)
         param->how = row->how;
+    SL_TRY(sl_search_read_values(reading, param, value));
     if (row->how == SL_MODIFIER_CONTAINS)
         param->modifier = SL_LIT("contains");
     return SL_OK;

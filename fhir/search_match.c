@@ -16,10 +16,38 @@ struct asked {
     struct sl_number number;
 };
 
+/* Does the longer code begin with the shorter one? The dot of ICD stands in some records and not in others. */
+static bool stands_under(struct sl_slice longer, struct sl_slice shorter)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < shorter.len; i++) {
+        if (shorter.ptr[i] == '.')
+            continue;
+        at += at < longer.len && longer.ptr[at] == '.';
+        if (at >= longer.len || longer.ptr[at++] != shorter.ptr[i])
+            return false;
+    }
+    return shorter.len >= 3;
+}
+
+/* :below and :above, of a system whose codes begin with what they belong to. */
+static bool same_branch(const struct asked *asked, const struct sl_atom *atom)
+{
+    char scratch[128];
+    const struct sl_search_value *want = asked->value;
+    if (!atom->system || !sl_span_is(asked->doc, atom->system, want->system))
+        return false;
+    struct sl_slice there = sl_search_text(asked->doc, atom->value, scratch, sizeof scratch);
+    bool below = asked->param->how == SL_MODIFIER_BELOW;
+    return there.ptr && stands_under(below ? there : want->code, below ? want->code : there);
+}
+
 static bool same_token(const struct asked *asked, const struct sl_atom *atom)
 {
     const struct sl_search_value *want = asked->value;
     uint8_t type = asked->doc->spans[atom->value].type;
+    if (asked->param->how == SL_MODIFIER_BELOW || asked->param->how == SL_MODIFIER_ABOVE)
+        return same_branch(asked, atom);
     if (want->has_system && want->system.len == 0 && atom->system)
         return false; /* "|code": no system */
     if (want->has_system && want->system.len && !(atom->system && sl_span_is(asked->doc, atom->system, want->system)))

@@ -48,7 +48,7 @@ bool sl_search_is_target(const struct sl_r4_param *param, struct sl_slice type)
 #define FOR(type) (1u << SL_PARAM_##type)
 #define FOR_ALL (FOR(NUMBER) | FOR(DATE) | FOR(STRING) | FOR(TOKEN) | FOR(REFERENCE) | FOR(QUANTITY) | FOR(URI))
 
-/* :in and :not-in need value sets, and :above and :below of a token need its code system: neither is at hand here. */
+/* :in and :not-in need value sets, which are not at hand here. */
 static const struct {
     const char *word;
     enum sl_search_modifier how;
@@ -59,8 +59,8 @@ static const struct {
     {"contains", SL_MODIFIER_CONTAINS, FOR(STRING)},
     {"text", SL_MODIFIER_TEXT, FOR(TOKEN)},
     {"not", SL_MODIFIER_NOT, FOR(TOKEN)},
-    {"above", SL_MODIFIER_ABOVE, FOR(URI)},
-    {"below", SL_MODIFIER_BELOW, FOR(URI)},
+    {"above", SL_MODIFIER_ABOVE, FOR(URI) | FOR(TOKEN)},
+    {"below", SL_MODIFIER_BELOW, FOR(URI) | FOR(TOKEN)},
     {"identifier", SL_MODIFIER_IDENTIFIER, FOR(REFERENCE)},
     {"of-type", SL_MODIFIER_OF_TYPE, FOR(TOKEN)},
 };
@@ -270,6 +270,22 @@ static bool read_plain(struct sl_search_reading *reading, const struct sl_search
     return false;
 }
 
+/* Code systems whose codes begin with those of what they belong to: F11.20 stands under F11.2 and F11. Three characters
+ * are a category, and what is shorter is no code. */
+static const char *const by_prefix[] = {"http://hl7.org/fhir/sid/icd-10-cm", "http://hl7.org/fhir/sid/icd-10",
+    "http://hl7.org/fhir/sid/icd-9-cm", "http://hl7.org/fhir/sid/icd-10-de"};
+
+/* :above and :below of a token need its code system. */
+static bool is_in_hierarchy(const struct sl_search_param *param, const struct sl_search_value *value)
+{
+    if (param->param->type != SL_PARAM_TOKEN || (param->how != SL_MODIFIER_ABOVE && param->how != SL_MODIFIER_BELOW))
+        return true;
+    for (size_t i = 0; i < sizeof by_prefix / sizeof *by_prefix; i++)
+        if (sl_slice_eq(value->system, sl_slice_of(by_prefix[i])))
+            return value->code.len >= 3;
+    return false;
+}
+
 static bool read_value(struct sl_search_reading *reading, const struct sl_search_param *param, struct sl_slice raw,
     struct sl_search_value *value)
 {
@@ -294,7 +310,7 @@ static bool read_value(struct sl_search_reading *reading, const struct sl_search
     case SL_MODIFIER_ENDS:
     case SL_MODIFIER_OTHER:
     case SL_MODIFIER_OVERLAPS:
-        return read_plain(reading, param, raw, value);
+        return read_plain(reading, param, raw, value) && is_in_hierarchy(param, value);
     case SL_MODIFIER_NARRATIVE:
     case SL_MODIFIER_CONTENT:
         break; /* search_words.c */

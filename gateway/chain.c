@@ -49,6 +49,48 @@ static bool leads_nowhere(const struct sl_search *inner)
     return (sl_r4_facts(inner->type) & SL_R4_BY_ROUTE) != 0;
 }
 
+/* A step that leads to nothing else goes by the route: what matches without it is asked for, with what that points at
+ * (MedicationRequest?patient=x&medication.code=y). */
+static bool goes_by_route(const struct sl_search_step *step)
+{
+    return step->kind == SL_SEARCH_CHAIN && step->inner_count == 1 && leads_nowhere(step->inner) &&
+           !step->inner->step_count;
+}
+
+/* All that is known of the search so far but what joins several things, of which some may not be known yet. */
+static enum sl_status search_so_far(struct sl_exchange *x, const struct sl_search_step *step, struct sl_search *out)
+{
+    const struct sl_resolving *r = x->resolving;
+    struct sl_search_param *params = sl_arena_array(x->arena, r->param_count + 1, sizeof *params);
+    struct sl_include *include = sl_arena_alloc(x->arena, sizeof *include);
+    if (!params || !include)
+        return SL_NO_MEMORY;
+    *include = (struct sl_include){.source = x->interaction.type_name,
+        .param = sl_slice_of(step->param->name),
+        .target = sl_r4_node_name(step->inner->type)};
+    *out = (struct sl_search){.type = x->interaction.type, .params = params, .includes = include, .include_count = 1};
+    for (size_t i = 0; i < r->param_count; i++)
+        if (!r->params[i].terms)
+            params[out->param_count++] = r->params[i];
+    return SL_OK;
+}
+
+static enum sl_status ask_by_route(struct sl_exchange *x, const struct sl_search_step *step)
+{
+    bool patient_only;
+    struct sl_interaction search = {.kind = SL_SEARCH,
+        .type = x->interaction.type,
+        .type_name = x->interaction.type_name,
+        .compartment = x->interaction.compartment};
+    if (!sl_caller_may(&x->caller, step->inner->type, SL_MAY_READ, &patient_only) &&
+        !sl_caller_may(&x->caller, step->inner->type, SL_MAY_SEARCH, &patient_only))
+        return SL_FORBIDDEN;
+    SL_TRY(search_so_far(x, step, &search.search));
+    SL_TRY(sl_inner_view(x, &search, &x->resolving->asked));
+    x->resolving->asked->gather_limit = FOUND_LIMIT;
+    return SL_OK;
+}
+
 static enum sl_status ask_for_list(struct sl_exchange *x, const struct sl_search_step *step)
 {
     const struct sl_interaction list = {
@@ -76,6 +118,8 @@ static enum sl_status ask(struct sl_exchange *x, const struct sl_search_step *st
     *asked = true;
     if (step->kind == SL_SEARCH_LIST && r->inner == 0)
         return ask_for_list(x, step);
+    if (goes_by_route(step) && r->inner == 0)
+        return ask_by_route(x, step);
     while (r->inner < step->inner_count && leads_nowhere(&step->inner[r->inner]))
         r->inner++;
     if (step->kind != SL_SEARCH_LIST && r->inner < step->inner_count)
@@ -142,6 +186,23 @@ static enum sl_status take_keys(struct sl_exchange *x, const struct sl_exchange 
     return SL_OK;
 }
 
+/* What the matches lead to, as it goes out. */
+static enum sl_status take_routed(struct sl_exchange *x, struct sl_exchange *inner, const struct sl_search *sought)
+{
+    bool match;
+    if (inner->gathered > inner->wanted)
+        return refuse(x, "A step of the search goes through more than 1000 records: narrow it.");
+    for (const struct sl_round *round = inner->rounds; round; round = round->next)
+        for (const struct sl_found *found = round->first; found; found = found->next) {
+            if (!found->released || !found->linked || found->entry->type != sought->type)
+                continue;
+            SL_TRY(sl_partial_match(inner, sought, found, &match));
+            if (match)
+                SL_TRY(add_value(x, sought->type, found->entry->id));
+        }
+    return SL_OK;
+}
+
 /* One of several types that the caller's scopes do not reach leads nowhere; the only one is refused, as a search for it
  * would be. */
 static enum sl_status take(struct sl_exchange *x, const struct sl_search_step *step)
@@ -157,6 +218,8 @@ static enum sl_status take(struct sl_exchange *x, const struct sl_search_step *s
         x->detail = sl_arena_copy(x->arena, inner->detail);
         return status;
     }
+    if (goes_by_route(step))
+        return take_routed(x, inner, step->inner);
     return step->kind == SL_SEARCH_LIST ? take_list(x, inner) : take_keys(x, inner);
 }
 
@@ -168,7 +231,7 @@ static enum sl_status end_step(struct sl_exchange *x, const struct sl_search_ste
     size_t nowhere = 0;
     for (size_t i = 0; i < step->inner_count; i++)
         nowhere += leads_nowhere(&step->inner[i]);
-    if (step->inner_count && nowhere == step->inner_count)
+    if (step->inner_count && nowhere == step->inner_count && !goes_by_route(step))
         return refuse(x, "What belongs to the record that points at it cannot be searched through.");
     struct sl_search_param *place = step->place ? step->place : &r->params[r->param_count++];
     *place =

@@ -145,6 +145,8 @@ static size_t page_size(const struct sl_exchange *x)
 {
     const struct sl_config *config = x->state->gateway->config;
     size_t asked = x->interaction.search.count ? x->interaction.search.count : config->page_default;
+    if (x->gather_limit)
+        return x->gather_limit;
     if (sl_slice_eq(x->interaction.search.summary, SL_LIT("count")))
         return 0;
     return asked < config->page_limit ? asked : config->page_limit;

@@ -183,7 +183,7 @@ struct sl_exchange {
     enum sl_gather gather; /* of an inner search of chain.c; with what it needs */
     const struct sl_r4_param *gather_by;
     sl_r4_node gather_type;
-    size_t gather_limit;
+    size_t gather_limit; /* released ones, of a step of a chain; 0: it is none */
     struct sl_match_keys keys,
         page;       /* sort.c: of all released matches, in order once all are there; those of the page */
     size_t skipped; /* sorted: released matches on earlier pages */

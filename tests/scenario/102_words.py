@@ -45,7 +45,7 @@ def filters(b):
 def wrong(b):
     """A mistake is told by the request alone, with its place."""
     for text, place in (("code eq", 8), ("code xx B20", 6), ("code eq B20 or", 15), ("(code eq B20", 13), ("code eq B20)", 12), ("nothing eq x", 1),
-                        ("code gt B20", 1), ("not code eq B20", 5), ('subject.name eq "x', 17), ("code ss B20", 6), ("recorded-date eq gt2020", 1),
+                        ("code gt B20", 1), ("not code eq B20", 5), ('subject.name eq "x', 17), ("code in B20", 6), ("recorded-date eq gt2020", 1),
                         ("code pr maybe", 9), ("(" * 17 + "code eq x" + ")" * 17, 17), (" or ".join(["code eq x"] * 65), 833)):
         status, _, body = b.ask(ask("Condition", filter=text))
         said = json.loads(body)["issue"][0].get("diagnostics", "")
@@ -76,11 +76,64 @@ def allowed(b):
     b.same("several types at once", b.ask("?_type=Patient,Condition&_content=sharp", "desk")[0], 403)
 
 
+def by_route(b):
+    """A Medication is found by the prescriptions that are released, and by no others."""
+    b.found("MedicationRequest?medication.code=197361", ["m1", "m3"])
+    b.found("MedicationRequest?medication:Medication.code=197361&patient=bob", ["m3"])
+    b.found("Patient/ann/MedicationRequest?medication.code=197361", ["m1"])
+    b.found("MedicationRequest?medication.code=1147334", [])
+    b.found("MedicationRequest?medication.code:not=197361", ["m2"])
+    b.found(ask("MedicationRequest", filter='not (medication.code eq 197361) and patient.family eq "sharp"'), ["m2"])
+    b.found("Patient?_has:MedicationRequest:patient:medication.code=197361", ["ann", "bob"])
+    b.found("Patient?_has:MedicationRequest:patient:medication.code=1147334", [])
+    b.found("MedicationRequest?medication.ingredient.status=x", 400)
+    b.full("MedicationRequest?medication.code=1147334", "m4")
+
+
+def branches(b):
+    """Codes that begin with what they belong to."""
+    icd = two_worlds.ICD
+    b.found(f"Condition?code:below={icd}|I10", ["c1", "c3"])
+    b.found(f"Condition?code:below={icd}|E11", ["c2"])
+    b.found(f"Condition?code:above={icd}|E11.93", ["c2"])
+    b.found(f"Encounter?reason-code:below={icd}|F11", [])
+    b.found(ask("Encounter", filter=f"not (reason-code ss {icd}|F11) and patient eq ann"), ["e1", "e2"])
+    b.full(f"Encounter?reason-code:below={icd}|F11", "e2")
+    b.found("Condition?code:below=http://snomed.info/sct|73211009", 400)
+
+
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+
+def medicine(ident, code):
+    return {"resourceType": "Medication", "id": ident, "code": two_worlds.code(RXNORM, code)}
+
+
+def prescription(ident, who, medication, **more):
+    return {"resourceType": "MedicationRequest", "id": ident, "status": "active", "intent": "order", "subject": two_worlds.ref(f"Patient/{who}"),
+            "medicationReference": two_worlds.ref(f"Medication/{medication}"), **more}
+
+
+def medicines(common, hidden):
+    """The same worlds, with medicines: what one is for, only who prescribed it may say."""
+    def seen(secret):
+        yield from common(secret)
+        yield from (medicine("amlodipine", "197361"), medicine("metformin", "860975"))
+        yield from (prescription("m1", "ann", "amlodipine"), prescription("m2", "ann", "metformin"), prescription("m3", "bob", "amlodipine"))
+
+    def unseen():
+        yield from hidden()
+        yield medicine("abacavir", "1147334")
+        yield prescription("m4", "bob", "abacavir")
+    return seen, unseen
+
+
 def scenario(sluice, folder):
     """_filter, _text and _content: over what goes out, as where nothing else ever was."""
+    two_worlds.common, two_worlds.hidden = medicines(two_worlds.common, two_worlds.hidden)
     b = two_worlds.Both(sluice, folder)
     try:
-        for part in (filters, wrong, words, allowed):
+        for part in (filters, wrong, words, by_route, branches, allowed):
             part(b)
     finally:
         failures = b.close()

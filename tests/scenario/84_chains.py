@@ -17,7 +17,7 @@ def chains(b):
     b.found("Patient/ann/Observation?encounter.reason-code=I10&_count=2", ["o0", "o1"])
     b.found("Observation?subject:Patient._has:Condition:patient:code=B20", [])
     b.full("Observation?subject:Patient._has:Condition:patient:code=B20", "o5")
-    for query in ("Observation?patient.nothing=1", "Observation?code.name=x", "MedicationRequest?medication.code=x"):
+    for query in ("Observation?patient.nothing=1", "Observation?code.name=x", "MedicationRequest?medication.ingredient.status=x"):
         b.found(query, 400)
 
 
