@@ -315,7 +315,7 @@ static void finish(struct sl_transport *transport, struct errand *errand, enum s
 
 static bool is_safe(const struct sl_call *call)
 {
-    return call->method == SL_GET || call->method == SL_HEAD;
+    return call->method == SL_GET || call->method == SL_HEAD || call->asks;
 }
 
 static bool takes_kept(const struct errand *errand)

@@ -59,7 +59,7 @@ struct sl_ask {
     void *work;        /* the upstream's own, while it is under way */
 };
 
-#define SL_ASK_IDS_LIMIT 50u
+#define SL_ASK_IDS_LIMIT 128u
 
 struct sl_upstream;
 

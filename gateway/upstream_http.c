@@ -18,7 +18,9 @@
 #include "transport.h"
 #include "upstream.h"
 
-#define URL_LIMIT ((size_t)16 * 1024)
+#define URL_LIMIT ((size_t)64 * 1024)
+/* A longer search goes as POST _search: common servers and proxies take 8 KiB of request line and headers together. */
+#define GET_LIMIT ((size_t)6 * 1024)
 
 struct base {   /* of the server's URLs, as it stands in JSON text */
     char *text; /* "http://host/fhir", or the same with each slash escaped; ours to free */
@@ -225,15 +227,35 @@ static bool add_write(const struct sl_ask *ask, struct sl_call *call)
     return !sl_arena_failed(ask->arena);
 }
 
+/* The same search by POST: "/Type?a=b" becomes "/Type/_search" with the body "a=b". */
+static bool make_post(const struct sl_ask *ask, struct sl_call *call)
+{
+    const char *mark = memchr(call->target.ptr, '?', call->target.len);
+    struct sl_header *header = sl_arena_alloc(ask->arena, sizeof *header);
+    if (!mark || !header)
+        return false;
+    *header = (struct sl_header){SL_LIT("Content-Type"), SL_LIT("application/x-www-form-urlencoded")};
+    call->method = SL_POST;
+    call->asks = true;
+    call->headers = header;
+    call->header_count = 1;
+    call->body = sl_slice_from(call->target, (size_t)(mark + 1 - call->target.ptr));
+    call->target = sl_arena_printf(ask->arena, "/%.*s/_search", SL_FMT(ask->type));
+    return call->target.ptr != NULL;
+}
+
 static bool make_call(struct http *http, const struct sl_ask *ask, struct sl_call *call)
 {
+    bool searches = (ask->kind == SL_ASK_PAGE || ask->kind == SL_ASK_IDS) && !ask->position.len;
     call->method = SL_GET;
     if (sl_ask_writes(ask->kind) && !add_write(ask, call))
         return false;
     if (!write_target(&http->url, ask))
         return false;
     call->target = sl_arena_copy(ask->arena, sl_buffer_slice(&http->url));
-    return call->target.ptr != NULL;
+    if (!call->target.ptr)
+        return false;
+    return searches && call->target.len > GET_LIMIT ? make_post(ask, call) : true;
 }
 
 /* ---- The answer ---- */

@@ -114,6 +114,52 @@ def scenario_of_names(sluice, records, consents, mine):
     return stranger.failures + known.failures
 
 
+MANY = 400  # Observations, each of a visit of its own
+
+
+class Wide(Server):
+    """One patient with many visits, whose ids are as long as ids may be. A line of more than 8 KiB is too long for it."""
+
+    def __init__(self):
+        self.asked, self.posted, self.longest, self.base = [], 0, 0, ""
+        visit = [f"{number:04d}".rjust(64, "v") for number in range(MANY)]
+        rows = [{"resourceType": "Patient", "id": "kei"}]
+        rows += [{"resourceType": "Encounter", "id": v, "status": "finished", "class": {"code": "AMB"}, "subject": {"reference": "Patient/kei"},
+                  "serviceProvider": {"reference": "Organization/lakeside-primary"}} for v in visit]
+        rows += [{"resourceType": "Observation", "id": f"o{v[60:]}", "status": "final", "code": {"text": "pulse"}, "subject": {"reference": "Patient/kei"},
+                  "encounter": {"reference": f"Encounter/{v}"}} for v in visit]
+        self.rows = {(row["resourceType"], row["id"]): row for row in rows}
+        self.server = house.Upstream(self.answer)
+        self.url = self.base = f"http://127.0.0.1:{self.server.port}/fhir"
+
+    def answer(self, path, handler):
+        if handler.command == "POST" and not path.endswith("/_search"):
+            return self.send(handler, {"resourceType": "OperationOutcome"}, 405)
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0))).decode()
+        self.asked.append(path)
+        self.posted += handler.command == "POST"
+        self.longest = max(self.longest, len(path))
+        kind, _, query = path.removeprefix("/fhir/").partition("?")
+        params = dict(urllib.parse.parse_qsl(query + body))
+        kind = kind.removesuffix("/_search")
+        wanted = params["_id"].split(",") if "_id" in params else [i for k, i in self.rows if k == kind]
+        self.bundle(handler, [self.rows[kind, i] for i in wanted if (kind, i) in self.rows])
+
+
+def scenario_of_many(sluice):
+    """A search that has to look up a visit for each of its rows asks for them many at a time."""
+    server = Wide()
+    h = house.House(sluice, upstream=server.url, extra="labels:\n  book: book\n").start()
+    path = f"Observation?patient=kei&_count={MANY}"
+    found = h.ids(path)
+    h.expect("all are there", found == sorted(i for k, i in server.rows if k == "Observation"), found if isinstance(found, int) else len(found))
+    cold = len(server.asked)
+    h.expect(f"a cold search over {MANY} visits makes a handful of questions more", cold <= 12, [one[:60] for one in server.asked])
+    h.expect("a long one goes by POST, and none has a long line", server.posted > 0 and server.longest < 8192, (server.posted, server.longest))
+    h.close()
+    return h.failures
+
+
 def scenario(sluice, folder):
     """a FHIR server in the place of the embedded store gives the same answers, and nothing of it shows"""
     records, consents = house.clinic(folder)
@@ -149,7 +195,7 @@ def scenario(sluice, folder):
     theirs.expect("everything: the same records", ids[0] == ids[1], (ids[0], ids[1]))
     theirs.expect("nothing of the server's address in everything", str(server.server.port).encode() not in two[2])
     theirs.expect("questions are our own", not any("_cursor" in asked or "amara%26" in asked for asked in server.asked))
-    failures = scenario_of_names(sluice, records, consents, mine)
+    failures = scenario_of_names(sluice, records, consents, mine) + scenario_of_many(sluice)
     mine.close()
     theirs.close()
     return failures + mine.failures + theirs.failures
