@@ -10,7 +10,6 @@ import argparse
 import concurrent.futures
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,11 +19,13 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "scenario"))
 import house  # noqa: E402
+from peer import Server  # noqa: E402
 
 SHOWS = (b"hapi", b"X-Powered-By", b"_getpages", b"ca.uhn")  # and the address: see Asked.look
 CANARIES = (b"otp-", b"harbor")
 WAVES = (("Organization", "Practitioner", "Medication", "Binary"), ("Location", "PractitionerRole", "Patient"),
          ("Coverage", "RelatedPerson", "Encounter"), ("Condition", "Observation", "MedicationRequest", "ServiceRequest"))
+BOOK = "labels:\n  book: book\n"  # what is referred to is asked for once a minute
 NOTICE = "Basic/None"  # of 42 CFR 2.32: ours, without an id, on each page that needs it, and the order of rows is the server's
 PAGED = ("Condition", "Observation", "MedicationRequest", "Encounter")
 INCLUDES = ("MedicationRequest?patient={p}&_include=MedicationRequest:requester",
@@ -41,34 +42,6 @@ FILTERED = ("Condition?patient={p}&category=encounter-diagnosis", "Observation?p
 
 
 # ---- The server ----
-
-class Server:
-    """`command`: of a port, a folder to work in and the most rows of a page, what to run. It says "ready", and ends with its input."""
-
-    def __init__(self, command, folder, page):
-        self.port = house.free_port()
-        self.base = f"http://127.0.0.1:{self.port}/fhir"
-        self.log = open(os.path.join(folder, "server.log"), "w+")
-        self.process = subprocess.Popen(command(self.port, folder, page), stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
-
-    def wait(self, seconds=300):
-        for _ in range(seconds * 2):
-            with open(self.log.name) as log:
-                if "ready\n" in log.read():
-                    return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.5)
-        with open(self.log.name) as log:
-            raise SystemExit("the server did not start:\n" + log.read()[-3000:])
-
-    def stop(self):
-        self.process.stdin.close()  # it ends with its standard input
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
 
 def put(base, line):
     row = json.loads(line)
@@ -280,7 +253,7 @@ def run(args, folder, command):
             signed = {json.loads(line)["patient"]["reference"].removeprefix("Patient/") for line in lines}
         patients = args.patients.split(",") if args.patients else sorted(r["id"] for r in rows if r["resourceType"] == "Patient")
         houses = [house.House(args.sluice, records=records, consents=consents),
-                  house.House(args.sluice, consents=consents, upstream=base)]
+                  house.House(args.sluice, consents=consents, upstream=base, extra=BOOK)]
         asked, found = compare(*[one.start() for one in houses], rows, patients, signed, base)
         report(asked, found)
         check_changes(houses[1], base, rows)

@@ -23,7 +23,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import battery  # noqa: E402
 from battery import house  # noqa: E402
-from run import command  # noqa: E402
+from start import command  # noqa: E402
 
 LABEL = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "ETH"}
 THREADS = 4
@@ -169,7 +169,7 @@ def run(args, folder):
         battery.load(server.base, labelled)
         patients = sorted({(row.get("subject") or row.get("patient") or row["beneficiary"])["reference"].split("/")[1] for row in hidden})
         print(f"{len(rows)} records, {len(hidden)} of {len(patients)} patients carry the label")
-        h = house.House(args.sluice, upstream=server.base)
+        h = house.House(args.sluice, upstream=server.base, extra=battery.BOOK)
         h.start()
         doors = [Door("HAPI", server.base.replace("/fhir", "/consent")), Door("Sluice", h.base, h.tokens["agent"])]
         told = leaks(doors, hidden, patients)

@@ -9,12 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import battery  # noqa: E402
-
-
-def command(folder):
-    return lambda port, scratch, page: [
-        "java", "-Xmx1g", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{folder}/classes:{folder}/lib/*",
-        "Hapi", str(port), os.path.join(scratch, "tomcat"), str(page)]
+from start import command  # noqa: E402
 
 
 if __name__ == "__main__":

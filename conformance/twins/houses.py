@@ -43,7 +43,7 @@ WRITERS = ("ward", "doctor", "exchange", "plan", "agent")
 
 def registry(world):
     def patient(number):
-        return f"Patient/{world.ident(f'p{number:02d}')}"
+        return f"Patient/{world.patient_id(number)}"
     panel = ", ".join(patient(n) for n in PANEL)
     return f"""clients:
   - {{id: ward, organization: Organization/lakeside-primary, kinds: [covered-entity], roles: [physician], treats: ["*"], purposes: [TREAT]}}
@@ -76,7 +76,7 @@ CONFIG = """server:
   plain: yes
   log: no
 upstream:
-  records: records
+  {upstream}
 identity:
   audience: {base}
   registry: registry.yaml
@@ -93,7 +93,7 @@ ledger:
 limits:
   rows: {rows}
   connections-peer: 4096
-"""
+{book}"""
 
 
 # Who may write what, in the worlds in which something is written.
@@ -159,7 +159,7 @@ class Maker:
         os.makedirs(folder)
         at = lambda n: os.path.join(folder, n)
         write(at("registry.yaml"), registry(world))
-        write(at("programs.yaml"), worlds.PROGRAMS)
+        write(at("programs.yaml"), worlds.programs(world))
         write(at("register.yaml"), worlds.register(world))
         write(at("consents.ndjson"), "".join(worlds.text_of(c) + "\n" for c in worlds.consents(world, idle)))
         shared = os.path.join(self.folder, "issuer")
@@ -183,7 +183,7 @@ class Maker:
     def words_of(world, name, words):
         if name != "app":
             return words
-        ident = world.ident(f"p{APP:02d}")
+        ident = world.patient_id(APP)
         return (*words, "--fhir-user", f"Patient/{ident}", "--patient", ident)
 
     def records(self, name, world):
@@ -217,9 +217,13 @@ class Gateway:
     def __init__(self, maker, folder, address, facts, records, rows, env):
         self.maker, self.folder, self.address, self.port, self.began = maker, folder, address, maker.port, False
         shutil.copytree(facts, folder)
-        shutil.copytree(records, os.path.join(folder, "records"))
+        server = records.startswith("http:")  # a FHIR server in the place of a store
+        if not server:
+            shutil.copytree(records, os.path.join(folder, "records"))
         write(os.path.join(folder, "sluice.yaml"),
-              CONFIG.format(address=address, port=maker.port, base=BASE, issuer=ISSUER, rows=rows))
+              CONFIG.format(address=address, port=maker.port, base=BASE, issuer=ISSUER, rows=rows,
+                            book="labels:\n  book: book\n" if server else "",
+                            upstream=f"url: {records}" if server else "records: records"))
         self.log = open(os.path.join(folder, "log"), "wb")
         self.process = subprocess.Popen([maker.sluice, "serve", "--config", os.path.join(folder, "sluice.yaml")],
                                         stdout=self.log, stderr=self.log, env=env)

@@ -101,16 +101,21 @@ def text_of(resource):
 class World:
     """without: kinds of events that do not happen. moved: a version that only a secret event made has an instant of its own
     (else that of the version before it: see docs/residual.md). extra: "visit" or "item" more that everybody who treats may
-    see. crowd: so many secret rows of one patient and type. only: of the patients, those with these numbers."""
+    see. crowd: so many secret rows of one patient and type. only: of the patients, those with these numbers. adopted: records of
+    others' making, a list for each patient, whose story goes on here: in every world the same."""
 
-    def __init__(self, seed, patients, years=3, without=(), moved=False, extra="", crowd=0, only=None):
+    def __init__(self, seed, patients, years=3, without=(), moved=False, extra="", crowd=0, only=None, adopted=()):
         self.seed, self.years, self.without, self.moved = seed, years, frozenset(without), moved
         self.extra, self.crowd = extra, crowd
         self.versions = {}  # (type, id) -> [(instant, resource)]
         self.secret_ids = set()
         self.deleted = []  # Type/id of what the EHR deletes in the end
         self.secret = None  # of the event that happens just now
+        self.adopted = [next(r for r in rows if r["resourceType"] == "Patient") for rows in adopted]
+        self.places = sorted({r["id"] for rows in adopted for r in rows if r["resourceType"] == "Organization"})
         directory(self)
+        for row in (row for rows in adopted for row in rows):
+            self.put(row, FIRST)
         self.patients = []
         for number in range(patients):
             if "others" in self.without and only is not None and number not in only:
@@ -129,6 +134,9 @@ class World:
     def ident(self, name):
         """By the event's name alone; its first letters are drawn, so that rows stand in an order that tells nothing."""
         return f"{hashlib.sha256(f'{self.seed}:{name}'.encode()).hexdigest()[:4]}-{name}"
+
+    def patient_id(self, number):
+        return self.adopted[number]["id"] if number < len(self.adopted) else self.ident(f"p{number:02d}")
 
     def when(self, day, name, hour=9):
         return FIRST + datetime.timedelta(days=day, hours=hour, minutes=draw(self.seed, "minute " + name, 240))
@@ -212,7 +220,7 @@ class Story:
     def __init__(self, world, number):
         self.w, self.number = world, number
         self.key = f"p{number:02d}"
-        self.id = world.ident(self.key)
+        self.id = world.patient_id(number)
         self.consents = number % 6 == 1  # to the release of what a program holds
         self.todo = []
         world.patients.append(self)
@@ -302,6 +310,7 @@ class Story:
         name = GIVEN[self.draw("given", len(GIVEN))], FAMILY[self.draw("family", len(FAMILY))]
         birth = (datetime.date(1945, 1, 1) + datetime.timedelta(days=self.draw("birth", 22000))).isoformat()
         doctors = [ref("PractitionerRole", f"{PLACES[PRIMARY][1]}-role", PLACES[PRIMARY][2])]
+        known = self.w.adopted[self.number] if self.number < len(self.w.adopted) else {}
         self.w.put({"resourceType": "Patient", "id": self.id, "active": True, "text": narrative(f"{name[0]} {name[1]}, born {birth}"),
                     "identifier": [{"use": "usual", "system": "urn:example:mrn", "value": f"MRN{self.draw('mrn', 900000) + 100000}"}],
                     "name": [{"use": "official", "family": name[1], "given": [name[0]]}],
@@ -310,7 +319,8 @@ class Story:
                     "address": [{"line": [f"{self.draw('street', 99) + 1} Sample Street"], "city": "Lakeside", "state": "IL",
                                  "postalCode": f"606{self.draw('zip', 90) + 10}"}],
                     "generalPractitioner": doctors, "managingOrganization": ref("Organization", HOSPITAL),
-                    **({"link": [{"other": self.ref("RelatedPerson", "kin"), "type": "seealso"}]} if self.number % 3 == 1 else {})}, t)
+                    **({"link": [{"other": self.ref("RelatedPerson", "kin"), "type": "seealso"}]} if self.number % 3 == 1 else {}),
+                    **{n: v for n, v in known.items() if n != "meta"}}, t)
         self.put("Coverage", "coverage", t, status="active", beneficiary=self.me(), subscriberId=f"NW{self.draw('sub', 9000) + 1000}",
                  payor=[ref("Organization", PLAN)], period={"start": day_of(t)})
         self.put("RelatedPerson", "kin", t, active=True, patient=self.me(), relationship=[hl7("v3-RoleCode", "SIB")],
@@ -683,6 +693,11 @@ programs:
   - source: Organization/{PRIMARY}
     is: not
 """
+
+
+def programs(world):
+    """Who is a program. Where records were adopted from makes none."""
+    return PROGRAMS + "".join(f"  - source: Organization/{ident}\n    is: not\n" for ident in world.places)
 
 
 def consent(seed, story, event, purposes, permit=True, until=None, status="active", kind="42CFRPart2CD", form="part2-tpo-2024", actor=None):
