@@ -15,7 +15,7 @@
 
 struct sl_call {
     enum sl_method method;
-    bool asks; /* a POST that changes nothing: it may be sent again as a GET may */
+    bool asks;              /* a POST that changes nothing: it may be sent again as a GET may */
     struct sl_slice target; /* what follows the base URL: "/Condition?patient=x"; only bytes that a URL may hold */
     const struct sl_header *headers; /* beyond Host, Accept, Authorization and the like; borrowed until it has ended */
     size_t header_count;
