@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "exchange.h"
+#include "intent.h"
 #include "write.h"
 
 #define ITEMS_LIMIT ((size_t)64 * 1024 * 1024)
@@ -283,13 +284,13 @@ static void instant(char out[32], int64_t seconds)
         snprintf(out, 32, "unknown");
 }
 
-static void exchange_id(const struct sl_exchange *x, char out[40])
+void sl_account_exchange_id(const struct sl_exchange *x, char out[SL_EXCHANGE_ID])
 {
     const unsigned char *b = x->state->gateway->boot;
     uint64_t boot = 0;
     for (size_t i = 0; i < 8; i++)
         boot = boot << 8 | b[i];
-    snprintf(out, 40, "%016" PRIx64 "-%" PRIx64, boot, x->number);
+    snprintf(out, SL_EXCHANGE_ID, "%016" PRIx64 "-%" PRIx64, boot, x->number);
 }
 
 static void agreements(struct sl_buffer *out, const struct sl_recipient *r)
@@ -428,26 +429,41 @@ static void items(struct sl_buffer *out, const char *name, const struct sl_buffe
     sl_buffer_add(out, SL_LIT("]"));
 }
 
-enum sl_status sl_account_write(struct sl_exchange *x)
+/* What every record begins with. kind: "exchange", or what else it is of one. */
+static enum sl_status head(struct sl_exchange *x, const char *kind)
 {
     struct sl_buffer *out = &x->record;
-    char time[32], id[40];
+    char time[32], id[SL_EXCHANGE_ID];
     if (!out->limit)
         sl_buffer_init(out, 2 * ITEMS_LIMIT);
     sl_buffer_clear(out);
     (void)sl_buffer_reserve(out, x->account.released.len + x->account.withheld.len + ITEMS_START);
     instant(time, x->now);
-    exchange_id(x, id);
+    sl_account_exchange_id(x, id);
     sl_buffer_add(out, SL_LIT("{\"v\":2"));
     member(out, "time", sl_slice_of(time));
-    member(out, "exchange", sl_slice_of(id));
+    member(out, kind, sl_slice_of(id));
     member(out, "node", x->state->gateway->config->node);
     sl_buffer_printf(out, ",\"generation\":%" PRIu64, x->generation);
     optional(out, "policy", x->policy ? sl_policy_digest(x->policy) : (struct sl_slice){NULL, 0});
     recipient(out, x);
     list(out, "parties", x->parties, x->party_count);
     member(out, "peer", x->peer.ptr ? x->peer : x->conn ? sl_conn_peer(x->conn) : SL_LIT("self-test"));
-    SL_TRY(interaction(out, x));
+    return interaction(out, x);
+}
+
+enum sl_status sl_account_intent(struct sl_exchange *x)
+{
+    SL_TRY(head(x, "intent"));
+    sl_intent_account(x, &x->record);
+    sl_buffer_add(&x->record, SL_LIT("}"));
+    return sl_buffer_failed(&x->record) ? SL_LIMIT : SL_OK;
+}
+
+enum sl_status sl_account_write(struct sl_exchange *x)
+{
+    struct sl_buffer *out = &x->record;
+    SL_TRY(head(x, "exchange"));
     sl_buffer_printf(out, ",\"status\":%d", x->response.status);
     member(out, "outcome", sl_slice_of(sl_status_name(x->status)));
     optional(out, "why", x->status == SL_OK ? (struct sl_slice){NULL, 0} : sl_slice_of(x->why));
@@ -477,14 +493,14 @@ static void safe_word(struct sl_slice word, char out[65])
 
 void sl_account_log(const struct sl_exchange *x)
 {
-    char time[32], id[40], client[65];
+    char time[32], id[SL_EXCHANGE_ID], client[65];
     struct timespec now;
     if (!x->state->gateway->config->log)
         return;
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t taken = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - x->started;
     instant(time, x->now);
-    exchange_id(x, id);
+    sl_account_exchange_id(x, id);
     safe_word(x->caller.recipient.client, client);
     fprintf(stderr,
         "%s %s client=%s purpose=%.*s %.*s %.*s status=%d %s why=%s released=%zu withheld=%zu ms=%" PRIu64 ".%03u\n",

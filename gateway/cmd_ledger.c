@@ -4,7 +4,23 @@
 #include <string.h>
 
 #include "cli.h"
+#include "sluice/intents.h"
 #include "sluice/ledger.h"
+
+#define OPEN_TOLD 100u
+
+/* Whose outcome nobody has recorded. Beside a gateway that runs they may just be under way. */
+static enum sl_status print_open(const char *directory, struct sl_issues *issues)
+{
+    struct sl_intents intents;
+    SL_TRY(sl_intents_read(directory, 0, issues->arena, issues, &intents));
+    for (size_t i = 0; i < intents.count && i < OPEN_TOLD; i++)
+        printf("outcome unknown: look at %.*s (%.*s, entry %llu)\n", SL_FMT(intents.open[i].item),
+            SL_FMT(intents.open[i].change), (unsigned long long)intents.open[i].sequence);
+    if (intents.count > OPEN_TOLD || intents.more)
+        printf("outcome unknown: %zu in all%s\n", intents.count, intents.more ? ", and more" : "");
+    return SL_OK;
+}
 
 static int verify(const char *directory, struct sl_issues *issues)
 {
@@ -18,7 +34,8 @@ static int verify(const char *directory, struct sl_issues *issues)
     for (size_t i = 0; i < sizeof state.root; i++)
         printf("%02x", state.root[i]);
     printf("\n");
-    return 0;
+    status = print_open(directory, issues);
+    return status == SL_OK ? 0 : sl_cli_failed(directory, status, issues);
 }
 
 struct showing {

@@ -9,6 +9,7 @@
 
 #include "offline.h"
 #include "sluice/generation.h"
+#include "sluice/intents.h"
 #include "sluice/ledger.h"
 #include "sluice/replay.h"
 #include "sluice/store.h"
@@ -114,6 +115,12 @@ static int explain_found(const struct sl_cli *cli, struct finding *finding, stru
     struct sl_policy *policy = NULL;
     struct sl_buffer text;
     size_t disagreements = 0;
+    const char *kind = sl_intents_kind(finding->record);
+    if (kind) {
+        fprintf(stderr, "sluice: this entry is %s, and no decision: sluice ledger show\n",
+            strcmp(kind, "intent") == 0 ? "of what was about to be written" : "of what came of a write");
+        return 2;
+    }
     enum sl_status status = load_policy(cli, finding, issues, &policy);
     if (status != SL_OK)
         return sl_cli_failed("the policy that decided", status, issues);

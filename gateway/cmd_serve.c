@@ -11,6 +11,7 @@
 #include "loop.h"
 #include "route.h"
 #include "selftest.h"
+#include "settle.h"
 #include "state.h"
 
 #define DRAIN_MS 30000u
@@ -278,6 +279,24 @@ static int test_all(const struct serving *serving, size_t count, struct sl_issue
     return result;
 }
 
+/* What was under way when the gateway was last ended. That something remains unknown keeps nobody out: it is in the
+ * officer's queue. */
+static int settle_all(const struct serving *serving, size_t count, struct sl_issues *issues)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct sl_settled found;
+        enum sl_status status = sl_settle(serving->gateways[i], issues, &found);
+        if (status != SL_OK)
+            return sl_cli_failed("writes without an outcome cannot be looked through", status, issues);
+        if (found.stored + found.not_stored + found.unknown)
+            fprintf(stderr,
+                "sluice: of writes that were under way at the last end %zu are stored, %zu are not, and of %zu nobody "
+                "knows (outcome-unknown in the queue)\n",
+                found.stored, found.not_stored, found.unknown);
+    }
+    return 0;
+}
+
 static int run(const char *const *paths, size_t count, struct sl_issues *issues)
 {
     struct serving serving = {0};
@@ -294,7 +313,11 @@ static int run(const char *const *paths, size_t count, struct sl_issues *issues)
         status = open_all(&serving, count, issues);
     int result = status == SL_OK ? test_all(&serving, count, issues) : sl_cli_failed("cannot open", status, issues);
     if (!result)
+        result = settle_all(&serving, count, issues);
+    if (!result)
         result = serve(&serving, issues, &signals);
+    for (size_t i = 0; !result && i < count; i++)
+        sl_settle_note_end(serving.gateways[i]);
     for (size_t i = 0; i < GATEWAYS; i++) {
         sl_gateway_close(serving.gateways[i]);
         sl_config_free(serving.configs[i]);

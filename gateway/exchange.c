@@ -266,6 +266,14 @@ static void appended(struct sl_append *append, enum sl_status status, uint64_t s
     sl_worker_post(x->worker, &x->wake);
 }
 
+enum sl_status sl_exchange_append(struct sl_exchange *x)
+{
+    x->append = (struct sl_append){.record = sl_buffer_slice(&x->record), .done = appended, .context = x};
+    SL_TRY(sl_ledger_append(x->state->gateway->ledger, &x->append));
+    x->outstanding++;
+    return SL_OK;
+}
+
 /* Is it asked for by another one that will account for it, under what that one took up? */
 static bool is_view(const struct sl_exchange *x)
 {
@@ -304,6 +312,8 @@ static enum sl_step_result step_account(struct sl_exchange *x)
 {
     if (x->appending) {
         x->appending = x->owed = false;
+        if (x->appended == SL_OK && x->meant)
+            atomic_fetch_sub(&x->state->gateway->meant, 1);
         if (x->appended == SL_OK)
             return SL_STEP_DONE;
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger");
@@ -314,11 +324,9 @@ static enum sl_step_result step_account(struct sl_exchange *x)
         return sl_exchange_again(x);
     if (sl_account_write(x) != SL_OK)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger-record");
-    x->append = (struct sl_append){.record = sl_buffer_slice(&x->record), .done = appended, .context = x};
-    if (sl_ledger_append(x->state->gateway->ledger, &x->append) != SL_OK)
+    if (sl_exchange_append(x) != SL_OK)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger");
     x->appending = true;
-    x->outstanding++;
     return SL_STEP_WAIT;
 }
 
@@ -627,10 +635,21 @@ void sl_exchange_malformed(struct sl_exchange *x, enum sl_status status)
     run(x);
 }
 
+/* The ledger has read what was to be written: it is told that nothing has come of it. */
+static void end_meant(struct sl_exchange *x)
+{
+    if (!x->meant || x->owed)
+        return;
+    if (x->step < SL_AT_answer)
+        (void)sl_exchange_fail(x, SL_CONFLICT, "client-left");
+    x->owed = x->step <= SL_AT_account && !x->appending;
+}
+
 void sl_exchange_cancel(struct sl_exchange *x)
 {
     x->cancelled = true;
     x->state->lingering++;
+    end_meant(x);
     if (!x->owed || !x->transaction) /* a transaction that was sent: each write is accounted for by its own */
         sl_inners_drop(x);
     sl_rounds_drop(x); /* withdraws what was asked; an append to the ledger cannot be withdrawn */

@@ -209,7 +209,8 @@ struct sl_exchange {
     struct sl_position following; /* of that one more */
 
     struct sl_write *write;             /* write.c; NULL: it is none, or its body has not been read */
-    bool owed;                          /* something was given to be written that the ledger does not tell of yet */
+    bool meant;                         /* the ledger has been given an intent, and must have what came of it */
+    bool owed;                          /* this one goes on to the ledger whoever waits for its answer */
     struct sl_slice peer;               /* of whom it came, from then on */
     struct sl_history *history;         /* history.c: it walks the versions of one record; NULL: it does not */
     struct sl_wide *wide;               /* history_wide.c: those of many */
@@ -407,6 +408,11 @@ void sl_account_past(struct sl_exchange *x, const struct sl_found *found);
 /* alike: on the same terms as the one before, for the same persons. */
 SL_MUST_CHECK enum sl_status sl_account_released(
     struct sl_exchange *x, const struct sl_found *found, const struct sl_release *release, bool alike);
+/* "1f…-2a": of this process and of all others. */
+#define SL_EXCHANGE_ID 40u
+void sl_account_exchange_id(const struct sl_exchange *x, char out[SL_EXCHANGE_ID]);
+/* That something is about to be written (intent.h), into x->record. */
+SL_MUST_CHECK enum sl_status sl_account_intent(struct sl_exchange *x);
 /* The whole record, into x->record. */
 SL_MUST_CHECK enum sl_status sl_account_write(struct sl_exchange *x);
 /* One line on standard error: ids and codes only. */
@@ -419,6 +425,8 @@ struct sl_exchange *sl_exchange_new_at(struct sl_worker_state *state, struct sl_
 
 /* Drops what was made and decides it again, from where policy and directives are taken up; a few times at most. */
 enum sl_step_result sl_exchange_again(struct sl_exchange *x);
+/* Gives x->record to the ledger; the exchange is resumed afterwards, with x->appended. */
+SL_MUST_CHECK enum sl_status sl_exchange_append(struct sl_exchange *x);
 /* Has policy, a directive or the list of programs changed since they were taken up? */
 bool sl_exchange_is_overtaken(const struct sl_exchange *x);
 /* Who asks, for an account that may be written when the connection is gone: x->peer. */

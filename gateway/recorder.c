@@ -147,9 +147,9 @@ static enum sl_status fill(struct job *job, const struct sl_ask *ask)
         .type = sl_arena_copy(job->arena, ask->type),
         .id = sl_arena_copy(job->arena, ask->id),
         .text = sl_arena_copy(job->arena, ask->body)};
-    if (ask->kind == SL_ASK_CREATE)
+    if (ask->kind == SL_ASK_CREATE && !ask->id.len)
         SL_TRY(sl_record_draw_id(job->arena, &job->write.id));
-    else if (!sl_record_version(ask->version, &job->write.expected))
+    if (ask->kind != SL_ASK_CREATE && !sl_record_version(ask->version, &job->write.expected))
         return SL_INVALID;
     return sl_arena_failed(job->arena) ? SL_NO_MEMORY : SL_OK;
 }

@@ -72,6 +72,14 @@ static enum sl_record_change change_of(struct sl_slice method)
                                                    : SL_RECORD_NONE;
 }
 
+/* What is created under "urn:uuid:x" is x: whoever drew it can say what it meant before it is there. */
+static enum sl_status name_new(struct transaction *t, struct sl_slice url, struct sl_slice *id)
+{
+    struct sl_slice drawn = SL_LIT("urn:uuid:");
+    *id = sl_slice_starts(url, drawn) ? sl_slice_from(url, drawn.len) : (struct sl_slice){NULL, 0};
+    return sl_id_valid(*id) ? SL_OK : sl_record_draw_id(t->arena, id);
+}
+
 static enum sl_status read_entry(struct transaction *t, size_t i)
 {
     bool is_new = true;
@@ -81,7 +89,7 @@ static enum sl_status read_entry(struct transaction *t, size_t i)
     if (write->change == SL_RECORD_NONE || !read_url(text_of(t, request, SL_NAME_url), write))
         return SL_INVALID;
     if (write->change == SL_RECORD_CREATE)
-        SL_TRY(sl_record_draw_id(t->arena, &write->id));
+        SL_TRY(name_new(t, text_of(t, at, SL_NAME_fullUrl), &write->id));
     else if (!read_etag(text_of(t, request, SL_NAME_ifMatch), &write->expected))
         return SL_INVALID;
     t->resources[i] = member(&t->doc, at, SL_NAME_resource);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "intent.h"
 #include "recorder.h"
 #include "sluice/yaml.h"
 #include "upstream.h"
@@ -138,7 +139,8 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
     if (!gateway->shelf)
         return SL_NO_MEMORY;
     const struct sl_ledger_options ledger = {.directory = c->ledger.ptr, .segment_bytes = c->ledger_segment};
-    return complain(issues, sl_ledger_open(&ledger, issues, &gateway->ledger), "The ledger", c->ledger);
+    SL_TRY(complain(issues, sl_ledger_open(&ledger, issues, &gateway->ledger), "The ledger", c->ledger));
+    return complain(issues, sl_intent_key(c->ledger.ptr, &gateway->intents), "intents.key of the ledger", c->ledger);
 }
 
 enum sl_status sl_gateway_open(const struct sl_config *config, struct sl_issues *issues, struct sl_gateway **out)
@@ -171,6 +173,7 @@ void sl_gateway_close(struct sl_gateway *gateway)
     if (gateway->records)
         sl_records_close(gateway->records);
     sl_sealer_free(gateway->sealer);
+    sl_sealer_free(gateway->intents);
     sl_programs_unref(gateway->programs);
     pthread_mutex_destroy(&gateway->programs_lock);
     sl_policy_unref(gateway->policy);

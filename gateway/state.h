@@ -40,6 +40,9 @@ struct sl_gateway {
     struct sl_records *records;   /* NULL: the upstream is a server */
     struct sl_recorder *recorder; /* what writes into LMDB */
     struct sl_sealer *sealer;
+    struct sl_sealer *intents;      /* the key of their marks; NULL: none has one */
+    atomic_size_t meant;            /* intents whose exchange has not been accounted for */
+    atomic_bool untold;             /* of something that was given to the upstream nobody knows what has become of it */
     struct sl_shelf *shelf;         /* upstream page links too long for a sealed cursor */
     struct sl_slice upstream_token; /* empty if none */
     unsigned char boot[8];          /* random: exchange ids of two runs differ */

@@ -3,6 +3,7 @@
  * said in transaction_parts.h. */
 #include <stdlib.h>
 
+#include "intent.h"
 #include "transaction_parts.h"
 
 /* Everything of an attempt begins anew. What fullUrls have been found to stand for stays. */
@@ -18,7 +19,7 @@ static enum sl_step_result again(struct sl_exchange *x)
     t->phase = SL_FINDING;
     t->begun = t->checked = t->condition_count = 0;
     t->ask = (struct sl_ask){0};
-    return sl_exchange_again(x);
+    return sl_intent_again(x);
 }
 
 /* ---- Preparing: each is decided, and parked ---- */
@@ -116,8 +117,8 @@ static enum sl_status check_overlap(struct sl_exchange *x)
 
 /* ---- Sent: all of it at once ---- */
 
-/* From here on it is accounted for, whoever waits for the answer. */
-static enum sl_step_result send(struct sl_exchange *x)
+/* What it is about to write is told to the ledger first, for all of it. */
+static enum sl_step_result mean(struct sl_exchange *x)
 {
     struct sl_transaction *t = x->transaction;
     struct sl_slice body;
@@ -126,13 +127,21 @@ static enum sl_step_result send(struct sl_exchange *x)
         status = sl_exchange_note_peer(x);
     if (status != SL_OK)
         return sl_exchange_fail(x, status, "transaction");
-    t->phase = SL_SENT;
+    t->ask = (struct sl_ask){.kind = SL_ASK_TRANSACTION, .body = body, .arena = x->arena, .finished = !body.len};
+    t->phase = body.len ? SL_MEANT : SL_SENT;
     x->owed = true;
-    t->ask = (struct sl_ask){.kind = SL_ASK_TRANSACTION, .body = body, .arena = x->arena};
-    if (!body.len) {
-        t->ask.finished = true;
-        return SL_STEP_DONE;
-    }
+    return body.len ? sl_intent_note(x) : SL_STEP_DONE;
+}
+
+/* From here on it is accounted for, whoever waits for the answer. */
+static enum sl_step_result send(struct sl_exchange *x)
+{
+    struct sl_transaction *t = x->transaction;
+    if (!sl_intent_noted(x))
+        return sl_exchange_fail(x, SL_UNAVAILABLE, "intent");
+    if (is_overtaken(x))
+        return again(x);
+    t->phase = SL_SENT;
     for (size_t i = 0; i < t->count; i++)
         if (sl_member_is_sent(&t->parts[i]))
             t->parts[i].inner->owed = true;
@@ -214,7 +223,7 @@ static enum sl_step_result prepare(struct sl_exchange *x)
         status = settle_names(x, &renamed);
     if (status != SL_OK)
         return sl_exchange_fail(x, status, "transaction");
-    return renamed || is_overtaken(x) ? again(x) : send(x);
+    return renamed || is_overtaken(x) ? again(x) : mean(x);
 }
 
 /* What was written cannot be taken back: a failure from here on is said of its entry. */
@@ -231,7 +240,7 @@ static enum sl_step_result end(struct sl_exchange *x)
 enum sl_step_result sl_transaction_step(struct sl_exchange *x)
 {
     static enum sl_step_result (*const phases[])(struct sl_exchange *) = {
-        [SL_FINDING] = find, [SL_PREPARING] = prepare, [SL_SENT] = take_sent, [SL_ENDING] = end};
+        [SL_FINDING] = find, [SL_PREPARING] = prepare, [SL_MEANT] = send, [SL_SENT] = take_sent, [SL_ENDING] = end};
     enum sl_step_result result = SL_STEP_DONE;
     while (result == SL_STEP_DONE && x->transaction->phase < SL_ENDED)
         result = phases[x->transaction->phase](x);
@@ -241,4 +250,9 @@ enum sl_step_result sl_transaction_step(struct sl_exchange *x)
 struct sl_exchange *sl_transaction_entry(const struct sl_exchange *x, size_t index)
 {
     return x->transaction->parts[index].inner;
+}
+
+size_t sl_transaction_size(const struct sl_exchange *x)
+{
+    return x->transaction->count;
 }

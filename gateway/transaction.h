@@ -19,11 +19,16 @@ SL_MUST_CHECK enum sl_step_result sl_transaction_step(struct sl_exchange *x);
 /* Then: the exchange of an entry; NULL: it reads, and is asked for by itself. */
 struct sl_exchange *sl_transaction_entry(const struct sl_exchange *x, size_t index);
 
+/* How many entries it has. */
+size_t sl_transaction_size(const struct sl_exchange *x);
+
 /* ---- For its writes (write.c): x is such an inner exchange, or any other ---- */
 
 bool sl_transaction_holds(const struct sl_exchange *x);
 /* The id that what it creates goes by; empty: it is none of a transaction's. */
 struct sl_slice sl_transaction_own_id(const struct sl_exchange *x);
+/* Does it name what other entries create? */
+bool sl_transaction_links(const struct sl_exchange *x);
 /* Is this "Type/id" what another entry creates? */
 bool sl_transaction_makes(const struct sl_exchange *x, struct sl_slice name);
 /* What other entries create and this one names, as context to its last pass; and who names what is reached by route. */

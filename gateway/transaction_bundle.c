@@ -30,8 +30,9 @@ static enum sl_status add_sent(struct sl_exchange *x, const struct sl_member *pa
         sl_blocks_add(out, text);
         sl_blocks_add(out, SL_LIT(","));
     }
-    sl_blocks_add(out, sl_arena_printf(x->arena, "\"request\":{\"method\":\"%s\",\"url\":\"%.*s%s%.*s\"",
-                           methods[write->outcome], SL_FMT(type), creates ? "" : "/", SL_FMT(write->ask.id)));
+    sl_blocks_add(
+        out, sl_arena_printf(x->arena, "\"request\":{\"method\":\"%s\",\"url\":\"%.*s%s%.*s\"", methods[write->outcome],
+                 SL_FMT(type), creates ? "" : "/", SL_FMT(creates ? SL_LIT("") : write->ask.id)));
     if (write->ask.version.len)
         sl_blocks_add(out, sl_arena_printf(x->arena, ",\"ifMatch\":\"W/\\\"%.*s\\\"\"", SL_FMT(write->ask.version)));
     sl_blocks_add(out, SL_LIT("}}"));

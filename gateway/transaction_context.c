@@ -31,6 +31,12 @@ bool sl_transaction_makes(const struct sl_exchange *x, struct sl_slice name)
     return maker && sl_slice_eq(maker->name, maker->provisional);
 }
 
+bool sl_transaction_links(const struct sl_exchange *x)
+{
+    const struct sl_member *part = part_of(x);
+    return part && part->link_count;
+}
+
 static bool names(const struct sl_member *part, const struct sl_member *other)
 {
     for (size_t i = 0; i < part->link_count; i++)

@@ -13,7 +13,7 @@
 #define SL_TRANSACTION_CONDITIONS 64u /* different conditional references */
 #define SL_TRANSACTION_TOGETHER 4u    /* searches and writes that are prepared side by side */
 
-enum sl_transaction_phase { SL_FINDING, SL_PREPARING, SL_SENT, SL_ENDING, SL_ENDED };
+enum sl_transaction_phase { SL_FINDING, SL_PREPARING, SL_MEANT, SL_SENT, SL_ENDING, SL_ENDED };
 
 /* One entry. */
 struct sl_member {

@@ -33,7 +33,8 @@ enum sl_ask_kind {
 struct sl_ask {
     enum sl_ask_kind kind;
     struct sl_slice type;           /* "Condition" */
-    struct sl_slice id;             /* READ, VREAD, UPDATE, DELETE; HISTORY: may be empty, and type too */
+    struct sl_slice id;             /* READ, VREAD, UPDATE, DELETE; HISTORY: may be empty, and type too; CREATE: the
+                                       embedded store takes the one that is given, a server draws one */
     struct sl_slice version;        /* VREAD; UPDATE, DELETE: the version that must be the current one */
     struct sl_slice since;          /* HISTORY: an instant; may be empty */
     struct sl_slice body;           /* CREATE, UPDATE: a resource; TRANSACTION: a Bundle */

@@ -4,6 +4,7 @@
  * the record is to be is made by write_make.c, judged by write_judge.c, and its references are asked for by
  * write_references.c.
  */
+#include "intent.h"
 #include "sluice/r4_names.h"
 #include "transaction.h"
 #include "write_parts.h"
@@ -161,35 +162,43 @@ static enum sl_step_result park(struct sl_exchange *x)
     return SL_STEP_WAIT;
 }
 
-static enum sl_step_result send(struct sl_exchange *x)
+/* Our own store takes the id that a record was judged under; a server draws one. */
+static struct sl_slice id_of(const struct sl_exchange *x)
+{
+    const struct sl_doc *made = &x->write->made;
+    if (x->write->outcome != SL_WRITE_CREATED || !x->state->gateway->records)
+        return x->interaction.id;
+    return sl_span_raw(made, sl_span_member(made, 0, SL_NAME_id));
+}
+
+static void make_ask(struct sl_exchange *x)
 {
     static const enum sl_ask_kind kinds[] = {
         [SL_WRITE_CREATED] = SL_ASK_CREATE, [SL_WRITE_CHANGED] = SL_ASK_UPDATE, [SL_WRITE_GONE] = SL_ASK_DELETE};
     struct sl_write *write = x->write;
     write->ask = (struct sl_ask){.kind = kinds[write->outcome],
         .type = x->interaction.type_name,
-        .id = x->interaction.id,
+        .id = id_of(x),
         .version = write->version,
         .body = write->outcome == SL_WRITE_GONE ? (struct sl_slice){NULL, 0} : write->text,
         .arena = x->arena};
-    if (sl_exchange_note_peer(x) != SL_OK)
-        return sl_exchange_fail(x, SL_NO_MEMORY, "memory");
-    write->stage = SL_WRITE_SENT;
-    if (sl_transaction_holds(x))
-        return park(x);
-    x->owed = true;
-    sl_exchange_ask(x, &write->ask);
-    return write->ask.finished ? SL_STEP_DONE : SL_STEP_WAIT;
+}
+
+/* The ledger is told first; of a transaction for all of it. */
+static enum sl_step_result mean(struct sl_exchange *x)
+{
+    make_ask(x);
+    x->write->stage = sl_transaction_holds(x) ? SL_WRITE_SENT : SL_WRITE_MEANT;
+    return sl_transaction_holds(x) ? park(x) : sl_intent_note(x);
 }
 
 /* Somebody else's write came first: what it was made from is no longer what there is, so it is made again. */
 static enum sl_step_result lost(struct sl_exchange *x)
 {
-    x->owed = false;
     x->write->stage = SL_WRITE_JUDGED; /* nothing was written */
     if (++x->write->races == SL_WRITE_RACES)
         return sl_exchange_fail(x, SL_CONFLICT, "lost-races");
-    return sl_exchange_again(x);
+    return sl_intent_again(x);
 }
 
 /* What the label book knows of it is known no more, and what rests on it neither. */
@@ -270,7 +279,19 @@ static enum sl_step_result commit_judged(struct sl_exchange *x)
         x->write->stage = SL_WRITE_STORED;
         return SL_STEP_DONE;
     }
-    return send(x);
+    return mean(x);
+}
+
+static enum sl_step_result commit_meant(struct sl_exchange *x)
+{
+    struct sl_write *write = x->write;
+    if (!sl_intent_noted(x))
+        return sl_exchange_fail(x, SL_UNAVAILABLE, "intent");
+    if (sl_exchange_is_overtaken(x))
+        return sl_intent_again(x);
+    write->stage = SL_WRITE_SENT;
+    sl_exchange_ask(x, &write->ask);
+    return write->ask.finished ? SL_STEP_DONE : SL_STEP_WAIT;
 }
 
 static enum sl_step_result commit_sent(struct sl_exchange *x)
@@ -323,6 +344,7 @@ enum sl_step_result sl_write_commit(struct sl_exchange *x)
     static enum sl_step_result (*const stages[])(struct sl_exchange *) = {[SL_WRITE_CURRENT] = commit_made,
         [SL_WRITE_MADE] = commit_made,
         [SL_WRITE_JUDGED] = commit_judged,
+        [SL_WRITE_MEANT] = commit_meant,
         [SL_WRITE_SENT] = commit_sent,
         [SL_WRITE_STORED] = commit_stored};
     enum sl_step_result result = SL_STEP_DONE;
@@ -333,30 +355,59 @@ enum sl_step_result sl_write_commit(struct sl_exchange *x)
 
 /* ---- account ---- */
 
-void sl_write_account(const struct sl_exchange *x, struct sl_buffer *out)
+void sl_write_account_basis(const struct sl_exchange *x, struct sl_buffer *out)
 {
     const struct sl_write *write = x->write;
-    if (!write || write->stage < SL_WRITE_SENT || write->outcome == SL_WRITE_SAME || write->outcome == SL_WRITE_MATCHED)
-        return;
-    sl_buffer_printf(out, ",\"written\":[{\"item\":\"%.*s/%.*s\"", SL_FMT(x->interaction.type_name),
-        SL_FMT(write->ask.id.len ? write->ask.id : SL_LIT("?")));
     const struct {
         const char *name;
         struct sl_slice value;
-    } members[] = {{"version", write->stage > SL_WRITE_SENT ? write->ask.version : (struct sl_slice){NULL, 0}},
-        {"from", write->version}, {"patient", write->patients},
+    } members[] = {{"from", write->version}, {"patient", write->patients},
         {"grant", write->grant ? write->grant->id : (struct sl_slice){NULL, 0}}};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (members[i].value.len) {
             sl_buffer_printf(out, ",\"%s\":", members[i].name);
             sl_buffer_json_string(out, members[i].value);
         }
-    sl_buffer_printf(out, ",\"stored\":%s", write->stage > SL_WRITE_SENT ? "true" : "null");
-    if (write->duplicates.len) /* the operator's queue is drawn from the task */
-        sl_buffer_printf(out, ",\"duplicates\":[%.*s],\"tasks\":[{\"rule\":\"possible-duplicate\",\"notify\":true}]",
-            SL_FMT(write->duplicates));
+}
+
+/* What the officer should look at; the queue is drawn from these. */
+static void account_tasks(const struct sl_write *write, bool untold, struct sl_buffer *out)
+{
+    const struct {
+        const char *rule;
+        bool due;
+    } tasks[] = {{"possible-duplicate", write->duplicates.len > 0}, {"displaced", write->displaced.len > 0},
+        {"outcome-unknown", untold}};
+    bool any = false;
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        if (!tasks[i].due)
+            continue;
+        sl_buffer_printf(out, "%s{\"rule\":\"%s\",\"notify\":true}", any ? "," : ",\"tasks\":[", tasks[i].rule);
+        any = true;
+    }
+    sl_buffer_add(out, any ? SL_LIT("]") : SL_LIT(""));
+}
+
+void sl_write_account(const struct sl_exchange *x, struct sl_buffer *out)
+{
+    const struct sl_write *write = x->write;
+    if (!write || write->stage < SL_WRITE_SENT || write->outcome == SL_WRITE_SAME || write->outcome == SL_WRITE_MATCHED)
+        return;
+    bool untold = write->stage == SL_WRITE_SENT;
+    sl_buffer_printf(out, ",\"written\":[{\"item\":\"%.*s/%.*s\"", SL_FMT(x->interaction.type_name),
+        SL_FMT(write->ask.id.len ? write->ask.id : SL_LIT("?")));
+    if (!untold && write->ask.version.len) {
+        sl_buffer_add(out, SL_LIT(",\"version\":"));
+        sl_buffer_json_string(out, write->ask.version);
+    }
+    sl_write_account_basis(x, out);
+    sl_buffer_printf(out, ",\"stored\":%s", untold ? "null" : "true");
+    if (write->duplicates.len)
+        sl_buffer_printf(out, ",\"duplicates\":[%.*s]", SL_FMT(write->duplicates));
     if (write->displaced.len)
-        sl_buffer_printf(out, ",\"displaced\":[%.*s]%s", SL_FMT(write->displaced),
-            write->duplicates.len ? "" : ",\"tasks\":[{\"rule\":\"displaced\",\"notify\":true}]");
+        sl_buffer_printf(out, ",\"displaced\":[%.*s]", SL_FMT(write->displaced));
+    account_tasks(write, untold, out);
     sl_buffer_add(out, SL_LIT("}]"));
+    if (untold)
+        atomic_store(&x->state->gateway->untold, true);
 }

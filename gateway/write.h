@@ -32,6 +32,7 @@ enum sl_write_stage {
     SL_WRITE_CURRENT, /* the record as it is, and the writer's view of it */
     SL_WRITE_MADE,    /* what it is to be is labelled and decided */
     SL_WRITE_JUDGED,  /* it may be written, if its references resolve */
+    SL_WRITE_MEANT,   /* the ledger is told that it is about to be */
     SL_WRITE_SENT,    /* it is with the upstream */
     SL_WRITE_STORED,  /* it has been written, or needed not be; what rests on it is to be told */
     SL_WRITE_TOLD,    /* the writer's view of it is asked for */
@@ -95,6 +96,8 @@ bool sl_write_is_made(const struct sl_exchange *x);
 /* After a pass that was about the record as it is: must one follow about what it is to be? */
 bool sl_write_more(const struct sl_exchange *x);
 SL_MUST_CHECK enum sl_step_result sl_write_commit(struct sl_exchange *x);
+/* The members of an intent and of `written` alike: from what, about whom, by which grant. */
+void sl_write_account_basis(const struct sl_exchange *x, struct sl_buffer *out);
 /* The members of the ledger's record that tell of it; nothing if nothing was given to the upstream. */
 void sl_write_account(const struct sl_exchange *x, struct sl_buffer *out);
 /* The released one of what was asked for; NULL: withheld or absent (answer.c). */
