@@ -20,7 +20,7 @@ part() { # name, command…
   local name=$1; shift
   echo
   echo "---- $name ----"
-  timeout 150 "$@" 2>&1 | tee "$work/$name.log" | grep -v '^= '
+  timeout "${limit:-150}" "$@" 2>&1 | tee "$work/$name.log" | grep -v '^= '
   [ "${PIPESTATUS[0]}" = 0 ] || failed+=("$name")
   sed -n 's/^= //p' "$work/$name.log" >>"$work/figures"
 }
@@ -107,7 +107,7 @@ curve() { # program
 }
 
 gateway() {
-  part gateway python3 bench/gateway.py --sluice "$build/sluice" --bare "$build/bench/bare_proxy" \
+  limit=600 part gateway python3 bench/gateway.py --sluice "$build/sluice" --bare "$build/bench/bare_proxy" \
     --pace "$build/bench/pace" --folder "$work/gateway"
 }
 

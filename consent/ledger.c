@@ -21,16 +21,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SEGMENT_BYTES ((size_t)64 << 20)
 #define SEGMENT_LEAST ((size_t)64 << 10)
 #define QUEUE_BYTES ((size_t)64 << 20)
 #define PARTS_AT_ONCE 1024 /* IOV_MAX on Linux */
-#define GATHER_NS 500000   /* while records come in crowds, the first of a group waits so long for the others */
-#define GATHERED ((size_t)64 << 10) /* bytes waiting that are a group already */
-#define CROWD 8u                    /* groups of one in a row, after which records come alone again */
 
 /* What goes out with one sync: each record is two parts, its frame and its bytes, which are not copied. */
 struct group {
@@ -56,7 +52,6 @@ struct sl_ledger {
     struct sl_frontier frontier;
     struct sl_hasher hasher;
     struct group *group;
-    unsigned crowd; /* above 0: records come in crowds */
     /* What is durable, for sl_ledger_state. */
     pthread_mutex_t mutex;
     struct sl_frontier durable;
@@ -241,23 +236,6 @@ static void finish(
     }
 }
 
-/* A sync costs the processor about as much as a request does. Where several wait at a time, half a millisecond makes
- * one sync of many; one that comes alone is never held up. */
-static void gather(struct sl_ledger *ledger)
-{
-    const struct timespec while_others_come = {0, GATHER_NS};
-    if (ledger->crowd && atomic_load(&ledger->queue) && atomic_load(&ledger->queued) < GATHERED)
-        nanosleep(&while_others_come, NULL);
-}
-
-static void note_crowd(struct sl_ledger *ledger)
-{
-    if (ledger->group->count > 1)
-        ledger->crowd = CROWD;
-    else if (ledger->crowd)
-        ledger->crowd--;
-}
-
 static struct sl_append *handle_group(struct sl_ledger *ledger, struct sl_append *first)
 {
     uint64_t sequence = ledger->frontier.size;
@@ -267,7 +245,6 @@ static struct sl_append *handle_group(struct sl_ledger *ledger, struct sl_append
         status = write_group(ledger, ledger->group);
     if (status == SL_OK) {
         note_durable(ledger);
-        note_crowd(ledger);
         finish(ledger, first, ledger->group->rest, SL_OK, sequence);
         return ledger->group->rest;
     }
@@ -282,8 +259,6 @@ static void *run(void *argument)
     struct sl_ledger *ledger = argument;
     for (;;) {
         bool closing = atomic_load(&ledger->closing); /* read before the queue: what was appended before is seen */
-        if (!closing)
-            gather(ledger);
         struct sl_append *waiting = take_queue(ledger);
         if (!waiting && closing)
             return NULL;

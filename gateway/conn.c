@@ -174,7 +174,7 @@ static void finish_later(struct sl_conn *conn)
 {
     conn->turn = (struct sl_task){.call = on_turn, .context = conn};
     conn->in_turn = true;
-    sl_loop_later(&conn->worker->loop, &conn->turn);
+    sl_loop_last(&conn->worker->loop, &conn->turn);
 }
 
 /* ---- Writing ---- */

@@ -24,7 +24,7 @@
 #include "write.h"
 
 #define MAGIC 0x51ce9a7eu
-#define TURN_US 1000u                   /* how long one exchange may hold its worker before others get a turn */
+#define TURN_US 500u                    /* how long one exchange may hold its worker before others get a turn */
 #define BASE_WEIGHT ((size_t)64 * 1024) /* of the process's budget, for an exchange as such */
 #define ATTEMPTS 8u                     /* decided again, policy or directives changing meanwhile; then 503 */
 
@@ -274,6 +274,22 @@ enum sl_status sl_exchange_append(struct sl_exchange *x)
     return SL_OK;
 }
 
+static void woken(struct sl_task *task);
+
+/* Not before the turn's end: where many are at work, the writer is woken once for all their records, and writes them
+ * with one sync; where one is, nothing is held up. */
+static void append(struct sl_task *task)
+{
+    struct sl_exchange *x = task->context;
+    x->wake.call = woken;
+    x->outstanding--;
+    enum sl_status status = sl_exchange_append(x); /* once it is given, `appended` is the writer's to set */
+    if (status == SL_OK)
+        return;
+    x->appended = status;
+    sl_exchange_resume(x);
+}
+
 /* Is it asked for by another one that will account for it, under what that one took up? */
 static bool is_view(const struct sl_exchange *x)
 {
@@ -324,9 +340,10 @@ static enum sl_step_result step_account(struct sl_exchange *x)
         return sl_exchange_again(x);
     if (sl_account_write(x) != SL_OK)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger-record");
-    if (sl_exchange_append(x) != SL_OK)
-        return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger");
     x->appending = true;
+    x->outstanding++;
+    x->wake.call = append;
+    sl_worker_last(x->worker, &x->wake);
     return SL_STEP_WAIT;
 }
 
@@ -429,7 +446,14 @@ static void go_on(struct sl_exchange *x)
 void sl_exchange_schedule(struct sl_exchange *x)
 {
     x->scheduled = true;
-    sl_worker_post(x->worker, &x->later);
+    sl_worker_last(x->worker, &x->later);
+}
+
+/* It has had its time in this turn. */
+static void rest(struct sl_exchange *x)
+{
+    x->scheduled = true;
+    sl_worker_slowly(x->worker, &x->later);
 }
 
 static void destroy(struct sl_exchange *x);
@@ -456,7 +480,7 @@ static void run(struct sl_exchange *x)
         /* Between the steps of a large one others get their turn, too. */
         bool long_enough = result == SL_STEP_DONE && x->step < x->until && sl_exchange_tired(x);
         if (result == SL_STEP_AGAIN || long_enough) {
-            sl_exchange_schedule(x);
+            rest(x);
             return;
         }
     }

@@ -16,7 +16,7 @@
 #include "state.h"
 
 /* What a step says. DONE: the next one. WAIT: something is under way and will call back. AGAIN: it has had its
- * millisecond, and goes on in a later turn of the loop. FAIL: exchange->status says why. */
+ * time, and goes on in a later turn of the loop. FAIL: exchange->status says why. */
 enum sl_step_result { SL_STEP_DONE = 1, SL_STEP_WAIT, SL_STEP_AGAIN, SL_STEP_FAIL };
 
 enum sl_step {
@@ -435,7 +435,7 @@ SL_MUST_CHECK enum sl_status sl_exchange_note_peer(struct sl_exchange *x);
 enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status status, const char *why);
 /* Asks the upstream; the exchange is resumed when every ask under way has been answered. */
 void sl_exchange_ask(struct sl_exchange *x, struct sl_ask *ask);
-/* Has this turn had its millisecond? */
+/* Has it had its time in this turn? */
 bool sl_exchange_tired(const struct sl_exchange *x);
 /* Has it fetched for longer than a request may (limits.seconds)? */
 bool sl_exchange_overdue(const struct sl_exchange *x);

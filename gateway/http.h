@@ -80,15 +80,18 @@ struct sl_client_certificate {
     unsigned char sha256[32]; /* of the DER: the thumbprint `x5t#S256` of RFC 8705 */
 };
 bool sl_conn_certificate(const struct sl_conn *conn, struct sl_arena *arena, struct sl_client_certificate *out);
-/* Runs `call(context)` in a later turn of this worker's loop: how a step that returned AGAIN goes on. */
-SL_MUST_CHECK enum sl_status sl_worker_later(struct sl_worker *worker, void (*call)(void *context), void *context);
-/* The same from any thread (ledger writer): eventfd and a queue. `task` is the caller's memory until it has run. */
+/* `task` is the caller's memory until it has run. */
 struct sl_task {
     void (*call)(struct sl_task *task);
     void *context;
     struct sl_task *next;
 };
+/* From any thread (ledger writer): eventfd and a queue. */
 void sl_worker_post(struct sl_worker *worker, struct sl_task *task);
+/* The worker's own thread: at the end of this turn of its loop, or of the next. */
+void sl_worker_last(struct sl_worker *worker, struct sl_task *task);
+/* The worker's own thread: in a later turn, one such task a turn: how a step that returned AGAIN goes on. */
+void sl_worker_slowly(struct sl_worker *worker, struct sl_task *task);
 struct event_base *sl_worker_base(struct sl_worker *worker);
 /* What the gateway gave this worker: its upstream connections, policy reference, ledger. */
 struct sl_worker_state;

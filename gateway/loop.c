@@ -42,14 +42,33 @@ static void on_wake(evutil_socket_t fd, short events, void *context)
     run_all(reversed(atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire)));
 }
 
-static void on_turn(evutil_socket_t fd, short events, void *context)
+static void put_last(struct sl_tasks *tasks, struct sl_task *task)
 {
-    struct sl_loop *loop = context;
-    struct sl_task *first = loop->later_first;
-    (void)fd;
-    (void)events;
-    loop->later_first = loop->later_last = NULL;
-    run_all(first);
+    task->next = NULL;
+    if (tasks->last)
+        tasks->last->next = task;
+    else
+        tasks->first = task;
+    tasks->last = task;
+}
+
+static struct sl_task *take_all(struct sl_tasks *tasks)
+{
+    struct sl_task *first = tasks->first;
+    *tasks = (struct sl_tasks){NULL, NULL};
+    return first;
+}
+
+static void run_first(struct sl_tasks *tasks)
+{
+    struct sl_task *task = tasks->first;
+    if (!task)
+        return;
+    tasks->first = task->next;
+    if (!tasks->first)
+        tasks->last = NULL;
+    task->next = NULL;
+    task->call(task);
 }
 
 /* No event of a loop is touched by another thread, so libevent needs no locks. */
@@ -74,8 +93,7 @@ enum sl_status sl_loop_init(struct sl_loop *loop)
     if (loop->wake < 0)
         goto fail;
     loop->woken = event_new(loop->base, loop->wake, EV_READ | EV_PERSIST, on_wake, loop);
-    loop->turn = event_new(loop->base, -1, 0, on_turn, loop);
-    if (!loop->woken || !loop->turn || event_add(loop->woken, NULL) != 0)
+    if (!loop->woken || event_add(loop->woken, NULL) != 0)
         goto fail;
     return SL_OK;
 fail:
@@ -87,8 +105,6 @@ void sl_loop_fini(struct sl_loop *loop)
 {
     if (loop->woken)
         event_free(loop->woken);
-    if (loop->turn)
-        event_free(loop->turn);
     if (loop->base)
         event_base_free(loop->base);
     if (loop->wake >= 0)
@@ -98,17 +114,23 @@ void sl_loop_fini(struct sl_loop *loop)
 
 void sl_loop_turn(struct sl_loop *loop)
 {
-    event_base_loop(loop->base, EVLOOP_ONCE);
+    bool due = loop->slow.first || loop->last.first;
+    event_base_loop(loop->base, EVLOOP_ONCE | (due ? EVLOOP_NONBLOCK : 0));
+    run_first(&loop->slow);
+    run_all(take_all(&loop->last));
 }
 
 void sl_loop_run(struct sl_loop *loop)
 {
-    event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    loop->stopped = false;
+    while (!loop->stopped)
+        sl_loop_turn(loop);
     event_base_loop(loop->base, EVLOOP_NONBLOCK); /* bufferevents are freed for good in a turn of their own */
 }
 
 void sl_loop_stop(struct sl_loop *loop)
 {
+    loop->stopped = true;
     event_base_loopbreak(loop->base);
 }
 
@@ -125,18 +147,14 @@ void sl_loop_post(struct sl_loop *loop, struct sl_task *task)
         ;
 }
 
-/* A timer of no time at all, and not event_active: that would run in the same turn, before any socket. */
-void sl_loop_later(struct sl_loop *loop, struct sl_task *task)
+void sl_loop_last(struct sl_loop *loop, struct sl_task *task)
 {
-    static const struct timeval at_once = {0, 0};
-    task->next = NULL;
-    if (loop->later_last)
-        loop->later_last->next = task;
-    else
-        loop->later_first = task;
-    loop->later_last = task;
-    if (!event_pending(loop->turn, EV_TIMEOUT, NULL))
-        SL_ASSERT(event_add(loop->turn, &at_once) == 0);
+    put_last(&loop->last, task);
+}
+
+void sl_loop_slowly(struct sl_loop *loop, struct sl_task *task)
+{
+    put_last(&loop->slow, task);
 }
 
 void sl_loop_keep_memory(void)

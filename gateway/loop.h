@@ -16,12 +16,23 @@
 struct event;
 struct event_base;
 
+/* Of tasks, oldest first. */
+struct sl_tasks {
+    struct sl_task *first, *last;
+};
+
+/*
+ * A turn: what sockets, timers and the mailbox have due, all of it; then one of the slow tasks; then what was left for
+ * the turn's end. So whoever works for long, half a millisecond at a time, holds up the others by one such piece, be
+ * there one of his kind or hundreds.
+ */
 struct sl_loop {
     struct event_base *base;
-    struct event *woken, *turn;
-    int wake;                                 /* eventfd */
-    _Atomic(struct sl_task *) posted;         /* newest first */
-    struct sl_task *later_first, *later_last; /* for the next turn, oldest first */
+    struct event *woken;
+    int wake;                         /* eventfd */
+    _Atomic(struct sl_task *) posted; /* newest first */
+    struct sl_tasks slow, last;
+    bool stopped;
 };
 
 SL_MUST_CHECK enum sl_status sl_loop_init(struct sl_loop *loop);
@@ -31,14 +42,16 @@ void sl_loop_fini(struct sl_loop *loop);
 /* Runs until sl_loop_stop; then what is left of events that are already due. */
 void sl_loop_run(struct sl_loop *loop);
 void sl_loop_stop(struct sl_loop *loop);
-/* One turn: waits until something is due, and runs it. */
+/* One turn: waits until something is due, unless a task is, and runs it. */
 void sl_loop_turn(struct sl_loop *loop);
 
 /* From any thread: runs task->call(task) in the loop's thread, in the order of posting. A task is in one list at most,
  * and may be freed or posted again once it is called. */
 void sl_loop_post(struct sl_loop *loop, struct sl_task *task);
-/* The loop's own thread: runs it in the next turn, after the sockets have been looked at. */
-void sl_loop_later(struct sl_loop *loop, struct sl_task *task);
+/* The loop's own thread: runs it at the end of this turn, or of the next if this one is ending already. */
+void sl_loop_last(struct sl_loop *loop, struct sl_task *task);
+/* The loop's own thread: runs it in a later turn, one such task a turn. */
+void sl_loop_slowly(struct sl_loop *loop, struct sl_task *task);
 
 /* Once in a process that serves: freed memory is kept for the next request, up to 16 MiB a thread, instead of being
  * given back and faulted in again page by page. */

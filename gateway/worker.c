@@ -187,28 +187,14 @@ enum sl_status sl_worker_set_tls(struct sl_worker *worker, struct sl_tls *tls)
 
 /* ---- What http.h promises to the exchange and others ---- */
 
-struct later {
-    struct sl_task task;
-    void (*call)(void *context);
-};
-
-static void on_later(struct sl_task *task)
+void sl_worker_last(struct sl_worker *worker, struct sl_task *task)
 {
-    struct later *later = (struct later *)task; /* its first member */
-    void (*call)(void *) = later->call;
-    void *context = task->context;
-    free(later);
-    call(context);
+    sl_loop_last(&worker->loop, task);
 }
 
-enum sl_status sl_worker_later(struct sl_worker *worker, void (*call)(void *context), void *context)
+void sl_worker_slowly(struct sl_worker *worker, struct sl_task *task)
 {
-    struct later *later = calloc(1, sizeof *later);
-    if (!later)
-        return SL_NO_MEMORY;
-    *later = (struct later){.task = {.call = on_later, .context = context}, .call = call};
-    sl_loop_later(&worker->loop, &later->task);
-    return SL_OK;
+    sl_loop_slowly(&worker->loop, task);
 }
 
 void sl_worker_post(struct sl_worker *worker, struct sl_task *task)

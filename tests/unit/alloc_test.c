@@ -742,6 +742,16 @@ void sl_worker_post(struct sl_worker *worker, struct sl_task *task)
     pthread_mutex_unlock(&loop.lock);
 }
 
+void sl_worker_last(struct sl_worker *worker, struct sl_task *task)
+{
+    sl_worker_post(worker, task);
+}
+
+void sl_worker_slowly(struct sl_worker *worker, struct sl_task *task)
+{
+    sl_worker_post(worker, task);
+}
+
 struct sl_slice sl_conn_peer(const struct sl_conn *conn)
 {
     (void)conn;
@@ -817,8 +827,7 @@ static void fill_stores(struct sl_issues *issues)
     struct sl_doc doc;
     struct sl_activated activated;
     struct sl_buffer told;
-    const struct sl_activation what = {
-        .policy = world.policy, .author = SL_LIT("test"), .now = NOW, .any_packs = true};
+    const struct sl_activation what = {.policy = world.policy, .author = SL_LIT("test"), .now = NOW, .any_packs = true};
     assert_int_equal(sl_records_open(in_folder("records").ptr, true, issues, &store), SL_OK);
     for (size_t i = 0; i < RECORDS; i++) {
         struct sl_records_import done;

@@ -51,6 +51,16 @@ void sl_worker_post(struct sl_worker *worker, struct sl_task *task)
     pthread_mutex_unlock(&loop.lock);
 }
 
+void sl_worker_last(struct sl_worker *worker, struct sl_task *task)
+{
+    sl_worker_post(worker, task);
+}
+
+void sl_worker_slowly(struct sl_worker *worker, struct sl_task *task)
+{
+    sl_worker_post(worker, task);
+}
+
 struct sl_slice sl_conn_peer(const struct sl_conn *conn)
 {
     (void)conn;

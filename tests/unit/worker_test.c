@@ -140,10 +140,19 @@ static void echo(struct sl_exchange *x)
     respond(x, 200);
 }
 
-/* Work that goes on in later turns, as a step that returns AGAIN does. */
-static void go_on(void *context)
+static void go_on(struct sl_task *task);
+
+static void later(struct sl_exchange *x)
 {
-    struct sl_exchange *x = context;
+    x->waiting = true;
+    x->task = (struct sl_task){.call = go_on, .context = x};
+    sl_worker_slowly(x->worker, &x->task);
+}
+
+/* Work that goes on in later turns, as a step that returns AGAIN does. */
+static void go_on(struct sl_task *task)
+{
+    struct sl_exchange *x = task->context;
     x->waiting = false;
     if (x->cancelled) {
         destroy(x);
@@ -153,8 +162,7 @@ static void go_on(void *context)
         echo(x);
         return;
     }
-    x->waiting = true;
-    assert_int_equal(sl_worker_later(x->worker, go_on, x), SL_OK);
+    later(x);
 }
 
 /* Work that ends in another thread, as the ledger's does. */
@@ -162,7 +170,7 @@ static void posted(struct sl_task *task)
 {
     struct sl_exchange *x = task->context;
     pthread_join(x->poster, NULL);
-    go_on(x);
+    go_on(task);
 }
 
 static void *post_back(void *context)
@@ -198,8 +206,7 @@ enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *
         return SL_FORBIDDEN;
     }
     if (path_is(x, "/refuse-later")) {
-        x->waiting = true;
-        assert_int_equal(sl_worker_later(x->worker, go_on, x), SL_OK);
+        later(x);
         return SL_FORBIDDEN;
     }
     return SL_OK;
@@ -211,7 +218,7 @@ void sl_exchange_start(struct sl_exchange *x)
         return;
     if (path_is(x, "/later")) {
         x->turns = 5;
-        go_on(x);
+        later(x);
     } else if (path_is(x, "/thread")) {
         wait_for_thread(x);
     } else if (path_is(x, "/peer")) {
