@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bare_proxy PORT UPSTREAM-URL TYPE/ID: what the gateway would cost if it did nothing.
+ * bare_proxy PORT UPSTREAM-URL TYPE/ID [CA [http1]]: what the gateway would cost if it did nothing.
  *
  * The same listener, worker, HTTP reader and upstream connections as the gateway's, in one worker, without TLS; but of
  * the exchange only this is left: every request, whatever it asks, is answered with the upstream's TYPE/ID as it came.
  * No identity, no parse, no consent, no ledger. It is linked against the gateway's own objects and takes the place of
- * exchange.c, so that gateway.py can tell the price of the exchange from that of everything around it.
+ * exchange.c, so that gateway.py can tell the price of the exchange from that of everything around it. CA is who vouches
+ * for an upstream with TLS; http1: HTTP/2 is not asked for (http2.py).
  */
 #include <signal.h>
 #include <stdio.h>
@@ -163,12 +164,14 @@ static int serve(struct sl_worker_state *state, uint16_t port)
 int main(int argc, char **argv)
 {
     static struct sl_worker_state state;
-    if (argc != 4 || !read_target(argv[3], &state)) {
-        fprintf(stderr, "usage: bare_proxy PORT UPSTREAM-URL TYPE/ID\n");
+    if (argc < 4 || argc > 6 || !read_target(argv[3], &state)) {
+        fprintf(stderr, "usage: bare_proxy PORT UPSTREAM-URL TYPE/ID [CA [http1]]\n");
         return 2;
     }
     /* As in config.def. */
     state.config = (struct sl_config){.upstream_url = sl_slice_of(argv[2]),
+        .upstream_ca = argc > 4 ? sl_slice_of(argv[4]) : (struct sl_slice){NULL, 0},
+        .upstream_http2 = argc < 6,
         .upstream_connections = 32,
         .upstream_queue = 1024,
         .upstream_resolve_ms = 2000,

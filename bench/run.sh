@@ -3,7 +3,7 @@
 # Called by `./dev bench`: every measurement, against its peers in the same run, and a table of the figures at the end.
 # A goal that is missed is said, and is no failure; what crashes is. Everything it makes is in build/bench.
 #
-#     bench/run.sh [PART…]      parts: span segment ccda policy gateway ledger; default: all
+#     bench/run.sh [PART…]      parts: span segment ccda policy gateway http2 ledger; default: all
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=build/release
@@ -111,6 +111,10 @@ gateway() {
     --pace "$build/bench/pace" --folder "$work/gateway"
 }
 
+http2() {
+  part http2 python3 bench/http2.py --bare "$build/bench/bare_proxy" --folder "$work/http2"
+}
+
 ledger() {
   mkdir -p "$work/ledger"
   part ledger "$build/bench/ledger_bench" "$work/ledger" 1.5
@@ -131,10 +135,10 @@ table() {
     END { print ""; print missed ? missed " goals missed" : "every goal met" }' "$work/figures"
 }
 
-[ $# -gt 0 ] || set -- span segment ccda policy gateway ledger
+[ $# -gt 0 ] || set -- span segment ccda policy gateway http2 ledger
 for name in "$@"; do
   case $name in
-  span | segment | ccda | policy | gateway | ledger) "$name" ;;
+  span | segment | ccda | policy | gateway | http2 | ledger) "$name" ;;
   *) echo "bench/run.sh: no such part: $name" >&2; exit 2 ;;
   esac
 done

@@ -981,7 +981,7 @@ static enum sl_status keep_field(struct sl_http1 *reader, struct sl_header *fiel
     SL_TRY(append_run(reader, field->name, room, SL_HEADERS_TOO_LARGE));
     SL_TRY(append_run(reader, field->value, room, SL_HEADERS_TOO_LARGE));
     struct sl_slice line = current_line(reader);
-    *field = (struct sl_header){{line.ptr, name}, trim(sl_slice_from(line, name))};
+    *field = (struct sl_header){{line.ptr, name}, trim(slice_between(line.ptr + name, line.ptr + line.len))};
     keep_line(reader);
     return SL_OK;
 }
