@@ -758,6 +758,7 @@ enum sl_status sl_ruling_new_under(struct sl_arena *arena, const struct sl_polic
     ruling->could = could_be(ruling);
     SL_TRY(find_rules(ruling, arena));
     ruling->registered = registered;
+    ruling->kin = directives ? directives->kin : NULL;
     SL_TRY(sl_facts_prepare(ruling, arena));
     settle(ruling);
     SL_TRY(prepare_masks(ruling, arena));

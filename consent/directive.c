@@ -27,7 +27,7 @@ void sl_directives_join(struct sl_directives *list, struct sl_directives *more)
 
 static void append(struct sl_directives *list, struct sl_directive *directive)
 {
-    struct sl_directives one = {directive, directive, 1};
+    struct sl_directives one = {.first = directive, .last = directive, .count = 1};
     directive->next = NULL;
     sl_directives_join(list, &one);
 }

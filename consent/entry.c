@@ -117,18 +117,16 @@ static bool is_him(const struct sl_ruling *ruling, struct sl_slice word)
 }
 
 /* With whom the entry is, where it names nobody: a restriction, with everybody but the patient himself; a hold, with
- * the patient and who acts for him; what a minor consented to, with everybody. Anything else names whom it is for. */
-static const char *passes_over_unnamed(const struct sl_entry *entry, const struct sl_ruling *ruling)
+ * the patient, under whatever number, and who acts for him; what a minor consented to, with everybody. Anything else names whom it is for. */
+static const char *passes_over_unnamed(const struct sl_bound *bound, const struct sl_ruling *ruling)
 {
     static const struct sl_slice self[] = {{"self", 4}}, own[] = {{"self", 4}, {"representative", 14}};
-    switch (entry->kind) {
+    switch (bound->entry->kind) {
     case SL_REGISTER_AGREED_RESTRICTION:
-        return sl_ruling_related(ruling, &(struct sl_words){self, 1}, entry->patient) ? "the recipient is the patient"
-                                                                                      : NULL;
+        return sl_ruling_related(ruling, &(struct sl_words){self, 1}, bound->person) ? "the recipient is the patient" : NULL;
     case SL_REGISTER_ENDANGERMENT:
-        return sl_ruling_related(ruling, &(struct sl_words){own, 2}, entry->patient)
-                   ? NULL
-                   : "the recipient does not act for the patient";
+        return sl_ruling_related(ruling, &(struct sl_words){own, 2}, bound->person) ? NULL
+                                                                     : "the recipient does not act for the patient";
     case SL_REGISTER_SELF_CONSENTED_MINOR:
         return NULL;
     case SL_REGISTER_COURT_ORDER:
@@ -145,12 +143,15 @@ static const char *passes_over_unnamed(const struct sl_entry *entry, const struc
     return "it names no recipient";
 }
 
-const char *sl_entry_passes_over(const struct sl_entry *entry, const struct sl_ruling *ruling)
+const char *sl_entry_passes_over(const struct sl_bound *bound, const struct sl_ruling *ruling)
 {
+    const struct sl_entry *entry = bound->entry;
+    if (!bound->confirmed && !sl_entry_restricts(entry->kind))
+        return "it names another record, and nobody has confirmed that it is of the same person";
     if (entry->lacking)
         return entry->lacking;
     if (!entry->recipients.count)
-        return passes_over_unnamed(entry, ruling);
+        return passes_over_unnamed(bound, ruling);
     for (size_t i = 0; i < entry->recipients.count; i++)
         if (is_him(ruling, entry->recipients.word[i]))
             return NULL;

@@ -25,6 +25,13 @@ struct sl_entry {
     const struct sl_entry *next;
 };
 
+/* An entry, and the person it is held against: it may name another record of the same person. */
+struct sl_bound {
+    const struct sl_entry *entry;
+    struct sl_slice person; /* as the ruling names him; empty: whoever */
+    bool confirmed;         /* that it is the same person */
+};
+
 /* An entry that a record is named in, or the visit it hangs on; a list. */
 struct sl_held {
     const struct sl_entry *entry;
@@ -40,8 +47,8 @@ SL_MUST_CHECK enum sl_status sl_entry_read(
     const struct sl_policy *policy, const struct sl_register_entry *from, struct sl_arena *arena, struct sl_entry *out);
 
 struct sl_ruling;
-/* Why it does not cover this recipient (item NULL), or this item, whose classes are judged; NULL: it does. */
-const char *sl_entry_passes_over(const struct sl_entry *entry, const struct sl_ruling *ruling);
+/* Why it does not cover this recipient, or this item, whose classes are judged; NULL: it does. */
+const char *sl_entry_passes_over(const struct sl_bound *bound, const struct sl_ruling *ruling);
 const char *sl_entry_leaves_out(
     const struct sl_entry *entry, const struct sl_item *item, const struct sl_classes *classes);
 

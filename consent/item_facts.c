@@ -8,6 +8,9 @@
 #include "registered.h"
 #include "ruling.h"
 
+#include "sluice/fault.h"
+#include "sluice/kin.h"
+
 /* ---- The table ---- */
 
 bool sl_predicate_same(const struct sl_predicate *a, const struct sl_predicate *b)
@@ -184,9 +187,9 @@ static bool covers(const struct sl_ruling *ruling, const struct sl_predicate *pr
     const struct sl_item *item, const struct sl_classes *classes)
 {
     for (size_t i = 0; i < ruling->entry_count; i++) {
-        const struct sl_entry *entry = ruling->entries[i];
-        if (is_of_kind(entry, predicate) && (!entry->patient.len || sl_slice_eq(entry->patient, person)) &&
-            !sl_entry_leaves_out(entry, item, classes))
+        const struct sl_bound *bound = &ruling->entries[i];
+        if (is_of_kind(bound->entry, predicate) && (!bound->person.len || sl_slice_eq(bound->person, person)) &&
+            !sl_entry_leaves_out(bound->entry, item, classes))
             return true;
     }
     return false;
@@ -233,7 +236,7 @@ static bool can_vary(const struct sl_ruling *ruling, const struct sl_predicate *
         return r->agreement_count > 0;
     case SL_ASKS_REGISTER:
         for (size_t i = 0; i < ruling->entry_count; i++)
-            if (is_of_kind(ruling->entries[i], predicate))
+            if (is_of_kind(ruling->entries[i].entry, predicate))
                 return true;
         return false;
     case SL_ASKS_AGE:
@@ -275,34 +278,54 @@ static bool holds(const struct sl_ruling *ruling, const struct sl_predicate *pre
 
 /* ---- The register ---- */
 
-static void keep_entries(struct sl_ruling *ruling, const struct sl_entry *list)
+/* Each of the list, held against the person; out NULL: they are counted only. */
+static void bind(
+    const struct sl_entry *list, struct sl_slice person, bool confirmed, struct sl_bound *out, size_t *count)
 {
-    for (const struct sl_entry *entry = list; entry; entry = entry->next)
-        if (!sl_entry_passes_over(entry, ruling))
-            ruling->entries[ruling->entry_count++] = entry;
+    for (const struct sl_entry *entry = list; entry; entry = entry->next, ++*count)
+        if (out)
+            out[*count] = (struct sl_bound){entry, person, confirmed};
 }
 
-static size_t length(const struct sl_entry *list)
+/* What is entered under one number of a person binds him under all: see sluice/kin.h. What permits counts under those
+ * numbers alone that are confirmed to be his. */
+static enum sl_status bind_person(
+    const struct sl_ruling *ruling, struct sl_slice person, struct sl_arena *arena, struct sl_bound *out, size_t *count)
 {
-    size_t count = 0;
-    for (; list; list = list->next)
-        count++;
-    return count;
+    const struct sl_key itself = {person, true}, *keys = &itself;
+    size_t key_count = 1;
+    bool told;
+    if (ruling->kin && !sl_fault(SL_FAULT_ONE_NUMBER))
+        SL_TRY(sl_kin_keys(ruling->kin, person, arena, &keys, &key_count, &told));
+    for (size_t k = 0; k < key_count; k++)
+        bind(sl_registered_entries(ruling->registered, keys[k].patient), person, keys[k].confirmed, out, count);
+    return SL_OK;
+}
+
+/* All that may be about whoever, or about one of the persons. */
+static enum sl_status bind_all(
+    const struct sl_ruling *ruling, struct sl_arena *arena, struct sl_bound *out, size_t *count)
+{
+    *count = 0;
+    bind(sl_registered_anybodys(ruling->registered), (struct sl_slice){NULL, 0}, true, out, count);
+    for (size_t i = 0; i < ruling->person_count && sl_registered_binds(ruling->registered); i++)
+        SL_TRY(bind_person(ruling, ruling->persons[i], arena, out, count));
+    return SL_OK;
 }
 
 enum sl_status sl_facts_prepare(struct sl_ruling *ruling, struct sl_arena *arena)
 {
-    size_t room = length(sl_registered_anybodys(ruling->registered));
-    for (size_t i = 0; i < ruling->person_count; i++)
-        room += length(sl_registered_entries(ruling->registered, ruling->persons[i]));
-    if (!room)
+    SL_TRY(bind_all(ruling, arena, NULL, &ruling->bound_count));
+    if (!ruling->bound_count)
         return SL_OK;
-    ruling->entries = sl_arena_array(arena, room, sizeof *ruling->entries);
-    if (!ruling->entries)
+    ruling->bound = sl_arena_array(arena, ruling->bound_count, sizeof *ruling->bound);
+    ruling->entries = sl_arena_array(arena, ruling->bound_count, sizeof *ruling->entries);
+    if (!ruling->bound || !ruling->entries)
         return SL_NO_MEMORY;
-    keep_entries(ruling, sl_registered_anybodys(ruling->registered));
-    for (size_t i = 0; i < ruling->person_count; i++)
-        keep_entries(ruling, sl_registered_entries(ruling->registered, ruling->persons[i]));
+    SL_TRY(bind_all(ruling, arena, ruling->bound, &ruling->bound_count));
+    for (size_t i = 0; i < ruling->bound_count; i++)
+        if (!sl_entry_passes_over(&ruling->bound[i], ruling))
+            ruling->entries[ruling->entry_count++] = ruling->bound[i];
     return SL_OK;
 }
 
@@ -396,22 +419,18 @@ void sl_predicate_write(struct sl_buffer *out, const struct sl_predicate *predic
     }
 }
 
-static void explain_entry(const struct sl_ruling *ruling, const struct sl_entry *entry, const struct sl_item *item,
+static void explain_entry(const struct sl_ruling *ruling, const struct sl_bound *bound, const struct sl_item *item,
     const struct sl_classes *classes, struct sl_buffer *out)
 {
-    const char *why = sl_entry_passes_over(entry, ruling);
+    const struct sl_entry *entry = bound->entry;
+    const char *why = sl_entry_passes_over(bound, ruling);
     why = why ? why : sl_entry_leaves_out(entry, item, classes);
     sl_buffer_printf(out, "  %.*s %.*s", SL_FMT(entry->name), SL_FMT(sl_register_kind_word(entry->kind)));
     if (entry->variant.len)
         sl_buffer_printf(out, " (%.*s)", SL_FMT(entry->variant));
+    if (bound->person.len && !sl_slice_eq(bound->person, entry->patient))
+        sl_buffer_printf(out, ", about %.*s", SL_FMT(entry->patient));
     sl_buffer_printf(out, ": %s%s\n", why ? "does not count: " : "covers this record and recipient", why ? why : "");
-}
-
-static void explain_entries(const struct sl_ruling *ruling, const struct sl_entry *list, const struct sl_item *item,
-    const struct sl_classes *classes, struct sl_buffer *out)
-{
-    for (const struct sl_entry *entry = list; entry; entry = entry->next)
-        explain_entry(ruling, entry, item, classes, out);
 }
 
 void sl_facts_explain(
@@ -427,12 +446,8 @@ void sl_facts_explain(
     }
     if (out->len > begin)
         sl_buffer_add(out, SL_LIT("\n"));
-    begin = out->len;
-    sl_buffer_add(out, SL_LIT("the officer's register about its patients:\n"));
-    size_t title = out->len;
-    explain_entries(ruling, sl_registered_anybodys(ruling->registered), item, classes, out);
-    for (size_t i = 0; i < ruling->person_count; i++)
-        explain_entries(ruling, sl_registered_entries(ruling->registered, ruling->persons[i]), item, classes, out);
-    if (out->len == title)
-        out->len = begin;
+    if (ruling->bound_count)
+        sl_buffer_add(out, SL_LIT("the officer's register about its patients:\n"));
+    for (size_t i = 0; i < ruling->bound_count; i++)
+        explain_entry(ruling, &ruling->bound[i], item, classes, out);
 }

@@ -6,6 +6,7 @@
 
 #include "directive_people.h"
 #include "earning.h"
+#include "registered.h"
 #include "sluice/fault.h"
 
 #define MAX_PATIENTS 64u /* whom one item is about; with more it is withheld */
@@ -453,14 +454,48 @@ static enum sl_status gather(struct sl_pass *pass, struct sl_slice patient, stru
     return SL_OK;
 }
 
+/* Is the recipient excluded, under whatever number, from representing the person? */
+static enum sl_status is_excluded(struct sl_pass *pass, struct sl_slice patient, bool *excluded)
+{
+    const struct sl_pass_options *o = &pass->options;
+    const struct sl_key *keys;
+    size_t count;
+    bool told;
+    *excluded = false;
+    SL_TRY(sl_kin_keys(o->kin, patient, pass->arena, &keys, &count, &told));
+    for (size_t i = 0; i < count && !*excluded; i++)
+        *excluded = sl_registered_excludes(o->registered, o->recipient->user_reference, keys[i].patient);
+    return SL_OK;
+}
+
+/* The recipient, without being the representative of whom the register excludes it from: sl_registered_relate knows the
+ * numbers alone that entries name. */
+static enum sl_status leave_out_excluded(struct sl_pass *pass, struct sl_recipient *recipient)
+{
+    const struct sl_relationship *all = recipient->relationships;
+    struct sl_relationship *list = sl_arena_array(pass->arena, recipient->relationship_count + 1, sizeof *list);
+    size_t kept = 0;
+    if (!list)
+        return SL_NO_MEMORY;
+    for (size_t i = 0; i < recipient->relationship_count; i++) {
+        bool excluded = false;
+        if (sl_slice_eq(all[i].kind, SL_LIT("representative")))
+            SL_TRY(is_excluded(pass, all[i].patient, &excluded));
+        if (!excluded)
+            list[kept++] = all[i];
+    }
+    recipient->relationships = list;
+    recipient->relationship_count = kept;
+    return SL_OK;
+}
+
 static enum sl_status compile(
     struct sl_pass *pass, const struct sl_slice *patients, size_t count, struct sl_ruling **out)
 {
     const struct sl_pass_options *o = &pass->options;
     struct sl_directives directives = {0};
-    for (size_t i = 0; i < count && o->directives; i++) {
+    for (size_t i = 0; i < count && o->directives; i++)
         SL_TRY(gather(pass, patients[i], &directives));
-    }
     meet(pass, &directives);
     sl_directives_settle(&directives, o->now);
     struct sl_directives *kept = sl_arena_alloc(pass->arena, sizeof *kept);
@@ -468,9 +503,13 @@ static enum sl_status compile(
     if (!kept || !names)
         return SL_NO_MEMORY;
     *kept = directives;
+    kept->kin = o->kin;
     for (size_t i = 0; i < count; i++)
         names[i] = patients[i];
-    return sl_ruling_new_under(pass->arena, o->policy, o->recipient, names, count, kept, o->registered, o->now, out);
+    struct sl_recipient recipient = *o->recipient;
+    if (sl_registered_excludes_any(o->registered, recipient.user_reference))
+        SL_TRY(leave_out_excluded(pass, &recipient));
+    return sl_ruling_new_under(pass->arena, o->policy, &recipient, names, count, kept, o->registered, o->now, out);
 }
 
 static enum sl_status ruling_of(

@@ -39,6 +39,7 @@ struct sl_registered {
     struct act *acts; /* ordered by person */
     size_t act_count;
     const struct sl_entry *anybodys; /* about whoever */
+    bool binds;                      /* something is about a person */
     uint64_t seed;
     int64_t until;
     unsigned char digest[32];
@@ -68,6 +69,11 @@ const struct sl_entry *sl_registered_entries(const struct sl_registered *registe
 const struct sl_entry *sl_registered_anybodys(const struct sl_registered *registered)
 {
     return registered ? registered->anybodys : NULL;
+}
+
+bool sl_registered_binds(const struct sl_registered *registered)
+{
+    return registered && registered->binds;
 }
 
 const struct sl_registered *sl_registered_within(const struct sl_entry *entries, struct sl_arena *arena)
@@ -235,6 +241,7 @@ static enum sl_status enter_fact(struct sl_registered *r, const struct sl_policy
     struct slot *slot = entry->patient.len ? slot_of(r, SL_R4_Patient, sl_slice_from(entry->patient, type.len)) : NULL;
     const struct sl_entry **list = slot ? &slot->entries : &r->anybodys;
     if (slot) {
+        r->binds = true;
         slot->type = SL_R4_Patient;
         slot->id = sl_slice_from(entry->patient, type.len);
     }
@@ -307,6 +314,7 @@ static enum sl_status enter_act(struct sl_registered *r, const struct sl_registe
         .authority = sl_arena_copy(r->arena, sl_register_value(entry, SL_REGISTER_AUTHORITY)),
         .purposes = scope_of(entry),
         .excluded = entry->kind == SL_REGISTER_REPRESENTATION_EXCLUDED};
+    r->binds |= act->excluded;
     r->count++; /* it is part of the digest */
     return sl_arena_failed(r->arena) ? SL_NO_MEMORY : SL_OK;
 }
@@ -343,6 +351,18 @@ static bool is_excluded(const struct act *acts, size_t count, struct sl_slice pa
         if (acts[i].excluded && (sl_slice_eq(acts[i].patient, patient) || sl_slice_eq(patient, SL_LIT("*"))))
             return true;
     return false;
+}
+
+bool sl_registered_excludes(const struct sl_registered *registered, struct sl_slice person, struct sl_slice patient)
+{
+    size_t count;
+    const struct act *acts = acts_of(registered, person, &count);
+    return is_excluded(acts, count, patient);
+}
+
+bool sl_registered_excludes_any(const struct sl_registered *registered, struct sl_slice person)
+{
+    return sl_registered_excludes(registered, person, SL_LIT("*"));
 }
 
 enum sl_status sl_registered_relate(const struct sl_registered *registered, const struct sl_recipient *recipient,

@@ -25,6 +25,9 @@ const struct sl_mark *sl_registered_find(const struct sl_registered *registered,
 /* Entries that lines can ask for, about this patient; and about whoever: those not in force among them, and why. */
 const struct sl_entry *sl_registered_entries(const struct sl_registered *registered, struct sl_slice patient);
 const struct sl_entry *sl_registered_anybodys(const struct sl_registered *registered);
+/* Is this person excluded from representing that patient; or some patient? */
+bool sl_registered_excludes(const struct sl_registered *registered, struct sl_slice person, struct sl_slice patient);
+bool sl_registered_excludes_any(const struct sl_registered *registered, struct sl_slice person);
 /* A register of these entries alone, in the arena; nobody's reference. NULL: no memory. */
 const struct sl_registered *sl_registered_within(const struct sl_entry *entries, struct sl_arena *arena);
 /* The entries that these marks belong to, at the front of `held`. SL_NO_MEMORY shows at the arena. */

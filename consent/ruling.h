@@ -90,8 +90,9 @@ struct sl_ruling {
     struct candidate *candidates;
     size_t candidate_count;
     const struct sl_registered *registered; /* NULL: nothing */
-    const struct sl_entry **entries;        /* of the register, those that cover this recipient */
-    size_t entry_count;
+    const struct sl_kin *kin;               /* under which other names the register may know a person; NULL: none */
+    struct sl_bound *bound, *entries;       /* of the register: about the persons; those that cover this recipient */
+    size_t bound_count, entry_count;
     bool by_consent;                 /* some candidate depends on the item */
     bool by_more;                    /* on more of it than who discloses it */
     struct disclosers *disclosers;   /* NULL: no candidate depends on that alone */

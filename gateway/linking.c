@@ -4,13 +4,14 @@
  * lacks is asked for here, beside what labels lack. A Patient record says whom it links to; who links to it is looked
  * for (Patient?link=a,b,…), and who carries the same trusted identifier. What is read so classifies nothing, is part of
  * no answer, and whether the caller may see it is no matter. What it came to is in the label book for as long as an
- * entry counts. Nothing is asked while no Consent is stored at all.
+ * entry counts. Nothing is asked while no Consent is stored at all, and no entry of the register is about a person.
  *
  * An EHR that refuses the search by link fails the request, unless the configuration says not to ask
  * (upstream.patient-links).
  */
 #include "exchange.h"
 #include "sluice/directive.h"
+#include "sluice/register.h"
 
 #define PAGE 200u  /* Patients wanted at a time */
 #define WEIGHT 12u /* as in round.c */
@@ -35,7 +36,9 @@ struct sl_kin *sl_linking_kin(struct sl_exchange *x)
         x->kin = sl_kin_new(x->arena, gateway->config->trusted_identifiers);
     /* A store that fails fails when directives are looked up. */
     if (x->kin)
-        sl_kin_ask(x->kin, sl_directives_any(gateway->store, &any) != SL_OK || any, gateway->config->upstream_links);
+        sl_kin_ask(x->kin,
+            sl_registered_binds(x->registered) || sl_directives_any(gateway->store, &any) != SL_OK || any,
+            gateway->config->upstream_links);
     return x->kin;
 }
 

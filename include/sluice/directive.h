@@ -17,9 +17,11 @@ struct sl_recipient;
 struct sl_item;
 struct sl_directive;
 
+struct sl_kin;
 struct sl_directives {
     struct sl_directive *first, *last;
     size_t count;
+    const struct sl_kin *kin; /* who is the same person as whom; NULL: nobody */
 };
 
 enum sl_consent_verdict { SL_CONSENT_SILENT = 0x3311, SL_CONSENT_PERMIT = 0x5522, SL_CONSENT_DENY = 0xcc44 };

@@ -105,6 +105,8 @@ struct sl_relationship;
  * A new list in the arena, whose entries are borrowed from both. registered may be NULL. */
 SL_MUST_CHECK enum sl_status sl_registered_relate(const struct sl_registered *registered,
     const struct sl_recipient *recipient, struct sl_arena *arena, const struct sl_relationship **out, size_t *count);
+/* Does an entry bind a person, under whatever number his records have (sluice/kin.h)? */
+bool sl_registered_binds(const struct sl_registered *registered);
 struct sl_registered *sl_registered_ref(struct sl_registered *registered);
 void sl_registered_unref(struct sl_registered *registered);
 /* Until when it stands as it is: the first instant at which an entry begins or ends by its own dates. */

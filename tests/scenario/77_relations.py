@@ -135,6 +135,7 @@ def records(hidden=True):
                    code={"coding": [{"system": "http://loinc.org", "code": "8867-4"}]})
     yield made("Observation", "screen", status="final", subject=ref("Patient", "team"), performer=[ref("Organization", HARBOR)],
                code={"coding": [{"system": "http://loinc.org", "code": "8867-4"}]})
+    yield made("Patient", "team-old", link=[{"other": ref("Patient", "team"), "type": "seealso"}])
     yield team("team")
     yield team("role-team", participant=[{"member": ref("PractitionerRole", "lee-cardiology")}])
     yield referral("referred", "active")
@@ -235,6 +236,9 @@ def scenario(sluice, folder):
     number = h.run("register", "list", "--store", h.at("policy")).split()[1]
     h.run("register", "end", number, "--why", "by mistake", "--by", "officer", "--store", h.at("policy"))
     h.expect("and is again when that ends", h.ask("Observation/team", "mother")[0] == 200)
+    h.run("register", "add", "representation-excluded", "--patient", "Patient/team-old", "--person", "RelatedPerson/mother", "--why",
+          "told by the clinic", "--by", "officer", "--store", h.at("policy"))
+    h.expect("nor where it was told of another number of the patient's", h.ask("Observation/team", "mother")[0] == 404)
 
     # N2: without what is hidden, the same bytes.
     h.run("records", "import", "--store", h.at("records"), os.path.join(folder, "all.ndjson"))

@@ -73,9 +73,22 @@ def people(given):
         case("chain", [("chain-1", "replaces")], None,
              [patient("chain-1", [("chain-2", "replaces")]), patient("chain-2", [("chain-3", "replaces")])],
              [deny("chain-3")], False, False),
+        # An entry of the register about the number before (AGREED).
+        case("agreed", [("agreed-old", "replaces")], None, [], [], False, False),
+        case("agreed-told", [], None, [patient("agreed-told-old", [("agreed-told", "seealso")])], [], False, False),
         case("long", [("long-1", "replaces")], None,
              [patient(f"long-{i}", [(f"long-{i + 1}", "replaces")]) for i in range(1, 5)], [permit("long")], False, False),
     ]
+
+
+AGREED = ("agreed-old", "agreed-told-old")
+
+
+def agree(h):
+    """A restriction with everybody, of each."""
+    for who in AGREED:
+        h.run("register", "add", "agreed-restriction", "--patient", f"Patient/{who}", "--why", "asked for", "--by", "officer", "--store",
+              h.at("policy"))
 
 
 def written(h, records, consents):
@@ -104,6 +117,7 @@ def gateway(sluice, given, check):
     h.write("sluice.yaml", open(h.at("sluice.yaml")).read().replace(
         "identity:\n", f"identity:\n  trusted-identifiers: {NUMBERS}\n"))
     written(h, *everybody(cases))
+    agree(h)
     h.start()
     for name, _, _, program, other in cases:
         got = sorted(h.ids(f"Observation?patient={name}"))
@@ -115,6 +129,7 @@ def gateway(sluice, given, check):
 def offline(sluice, given, check):
     """The same from files: without a trusted system, since none is named there."""
     h = house.House(sluice)
+    agree(h)
     for name, more, signed, program, other in people(given):
         if name == "number":
             program = False
@@ -127,7 +142,7 @@ def offline(sluice, given, check):
         h.write("consents.ndjson", "".join(json.dumps(c) + "\n" for c in signed))
         words = ["--consents", h.at("consents.ndjson")] if signed else []
         said = h.run("segment", h.at("records.ndjson"), "--as", "treating-provider", "--for", "TREAT", "--organization", CARE, "--programs",
-                     h.at("programs.yaml"), "--context", h.at("around.ndjson"), *words)
+                     h.at("programs.yaml"), "--context", h.at("around.ndjson"), "--store", h.at("policy"), *words)
         got = sorted(json.loads(line)["id"] for line in said.splitlines() if line.startswith("{"))
         check(f"{name}: from files", got == expected(name, program, other), got)
 

@@ -13,6 +13,7 @@
 
 #include "item_facts.h"
 #include "registered.h"
+#include "sluice/kin.h"
 
 #define NOW 1780272000 /* 2026-06-01 */
 
@@ -317,6 +318,7 @@ static void records_tell_age_and_state(void **state)
 #define ORDER                                                                                                          \
     "kind: court-order, patient: Patient/p, form: 2.64, recipients: [Organization/b], until: 2026-12-31, why: W, by: " \
     "B"
+#define ORDER_OF "kind: court-order, form: 2.64, recipients: [Organization/b], until: 2026-12-31"
 #define BOTH ", court: C, case: 1, instrument: subpoena, notice: given"
 
 static struct sl_registered *registered(struct fixture *f, const char *yaml)
@@ -455,6 +457,65 @@ static void a_restriction_keeps_the_whole_record_back_from_whom_it_names(void **
     }
 }
 
+/* What is entered under a number that the record does not have. */
+static void an_entry_binds_every_number_of_a_person(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *link, *entry, *rule;
+        bool self, goes;
+    } cases[] = {
+        {NULL, "kind: agreed-restriction", WITHHOLD("register: agreed-restriction"), false, true},
+        {"replaces", "kind: agreed-restriction", WITHHOLD("register: agreed-restriction"), false, false},
+        {"seealso", "kind: agreed-restriction", WITHHOLD("register: agreed-restriction"), false, false},
+        {"replaces", "kind: agreed-restriction", WITHHOLD("register: agreed-restriction"), true, true},
+        {"replaces", "kind: endangerment, professional: P, review: 2026-12-31", WITHHOLD("register: endangerment"), false, true},
+        {"replaces", "kind: endangerment, professional: P, review: 2026-12-31", WITHHOLD("register: endangerment"), true, false},
+        {NULL, ORDER_OF BOTH ", items: [Observation/o]", RELEASE("register: court-order"), false, false},
+        {"replaces", ORDER_OF BOTH ", items: [Observation/o]", RELEASE("register: court-order"), false, true},
+        {"seealso", ORDER_OF BOTH ", items: [Observation/o]", RELEASE("register: court-order"), false, false},
+    };
+    const struct sl_slice roles[] = {SL_LIT("physician")}, patient = SL_LIT("Patient/p");
+    const struct sl_relationship self = {.kind = SL_LIT("self"), .patient = patient, .voucher = SL_BY_TOKEN};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        struct sl_ruling *ruling = NULL;
+        char entry[512], record[256];
+        struct sl_doc doc;
+        bool order = strstr(cases[i].entry, "court-order");
+        assert_int_equal(load(&f, cases[i].rule), SL_OK);
+        snprintf(entry, sizeof entry, "%s, patient: Patient/old, why: W, by: B", cases[i].entry);
+        snprintf(record, sizeof record,
+            "{\"resourceType\":\"Patient\",\"id\":\"p\",\"link\":[{\"other\":{\"reference\":\"Patient/%s\"},\"type\":"
+            "\"%s\"}]}",
+            cases[i].link ? "old" : "else", cases[i].link ? cases[i].link : "replaces");
+        struct sl_registered *r = registered(&f, entry);
+        assert_true(sl_registered_binds(r));
+        struct sl_kin *kin = sl_kin_new(f.issues.arena, (struct sl_slice){NULL, 0});
+        struct sl_labeller *labeller = sl_labeller_new(f.issues.arena, f.policy, NULL);
+        assert_int_equal(sl_doc_parse(f.issues.arena, sl_slice_of(record), NULL, &doc, NULL), SL_OK);
+        assert_int_equal(sl_kin_read(kin, labeller, &doc, 0), SL_OK);
+        f.directives.kin = kin;
+        struct sl_recipient he = {.roles = roles,
+            .role_count = 1,
+            .organization = SL_LIT("Organization/b"),
+            .relationships = &self,
+            .relationship_count = cases[i].self,
+            .purpose = order ? SL_LIT("HLEGAL") : SL_LIT("TREAT")};
+        struct sl_item item = {.type = SL_R4_Observation,
+            .id = SL_LIT("o"),
+            .classes = classes_of(&f, "chart"),
+            .date_from = SL_LIT("2026-05-01")};
+        item.held = sl_registered_held(sl_registered_find(r, SL_R4_Observation, item.id), NULL, f.issues.arena);
+        assert_int_equal(
+            sl_ruling_new_under(f.issues.arena, f.policy, &he, &patient, 1, &f.directives, r, NOW, &ruling), SL_OK);
+        if ((sl_decide_item(ruling, &item).decision == SL_RELEASED) != cases[i].goes)
+            fail_msg("case %zu", i);
+        sl_registered_unref(r);
+        end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +527,7 @@ int main(void)
         cmocka_unit_test(records_tell_age_and_state),
         cmocka_unit_test(an_order_is_both_halves_and_covers_what_it_says),
         cmocka_unit_test(a_restriction_keeps_the_whole_record_back_from_whom_it_names),
+        cmocka_unit_test(an_entry_binds_every_number_of_a_person),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
