@@ -25,12 +25,14 @@
 
 #define HIDDEN 1u   /* something in it is hidden */
 #define CONSTANT 2u /* it is hidden, and would be whatever it held */
+#define GOES 4u     /* it is hidden and does not stay */
+#define LOSES 8u    /* something in it does not */
 
 struct merging {
     const struct sl_merge *m;
     const struct sl_doc *record, *view, *sent;
     struct sl_digests of_view, of_sent;
-    const uint8_t *parts;  /* by span of the record, less its root: HIDDEN and CONSTANT */
+    const uint8_t *parts;  /* by span of the record, less its root: what is said above */
     const uint8_t *labels; /* by span sent, less its root: a label stands in it that is the writer's to set or not */
     struct sl_arena *arena;
     struct sl_buffer *out;
@@ -105,10 +107,15 @@ static void find_constants(const struct merging *g, uint8_t *parts)
             parts[c->span - g->m->record.root] |= c->constant ? CONSTANT : 0;
 }
 
+static bool goes(const struct merging *g, uint32_t record)
+{
+    return is_there(record) && g->parts[record - g->m->record.root] & GOES;
+}
+
 /* Is it to go, or something in it? */
 static bool is_shed(const struct merging *g, uint32_t record)
 {
-    return g->m->sheds && is_there(record) && (is_hidden(g, record) || is_changed(g, record) || has_hidden(g, record));
+    return is_there(record) && g->parts[record - g->m->record.root] & (GOES | LOSES);
 }
 
 static enum sl_status find_parts(struct merging *g)
@@ -117,10 +124,16 @@ static enum sl_status find_parts(struct merging *g)
     uint8_t *parts = sl_arena_array(g->arena, end - root, 1);
     if (!parts)
         return SL_NO_MEMORY;
-    for (uint32_t i = end; i-- > root + 1;)
-        if (parts[i - root] || is_hidden(g, i) || is_changed(g, i))
-            parts[g->record->parents[i] - root] = HIDDEN;
+    for (uint32_t i = end; i-- > root + 1;) {
+        bool hidden = is_hidden(g, i) || is_changed(g, i);
+        if (hidden && (g->m->sheds_all || (g->m->sheds && g->m->sheds[i - root])))
+            parts[i - root] |= GOES;
+        if (parts[i - root] || hidden)
+            parts[g->record->parents[i] - root] |= HIDDEN | (parts[i - root] & (GOES | LOSES) ? LOSES : 0);
+    }
     parts[0] |= is_changed(g, root) ? HIDDEN : 0;
+    for (uint32_t i = root + 1; i < end; i++) /* an array of primitives goes an entry at a time */
+        parts[i - root] |= parts[g->record->parents[i] - root] & GOES;
     find_constants(g, parts);
     g->parts = parts;
     return SL_OK;
@@ -135,6 +148,24 @@ static void displace(struct merging *g, uint32_t record)
     one->next = g->merged->displaced;
     g->merged->displaced = one;
     g->merged->displaced_count++;
+}
+
+/* What was hidden in something that could not stay, each once. */
+static void displace_all(struct merging *g, uint32_t record)
+{
+    for (uint32_t c = record; is_there(record) && c < g->record->spans[record].next;) {
+        bool hidden = is_hidden(g, c) || is_changed(g, c);
+        if (hidden && !is_constant(g, c))
+            displace(g, c);
+        c = hidden ? g->record->spans[c].next : c + 1;
+    }
+}
+
+/* A hidden part left alone in what says how all the rest is to be read would hide all the rest (0037): of such an
+ * element that is taken away nothing stays. */
+static bool is_modifier(const struct sl_r4_element *element)
+{
+    return element && element->flags & SL_R4_MODIFIER;
 }
 
 /* ---- Labels ---- */
@@ -436,6 +467,10 @@ static void put_left(struct merging *g, struct row *row, uint32_t i)
     bool constant = g->taken && v == SL_NOWHERE && is_constant(g, row->record.at[i].value);
     if (row->gone[i] || constant)
         return;
+    if (v != SL_NOWHERE && !g->taken && is_modifier(row->site->element)) {
+        displace_all(g, row->record.at[i].value);
+        return;
+    }
     enum put put = put_entry(g, row, at, v == SL_NOWHERE || label);
     row->put = stronger(row->put, label ? PUT_WEAK : put);
 }
@@ -694,6 +729,11 @@ static void put_named(struct merging *g, struct object *o, sl_name name, bool ha
     const struct sl_r4_element *element = sl_r4_element(o->node, name);
     struct three values = members(g, o, name, false), halves = members(g, o, name, true);
     g->lacking |= element && element->flags & SL_R4_REQUIRED && is_taken(o, element, values, halves);
+    if (is_modifier(element) && is_taken(o, element, values, halves)) {
+        displace_all(g, values.record);
+        displace_all(g, halves.record);
+        return;
+    }
     bool pairs = element && element->flags & SL_R4_PRIMITIVE && (any_array(g, values) || any_array(g, halves));
     if (!pairs) {
         put_member(g, o, name, half);
@@ -759,17 +799,6 @@ static bool may_stand(const struct object *o)
     return !memcmp(wanted, given, sizeof wanted);
 }
 
-/* What was hidden in something that could not stay, each once. */
-static void displace_all(struct merging *g, uint32_t record)
-{
-    for (uint32_t c = record; c < g->record->spans[record].next;) {
-        bool hidden = is_hidden(g, c) || is_changed(g, c);
-        if (hidden && !is_constant(g, c))
-            displace(g, c);
-        c = hidden ? g->record->spans[c].next : c + 1;
-    }
-}
-
 static enum put put_object(struct merging *g, struct three t, sl_r4_node node)
 {
     struct object o = {.t = t, .node = node, .begin = g->out->len, .left = !is_there(t.sent)};
@@ -820,7 +849,7 @@ static enum put put_beside(struct merging *g, struct three t, const struct site 
         return put_array(g, t, site);
     if (objects && (site->half || node == SL_R4_Meta))
         return put_object(g, t, node);
-    if (keeps_narrative(g, t.record, site) && !g->m->sheds)
+    if (keeps_narrative(g, t.record, site) && !goes(g, t.record))
         return put_raw(g, g->record, t.record);
     if (site->node != SL_R4_Narrative)
         displace(g, t.record);
@@ -834,11 +863,12 @@ static enum put put_value(struct merging *g, struct three t, const struct site *
     if (same(g, t.view, t.sent) && !is_shed(g, t.record))
         return recorded ? put_raw(g, g->record, t.record) : PUT_NOTHING;
     if (!is_there(t.sent)) {
-        if (hidden && g->m->sheds)
+        if (goes(g, t.record)) {
             displace(g, t.record);
+            return PUT_NOTHING;
+        }
         if (hidden)
-            return g->m->sheds || (g->taken && is_constant(g, t.record)) ? PUT_NOTHING
-                                                                         : put_raw(g, g->record, t.record);
+            return g->taken && is_constant(g, t.record) ? PUT_NOTHING : put_raw(g, g->record, t.record);
         if (!recorded || (!has_hidden(g, t.record) && node != SL_R4_Meta))
             return PUT_NOTHING;
         if (is_type(g->record, t.record, SL_SPAN_OBJECT) && !is_changed(g, t.record))

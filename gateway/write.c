@@ -327,10 +327,8 @@ static enum sl_step_result commit_made(struct sl_exchange *x)
     enum sl_status status = deletes ? sl_write_judge_delete(x) : sl_write_judge(x);
     if (status == SL_OK && !deletes)
         status = sl_write_ask_freed(x, &frees);
-    if (status == SL_OK && frees) {
-        x->write->sheds = !sl_exchange_is_overtaken(x); /* else it may be another policy that shows more */
+    if (status == SL_OK && frees)
         return sl_exchange_again(x);
-    }
     if (status == SL_OK && !deletes)
         status = sl_write_ask_references(x);
     if (status != SL_OK)

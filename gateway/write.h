@@ -52,8 +52,13 @@ struct sl_write {
     struct sl_search condition; /* of it, or of If-None-Exist */
     bool has_condition;
     enum sl_write_prefer prefer;
-    unsigned races; /* lost to somebody else's write */
-    bool sheds;     /* it would have freed what was hidden: that gives way */
+    unsigned races;         /* lost to somebody else's write */
+    struct sl_write_sheds { /* it would have freed what was hidden: that gives way */
+        uint8_t *parts;     /* by span of the record; NULL: none */
+        struct sl_slice of; /* the text of the record: of another version they say nothing */
+        unsigned rounds;    /* in which some were found */
+        bool all;           /* that was not enough */
+    } sheds;
     /* Of this attempt; all in the exchange's arena. */
     enum sl_write_stage stage;
     enum sl_write_outcome outcome;

@@ -94,8 +94,30 @@ enum sl_status sl_write_judge_delete(struct sl_exchange *x)
     return SL_OK;
 }
 
+#define SHED_ROUNDS 3u /* in which parts are found that would show; then all that is hidden gives way */
+
+/* Which of the hidden parts it is that would show. Where they cannot be told apart from what would not, all of them. */
+static enum sl_status note_freed(struct sl_exchange *x, struct sl_place made)
+{
+    struct sl_write_sheds *sheds = &x->write->sheds;
+    const struct sl_found *old = sl_answer_one(x), *found = sl_write_the_made(x);
+    const struct sl_place record = {&old->page->doc, old->entry->root};
+    struct sl_slice text = sl_span_text(record.doc, record.root);
+    size_t count = 0;
+    if (!sheds->parts || !sl_slice_eq(sheds->of, text)) {
+        sheds->parts = sl_arena_array(x->arena, record.doc->spans[record.root].next - record.root, 1);
+        sheds->of = sl_arena_copy(x->arena, text);
+        if (!sheds->parts || !sheds->of.ptr)
+            return SL_NO_MEMORY;
+    }
+    SL_TRY(sl_merge_freed(record, old->page->edits, made, found->page->edits, x->arena, sheds->parts, &count));
+    sheds->all = !count || ++sheds->rounds > SHED_ROUNDS;
+    return SL_OK;
+}
+
 /* Would the writer see what it never saw, because of what it changed beside it? Then it is made again without: the
- * answer is what it would be had nothing been there, and the operator is told what gave way. */
+ * answer is what it would be had nothing been there, and the operator is told what gave way. What would stay hidden
+ * stays. */
 enum sl_status sl_write_ask_freed(struct sl_exchange *x, bool *frees)
 {
     const struct sl_found *found = sl_write_the_made(x);
@@ -108,5 +130,7 @@ enum sl_status sl_write_ask_freed(struct sl_exchange *x, bool *frees)
     SL_TRY(sl_doc_parse(x->arena, text, NULL, &sent, NULL));
     const struct sl_place made = {&found->page->doc, found->entry->root};
     SL_TRY(sl_merge_frees(made, found->page->edits, (struct sl_place){&sent, 0}, x->arena, frees));
-    return *frees && x->write->sheds ? SL_UNAVAILABLE : SL_OK;
+    if (!*frees || sl_exchange_is_overtaken(x)) /* else it may be another policy that shows more */
+        return SL_OK;
+    return x->write->sheds.all ? SL_UNAVAILABLE : note_freed(x, made);
 }

@@ -109,6 +109,14 @@ static enum sl_status note_subjects(struct sl_exchange *x, const struct sl_found
     return sl_arena_failed(x->arena) ? SL_NO_MEMORY : SL_OK;
 }
 
+/* Those that an earlier attempt found, if this is the record that they were found in. */
+static const uint8_t *sheds_of(const struct sl_exchange *x, const struct sl_found *found)
+{
+    const struct sl_write_sheds *sheds = &x->write->sheds;
+    return sheds->parts && sl_slice_eq(sheds->of, sl_span_text(&found->page->doc, found->entry->root)) ? sheds->parts
+                                                                                                       : NULL;
+}
+
 /* The record as it is to be: the difference between what the writer sees and what it sends, done to the whole. */
 static enum sl_status make_changed(struct sl_exchange *x, const struct sl_found *found, struct sl_slice *text)
 {
@@ -118,12 +126,13 @@ static enum sl_status make_changed(struct sl_exchange *x, const struct sl_found 
         .record = {&found->page->doc, found->entry->root},
         .edits = found->page->edits,
         .item = found->item,
-        .sheds = x->write->sheds,
+        .sheds_all = x->write->sheds.all,
     };
     SL_TRY(sl_view_tag(x, found));
     if (!sl_write_is_current(x, found))
         return SL_PRECONDITION_FAILED;
     SL_TRY(sl_write_ask_policy(x, found->item->ruling, &answer));
+    merge.sheds = sheds_of(x, found);
     merge.labels = answer.labels;
     SL_TRY(sl_merge_view(found->page->edits, found->entry->root, x->arena, &merge.view));
     SL_TRY(propose(x, merge.view, &merge.sent));

@@ -44,7 +44,8 @@ struct sl_merge {
     struct sl_place view;          /* what the writer has seen: sl_merge_view */
     struct sl_place sent;          /* what it wants in its place; sl_merge_check has found nothing wrong with it */
     struct sl_write_labels labels; /* that it may set */
-    bool sheds;                    /* nothing hidden stays: all of it is displaced */
+    const uint8_t *sheds;          /* sl_merge_freed: parts that do not stay, and are displaced; NULL: none */
+    bool sheds_all;                /* nothing hidden stays: all of it is displaced */
 };
 
 struct sl_merged {
@@ -76,6 +77,14 @@ SL_MUST_CHECK enum sl_status sl_merge(const struct sl_merge *merge, struct sl_ar
  * stand. */
 SL_MUST_CHECK enum sl_status sl_merge_frees(
     struct sl_place made, const struct sl_edits *edits, struct sl_place sent, struct sl_arena *arena, bool *frees);
+
+/*
+ * Which hidden parts of a record would its writer see in what was made of it and decided anew? Marks them in
+ * `sheds`, by span of the record less its root, beside what is marked there; *count: how many more are. A part that is
+ * hidden and would be hidden still is none of them.
+ */
+SL_MUST_CHECK enum sl_status sl_merge_freed(struct sl_place record, const struct sl_edits *edits, struct sl_place made,
+    const struct sl_edits *made_edits, struct sl_arena *arena, uint8_t *sheds, size_t *count);
 
 /* What is sent to be made a new record: without what is the server's (id, versionId, lastUpdated) and the labels that
  * the writer may not set. `id` empty: it has none. */

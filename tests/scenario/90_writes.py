@@ -56,7 +56,7 @@ def records():
              encounter=ref("Encounter/ours"), valueQuantity={"value": 70.10, "unit": "kg"}, identifier=[{"system": "urn:obs", "value": "5"}]),
         made("Patient", "q", name=[{"family": "Quist"}]),
         made("Observation", "panel", status="final", code=concept(LOINC, "85354-9"), subject=P, effectiveDateTime="2020-06-01", method=concept(LOINC, "75622-1", text="TRACE"),
-             component=[{"code": concept(LOINC, "8480-6"), "valueQuantity": {"value": 120}},
+             extension=[{"url": "urn:about", "valueReference": ref("Condition/secret")}], component=[{"code": concept(LOINC, "8480-6"), "valueQuantity": {"value": 120}},
                         {"code": concept(LOINC, "75622-1"), "valueString": "TRACE"}]),
     ]
 
@@ -248,11 +248,14 @@ def hidden_parts(h, d, ehr):
     h.expect("what is sent takes the place of one hidden value", status == 200 and json.loads(text)["method"] == {"text": "by hand"} and
              b"TRACE" not in text, text)
     if ehr:
-        h.expect("and the hidden entry stays", len(ehr.rows["Observation/panel"]["component"]) == 2, ehr.rows["Observation/panel"])
+        h.expect("and the hidden entry stays", "extension" not in panel and len(ehr.rows["Observation/panel"]["component"]) == 2, ehr.rows["Observation/panel"])
     panel, tag = d.read("Observation/panel")
     status, _, text = d.send("PUT", "Observation/panel", dict(panel, effectiveDateTime="2022-06-01"), tag)
     h.expect("a new date frees nothing that the old one hid", status == 200 and json.loads(text)["component"] == panel["component"] and
              b"TRACE" not in text, text)
+    if ehr:
+        h.expect("only what it would have freed gives way", len(ehr.rows["Observation/panel"]["component"]) == 1 and
+                 ehr.rows["Observation/panel"]["extension"][0]["valueReference"] == ref("Condition/secret"), ehr.rows["Observation/panel"])
 
 
 def patch(h, d, ehr):
