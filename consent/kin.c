@@ -343,11 +343,12 @@ static bool is_exhausted(const struct sl_kin *kin, const struct node *node)
     return all;
 }
 
+/* Of whom the label book knows, it has named all keys: the others need not be asked for, and are not (sl_kin_lacks). */
 static bool is_told(const struct sl_kin *kin, const struct walk *walk)
 {
-    bool told = !walk->beyond;
+    bool told = !walk->beyond, known = walk->count && walk->key[0]->known;
     for (size_t i = 0; i < walk->count && told; i++)
-        told = !walk->key[i]->too_many && is_exhausted(kin, walk->key[i]);
+        told = !walk->key[i]->too_many && (known || is_exhausted(kin, walk->key[i]));
     return told;
 }
 

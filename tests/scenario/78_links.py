@@ -189,10 +189,11 @@ def counted(sluice, given, check):
     check("with one, the record, and who links to it, for each step", sum(a.startswith("Patient") for a in after) == 4, after)
     for _ in range(50):
         asked.clear()
-        h.ids("Observation?patient=p&_count=100")
+        seen = len(h.ids("Observation?patient=p&_count=100"))
         if not any(a.startswith("Patient") for a in asked):
             break
     check("then the label book knows", not any(a.startswith("Patient") for a in asked), asked)
+    check("and they go as before", seen == 100, seen)
     h.close()
     ehr.server.shutdown()
 
