@@ -232,6 +232,65 @@ def tell_whole(tally, bad):
     return len(bad)
 
 
+# ---- Writes ----
+
+STAMP = re.compile(rb'"lastUpdated":"([^"]*)"|<lastUpdated value="([^"]*)"|(?<=Last-Modified: )([^\r]*)|"timestamp":"([^"]*)"')
+UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TAG = re.compile(rb'(?<=W/")[^"]+|(?<="versionId":")[^"]+|(?<=<versionId value=")[^"]+|(?<=W/\\")[^"\\]+|(?<=/_history/)[-A-Za-z0-9.]+')
+LENGTH = re.compile(rb"(?i)\r\ncontent-length: [^\r]*")
+
+
+class Written:
+    """What HAPI draws for what is written, in each world by itself: ids, by the order in which they appear, and with them the tags of
+    the views that hold them; and instants, which are those of this minute."""
+
+    def __init__(self, known):
+        self.known, self.order = known, ({}, {})
+
+    def plain(self, side, text):
+        names = self.order[side]
+        for pattern in (UUID, TAG):
+            text = pattern.sub(lambda m: m.group() if m.group() in self.known else b"<%d>" % names.setdefault(m.group(), len(names)), text)
+        return STAMP.sub(b"<instant>", text)
+
+    def __call__(self, request, one, two):
+        return tuple((LENGTH.sub(b"", self.plain(side, head)), self.plain(side, text)) for side, (head, text) in enumerate((one, two)))
+
+
+def texts(base, names):
+    """What HAPI itself says of records, but for what it makes of a version. None: it has none."""
+    out = {}
+    for name in names:
+        try:
+            row = send(base, path=name)
+            out[name] = {n: v for n, v in row.items() if n != "meta"}
+        except urllib.error.HTTPError:
+            out[name] = None
+    return out
+
+
+def run_writes(workshop, name, count, progress):
+    """As ../twins/writes.py; and of what stands in world A alone, hidden from who writes, HAPI says afterwards what it said before."""
+    known = {ident.encode() for _, ident in workshop.whole.versions}
+    made, pair_of = [], workshop.pair
+
+    def pair(group, *gateways, **more):
+        return pair_of(group, *gateways, mask=Written(known), **more)
+    workshop.pair, begin = pair, workshop.maker.ehr.copy
+    workshop.maker.ehr.copy = lambda base: made.append(begin(base)) or made[-1]
+    try:
+        out = writes.run(workshop, name, count, progress)
+    finally:
+        del workshop.pair, workshop.maker.ehr.copy
+    two = workshop.worlds["W-" + "-".join(writes.GROUPS[name][1])]
+    hidden = sorted("/".join(key) for key in workshop.whole.versions.keys() - two.versions.keys())
+    before, after = texts(workshop.stores["A"], hidden), texts(made[0], hidden)
+    out["changed"] = [one for one in hidden if before[one] != after[one]]
+    runs.log(f"  {len(hidden)} hidden records in HAPI: {len(out['changed'])} other than before {out['changed'][:5]}")
+    runs.log("  " + "; ".join(f"{kind} {status}: {n}" for (kind, status), n in sorted(out["ended"].items())))
+    return out
+
+
 # ---- All of it ----
 
 def tell(name, out):
@@ -270,6 +329,11 @@ def main():
             for name in (args.group or runs.GROUPS) if args.pairs else ():
                 begun = time.time()
                 bad += tell(name, runs.run_group(workshop, name, math.ceil(args.pairs / len(args.group or runs.GROUPS)), progress, args.kind))
+                runs.log(f"    {time.time() - begun:.0f} s")
+            for name in writes.GROUPS if args.writes else ():
+                begun = time.time()
+                out = run_writes(workshop, name, math.ceil(args.writes / len(writes.GROUPS)), progress)
+                bad += tell(name, out) + len(out["changed"])
                 runs.log(f"    {time.time() - begun:.0f} s")
             sys.exit(1 if bad else 0)
         finally:
