@@ -209,26 +209,41 @@ static enum sl_status add_found(struct sl_exchange *x, struct notice *notice, co
     return add_entry(x, found);
 }
 
-static enum sl_status add_list(
-    struct sl_exchange *x, struct notice *notice, const struct sl_found *const *list, size_t count)
+/* A Bundle on its way: a large one rests now and then. */
+struct sl_answering {
+    struct notice notice;
+    struct {
+        const struct sl_found *const *list;
+        size_t count;
+    } parts[2]; /* matches, includes */
+    size_t part, at;
+    bool rests;
+};
+
+/* Goes on where it stood, until all are there or it has had its time. */
+static enum sl_status add_parts(struct sl_exchange *x, struct sl_answering *a)
 {
-    for (size_t i = 0; i < count; i++)
-        SL_TRY(add_found(x, notice, list[i]));
+    for (; a->part < 2; a->part++, a->at = 0)
+        for (; a->at < a->parts[a->part].count; a->at++) {
+            a->rests = sl_exchange_tired(x);
+            if (a->rests)
+                return SL_OK;
+            SL_TRY(add_found(x, &a->notice, a->parts[a->part].list[a->at]));
+        }
     return SL_OK;
 }
 
-static enum sl_status add_matches(struct sl_exchange *x, struct notice *notice)
+static enum sl_status list_matches(struct sl_exchange *x, struct sl_answering *a)
 {
-    const struct sl_found **list;
-    size_t count;
-    for (size_t i = 0; x->chosen && i < x->chosen_count; i++)
-        SL_TRY(add_found(x, notice, x->chosen[i]));
-    if (x->chosen)
-        return SL_OK;
-    SL_TRY(list_answered(x, true, &list, &count));
-    if (x->planned)
+    const struct sl_found **list = NULL;
+    size_t count = x->chosen_count;
+    if (!x->chosen)
+        SL_TRY(list_answered(x, true, &list, &count));
+    if (list && x->planned)
         SL_TRY(sl_sort_rank(x, list, &count));
-    return add_list(x, notice, list, count);
+    a->parts[0].list = list ? list : (const struct sl_found *const *)x->chosen;
+    a->parts[0].count = count;
+    return SL_OK;
 }
 
 static int order_names(const void *a, const void *b)
@@ -242,14 +257,16 @@ static int order_names(const void *a, const void *b)
 }
 
 /* In the order of their names: the upstream's order depends on which matches, withheld ones among them, came first. */
-static enum sl_status add_includes(struct sl_exchange *x, struct notice *notice)
+static enum sl_status list_includes(struct sl_exchange *x, struct sl_answering *a)
 {
     const struct sl_found **list;
     size_t count;
     SL_TRY(list_answered(x, false, &list, &count));
     if (!sl_fault(SL_FAULT_UPSTREAM_ORDER))
         qsort(list, count, sizeof *list, order_names);
-    return add_list(x, notice, list, count);
+    a->parts[1].list = list;
+    a->parts[1].count = count;
+    return SL_OK;
 }
 
 /* ---- The envelope ---- */
@@ -368,26 +385,39 @@ static size_t total_of(const struct sl_exchange *x)
     return x->gathered + (sl_fault(SL_FAULT_TOTAL_BY_HIDDEN) ? x->account.withheld_count : 0);
 }
 
+static enum sl_status go_on_with_bundle(struct sl_exchange *x)
+{
+    struct sl_blocks *out = &x->body;
+    struct sl_answering *a = x->answering;
+    SL_TRY(add_parts(x, a));
+    if (a->rests)
+        return SL_OK;
+    x->answering = NULL;
+    if (a->notice.due)
+        add_notice(x, &a->notice);
+    LIT("{\"fullUrl\":\"urn:uuid:8a2c3b64-5b0f-4c0e-9d55-0f2d7e6b2321\",\"resource\":");
+    sl_outcome_standing(out);
+    LIT(",\"search\":{\"mode\":\"outcome\"}}]");
+    add_meta(x, &a->notice);
+    LIT("}");
+    return SL_OK;
+}
+
 /* Members in the order in which they become known; JSON and FHIR leave it free. */
 static enum sl_status answer_bundle(struct sl_exchange *x)
 {
     struct sl_blocks *out = &x->body;
-    struct notice notice = {0};
+    x->answering = sl_arena_alloc(x->arena, sizeof *x->answering);
+    if (!x->answering)
+        return SL_NO_MEMORY;
     LIT("{\"resourceType\":\"Bundle\",\"type\":\"searchset\",");
     if (has_total(x))
         sl_blocks_add(out, sl_arena_printf(x->arena, "\"total\":%zu,", total_of(x)));
     SL_TRY(add_links(x, has_next(x)));
     LIT(",\"entry\":[");
-    SL_TRY(add_matches(x, &notice));
-    SL_TRY(add_includes(x, &notice));
-    if (notice.due)
-        add_notice(x, &notice);
-    LIT("{\"fullUrl\":\"urn:uuid:8a2c3b64-5b0f-4c0e-9d55-0f2d7e6b2321\",\"resource\":");
-    sl_outcome_standing(out);
-    LIT(",\"search\":{\"mode\":\"outcome\"}}]");
-    add_meta(x, &notice);
-    LIT("}");
-    return SL_OK;
+    SL_TRY(list_matches(x, x->answering));
+    SL_TRY(list_includes(x, x->answering));
+    return go_on_with_bundle(x);
 }
 
 /* ---- One resource ---- */
@@ -671,15 +701,21 @@ static enum sl_status (*const answers[])(struct sl_exchange *x) = {
     [SL_BATCH] = sl_batch_answer,
 };
 
-enum sl_status sl_answer(struct sl_exchange *x)
+static enum sl_status begin_answer(struct sl_exchange *x)
 {
     begin(x, SL_OK);
     if (x->interaction.kind != SL_BATCH)
         x->confidentiality = 0;
-    enum sl_status status = answers[x->interaction.kind] ? answers[x->interaction.kind](x) : SL_NOT_SUPPORTED;
+    return answers[x->interaction.kind] ? answers[x->interaction.kind](x) : SL_NOT_SUPPORTED;
+}
+
+enum sl_status sl_answer(struct sl_exchange *x)
+{
+    enum sl_status status = x->answering ? go_on_with_bundle(x) : begin_answer(x);
     if (status == SL_OK && (x->body.failed || sl_arena_failed(x->arena)))
         status = SL_NO_MEMORY;
-    if (status == SL_OK)
-        status = format_answer(x);
-    return status == SL_OK ? pack_answer(x) : status;
+    if (status != SL_OK || x->answering)
+        return status;
+    SL_TRY(format_answer(x));
+    return pack_answer(x);
 }

@@ -249,7 +249,7 @@ static enum sl_step_result step_answer(struct sl_exchange *x)
             status = SL_FORBIDDEN;
         if (status != SL_OK)
             return sl_exchange_fail(x, status, status == SL_NOT_FOUND ? "not-released" : "answer");
-        return SL_STEP_DONE;
+        return x->answering ? SL_STEP_AGAIN : SL_STEP_DONE;
     }
     sl_answer_outcome(x);
     return SL_STEP_DONE;

@@ -94,6 +94,8 @@ enum sl_gather { SL_GATHER_NONE, SL_GATHER_IDS, SL_GATHER_LINKS };
 struct sl_page {
     struct sl_fetched *fetched;
     struct sl_position at;
+    size_t added;     /* of its entries: are items now, or are none of the pass */
+    uint32_t matches; /* among these */
     struct sl_page *next;
 };
 
@@ -105,6 +107,7 @@ struct sl_round {
     struct sl_question questions[SL_QUESTIONS]; /* under way together */
     size_t question_count;
     struct sl_page *pages, *last_page;
+    bool fetched; /* all that it asks for is there, and becomes its items */
     struct sl_found *first, *last;
     struct sl_ask *contexts; /* what the labels need */
     size_t context_count;
@@ -230,7 +233,8 @@ struct sl_exchange {
     struct sl_append append;
     enum sl_status appended;
     bool appending;
-    struct sl_task wake, later; /* the ledger has answered; another turn */
+    struct sl_task wake, later;     /* the ledger has answered; another turn */
+    struct sl_answering *answering; /* answer.c: a Bundle that is not all there yet */
     struct sl_blocks body;
     struct sl_blocks tagging; /* view.c: where a view is gathered for its tag alone */
     struct sl_block spare;    /* of a refusal: over spare_bytes, so that one needs no memory */
@@ -382,6 +386,7 @@ void sl_inners_drop(struct sl_exchange *x);
 
 /* ---- answer.c ---- */
 
+/* SL_OK with x->answering: it has had its time, and wants to be called again. */
 SL_MUST_CHECK enum sl_status sl_answer(struct sl_exchange *x);
 /* In place of whatever was being made: the fixed answer of a status. Needs no memory but for a long `detail`; where
  * that is not to be had it is the answer of SL_NO_MEMORY. */

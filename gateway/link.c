@@ -17,7 +17,7 @@
 #include "tls.h"
 
 #define MAGIC 0x534c6c6bu
-#define READS 8u /* at a time, before others on the loop get a turn */
+#define READS 4u /* at a time, before others on the loop get a turn */
 
 struct sl_link {
     uint32_t magic;

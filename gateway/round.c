@@ -288,15 +288,20 @@ static enum sl_status add_versions(struct sl_exchange *x, struct sl_round *round
             SL_TRY(sl_history_add(round, page->fetched, &page->fetched->entries[i]));
     return SL_OK;
 }
-static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *round, const struct sl_page *page)
+
+/* Goes on where it stood, until it has had its time: `rest`, where that may be; NULL: in one go. */
+static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *round, struct sl_page *page, bool *rest)
 {
-    uint32_t matches = 0;
-    for (size_t i = 0; i < page->fetched->count; i++) {
-        const struct sl_entry *entry = &page->fetched->entries[i];
+    for (; page->added < page->fetched->count; page->added++) {
+        if (rest && sl_exchange_tired(x)) {
+            *rest = true;
+            return SL_OK;
+        }
+        const struct sl_entry *entry = &page->fetched->entries[page->added];
         struct sl_position position = page->at;
-        position.skip = matches;
+        position.skip = page->matches;
         bool match = !round->includes_only && !(x->routed && page->at.errand);
-        if (!entry->match || matches++ < page->at.skip)
+        if (!entry->match || page->matches++ < page->at.skip)
             continue; /* nobody asked the upstream for includes; or dealt with on an earlier page */
         SL_TRY(add_entry(x, round, page->fetched, entry, position, match));
     }
@@ -305,17 +310,24 @@ static enum sl_status add_page(const struct sl_exchange *x, struct sl_round *rou
 
 /* Pages become items in the order of errands, however they came in: the order of an answer must not depend on how many
  * pages something hidden filled. */
-enum sl_status sl_round_add_pages(struct sl_exchange *x, struct sl_round *round)
+static enum sl_status add_pages(struct sl_exchange *x, struct sl_round *round, bool *rest)
 {
     if (is_past(x))
         return add_versions(x, round);
-    if (x->routed && x->target && x->target != round->pages) /* from an earlier pass */
-        SL_TRY(add_page(x, round, x->target));
+    if (x->routed && x->target && x->target != round->pages) { /* from an earlier pass, and in this one too */
+        struct sl_page again = {.fetched = x->target->fetched, .at = x->target->at};
+        SL_TRY(add_page(x, round, &again, NULL));
+    }
     for (uint32_t errand = 0; errand < x->errand_count; errand++)
-        for (const struct sl_page *page = round->pages; page; page = page->next)
+        for (struct sl_page *page = round->pages; page && !(rest && *rest); page = page->next)
             if (page->at.errand == errand)
-                SL_TRY(add_page(x, round, page));
+                SL_TRY(add_page(x, round, page, rest));
     return SL_OK;
+}
+
+enum sl_status sl_round_add_pages(struct sl_exchange *x, struct sl_round *round)
+{
+    return add_pages(x, round, NULL);
 }
 
 static enum sl_status keep_page(struct sl_round *round, struct sl_fetched *fetched, struct sl_position at)
@@ -390,12 +402,16 @@ static bool begin_round(struct sl_exchange *x)
 
 static enum sl_step_result end_fetch(struct sl_exchange *x, struct sl_round *round)
 {
+    bool rest = false;
+    round->fetched = true;
     round->question_count = 0;
     x->exhausted = x->exhausted || asks_together(x);
     if (x->routed && !x->target)
         x->target = round->pages;
-    enum sl_status status = sl_round_add_pages(x, round);
-    return status == SL_OK ? SL_STEP_DONE : fail(x, status, "fetch");
+    enum sl_status status = add_pages(x, round, &rest);
+    if (status != SL_OK)
+        return fail(x, status, "fetch");
+    return rest ? SL_STEP_AGAIN : SL_STEP_DONE;
 }
 
 static bool is_fetched(const struct sl_exchange *x, const struct sl_round *round)
@@ -411,6 +427,8 @@ enum sl_step_result sl_round_fetch(struct sl_exchange *x)
         return sl_presence_fetch(x);
     if (sl_history_is_wide(x))
         return sl_history_fetch(x);
+    if (x->round && x->round->fetched)
+        return end_fetch(x, x->round);
     bool taken = false;
     enum sl_step_result written = x->write ? sl_write_fetch(x, &taken) : SL_STEP_DONE;
     if (taken)
