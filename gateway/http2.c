@@ -19,7 +19,8 @@ struct sl_http2 {
     const struct sl_http1_limits *limits;
     const char *fault;
     size_t open;                            /* streams that nghttp2 knows */
-    size_t unframed;                        /* bytes since a frame began, or ended, that is no CONTINUATION */
+    size_t unframed;                        /* bytes since nghttp2 told of a frame: more of a head, or nobody's */
+    size_t owed;                            /* bytes that may come of streams that were dropped */
     unsigned barren;                        /* frames since one that brought something, or took some of ours */
     bool greeted;                           /* the server has told its settings */
     struct sl_http2_stream *first, **place; /* streams that have ended, in the order they did */
@@ -243,6 +244,19 @@ static const char *fault_of(const struct sl_http2 *http2, ssize_t result)
     return "upstream-malformed";
 }
 
+/* nghttp2 tells nothing of a head's further frames, nor of what comes of a stream that was dropped: of the latter a
+ * server may have a window under way. */
+static bool is_endless(struct sl_http2 *http2)
+{
+    if (http2->unframed <= http2->limits->headers + 2 * FRAME)
+        return false;
+    if (http2->unframed > http2->owed)
+        return true;
+    http2->owed -= http2->unframed;
+    http2->unframed = 0;
+    return false;
+}
+
 void sl_http2_feed(struct sl_http2 *http2, struct sl_slice bytes)
 {
     if (http2->fault)
@@ -251,7 +265,7 @@ void sl_http2_feed(struct sl_http2 *http2, struct sl_slice bytes)
     ssize_t taken = nghttp2_session_mem_recv(http2->session, (const uint8_t *)bytes.ptr, bytes.len);
     if (taken < 0)
         break_off(http2, fault_of(http2, taken));
-    else if (http2->unframed > http2->limits->headers + 2 * FRAME)
+    else if (is_endless(http2))
         break_off(http2, "upstream-flood");
 }
 
@@ -351,6 +365,8 @@ void sl_http2_drop(struct sl_http2 *http2, struct sl_http2_stream *stream)
     if (!stream->known)
         return;
     stream->known = false;
+    http2->owed += STREAM_WINDOW;
+    http2->barren = 0;
     nghttp2_session_set_stream_user_data(http2->session, stream->id, NULL);
     if (nghttp2_submit_rst_stream(http2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL) != 0)
         break_off(http2, "memory");

@@ -514,7 +514,7 @@ static void send_again(struct lane *lane)
     struct sl_transport *transport = lane->transport;
     struct errand *errand = lane->errand;
     if (errand->again) {
-        give_up(lane, SL_UPSTREAM, "upstream-refused");
+        give_up(lane, SL_UPSTREAM, "upstream-unprocessed");
         return;
     }
     errand->again = true;

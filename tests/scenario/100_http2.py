@@ -104,7 +104,7 @@ SHAPES = {
     "reset": (lambda s: [frame(RST, 0, s, b"\0\0\0\2")], RESET),
     "reset in the middle": (frames(lambda s: frame(DATA, 0, s, KEI[:9]) + frame(RST, 0, s, b"\0\0\0\x0b")), RESET),
     "refused after a head": (frames(lambda s: frame(RST, 0, s, b"\0\0\0\7")), RESET),
-    "refused, and again": (lambda s: [frame(RST, 0, s, b"\0\0\0\7")], "upstream-refused"),
+    "refused, and again": (lambda s: [frame(RST, 0, s, b"\0\0\0\7")], "upstream-unprocessed"),
     "HTTP/1.1 is wanted": (lambda s: [frame(RST, 0, s, b"\0\0\0\x0d")], "upstream-wants-http1"),
     "too long, as announced": (whole(OK, JSON, ("content-length", str(LIMIT + 1))), LARGE),
     "too long": (whole(OK, JSON, body=KEI + b" " * LIMIT), LARGE),
@@ -295,16 +295,24 @@ def wait_for(true):
 
 
 def leaves(h, upstream):
-    upstream.act = late(0.3)
+    upstream.act = None
     h.ids(ASK)
-    resets = upstream.resets
+
+    def too_late(conn, request):
+        """What was on its way: more than any head may have."""
+        said = whole(OK, JSON, body=KEI + b" " * (LIMIT - len(KEI)))(request.stream)
+        conn.after(0.3, lambda: conn.raw(*said))
+        return True
+    upstream.act, resets, connections = too_late, upstream.resets, upstream.connections
     with h.connect() as sock:
         sock.sendall(f"GET /fhir/{ASK} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {h.tokens['ward']}\r\n\r\n".encode())
         asked = upstream.asked
         wait_for(lambda: upstream.asked > asked)
     wait_for(lambda: upstream.resets > resets)
     h.expect("a client that leaves: its stream is reset", upstream.resets > resets)
+    time.sleep(0.4)
     upstream.act = None
+    h.expect("and what comes of it yet costs nobody the connection", h.ids(ASK) == ["kei"] and upstream.connections == connections)
 
     def pinged(conn, request):
         conn.h2.ping(b"12345678")

@@ -440,6 +440,28 @@ static void forgets_what_was_dropped(void **state)
     close_client(&client);
 }
 
+/* What was on its way when a stream was dropped is no flood; what cannot have been is. */
+static void bears_what_was_on_its_way(void **state)
+{
+    static char piece[512];
+    struct client client;
+    (void)state;
+    open_client(&client);
+    ask_some(&client, 1);
+    add_settings(&client.wire, 100);
+    feed(&client, 1000);
+    sl_http2_drop(client.http2, &client.streams[0]);
+    flush(&client);
+    for (unsigned i = 0; i < 2300; i++) {
+        if (i == 2000)
+            assert_null(sl_http2_fault(client.http2));
+        add_frame(&client.wire, DATA, 0, 1, (struct sl_slice){piece, sizeof piece});
+        feed(&client, 1000);
+    }
+    assert_string_equal(sl_http2_fault(client.http2), "upstream-flood");
+    close_client(&client);
+}
+
 /* ---- Windows ---- */
 
 static void sends_as_the_server_makes_room(void **state)
@@ -678,6 +700,7 @@ int main(void)
         cmocka_unit_test(mixes_answers_but_not_their_bytes),
         cmocka_unit_test(tells_what_was_not_processed),
         cmocka_unit_test(forgets_what_was_dropped),
+        cmocka_unit_test(bears_what_was_on_its_way),
         cmocka_unit_test(sends_as_the_server_makes_room),
         cmocka_unit_test(opens_its_windows_as_it_takes),
         cmocka_unit_test(shows_its_secrets_to_no_table),
