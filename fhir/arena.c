@@ -7,9 +7,10 @@
 
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "print.h"
 
 #define FIRST_BLOCK ((size_t)16 * 1024)
 #define MAX_BLOCK ((size_t)1024 * 1024)
@@ -234,7 +235,7 @@ struct sl_slice sl_arena_printf(struct sl_arena *arena, const char *format, ...)
     size_t room = arena->head && !arena->failed ? arena->head->size - arena->head->used : 0;
     char *there = room ? arena->head->bytes + arena->head->used : NULL;
     va_start(args, format);
-    int need = vsnprintf(there, room, format, args);
+    int need = sl_print(there, room, format, args);
     va_end(args);
     if (need >= 0 && (size_t)need < room && (room - (size_t)need) > ALIGN) {
         char *text = sl_arena_raw(arena, (size_t)need + 1, 1);
@@ -245,7 +246,7 @@ struct sl_slice sl_arena_printf(struct sl_arena *arena, const char *format, ...)
     if (!text)
         return (struct sl_slice){NULL, 0};
     va_start(args, format);
-    vsnprintf(text, (size_t)need + 1, format, args);
+    sl_print(text, (size_t)need + 1, format, args);
     va_end(args);
     return (struct sl_slice){text, (size_t)need};
 }

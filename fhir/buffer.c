@@ -3,9 +3,10 @@
 #include "sluice/buffer.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "print.h"
 
 void sl_buffer_init(struct sl_buffer *buffer, size_t limit)
 {
@@ -57,20 +58,24 @@ void sl_buffer_add(struct sl_buffer *buffer, struct sl_slice bytes)
     buffer->len += bytes.len;
 }
 
+/* Tried where it would stand; most of the time it fits, and was not written in vain. */
 void sl_buffer_printf(struct sl_buffer *buffer, const char *format, ...)
 {
     va_list args;
+    size_t room = buffer->ptr && !buffer->failed ? buffer->capacity - buffer->len : 0;
     va_start(args, format);
-    int need = vsnprintf(NULL, 0, format, args);
+    int need = sl_print(room ? buffer->ptr + buffer->len : NULL, room, format, args);
     va_end(args);
-    char *room = need < 0 ? NULL : sl_buffer_reserve(buffer, (size_t)need + 1);
-    if (!room) {
+    char *there = need < 0 ? NULL : sl_buffer_reserve(buffer, (size_t)need + 1);
+    if (!there) {
         buffer->failed = true;
         return;
     }
-    va_start(args, format);
-    vsnprintf(room, (size_t)need + 1, format, args);
-    va_end(args);
+    if ((size_t)need >= room) {
+        va_start(args, format);
+        sl_print(there, (size_t)need + 1, format, args);
+        va_end(args);
+    }
     buffer->len += (size_t)need;
 }
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does an arena give what it promises: zeroed, apart, up to its ceiling, and again after a reset? */
+#include <inttypes.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "sluice/arena.h"
+#include "sluice/buffer.h"
 
 static void gives_zeroed_and_aligned_memory(void **state)
 {
@@ -121,6 +125,45 @@ static void copies_and_prints(void **state)
     sl_arena_free(arena);
 }
 
+/* Whatever the C library would have written, in an arena and in a buffer, and however often either has to grow. */
+#define PRINTS(...)                                                                                                    \
+    do {                                                                                                               \
+        char wanted[256];                                                                                              \
+        snprintf(wanted, sizeof wanted, __VA_ARGS__);                                                                  \
+        struct sl_slice printed = sl_arena_printf(arena, __VA_ARGS__);                                                 \
+        assert_string_equal(printed.ptr, wanted);                                                                      \
+        assert_int_equal(printed.len, strlen(wanted));                                                                 \
+        size_t before = buffer.len;                                                                                    \
+        sl_buffer_printf(&buffer, __VA_ARGS__);                                                                        \
+        assert_int_equal(buffer.len - before, strlen(wanted));                                                         \
+        assert_memory_equal(buffer.ptr + before, wanted, strlen(wanted));                                              \
+    } while (0)
+
+static void prints_as_the_library_does(void **state)
+{
+    struct sl_arena *arena = sl_arena_new((size_t)1 << 20);
+    struct sl_buffer buffer;
+    const char *volatile none = NULL; /* the compiler would warn */
+    (void)state;
+    sl_buffer_init(&buffer, (size_t)1 << 20);
+    for (int round = 0; round < 300; round++) {
+        PRINTS("nothing to fill in, 100%%");
+        PRINTS("%s|%s|%s", "", "one", "two");
+        PRINTS("%.*s|%.*s|%.*s|%.*s", 0, none, 3, "abcdef", 9, "abc", -1, "abc");
+        PRINTS("%d %d %d %d", 0, -1, INT_MAX, INT_MIN);
+        PRINTS("%u %u %zu %zu", 0u, UINT_MAX, (size_t)7, SIZE_MAX);
+        PRINTS("%" PRIu64 " %lu", UINT64_MAX, 10ul);
+        PRINTS("%s, then what is left to it: %04x %5d %-4s| %c %.2f %ld %lld %02u", "a", 255u, -3, "b", 'c', 1.5, -4l,
+            -5ll, 6u);
+    }
+    sl_buffer_fini(&buffer);
+    sl_buffer_init(&buffer, 10); /* too small a one fails for good */
+    sl_buffer_printf(&buffer, "%s", "0123456789");
+    assert_true(sl_buffer_failed(&buffer));
+    sl_buffer_fini(&buffer);
+    sl_arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +172,7 @@ int main(void)
         cmocka_unit_test(fails_for_good_beyond_its_ceiling),
         cmocka_unit_test(shares_blocks_through_a_pool),
         cmocka_unit_test(copies_and_prints),
+        cmocka_unit_test(prints_as_the_library_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
