@@ -141,6 +141,17 @@ static bool same_date(const struct asked *asked, const struct sl_atom *atom)
     return sl_time_range_compare(asked->value->prefix, asked->time, atom->time);
 }
 
+/* A code of a system is one; without a system it is the code, or the unit in words. Both are looked at, so that what
+ * matches once one of them is cut has matched before (R4: "the code and system elements, or the unit"). */
+static bool same_unit(const struct asked *asked, const struct sl_atom *atom)
+{
+    const struct sl_search_value *want = asked->value;
+    if (!want->has_system || !want->code.len)
+        return true;
+    return (atom->unit && sl_span_is(asked->doc, atom->unit, want->code)) ||
+           (!want->system.len && atom->words && sl_span_is(asked->doc, atom->words, want->code));
+}
+
 static bool same_number(const struct asked *asked, const struct sl_atom *atom)
 {
     struct sl_number there;
@@ -149,9 +160,7 @@ static bool same_number(const struct asked *asked, const struct sl_atom *atom)
         return false;
     if (want->has_system && want->system.len && !(atom->system && sl_span_is(asked->doc, atom->system, want->system)))
         return false;
-    if (want->has_system && want->code.len && !(atom->unit && sl_span_is(asked->doc, atom->unit, want->code)))
-        return false;
-    return sl_number_compare(want->prefix, asked->number, there.value);
+    return same_unit(asked, atom) && sl_number_compare(want->prefix, asked->number, there.value);
 }
 
 typedef bool (*same_call)(const struct asked *asked, const struct sl_atom *atom);

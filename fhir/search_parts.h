@@ -64,8 +64,9 @@ bool sl_number_compare(const char *prefix, struct sl_number wanted, double there
 /* One thing a parameter read. What is 0 is not there (0 is the root, never a value). */
 struct sl_atom {
     uint32_t value;            /* string, number or boolean: the code, reference, text, date or number */
-    uint32_t system, unit;     /* of a token or quantity; unit also where only `unit` (words) is given; of :of-type the
-                                  system and code of the identifier's type */
+    uint32_t system, unit;     /* of a token or quantity: its code; of :of-type the system and code of the identifier's
+                                  type */
+    uint32_t words;            /* of a quantity: its unit in words */
     struct sl_time_range time; /* of a date */
 };
 /* true ends the walk. */

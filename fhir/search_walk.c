@@ -227,10 +227,10 @@ static bool quantity(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
     const struct sl_span *s = &walk->doc->spans[span];
     struct sl_atom atom = {.value = s->type == SL_SPAN_NUMBER ? span : 0};
     if (s->type == SL_SPAN_OBJECT) {
-        uint32_t code = text_member(walk, span, SL_NAME_code);
         atom.value = member(walk, span, SL_NAME_value);
         atom.system = text_member(walk, span, SL_NAME_system);
-        atom.unit = code ? code : text_member(walk, span, SL_NAME_unit);
+        atom.unit = text_member(walk, span, SL_NAME_code);
+        atom.words = text_member(walk, span, SL_NAME_unit);
         if (!atom.unit)
             atom.unit = text_member(walk, span, SL_NAME_currency); /* Money */
     }

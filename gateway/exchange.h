@@ -301,7 +301,11 @@ bool sl_partial_is_wanted(const struct sl_exchange *x);
 /* The view of a released item, or the part of it that was asked for, to the end of `out`. */
 SL_MUST_CHECK enum sl_status sl_partial_write(
     struct sl_exchange *x, const struct sl_found *found, struct sl_blocks *out);
-/* Do the very bytes that go out match? For what reads labels, which are put in on the way. */
+/* Has a rule put another element in the place of one? Then what it says is read off the bytes that go out. */
+bool sl_partial_is_rewritten(const struct sl_found *found);
+/* These bytes, parsed. */
+SL_MUST_CHECK enum sl_status sl_partial_read(struct sl_exchange *x, const struct sl_found *found, struct sl_doc *out);
+/* Do the very bytes that go out match? For what reads labels, which are put in on the way, or what was rewritten. */
 SL_MUST_CHECK enum sl_status sl_partial_match(
     struct sl_exchange *x, const struct sl_search *search, const struct sl_found *found, bool *match);
 

@@ -160,17 +160,26 @@ enum sl_status sl_partial_write(struct sl_exchange *x, const struct sl_found *fo
     return sl_edit_gather(edits, 0, out);
 }
 
+bool sl_partial_is_rewritten(const struct sl_found *found)
+{
+    const struct sl_changed *changed = found->item ? found->item->changes : NULL;
+    while (changed && changed->text.len && changed->text.ptr[0] == '"')
+        changed = changed->next; /* a string stands where one stood: searches read it there */
+    return changed;
+}
+
+enum sl_status sl_partial_read(struct sl_exchange *x, const struct sl_found *found, struct sl_doc *out)
+{
+    struct sl_blocks view = {.arena = x->arena};
+    SL_TRY(sl_edit_gather(found->page->edits, found->entry->root, &view));
+    return parse_view(x, &view, out);
+}
+
 enum sl_status sl_partial_match(
     struct sl_exchange *x, const struct sl_search *search, const struct sl_found *found, bool *match)
 {
-    struct sl_blocks view = {.arena = x->arena};
     struct sl_doc doc;
-    if (sl_search_means(search) && sl_fault(SL_FAULT_CONTENT_UNCUT)) {
-        *match = sl_search_match(search, &found->page->doc, found->entry->root, NULL);
-        return SL_OK;
-    }
-    SL_TRY(sl_edit_gather(found->page->edits, found->entry->root, &view));
-    SL_TRY(parse_view(x, &view, &doc));
+    SL_TRY(sl_partial_read(x, found, &doc));
     *match = sl_search_match(search, &doc, 0, NULL);
     return SL_OK;
 }

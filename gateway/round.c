@@ -739,7 +739,8 @@ static enum sl_status is_asked_for(
         return SL_OK;
     if (errand->kind == SL_ASK_READ)
         *out = sl_slice_eq(errand->id, entry->id);
-    else if (errand->search && sl_search_reads_view(errand->search) && !sl_fault(SL_FAULT_LABELS_UNSEEN))
+    else if (errand->search && (sl_partial_is_rewritten(found) ||
+                                   (sl_search_reads_view(errand->search) && !sl_fault(SL_FAULT_LABELS_UNSEEN))))
         return sl_partial_match(x, errand->search, found, out);
     else if (errand->search)
         *out = sl_search_match(errand->search, &found->page->doc, entry->root, found->page->edits);

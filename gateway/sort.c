@@ -76,6 +76,29 @@ static void add_link(void *context, struct sl_slice type, struct sl_slice id)
         linking->status = add_key(x, x->gather_type, id, NULL);
 }
 
+/* By what the match is put in its place: as it goes out. */
+static enum sl_status read_sorts(struct sl_exchange *x, const struct sl_found *found, struct sl_slice **out)
+{
+    const struct sl_search *search = &x->interaction.search;
+    const struct sl_edits *edits = sl_fault(SL_FAULT_SORT_UNCUT) ? NULL : found->page->edits;
+    const struct sl_doc *doc = &found->page->doc;
+    uint32_t root = found->entry->root;
+    struct sl_doc view;
+    struct sl_slice *sorts = sl_arena_array(x->arena, search->sort_count, sizeof *sorts);
+    if (!sorts)
+        return SL_NO_MEMORY;
+    if (edits && sl_partial_is_rewritten(found)) {
+        SL_TRY(sl_partial_read(x, found, &view));
+        doc = &view;
+        root = 0;
+        edits = NULL;
+    }
+    for (size_t i = 0; i < search->sort_count; i++)
+        sorts[i] = sl_search_sort_key(&search->sorts[i], doc, root, edits, x->arena);
+    *out = sorts;
+    return SL_OK;
+}
+
 enum sl_status sl_sort_note(struct sl_exchange *x, const struct sl_found *found)
 {
     const struct sl_search *search = &x->interaction.search;
@@ -86,14 +109,8 @@ enum sl_status sl_sort_note(struct sl_exchange *x, const struct sl_found *found)
         return linking.status;
     }
     struct sl_slice *sorts = NULL;
-    if (search->sort_count && !x->gather) {
-        sorts = sl_arena_array(x->arena, search->sort_count, sizeof *sorts);
-        for (size_t i = 0; sorts && i < search->sort_count; i++)
-            sorts[i] = sl_search_sort_key(&search->sorts[i], &found->page->doc, found->entry->root,
-                sl_fault(SL_FAULT_SORT_UNCUT) ? NULL : edits, x->arena);
-        if (!sorts)
-            return SL_NO_MEMORY;
-    }
+    if (search->sort_count && !x->gather)
+        SL_TRY(read_sorts(x, found, &sorts));
     return add_key(x, found->entry->type, found->entry->id, sorts);
 }
 

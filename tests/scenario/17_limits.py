@@ -30,10 +30,13 @@ BILLED = """
     records:
       - {type: Claim, keep: [status, type, use, patient, created, provider, priority, insurance, item.sequence, item.productOrService]}
 """
+AGED = [{"resourceType": "Condition", "id": f"at{age}", "subject": {"reference": "Patient/p"}, "code": {"coding": [
+    {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "I10"}]}, "onsetAge": {
+        "value": age, "unit": "years", "system": "http://unitsofmeasure.org", "code": "a"}} for age in (30, 60, 89, 93, 95)]
 RULES = """
   - {id: plan-sees-bills, title: The plan sees what is billed., verdict: release, data: [billing], to: [health-plan], for: [payment], limit-to: billed}
   - {id: records-are-held, title: The officer decides what an agent gets of findings., verdict: hold, data: [chart], to: [ai-agent], for: any}
-  - {id: study-sees-years, title: Research sees the person without names and days., verdict: release, data: [demographic], to: [research-feed], for: [research], change: [dates-to-year, no-names, no-address-below-state, no-contact, no-identifiers], then: {notify: yes, review-within: 30 days}}
+  - {id: study-sees-years, title: Research sees the person without names and days., verdict: release, data: [demographic, chart], to: [research-feed], for: [research], change: [dates-to-year, ages-over-89, no-names, no-address-below-state, no-contact, no-identifiers], then: {notify: yes, review-within: 30 days}}
 """
 
 
@@ -59,7 +62,7 @@ def scenario(sluice, folder):
     """a plan gets the limited claim; research the changed person, which no search sees behind; what is held is not there, and in the queue"""
     records = os.path.join(folder, "records.ndjson")
     with open(records, "w") as file:
-        for record in (PATIENT, CLAIM, COUNT, GOAL, {"resourceType": "Organization", "id": "lakeside-primary"}):
+        for record in (PATIENT, CLAIM, COUNT, GOAL, *AGED, {"resourceType": "Organization", "id": "lakeside-primary"}):
             file.write(json.dumps(record) + "\n")
     h = house.House(sluice, records=[records], policies=edited(folder))
     h.start()
@@ -89,6 +92,13 @@ def scenario(sluice, folder):
     h.expect("by the year it finds", h.ids("Patient?birthdate=1974", "study") == ["p"] and h.ids("Patient?birthdate=1975", "study") == [])
     h.expect("by the postal code, what is left of it", h.ids("Patient?address-postalcode=05401", "study") == [] and
              h.ids("Patient?address-postalcode:exact=054", "study") == ["p"])
+    for query, ids in (("90", ["at93", "at95"]), ("ge90", ["at93", "at95"]), ("gt60", ["at89", "at93", "at95"]), ("93", []), ("gt93", []), ("lt90", [
+            "at30", "at60", "at89"]), ("90||years", ["at93", "at95"]), ("95|http://unitsofmeasure.org|a", []), ("90|http://unitsofmeasure.org|a", [
+            "at93", "at95"])):
+        h.expect(f"an age is found as it is shown: {query}", h.ids(f"Condition?onset-age={query}", "study") == ids,
+                 h.ids(f"Condition?onset-age={query}", "study"))
+    order = [e["resource"]["id"] for e in read("Condition?_sort=-onset-age", "study")[1]["entry"] if e["search"]["mode"] == "match"]
+    h.expect("and put in order as it is shown", order == ["at93", "at95", "at89", "at60", "at30"], order)
     h.expect("who treats searches by the day", h.ids("Patient?birthdate=1974-12-25", "ward") == ["p"])
 
     # ---- The queue ----
@@ -101,7 +111,7 @@ def scenario(sluice, folder):
     lines = [l for l in queue("list").splitlines() if l.startswith("*")]
     held_lines = [l for l in lines if "records-are-held" in l and "Observation/count" in l]
     h.expect("it stands in the queue, once however often asked", len(held_lines) == 1, lines)
-    duty = [l for l in lines if "study-sees-years" in l]
+    duty = [l for l in lines if "study-sees-years" in l and "Patient/p" in l]
     due = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)).strftime("%Y-%m-%d")
     h.expect("and so does what the officer is told and must review, with its day", len(duty) == 1 and "told, to review" in duty[0] and due in duty[0], duty)
     later = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=31)).strftime("%Y-%m-%dT%H:%M:%SZ")

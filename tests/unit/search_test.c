@@ -61,6 +61,9 @@ static struct sl_doc parse(const char *text)
     "\"effectiveDateTime\":\"2026-02-16T23:30:00-05:00\",\"performer\":[{\"reference\":\"http://x.example/"            \
     "Organization/1\"}],"                                                                                              \
     "\"valueQuantity\":{\"value\":7.10,\"unit\":\"%\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"%\"}}"
+#define DOSE(more)                                                                                                     \
+    "{\"resourceType\":\"Observation\",\"id\":\"o2\",\"valueQuantity\":{\"value\":5,\"unit\":\"mg\",\"system\":\"urn:" \
+    "s\"" more "}}"
 #define ENCOUNTER                                                                                                      \
     "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"period\":{\"start\":\"2026-02-01T08:00:00Z\","                    \
     "\"end\":\"2026-02-03T08:00:00Z\"},\"class\":{\"code\":\"AMB\"},\"subject\":{\"reference\":\"Patient/p1\"}}"
@@ -233,6 +236,12 @@ static const struct {
     {"Observation", "value-quantity=7.1", OBSERVATION, true},
     {"Observation", "value-quantity=7.10|http://unitsofmeasure.org|%25", OBSERVATION, true},
     {"Observation", "value-quantity=7.1||mg", OBSERVATION, false},
+    /* Without a system it is the code or the unit: what matches with the code cut has matched with it. */
+    {"Observation", "value-quantity=5||mg", DOSE(",\"code\":\"{other}\""), true},
+    {"Observation", "value-quantity=5||{other}", DOSE(",\"code\":\"{other}\""), true},
+    {"Observation", "value-quantity=5||mg", DOSE(""), true},
+    {"Observation", "value-quantity=5|urn:s|mg", DOSE(",\"code\":\"{other}\""), false},
+    {"Observation", "value-quantity=5|urn:s|mg", DOSE(""), false},
     {"Observation", "value-quantity=gt7", OBSERVATION, true},
     {"Observation", "value-quantity=lt7.1", OBSERVATION, false},
     {"Observation", "value-quantity=le7.1", OBSERVATION, true},
