@@ -127,6 +127,8 @@ static enum sl_step_result mean(struct sl_exchange *x)
         status = sl_exchange_note_peer(x);
     if (status != SL_OK)
         return sl_exchange_fail(x, status, "transaction");
+    if (body.len && sl_slice_eq(body, t->lost)) /* nothing has changed since: it was no lost race */
+        return sl_exchange_fail(x, SL_UNAVAILABLE, "upstream-refuses");
     t->ask = (struct sl_ask){.kind = SL_ASK_TRANSACTION, .body = body, .arena = x->arena, .finished = !body.len};
     t->phase = body.len ? SL_MEANT : SL_SENT;
     x->owed = true;
@@ -179,6 +181,7 @@ static enum sl_step_result take_sent(struct sl_exchange *x)
     if (!t->ask.finished)
         return SL_STEP_WAIT;
     if (status == SL_EXISTS) {
+        t->lost = t->ask.body;
         x->owed = false; /* nothing was written */
         for (size_t i = 0; i < t->count; i++)
             if (t->parts[i].inner)

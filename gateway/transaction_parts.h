@@ -49,6 +49,7 @@ struct sl_transaction {
     struct sl_transaction_condition conditions[SL_TRANSACTION_CONDITIONS];
     size_t condition_count;
     unsigned races;
+    struct sl_slice lost; /* what was refused as such */
     struct sl_ask ask;
 };
 

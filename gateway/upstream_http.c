@@ -295,7 +295,7 @@ static void take_text(const struct http *http, struct sl_call *call, struct sl_a
 /* Of a write: the body of the answer goes nowhere, unless it is a transaction's. */
 static const char *judge_write(const struct http *http, struct sl_call *call, struct sl_ask *ask)
 {
-    bool changes = ask->kind == SL_ASK_UPDATE || ask->kind == SL_ASK_DELETE;
+    bool changes = ask->kind != SL_ASK_CREATE; /* of what a transaction changes, too, one may be gone */
     bool lost = call->code == 409 || call->code == 412 || (changes && (call->code == 404 || call->code == 410));
     if (lost && ask->kind != SL_ASK_CREATE) /* nobody can be before a create: that is a refusal like others */
         return failed(ask, SL_EXISTS, NULL);

@@ -57,6 +57,7 @@ static void begin_again(struct sl_exchange *x)
         .has_condition = write->has_condition,
         .prefer = write->prefer,
         .races = write->races,
+        .lost = write->lost,
         .sheds = write->sheds};
     if (write->conditional)
         x->interaction.id = (struct sl_slice){NULL, 0};
@@ -184,9 +185,23 @@ static void make_ask(struct sl_exchange *x)
         .arena = x->arena};
 }
 
+/* What an upstream gives no version of it cannot compare: somebody else's change would be undone unseen. And what it
+ * refused as a lost race, though the version is the same, it refuses for another reason. */
+static const char *cannot_be_sent(const struct sl_write *write)
+{
+    if (write->outcome == SL_WRITE_CREATED)
+        return NULL;
+    if (!write->version.len)
+        return "upstream-no-version";
+    return sl_slice_eq(write->version, write->lost) ? "upstream-refuses" : NULL;
+}
+
 /* The ledger is told first; of a transaction for all of it. */
 static enum sl_step_result mean(struct sl_exchange *x)
 {
+    const char *why = cannot_be_sent(x->write);
+    if (why)
+        return sl_exchange_fail(x, SL_UNAVAILABLE, why);
     make_ask(x);
     x->write->stage = sl_transaction_holds(x) ? SL_WRITE_SENT : SL_WRITE_MEANT;
     return sl_transaction_holds(x) ? park(x) : sl_intent_note(x);
@@ -196,6 +211,7 @@ static enum sl_step_result mean(struct sl_exchange *x)
 static enum sl_step_result lost(struct sl_exchange *x)
 {
     x->write->stage = SL_WRITE_JUDGED; /* nothing was written */
+    x->write->lost = x->write->version;
     if (++x->write->races == SL_WRITE_RACES)
         return sl_exchange_fail(x, SL_CONFLICT, "lost-races");
     return sl_intent_again(x);

@@ -52,7 +52,8 @@ struct sl_write {
     struct sl_search condition; /* of it, or of If-None-Exist */
     bool has_condition;
     enum sl_write_prefer prefer;
-    unsigned races;         /* lost to somebody else's write */
+    unsigned races;         /* lost to somebody else's write, */
+    struct sl_slice lost;   /* which came after this version */
     struct sl_write_sheds { /* it would have freed what was hidden: that gives way */
         uint8_t *parts;     /* by span of the record; NULL: none */
         struct sl_slice of; /* the text of the record: of another version they say nothing */

@@ -73,7 +73,7 @@ class Ehr:
 
     def __init__(self, rows):
         self.rows = {f"{r['resourceType']}/{r['id']}": dict(r, meta={"versionId": "1", "lastUpdated": "2026-01-01T00:00:00Z"}) for r in rows}
-        self.next, self.race, self.writes, self.refuse = 0, 0, [], False
+        self.next, self.race, self.writes, self.refuse, self.no = 0, 0, [], False, 0
         self.server = house.Upstream(self.answer)
 
     def send(self, handler, value=None, status=200, headers=()):
@@ -98,6 +98,8 @@ class Ehr:
         if handler.command == "POST":
             self.next += 1
             return self.store(handler, f"{path}/made-{self.next}", body, 201)
+        if self.no:
+            return self.outcome(handler, self.no)
         if self.race and path in self.rows:
             self.race -= 1
             self.rows[path]["meta"]["versionId"] = str(int(self.rows[path]["meta"]["versionId"]) + 1)
@@ -442,6 +444,18 @@ def races(h, d, ehr):
     h.expect("a create that the server has something against is sent once, and is none of the client's fault", status == 503 and
              len(ehr.writes) == before + 1 and b"TRACE" not in text, (status, text))
     ehr.refuse = False
+    weight, tag = d.read("Observation/weight")
+    for code in (409, 412):
+        ehr.no, before = code, len(ehr.writes)
+        status, _, text = d.send("PUT", "Observation/weight", dict(weight, status="amended"), tag)
+        h.expect(f"an update that it refuses with {code}, though nobody else wrote, likewise", status == 503 and b"TRACE" not in text and
+                 len(ehr.writes) == before + 1, (status, text, len(ehr.writes) - before))
+    ehr.no, kept = 0, ehr.rows["Observation/weight"]["meta"]
+    ehr.rows["Observation/weight"]["meta"], before = {"lastUpdated": kept["lastUpdated"]}, len(ehr.writes)
+    status, _, text = d.send("PUT", "Observation/weight", dict(weight, status="amended"), "*")
+    h.expect("what the server has no version of is not overwritten unseen", status == 503 and len(ehr.writes) == before and
+             "why=upstream-no-version" in h.logged(), (status, text))
+    ehr.rows["Observation/weight"]["meta"] = kept
 
 
 def scenario(sluice, folder):

@@ -21,7 +21,7 @@ U = [f"urn:uuid:00000000-0000-4000-8000-00000000000{i}" for i in range(8)]
 class Ehr(writes.Ehr):
     """A server that takes transactions: it draws ids, and puts them where a fullUrl stood."""
 
-    hold, broken = None, ""
+    hold, broken, no, vanish = None, "", 0, ""
 
     def write(self, handler, path):
         if path not in ("", "/fhir"):
@@ -32,8 +32,15 @@ class Ehr(writes.Ehr):
             self.hold.wait(20)
         if self.broken:
             return house.send(handler, self.broken, 200 if self.broken == "{}" else 500)
-        if self.race:
+        if self.no:
+            return self.outcome(handler, self.no)
+        if self.vanish:
+            self.rows.pop(self.vanish, None)
+            return self.outcome(handler, 404)
+        if self.race:  # somebody else has changed what is to be changed
             self.race -= 1
+            meta = self.rows["Observation/weight"]["meta"]
+            meta["versionId"] = str(int(meta["versionId"]) + 1)
             return self.outcome(handler, 412)
         text, names = json.dumps(bundle), []
         for e in bundle["entry"]:
@@ -201,9 +208,24 @@ def refusals(h, d, count):
 def races(h, d, ehr):
     for lost, expected in ((2, 200), (99, 409)):
         ehr.race = lost
-        status, answer, text = commit(d, entry("POST", "Observation", observation()))
+        weight = json.loads(h.ask("Observation/weight")[2])
+        weight["valueQuantity"]["value"] = 80 + lost
+        status, answer, text = commit(d, entry("PUT", "Observation/weight", weight, ifMatch="*"))
         h.expect(f"{lost} lost races", status == expected and b"TRACE" not in text, (status, text))
     ehr.race = 0
+    for code in (409, 412, 404):
+        ehr.no, before = code, len(ehr.writes)
+        status, _, text = commit(d, entry("POST", "Observation", observation()))
+        h.expect(f"what it refuses with {code} though nothing has changed is no lost race", status == 503 and b"TRACE" not in text and
+                 len(ehr.writes) - before == 1, (status, len(ehr.writes) - before))
+    ehr.no = 0
+    ehr.rows["Observation/brief"] = dict(ehr.rows["Observation/weight"], id="brief")
+    brief = json.loads(h.ask("Observation/brief")[2])
+    ehr.vanish = "Observation/brief"
+    status, _, text = commit(d, entry("PUT", "Observation/brief", dict(brief, status="amended"), ifMatch="*"))
+    single = h.ask("Observation/brief")[0]
+    h.expect("what is gone meanwhile is as for a write by itself", (status, single) == (404, 404), (status, single, text))
+    ehr.vanish = ""
 
 
 def failures(h, d, ehr):
