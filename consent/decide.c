@@ -910,8 +910,8 @@ bool sl_may_search(const struct sl_policy *policy, const struct sl_recipient *re
     return !(means & ~may);
 }
 
-bool sl_may_change(
-    const struct sl_policy *policy, const struct sl_recipient *recipient, const struct sl_r4_param *param)
+/* Every change that some rule could make to what this recipient gets. */
+static uint32_t changes_for(const struct sl_policy *policy, const struct sl_recipient *recipient)
 {
     uint64_t parties = policy->asked_parties & (((uint64_t)1 << SL_BUILTINS) - 1),
              purpose = sl_purpose_bit(sl_purpose_find(recipient->purpose));
@@ -927,7 +927,43 @@ bool sl_may_change(
         for (size_t k = 0; k < rule->unless_count; k++)
             changes |= policy->terms[rule->unless[k].term].changes;
     }
+    return changes;
+}
+
+bool sl_may_change(
+    const struct sl_policy *policy, const struct sl_recipient *recipient, const struct sl_r4_param *param)
+{
+    uint32_t changes = changes_for(policy, recipient);
     return changes && sl_change_touches(changes, param);
+}
+
+/* "Observation.status": an element of the record itself that R4 requires, a plain value and no choice. What cuts it
+ * cuts the record, whatever the reason, and no list of elements leaves it out. */
+static bool is_fixed(sl_r4_node type, const char *path)
+{
+    size_t head = strcspn(path, ".");
+    if (path[head] != '.' || !sl_slice_eq((struct sl_slice){path, head}, sl_r4_node_name(type)))
+        return false;
+    const struct sl_r4_element *element = sl_r4_element(type, sl_name_find(path + head + 1, strlen(path + head + 1)));
+    return element && element->flags & SL_R4_REQUIRED && element->flags & SL_R4_PRIMITIVE &&
+           !(element->flags & SL_R4_MANY) && !element->choice;
+}
+
+bool sl_may_cut(const struct sl_policy *policy, const struct sl_recipient *recipient, sl_r4_node type,
+    const struct sl_r4_param *param)
+{
+    if (strcmp(param->name, "_id") == 0)
+        return false;
+    if (changes_for(policy, recipient))
+        return true; /* a change may also take away what it cannot change */
+    if (strcmp(param->name, "_lastUpdated") == 0)
+        return false;
+    if (!param->paths || !param->paths[0] || param->filter || param->components)
+        return true;
+    for (const char *const *path = param->paths; *path; path++)
+        if (!is_fixed(type, *path))
+            return true;
+    return false;
 }
 
 /* ---- The decision ---- */

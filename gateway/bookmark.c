@@ -8,8 +8,8 @@
 
 #define PLAIN 264u /* bytes under the seal, whatever is in them */
 #define INLINE (PLAIN - HEAD)
-#define HEAD 20u /* version, kind, expiry (8), errand (4), skip (4), length (2) */
-#define VERSION 1u
+#define HEAD 24u /* version, kind, expiry (8), errand (4), skip (4), passed (4), length (2) */
+#define VERSION 2u
 
 enum kind { HERE = 1, SHELVED = 2 }; /* the upstream's position: in the cursor, or on the shelf */
 
@@ -60,14 +60,15 @@ static enum sl_status fill(const struct sl_exchange *x, const struct sl_position
     put(plain + 2, (uint64_t)expires, 8);
     put(plain + 10, position->errand, 4);
     put(plain + 14, position->skip, 4);
+    put(plain + 18, position->passed, 4);
     if (text.len <= INLINE) {
-        put(plain + 18, text.len, 2);
+        put(plain + 22, text.len, 2);
         if (text.len)
             memcpy(plain + HEAD, text.ptr, text.len);
         return SL_OK;
     }
     plain[1] = SHELVED;
-    put(plain + 18, SL_SHELF_HANDLE, 2);
+    put(plain + 22, SL_SHELF_HANDLE, 2);
     return sl_shelf_put(gateway->shelf, text, expires, plain + HEAD);
 }
 
@@ -90,10 +91,12 @@ enum sl_status sl_bookmark_write(const struct sl_exchange *x, const struct sl_po
 
 static enum sl_status take(struct sl_exchange *x, const unsigned char plain[PLAIN])
 {
-    size_t len = (size_t)get(plain + 18, 2);
+    size_t len = (size_t)get(plain + 22, 2);
     if (plain[0] != VERSION || (int64_t)get(plain + 2, 8) <= x->now || len > INLINE)
         return SL_BAD_PARAMETER;
-    x->at = (struct sl_position){.errand = (uint32_t)get(plain + 10, 4), .skip = (uint32_t)get(plain + 14, 4)};
+    x->at = (struct sl_position){.errand = (uint32_t)get(plain + 10, 4),
+        .skip = (uint32_t)get(plain + 14, 4),
+        .passed = (uint32_t)get(plain + 18, 4)};
     if (plain[1] == HERE) {
         x->at.upstream = sl_arena_copy(x->arena, (struct sl_slice){(const char *)plain + HEAD, len});
         return x->at.upstream.ptr ? SL_OK : SL_NO_MEMORY;

@@ -166,6 +166,19 @@ static enum sl_status make_recipient(struct sl_exchange *x)
     return SL_OK;
 }
 
+/* Sorted, a place is one among the released ones, and all are read again; but where the upstream gives them in order,
+ * page by page, it is one of the upstream's. */
+static enum sl_status begin_order(struct sl_exchange *x)
+{
+    bool placed = x->first_page || x->at.errand != SL_AT_PASSED;
+    x->ordered = x->ordered && x->errand_count == 1 && placed;
+    x->phase = sl_sort_is_wanted(x) && !x->ordered ? SL_PHASE_KEYS : SL_PHASE_MATCHES;
+    x->skipped = x->at.passed;
+    if (x->phase == SL_PHASE_KEYS)
+        x->at = (struct sl_position){0};
+    return x->ordered ? sl_sort_ask(x) : SL_OK;
+}
+
 static enum sl_step_result step_compile(struct sl_exchange *x)
 {
     x->at = x->following = (struct sl_position){0};
@@ -181,7 +194,7 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
     x->keys = x->page = (struct sl_match_keys){0};
     x->skipped = 0;
     x->planned = NULL;
-    x->phase = sl_sort_is_wanted(x) ? SL_PHASE_KEYS : SL_PHASE_MATCHES;
+    x->ordered = sl_sort_is_left(x);
     x->first_page = !x->interaction.search.cursor.len;
     enum sl_status status = make_recipient(x);
     if (status == SL_OK)
@@ -190,10 +203,8 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
         status = sl_bookmark_read(x, x->interaction.search.cursor);
     if (status == SL_OK && !x->first_page)
         sl_history_seek(x);
-    if (x->phase == SL_PHASE_KEYS) { /* the place is one among the released ones, and all are read again */
-        x->skipped = x->at.skip;
-        x->at = (struct sl_position){0};
-    }
+    if (status == SL_OK)
+        status = begin_order(x);
     x->exhausted = x->at.errand >= x->errand_count;
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, "plan");
 }

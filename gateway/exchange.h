@@ -40,7 +40,8 @@ struct sl_errand {
 /* A place in the whole of what the errands give. */
 struct sl_position {
     uint32_t errand;
-    uint32_t skip;            /* matches from that place on that have been dealt with */
+    uint32_t skip;   /* matches from that place on that have been dealt with */
+    uint32_t passed; /* in order: released matches before it; all there is to say where they are put in order here */
     struct sl_slice upstream; /* the upstream's own position; empty: the first page of the errand */
 };
 
@@ -196,6 +197,8 @@ struct sl_exchange {
     const struct sl_errand *errands;
     size_t errand_count;
     struct sl_position at;  /* what the next ask asks for */
+    bool ordered;           /* sorted: the upstream gives matches in order, and nothing that orders can be cut */
+    bool disordered;        /* it did not */
     bool routed;            /* a read of what is reached by route: errand 0 is it, the others are ways to it */
     struct sl_page *target; /* of such a read, from its first pass */
     struct sl_position going[SL_QUESTIONS]; /* of such a read: where its ways go on */
@@ -279,6 +282,15 @@ SL_MUST_CHECK enum sl_step_result sl_chain_resolve(struct sl_exchange *x);
 /* ---- sort.c: order, which is ours ---- */
 
 bool sl_sort_is_wanted(const struct sl_exchange *x);
+#define SL_AT_PASSED UINT32_MAX /* in the place of an errand: only how many have passed is known */
+/* Is the upstream known to know of _sort, :not and :missing what R4 says? */
+bool sl_sort_trusts(const struct sl_exchange *x);
+/* May the upstream be asked in this order? */
+bool sl_sort_is_left(const struct sl_exchange *x);
+/* Then it is: the one errand. */
+SL_MUST_CHECK enum sl_status sl_sort_ask(struct sl_exchange *x);
+/* Does a released match stand behind the one before? */
+SL_MUST_CHECK enum sl_status sl_sort_follows(struct sl_exchange *x, const struct sl_found *found, bool *follows);
 /* Keeps what a released match leaves behind. */
 SL_MUST_CHECK enum sl_status sl_sort_note(struct sl_exchange *x, const struct sl_found *found);
 /* All keys are there: puts them in order, once each. */

@@ -13,24 +13,35 @@
  * without. */
 struct widening {
     const struct sl_exchange *x;
+    sl_r4_node type;
     struct sl_search_param *params;
     size_t count;
 };
+
+/* That something is not there, or another: of what cannot be cut the record says what the view says. */
+static bool says_of_all(const struct widening *w, const struct sl_search_param *param)
+{
+    return !param->terms && (param->how == SL_MODIFIER_NOT || param->how == SL_MODIFIER_MISSING) &&
+           param->param->type != SL_PARAM_COMPOSITE && sl_sort_trusts(w->x) &&
+           !sl_may_cut(w->x->policy, &w->x->caller.recipient, w->type, param->param);
+}
 
 static void ask_by(void *context, const struct sl_search_param *param)
 {
     struct widening *w = context;
     struct sl_search_param narrow;
-    bool says = sl_search_narrow(param, &narrow) || (sl_fault(SL_FAULT_NEGATIVE_UPSTREAM) && !param->terms);
+    bool says = sl_search_narrow(param, &narrow) || says_of_all(w, param) ||
+                (sl_fault(SL_FAULT_NEGATIVE_UPSTREAM) && !param->terms);
     if (says && param->value_count && param->value_count <= SL_ASK_IDS_LIMIT &&
         !sl_may_change(w->x->policy, &w->x->caller.recipient, param->param))
         w->params[w->count++] = narrow;
 }
 
 /* Of a _filter, what is not: for the fault alone. */
-static void ask_by_filter(void *context, const struct sl_search_term *term)
+static void ask_by_filter(struct widening *w, const struct sl_search_term *term)
 {
-    struct widening *w = context;
+    for (; term->join == SL_SEARCH_AND; term = term->left)
+        ask_by_filter(w, term->right);
     if (term->join == SL_SEARCH_NOT && term->left->join == SL_SEARCH_ALONE &&
         term->left->alone->param->type == SL_PARAM_TOKEN && term->left->alone->how == SL_MODIFIER_NONE) {
         w->params[w->count] = *term->left->alone;
@@ -45,7 +56,8 @@ enum sl_status sl_plan_widen(struct sl_exchange *x, struct sl_errand *errand)
     for (size_t i = 0; i < errand->search->param_count; i++)
         most += errand->search->params[i].terms ? SL_SEARCH_TERMS : 0;
     struct sl_search *asked = sl_arena_alloc(x->arena, sizeof *asked);
-    struct widening w = {.x = x, .params = sl_arena_array(x->arena, most, sizeof *w.params)};
+    struct widening w = {
+        .x = x, .type = errand->search->type, .params = sl_arena_array(x->arena, most, sizeof *w.params)};
     if (!asked || !w.params)
         return SL_NO_MEMORY;
     if (!sl_may_search(x->policy, &x->caller.recipient, sl_search_means(errand->search)))

@@ -828,10 +828,16 @@ static enum sl_status count_match(struct sl_exchange *x, struct sl_found *found)
         found->released = found->match = false; /* its name is what is kept */
         return sl_sort_note(x, found);
     }
+    if (x->ordered && x->gathered <= x->wanted) {
+        bool follows;
+        SL_TRY(sl_sort_follows(x, found, &follows));
+        x->disordered = !follows && !sl_fault(SL_FAULT_ORDER_TRUSTED);
+    }
     if (x->interaction.kind == SL_SEARCH && x->gathered >= x->wanted) {
         found->released = found->match = false; /* no match of this page: the next one begins with it */
         if (x->gathered == x->wanted) {
             x->following = found->position;
+            x->following.passed = (uint32_t)(x->skipped + x->wanted);
             x->following.upstream = sl_arena_copy(x->arena, found->position.upstream);
         }
     }
@@ -949,6 +955,8 @@ enum sl_step_result sl_round_segment(struct sl_exchange *x)
             status = count_match(x, round->at);
         if (status != SL_OK)
             return fail(x, status, "segment");
+        if (x->disordered && x->ordered)
+            return sl_exchange_again(x); /* put in order here, this time */
         if (sl_exchange_tired(x)) {
             round->at = round->at->next;
             return SL_STEP_AGAIN;

@@ -4,6 +4,10 @@
  * each released one its name and what it is ordered by are kept, and nothing else; then they are put in order, and
  * those of the page are read again, by id. Ties go by type and id, never by the order in which anything came in.
  *
+ * Where policy proves that nothing which orders can be cut or changed for this recipient, the upstream's order of what
+ * is released is ours. Then it is asked in order, if it can, and a page reads no more than it needs; that each match
+ * stands behind the one before is looked at, and where one does not, all are put in order here after all.
+ *
  * The same keys, without an order, are what a chain's step is asked for: see chain.c.
  */
 #include <stdlib.h>
@@ -20,6 +24,52 @@ bool sl_sort_is_wanted(const struct sl_exchange *x)
     const struct sl_search *search = &x->interaction.search;
     return x->gather ||
            (x->interaction.kind == SL_SEARCH && search->sort_count && !sl_slice_eq(search->summary, SL_LIT("count")));
+}
+
+bool sl_sort_trusts(const struct sl_exchange *x)
+{
+    const struct sl_config *config = x->state->gateway->config;
+    return !config->upstream_url.len || config->upstream_sorts;
+}
+
+/* The embedded store has its records in the order of their ids, and in no other. */
+bool sl_sort_is_left(const struct sl_exchange *x)
+{
+    const struct sl_search *search = &x->interaction.search;
+    const struct sl_config *config = x->state->gateway->config;
+    bool by_id =
+        search->sort_count == 1 && !search->sorts[0].descending && strcmp(search->sorts[0].param->name, "_id") == 0;
+    if (x->gather || x->disordered || x->interaction.search_count || search->step_count || !sl_sort_is_wanted(x) ||
+        !(config->upstream_url.len ? config->upstream_sorts : by_id))
+        return false;
+    for (size_t i = 0; i < search->sort_count; i++)
+        if (sl_may_cut(x->policy, &x->caller.recipient, search->type, search->sorts[i].param))
+            return false;
+    return true;
+}
+
+/* The one errand, with an order: ties by id, as here. */
+enum sl_status sl_sort_ask(struct sl_exchange *x)
+{
+    const struct sl_search *search = &x->interaction.search;
+    struct sl_search_sort *sorts = sl_arena_array(x->arena, search->sort_count + 1, sizeof *sorts);
+    struct sl_search *asked = sl_arena_alloc(x->arena, sizeof *asked);
+    struct sl_errand *errand = sl_arena_alloc(x->arena, sizeof *errand);
+    if (!sorts || !asked || !errand)
+        return SL_NO_MEMORY;
+    bool by_id = false;
+    for (size_t i = 0; i < search->sort_count; i++) {
+        sorts[i] = search->sorts[i];
+        by_id |= strcmp(sorts[i].param->name, "_id") == 0;
+    }
+    sorts[search->sort_count].param = sl_r4_param_find(search->type, SL_LIT("_id"));
+    *errand = x->errands[0];
+    *asked = *errand->asked;
+    asked->sorts = sorts;
+    asked->sort_count = search->sort_count + !by_id;
+    errand->asked = asked;
+    x->errands = errand;
+    return SL_OK;
 }
 
 /* Has an inner search found this record already? A reference leads to the same one often. */
@@ -144,6 +194,14 @@ static int by_sorts(const void *one, const void *other, void *context)
     return by_name(a, b);
 }
 
+enum sl_status sl_sort_follows(struct sl_exchange *x, const struct sl_found *found, bool *follows)
+{
+    SL_TRY(sl_sort_note(x, found));
+    const struct sl_match_key *last = x->keys.list + x->keys.count - 1;
+    *follows = x->keys.count < 2 || by_sorts(last - 1, last, &x->interaction.search) < 0;
+    return SL_OK;
+}
+
 /* A record that moved from one page of the upstream to the next while they were read is there twice, as one. */
 void sl_sort_settle(struct sl_exchange *x)
 {
@@ -208,7 +266,7 @@ enum sl_status sl_sort_page(struct sl_exchange *x)
         .list = x->keys.list ? x->keys.list + from : NULL, .count = left < x->wanted ? left : x->wanted};
     x->gathered = left;
     if (left > x->wanted)
-        x->following = (struct sl_position){.skip = (uint32_t)(from + x->wanted)};
+        x->following = (struct sl_position){.errand = SL_AT_PASSED, .passed = (uint32_t)(from + x->wanted)};
     x->planned = x->errands;
     x->planned_count = x->errand_count;
     x->phase = SL_PHASE_PAGE;

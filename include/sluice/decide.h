@@ -167,6 +167,10 @@ bool sl_may_search(const struct sl_policy *policy, const struct sl_recipient *re
  * and policy alone: then the upstream cannot say what matches. */
 bool sl_may_change(
     const struct sl_policy *policy, const struct sl_recipient *recipient, const struct sl_r4_param *param);
+/* Could a record of the type be released to this recipient without what the parameter reads, or with something else
+ * there? By party, purpose and policy alone. False: whatever is released says there what the record says. */
+bool sl_may_cut(const struct sl_policy *policy, const struct sl_recipient *recipient, sl_r4_node type,
+    const struct sl_r4_param *param);
 struct sl_slice sl_ruling_short_notice(const struct sl_ruling *ruling);
 
 /* Does what is decided or relied on depend on more of an item than its classes (a consent limited to dates, instances,

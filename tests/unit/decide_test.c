@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "sluice/decide.h"
+#include "sluice/terminology.h"
 
 #define NOW 1780272000 /* 2026-06-01 */
 
@@ -922,6 +923,95 @@ static void a_general_designation_through_an_intermediary(void **state)
     }
 }
 
+/* ---- What of a search policy alone decides ---- */
+
+static const struct {
+    const char *party, *purpose, *type, *param;
+    bool may_cut;
+} reads[] = {
+    {"hie-partner", "TREAT", "Observation", "_id", false},
+    {"hie-partner", "TREAT", "Observation", "_lastUpdated", false},
+    {"hie-partner", "TREAT", "Observation", "status", false},
+    {"hie-partner", "TREAT", "MedicationRequest", "intent", false},
+    {"hie-partner", "TREAT", "Composition", "date", false},
+    {"hie-partner", "TREAT", "Observation", "date", true}, /* a choice, and not required */
+    {"hie-partner", "TREAT", "Observation", "code", true}, /* required, with codings that can go one by one */
+    {"hie-partner", "TREAT", "Observation", "code-value-quantity", true},
+    {"hie-partner", "TREAT", "Patient", "gender", true},    /* not required */
+    {"hie-partner", "TREAT", "Encounter", "class", true},   /* a Coding */
+    {"hie-partner", "TREAT", "Condition", "subject", true}, /* a Reference */
+    {"hie-partner", "TREAT", "Observation", "_security", true},
+    {"hie-partner", "TREAT", "Communication", "status", false},
+    {"hie-partner", "TREAT", "Goal", "lifecycle-status", false},
+    {"hie-partner", "TREAT", "Immunization", "date", true}, /* required as a choice */
+    {"changed", "HRESCH", "Observation", "_id", false},
+    {"changed", "HRESCH", "Observation", "_lastUpdated", true},
+    {"changed", "HRESCH", "Observation", "status", true},
+};
+
+/* The shipped policy, and a party whose dates are cut down to their year. */
+static struct sl_policy *with_changes(void)
+{
+    static const char text[] =
+        "layer: organization\ntitle: More\nparties:\n  - {id: changed, title: Changed, kinds: [research]}\nrules:\n"
+        "  - {id: changed, title: It gets years alone., verdict: release, data: [chart], to: [changed], for: "
+        "[research],\n"
+        "     change: [dates-to-year]}\n";
+    const struct sl_policy_file more = {SL_LIT("house/changed.yaml"), SL_LIT(text)};
+    struct sl_issues issues = {.arena = sl_arena_new((size_t)16 << 20)};
+    struct sl_policy *changed = NULL;
+    enum sl_status status = sl_policy_with_files(policy, &more, 1, &issues, &changed);
+    for (const struct sl_issue *issue = issues.first; issue && status != SL_OK; issue = issue->next)
+        print_message("%.*s\n", SL_FMT(issue->text));
+    assert_int_equal(status, SL_OK);
+    sl_arena_free(issues.arena);
+    return changed;
+}
+
+static void what_cannot_be_cut_is_told_by_policy_alone(void **state)
+{
+    (void)state;
+    struct sl_policy *changed = with_changes();
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+        struct sl_recipient r = {
+            .client = SL_LIT("test"), .party = sl_slice_of(reads[i].party), .purpose = sl_slice_of(reads[i].purpose)};
+        sl_r4_node type = sl_r4_resource(sl_slice_of(reads[i].type));
+        const struct sl_r4_param *param = sl_r4_param_find(type, sl_slice_of(reads[i].param));
+        assert_non_null(param);
+        if (sl_may_cut(changed, &r, type, param) != reads[i].may_cut)
+            fail_msg("%s for %s: %s.%s", reads[i].party, reads[i].purpose, reads[i].type, reads[i].param);
+    }
+    sl_policy_unref(changed);
+}
+
+static const struct {
+    const char *party, *purpose;
+    unsigned means;
+    bool may;
+} means[] = {
+    {"treating-provider", "TREAT", 7, true},
+    {"treating-provider", "ETREAT", 7, true},
+    {"treating-provider", "HPAYMT", 1, true},
+    {"treating-provider", "HPAYMT", 2, false},
+    {"patient", "PATRQT", 6, true},
+    {"health-plan", "HPAYMT", 1, true},
+    {"health-plan", "HPAYMT", 4, false},
+    {"health-plan", "HPAYMT", 5, false},
+    {"nobody-known", "TREAT", 1, false},
+    {"nobody-known", "TREAT", 0, true},
+};
+
+static void who_searches_by_words_is_told_by_policy_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof means / sizeof *means; i++) {
+        struct sl_recipient r = {
+            .client = SL_LIT("test"), .party = sl_slice_of(means[i].party), .purpose = sl_slice_of(means[i].purpose)};
+        if (sl_may_search(policy, &r, means[i].means) != means[i].may)
+            fail_msg("%s for %s by %u", means[i].party, means[i].purpose, means[i].means);
+    }
+}
+
 static void memory_that_runs_out_is_no_ruling(void **state)
 {
     (void)state;
@@ -981,6 +1071,8 @@ int main(void)
         cmocka_unit_test(what_is_kept_of_disclosers_is_what_each_item_gets),
         cmocka_unit_test(many_kinds_that_depend_on_the_item_are_decided_exactly),
         cmocka_unit_test(a_general_designation_through_an_intermediary),
+        cmocka_unit_test(what_cannot_be_cut_is_told_by_policy_alone),
+        cmocka_unit_test(who_searches_by_words_is_told_by_policy_alone),
         cmocka_unit_test(memory_that_runs_out_is_no_ruling),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
