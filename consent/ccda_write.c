@@ -467,8 +467,7 @@ static void encode_rest(const unsigned char *from, size_t len, char *to)
     to[3] = '=';
 }
 
-/* Quotes stand before and behind it, as JSON has it. */
-static struct sl_slice encode(struct sl_slice bytes, struct sl_arena *arena)
+struct sl_slice sl_content_encode(struct sl_slice bytes, struct sl_arena *arena)
 {
     char *text = sl_arena_raw(arena, bytes.len / 3 + 2, 4), *to = text;
     const unsigned char *from = (const unsigned char *)bytes.ptr, *end = from + bytes.len - bytes.len % 3;
@@ -530,7 +529,7 @@ static enum sl_status write_content(const struct sl_item *item, struct sl_conten
         return SL_NO_MEMORY;
     if (sl_slice_eq(out, content->bytes))
         return SL_OK;
-    content->replacement = encode(out, arena);
+    content->replacement = sl_content_encode(out, arena);
     return content->replacement.ptr ? SL_OK : SL_NO_MEMORY;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "records_write.h"
 #include "recorder.h"
 #include "selftest_parts.h"
 
@@ -130,19 +131,37 @@ static enum sl_status make_folder(struct sl_selftest *t)
     return SL_IO;
 }
 
+static enum sl_status delete_some(struct sl_selftest *t)
+{
+    struct sl_record_write writes[SL_RECORD_WRITES];
+    size_t count = 0;
+    for (size_t i = 0; i < t->canaries.count && count < SL_RECORD_WRITES; i++)
+        if (t->canaries.one[i].deleted)
+            writes[count++] = (struct sl_record_write){.change = SL_RECORD_DELETE,
+                .type = t->canaries.one[i].type,
+                .id = t->canaries.one[i].id,
+                .expected = 1};
+    return count ? sl_records_write(t->gateway.records, writes, count, time(NULL)) : SL_OK;
+}
+
 static enum sl_status plant(struct sl_selftest *t)
 {
     struct sl_records_import imported;
     struct sl_slice at = sl_arena_printf(t->arena, "%s/records", t->folder);
     SL_TRY(sl_records_open(at.ptr, true, t->issues, &t->gateway.records));
-    return sl_records_import(t->gateway.records, t->canaries.records, time(NULL), t->issues, &imported);
+    if (t->canaries.earlier.len)
+        SL_TRY(sl_records_import(t->gateway.records, t->canaries.earlier, time(NULL) - 1, t->issues, &imported));
+    SL_TRY(sl_records_import(t->gateway.records, t->canaries.records, time(NULL), t->issues, &imported));
+    return delete_some(t);
 }
 
 /* A policy store of its own: no consent, and no entry of the register, is the house's. */
 static enum sl_status open_store(struct sl_selftest *t)
 {
     struct sl_slice at = sl_arena_printf(t->arena, "%s/policy", t->folder);
-    return sl_store_open(at.ptr, sl_policy_tables, STORE, true, t->issues, &t->gateway.store);
+    SL_TRY(sl_store_open(at.ptr, sl_policy_tables, STORE, true, t->issues, &t->gateway.store));
+    struct sl_register_entries *entries = &t->canaries.entries;
+    return entries->count ? sl_register_add(t->gateway.store, entries->entry, entries->count, time(NULL)) : SL_OK;
 }
 
 static enum sl_status open_ledger(struct sl_selftest *t)
@@ -178,7 +197,7 @@ static enum sl_status open_house(struct sl_selftest *t)
     SL_TRY(sl_sealer_new(NULL, &t->gateway.sealer));
     SL_TRY(make_folder(t));
     SL_TRY(make_programs(t));
-    SL_TRY(sl_canaries_make(t->gateway.policy, t->gateway.programs, t->arena, &t->canaries));
+    SL_TRY(sl_canaries_make(t->gateway.policy, t->gateway.programs, t->whole, t->arena, &t->canaries));
     SL_TRY(sl_canary_askers(t->gateway.policy, t->arena, &t->askers, &t->asker_count));
     SL_TRY(sl_canary_control(t->gateway.policy, t->arena, &t->control));
     SL_TRY(open_store(t));

@@ -28,8 +28,10 @@ static struct sl_slice value_of(struct sl_selftest *t, char place, const struct 
         return places->id;
     case 'n':
         return sl_arena_printf(t->arena, "%04zu", places->number);
-    case 'c': /* some four pages of the type that there is most of */
-        return sl_arena_printf(t->arena, "%zu", t->canaries.count / 4 + 1);
+    case 'c': /* some four pages of the type that there is most of; at a start two are looked at */
+        return t->whole ? sl_arena_printf(t->arena, "%zu", t->canaries.count / 4 + 1) : SL_LIT("15");
+    case 'a':
+        return t->whole ? SL_LIT("500") : SL_LIT("30");
     case 'v':
         return SL_LIT("{v}"); /* sl_selftest_target */
     }
@@ -67,6 +69,8 @@ static bool fits(const struct sl_form *form, struct sl_slice type)
 {
     sl_r4_node node = sl_r4_resource(type);
     bool person = sl_slice_eq(type, SL_LIT("Patient"));
+    if (sl_r4_facts(node) & SL_R4_BY_ROUTE && !(form->flags & ASK_ROUTED))
+        return false;
     if (form->flags & ASK_OF_PATIENT && (person || !sl_r4_compartment(node)))
         return false;
     if (form->flags & ASK_BY_PATIENT && (person || !sl_r4_param_find(node, SL_LIT("patient"))))
@@ -90,6 +94,14 @@ static bool is_first_of_class(const struct sl_selftest *t, size_t at)
 static bool is_most_common(struct sl_slice type)
 {
     return sl_slice_eq(type, SL_LIT("Observation"));
+}
+
+static bool is_first_of_way(const struct sl_selftest *t, size_t at)
+{
+    for (size_t i = at; i > 0 && t->canaries.one[i - 1].class_bit == t->canaries.one[at].class_bit; i--)
+        if (t->canaries.one[i - 1].way == t->canaries.one[at].way)
+            return false;
+    return true;
 }
 
 /* At a start what there is most of is asked for in every form, and the other types each in one of the first. */
@@ -120,22 +132,26 @@ static struct sl_line *missing_of(struct sl_selftest *t, size_t form, const stru
     return add_line(t, form, &places);
 }
 
-/* At a start one of each class, each in another form. What a version is asked for by, a read says. */
+/* One of each class in every form, and one of each way to earn it as it is read, and in another form. At a start one of
+ * each class, each in another form. What a version is asked for by, a read says. */
 static bool is_turn_of(const struct sl_selftest *t, size_t form, size_t first, size_t at)
 {
-    size_t turn = first + t->canaries.one[at].class_bit % (sl_form_count - first);
-    return is_first_of_class(t, at) &&
-           (turn == form || (sl_forms[turn].flags & ASK_VERSION && sl_forms[form].flags & ASK_TAG));
+    size_t turn = first + (t->whole ? at : t->canaries.one[at].class_bit) % (sl_form_count - first);
+    bool read = sl_forms[form].flags & ASK_TAG;
+    if (t->whole && is_first_of_class(t, at))
+        return true;
+    if (t->whole)
+        return is_first_of_way(t, at) && (turn == form || read);
+    return is_first_of_class(t, at) && (turn == form || (sl_forms[turn].flags & ASK_VERSION && read));
 }
 
-/* Of each canary every form. */
 static enum sl_status add_canary_lines(struct sl_selftest *t, size_t form, size_t first)
 {
     for (size_t i = 0; i < t->canaries.count; i++) {
         const struct sl_canary *canary = &t->canaries.one[i];
         const struct places places = {canary->type, canary->id, i};
         bool twin = sl_forms[form].flags & ASK_TWIN && !canary->element;
-        if (!fits(&sl_forms[form], canary->type) || !(t->whole || is_turn_of(t, form, first, i)))
+        if (!fits(&sl_forms[form], canary->type) || !is_turn_of(t, form, first, i))
             continue;
         struct sl_line *missing = twin ? missing_of(t, form, canary) : NULL;
         struct sl_line *line = twin && !missing ? NULL : add_line(t, form, &places);
@@ -240,6 +256,8 @@ enum sl_status sl_selftest_follow(struct sl_selftest *t, const struct sl_asking 
     struct sl_slice base = sl_arena_printf(t->arena, "%.*s/", SL_FMT(t->config.url));
     if (!sl_slice_starts(url, base))
         return SL_CORRUPT;
+    if (asking->following && !t->whole)
+        return SL_OK;
     struct sl_asking *one = ask(t, asking->line, asking->asker);
     if (!one)
         return SL_NO_MEMORY;

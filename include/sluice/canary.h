@@ -11,9 +11,10 @@
 #define SLUICE_CANARY_H
 
 #include "sluice/decide.h"
+#include "sluice/register.h"
 
 #define SL_CANARY_MARK "sluice-canary-" /* and four digits: the place in the list */
-#define SL_CANARIES 512u
+#define SL_CANARIES 1536u
 #define SL_CANARY_PATIENT "sluice-selftest-person"
 #define SL_CANARY_PLACE "Organization/sluice-selftest-place"
 #define SL_CANARY_PROGRAM "Organization/sluice-selftest-program"
@@ -26,6 +27,8 @@ struct sl_canary {
     const char *way;      /* "code", "label", "type", "origin", "text", …: a literal */
     struct sl_slice type; /* of the resource */
     struct sl_slice id;
+    bool deleted;    /* to be deleted once it is there */
+    bool registered; /* the register declares it to have the class */
     bool element; /* one element bears it, and the rest may go without: then the mark is in that alone, not in the id */
     struct sl_classes
         classes; /* of all that bears the mark, as it was labelled: who may have all of them must get it */
@@ -34,7 +37,9 @@ struct sl_canary {
 struct sl_canaries {
     struct sl_canary one[SL_CANARIES];
     size_t count;
-    struct sl_slice records; /* NDJSON: they, and the person, places and visit that they name */
+    struct sl_slice earlier; /* NDJSON: what some of them were before */
+    struct sl_slice records; /* likewise: they, and the person, places and visit that they name */
+    struct sl_register_entries entries;
 };
 
 struct sl_canary_asker {
@@ -42,9 +47,10 @@ struct sl_canary_asker {
     struct sl_classes may;         /* what it may have by the policy alone */
 };
 
-/* SL_NO_MEMORY; SL_LIMIT. Everything lives in the arena. */
+/* whole: each way in each shape; else each way, and of the shapes some for each class. SL_NO_MEMORY; SL_LIMIT.
+ * Everything lives in the arena. */
 SL_MUST_CHECK enum sl_status sl_canaries_make(const struct sl_policy *policy, const struct sl_programs *programs,
-    struct sl_arena *arena, struct sl_canaries *out);
+    bool whole, struct sl_arena *arena, struct sl_canaries *out);
 SL_MUST_CHECK enum sl_status sl_canary_askers(
     const struct sl_policy *policy, struct sl_arena *arena, struct sl_canary_asker **out, size_t *count);
 /* The same policy, but that everybody may have everything: it shows what can be seen at all. Lives in the arena, and is

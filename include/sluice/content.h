@@ -45,5 +45,7 @@ struct sl_content {
 /* Base64 (RFC 4648, with padding), white space between characters allowed, as FHIR's base64Binary. False: it is none,
  * it is too large, or memory ran out (which the arena tells). */
 bool sl_content_decode(struct sl_slice base64, struct sl_arena *arena, struct sl_slice *bytes);
+/* The same the other way, padded; a quote stands before and behind it, as JSON has it. Length 0: no memory. */
+struct sl_slice sl_content_encode(struct sl_slice bytes, struct sl_arena *arena);
 
 #endif
