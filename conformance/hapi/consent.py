@@ -11,6 +11,7 @@ whom no consent is known. Each probe asks about what is withheld in one way; an 
 Fails if one comes through Sluice.
 """
 import argparse
+import collections
 import http.client
 import json
 import os
@@ -148,7 +149,14 @@ def rate(door, paths, seconds):
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counted) / (time.monotonic() - began), sum(good) / max(1, sum(counted))
+    return sum(counted) / (time.monotonic() - began), sum(good) / max(1, sum(counted)), sum(counted)
+
+
+def asked_of(folder):
+    """Requests that HAPI has answered so far, each as its type and the names of its parameters."""
+    with open(os.path.join(folder, "tomcat", "asked.log"), errors="replace") as log:
+        lines = [line.split(" ")[1].split("/", 2)[-1] for line in log.read().splitlines()]
+    return collections.Counter(path.split("?")[0].split("/")[0] + "?" + "&".join(w.split("=")[0] for w in path.split("?")[-1].split("&")) for path in lines)
 
 
 def run(args, folder):
@@ -170,17 +178,23 @@ def run(args, folder):
         patients = sorted({(row.get("subject") or row.get("patient") or row["beneficiary"])["reference"].split("/")[1] for row in hidden})
         print(f"{len(rows)} records, {len(hidden)} of {len(patients)} patients carry the label")
         h = house.House(args.sluice, upstream=server.base, extra=battery.BOOK)
+        with open(h.at("sluice.yaml")) as config:
+            one_worker = config.read().replace("workers: 2", "workers: 1")
+        h.write("sluice.yaml", one_worker)
         h.start()
         doors = [Door("HAPI", server.base.replace("/fhir", "/consent")), Door("Sluice", h.base, h.tokens["agent"])]
-        told = leaks(doors, hidden, patients)
+        told = leaks(doors, hidden, patients) if args.probes else {}
         paths = [f"{kind}?patient={patient}&_count=10" for kind in ("Condition", "Observation", "MedicationRequest") for patient in patients]
         for door in [Door("HAPI, nothing withheld", server.base)] + doors:
             rate(door, paths, 2)
-            persecond, good = rate(door, paths, args.seconds)
-            print(f"{door.name}: {persecond:.0f} requests a second, {100 * good:.0f} % answered 200")
+            before = asked_of(folder)
+            persecond, good, count = rate(door, paths, args.seconds)
+            print(f"{door.name}: {persecond:.0f} requests a second, {100 * good:.0f} % answered 200, "
+                  f"{(asked_of(folder) - before).total() / max(1, count):.1f} requests of HAPI for each: "
+                  + ", ".join(f"{words} {times / count:.1f}" for words, times in (asked_of(folder) - before).most_common(6)), flush=True)
         print(f"kinds of leak: {', '.join(f'{door} {count}' for door, count in told.items())}")
         h.stop()
-        return 1 if told["Sluice"] or h.failures else 0
+        return 1 if told.get("Sluice") or h.failures else 0
     finally:
         if h:
             h.close()
@@ -192,6 +206,7 @@ def main():
     parser.add_argument("--sluice", default=os.path.join(battery.ROOT, "build", "release", "sluice"))
     parser.add_argument("--server", default=os.path.join(battery.ROOT, "build", "conformance", "hapi"))
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--no-probes", dest="probes", action="store_false", help="requests a second alone")
     with tempfile.TemporaryDirectory(prefix="sluice-consent-") as folder:
         sys.exit(run(parser.parse_args(), folder))
 
