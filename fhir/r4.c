@@ -3,6 +3,7 @@
 #include "sluice/r4.h"
 
 #include <endian.h>
+#include <limits.h>
 #include <string.h>
 
 #include "r4_table.h"
@@ -100,9 +101,37 @@ static int compare(struct sl_slice a, struct sl_slice b)
     return (a.len > b.len) - (a.len < b.len);
 }
 
+/* The first type whose name begins with the letter or a later one. */
+static const sl_r4_node first_of_letter[] = {['A' - 'A'] = SL_R4_Account,
+    ['B' - 'A'] = SL_R4_Basic,
+    ['C' - 'A'] = SL_R4_CapabilityStatement,
+    ['D' - 'A'] = SL_R4_DetectedIssue,
+    ['E' - 'A'] = SL_R4_EffectEvidenceSynthesis,
+    ['F' - 'A'] = SL_R4_FamilyMemberHistory,
+    ['G' - 'A'] = SL_R4_Goal,
+    ['H' - 'A'] = SL_R4_HealthcareService,
+    ['I' - 'A'] = SL_R4_ImagingStudy,
+    ['J' - 'A'] = SL_R4_Library,
+    ['K' - 'A'] = SL_R4_Library,
+    ['L' - 'A'] = SL_R4_Library,
+    ['M' - 'A'] = SL_R4_Measure,
+    ['N' - 'A'] = SL_R4_NamingSystem,
+    ['O' - 'A'] = SL_R4_Observation,
+    ['P' - 'A'] = SL_R4_Parameters,
+    ['Q' - 'A'] = SL_R4_Questionnaire,
+    ['R' - 'A'] = SL_R4_RelatedPerson,
+    ['S' - 'A'] = SL_R4_Schedule,
+    ['T' - 'A'] = SL_R4_Task,
+    ['U' - 'A'] = SL_R4_ValueSet,
+    ['V' - 'A'] = SL_R4_ValueSet,
+    ['V' - 'A' + 1] = SL_R4_LAST_RESOURCE + 1};
+
 sl_r4_node sl_r4_resource(struct sl_slice type_name)
 {
-    unsigned low = 1, high = SL_R4_LAST_RESOURCE + 1; /* the type is in [low, high) if it is anywhere */
+    unsigned letter = type_name.len ? (unsigned)(unsigned char)type_name.ptr[0] - 'A' : UINT_MAX;
+    if (letter > 'V' - 'A')
+        return 0;
+    unsigned low = first_of_letter[letter], high = first_of_letter[letter + 1]; /* in [low, high) if anywhere */
     while (low < high) {
         unsigned middle = (low + high) / 2;
         int order = compare(type_name, sl_r4_node_name((sl_r4_node)middle));

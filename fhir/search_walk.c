@@ -384,10 +384,10 @@ bool sl_search_readable(const struct sl_r4_param *param)
 
 bool sl_id_valid(struct sl_slice id)
 {
+    static const uint64_t good[4] = {0x03ff600000000000u, 0x07fffffe07fffffeu}; /* [A-Za-z0-9.-], a bit a byte */
     for (size_t i = 0; i < id.len; i++) {
-        char c = id.ptr[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '.')
+        unsigned char c = (unsigned char)id.ptr[i];
+        if (!(good[c / 64] >> c % 64 & 1))
             return false;
     }
     return id.len >= 1 && id.len <= 64;

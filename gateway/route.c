@@ -103,13 +103,7 @@ unsigned sl_interaction_action(enum sl_interaction_kind kind)
 
 bool sl_is_id(struct sl_slice text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-        if (!good)
-            return false;
-    }
-    return text.len >= 1 && text.len <= 64;
+    return sl_id_valid(text);
 }
 
 static int hex_of(char c)

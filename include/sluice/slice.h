@@ -23,7 +23,7 @@ struct sl_slice {
 
 static inline bool sl_slice_eq(struct sl_slice a, struct sl_slice b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    return a.len == b.len && (a.len == 0 || a.ptr == b.ptr || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 static inline bool sl_slice_starts(struct sl_slice s, struct sl_slice prefix)
