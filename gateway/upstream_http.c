@@ -25,6 +25,7 @@
 struct base {   /* of the server's URLs, as it stands in JSON text */
     char *text; /* "http://host/fhir", or the same with each slash escaped; ours to free */
     size_t len;
+    uint8_t shift[256];    /* by the hash of two bytes: how far in front of the base's end they stand last */
     struct sl_slice slash; /* what comes between the base and the rest, escaped alike */
 };
 
@@ -57,12 +58,42 @@ static size_t prefix_len(struct sl_slice text, const struct base *base)
     return sl_slice_starts(rest, SL_LIT("?")) ? base->len : 0;
 }
 
+static unsigned hash_pair(const char *at)
+{
+    return ((unsigned char)at[-1] * 8u + (unsigned char)at[0]) & 255u;
+}
+
+/* How far two bytes of a text may be from what they would be at the end of the base; more than 255 is not gone at once.
+ */
+static void make_shifts(struct base *base)
+{
+    size_t most = base->len - 1 < UINT8_MAX ? base->len - 1 : UINT8_MAX;
+    memset(base->shift, (int)most, sizeof base->shift);
+    for (size_t i = 1; i < base->len; i++)
+        if (base->len - 1 - i < most)
+            base->shift[hash_pair(base->text + i)] = (uint8_t)(base->len - 1 - i);
+}
+
+/* Horspool's search with pairs of bytes. memmem makes its table anew each time, which costs more than the way from one
+ * entry of a page to the next. NULL: it is not there. */
+static char *find_base(char *text, size_t len, const struct base *base)
+{
+    for (size_t at = base->len - 1; at < len;) {
+        size_t shift = base->shift[hash_pair(text + at)];
+        char *begin = text + at + 1 - base->len;
+        if (!shift && memcmp(begin, base->text, base->len) == 0)
+            return begin;
+        at += shift ? shift : 1;
+    }
+    return NULL;
+}
+
 /* Takes one base out of a text, in place. Gives the new length. */
 static size_t make_relative(char *text, size_t len, const struct base *base)
 {
     size_t to = 0, from = 0;
     while (from < len) {
-        char *hit = memmem(text + from, len - from, base->text, base->len);
+        char *hit = find_base(text + from, len - from, base);
         size_t until = hit ? (size_t)(hit - text) : len;
         memmove(text + to, text + from, until - from);
         to += until - from;
@@ -86,7 +117,8 @@ static bool add_base(struct http *http, struct sl_slice url, struct sl_slice sla
     char *copy = sl_buffer_failed(&text) ? NULL : malloc(text.len);
     if (copy) {
         memcpy(copy, text.ptr, text.len);
-        http->bases[http->base_count++] = (struct base){copy, text.len, slash};
+        http->bases[http->base_count] = (struct base){.text = copy, .len = text.len, .slash = slash};
+        make_shifts(&http->bases[http->base_count++]);
     }
     sl_buffer_fini(&text);
     return copy != NULL;
@@ -287,8 +319,10 @@ static const char *failed(struct sl_ask *ask, enum sl_status status, const char 
 static void take_text(const struct http *http, struct sl_call *call, struct sl_ask *ask)
 {
     size_t len = call->len;
+    bool escaped = len && memchr(call->text, '\\', len);
     for (size_t i = 0; i < http->base_count; i++)
-        len = make_relative(call->text, len, &http->bases[i]);
+        if (escaped || http->bases[i].slash.len == 1)
+            len = make_relative(call->text, len, &http->bases[i]);
     ask->text = (struct sl_slice){call->text, len};
 }
 
