@@ -23,9 +23,21 @@ static bool grow(struct sl_blocks *blocks)
     return true;
 }
 
+/* What fits the last block, as nearly all does. */
+static inline bool add_within(struct sl_blocks *blocks, struct sl_slice bytes)
+{
+    struct sl_block *last = blocks->last;
+    if (!last || blocks->failed || blocks->limit || !bytes.len || bytes.len > last->capacity - last->len)
+        return false;
+    memcpy(last->ptr + last->len, bytes.ptr, bytes.len);
+    last->len += bytes.len;
+    blocks->total += bytes.len;
+    return true;
+}
+
 void sl_blocks_add(struct sl_blocks *blocks, struct sl_slice bytes)
 {
-    if (blocks->failed)
+    if (add_within(blocks, bytes) || blocks->failed)
         return;
     if (blocks->limit && bytes.len > blocks->limit - blocks->total) {
         blocks->failed = true;

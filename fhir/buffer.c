@@ -51,7 +51,9 @@ char *sl_buffer_reserve(struct sl_buffer *buffer, size_t size)
 
 void sl_buffer_add(struct sl_buffer *buffer, struct sl_slice bytes)
 {
-    char *room = sl_buffer_reserve(buffer, bytes.len);
+    size_t end = buffer->capacity < buffer->limit ? buffer->capacity : buffer->limit;
+    bool fits = buffer->ptr && !buffer->failed && bytes.len <= end - buffer->len;
+    char *room = fits ? buffer->ptr + buffer->len : sl_buffer_reserve(buffer, bytes.len);
     if (!room || !bytes.len)
         return;
     memcpy(room, bytes.ptr, bytes.len);

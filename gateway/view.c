@@ -74,9 +74,11 @@ static enum sl_status make_room(struct sl_item *item, struct sl_edits *edits, st
 static void write_tag(XXH128_hash_t hash, char out[SL_VIEW_TAG])
 {
     static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
-    uint64_t high = hash.high64, low = hash.low64;
-    for (unsigned i = SL_VIEW_TAG; i-- > 0; low = low >> 5 | high << 59, high >>= 5)
-        out[i] = digits[low & 31];
+    uint64_t part[] = {hash.low64, hash.low64 >> 60 | hash.high64 << 4, hash.high64 >> 56}; /* of 60 bits each */
+    for (unsigned i = SL_VIEW_TAG, n = 0; i-- > 0; n++) {
+        out[i] = digits[part[n / 12] & 31];
+        part[n / 12] >>= 5;
+    }
 }
 
 /* A run of bytes in blocks that is not hashed. */
