@@ -10,6 +10,7 @@
 #include "labelling.h"
 
 #include "hash.h"
+#include "sluice/search.h"
 
 #define INDEX_START 256u
 #define ABSENT_START 64u
@@ -72,16 +73,6 @@ sl_system sl_labeller_system(struct sl_labeller *labeller, struct sl_slice syste
     return cached->number;
 }
 
-static bool is_id(struct sl_slice id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        unsigned char c = (unsigned char)id.ptr[i];
-        if (!((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '.')
-            return false;
-    }
-    return id.len > 0 && id.len <= 64;
-}
-
 /* "…/_history/3" names the resource whose version it is. */
 static struct sl_slice without_version(struct sl_slice text)
 {
@@ -106,10 +97,10 @@ static bool split_tail(struct sl_labeller *labeller, struct sl_slice text, struc
         .name = sl_slice_from(text, at + 1),
         .text = sl_slice_from(text, begin)};
     *base = (struct sl_slice){text.ptr, begin ? begin - 1 : 0};
-    return out->type && is_id(out->name);
+    return out->type && sl_id_valid(out->name);
 }
 
-struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base)
+static struct target read_target(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base)
 {
     struct target none = {0}, whole = {.name = reference, .text = reference}, out;
     struct sl_slice found;
@@ -130,6 +121,27 @@ struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice refer
      * the table calls ours are. */
     bool ours = (base.len && sl_slice_eq(found, base)) || sl_programs_is_ours(labeller->programs, found);
     return ours ? out : whole;
+}
+
+struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base)
+{
+    return read_target(labeller, reference, base);
+}
+
+struct target sl_target_read_kept(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base)
+{
+    uint64_t tail;
+    if (reference.len < sizeof tail)
+        return read_target(labeller, reference, base);
+    memcpy(&tail, reference.ptr + reference.len - sizeof tail, sizeof tail); /* references differ at their ends */
+    struct target_cached *cached =
+        &labeller->target_cache[sl_hash_fold(tail ^ reference.len, 0x9e3779b97f4a7c15u) & (TARGET_CACHE - 1)];
+    if (!sl_slice_eq(cached->text, reference) || !sl_slice_eq(cached->base, base)) {
+        cached->target = read_target(labeller, reference, base);
+        cached->text = reference;
+        cached->base = base;
+    }
+    return cached->target;
 }
 
 /* ---- The index ---- */
@@ -252,6 +264,7 @@ struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct s
     item->item.doc = doc;
     item->item.span = root;
     item->item.number = labeller->count;
+    labeller->resolved = false;
     if (labeller->last)
         labeller->last->item.next = &item->item;
     else
@@ -271,6 +284,21 @@ uint32_t sl_labeller_count(const struct sl_labeller *labeller)
     return labeller->count;
 }
 
+/* There is a person's name, and perhaps the record too. */
+static struct labelled *find_record(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice id)
+{
+    struct labelled *found = sl_labeller_lookup(labeller, type, id);
+    while (found && found->named_only)
+        found = found->same_id;
+    return found;
+}
+
+struct sl_item *sl_labeller_find_record(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice id)
+{
+    struct labelled *found = type && id.len ? find_record(labeller, type, id) : NULL;
+    return found ? &found->item : NULL;
+}
+
 struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_slice reference)
 {
     struct sl_slice patient = SL_LIT("Patient/"); /* what is asked for most */
@@ -279,14 +307,12 @@ struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_s
     if (!reference.len)
         return NULL;
     if (sl_slice_starts(reference, patient)) {
-        found = sl_labeller_lookup(labeller, SL_R4_Patient, sl_slice_from(reference, patient.len));
+        found = find_record(labeller, SL_R4_Patient, sl_slice_from(reference, patient.len));
     } else if (slash && !memchr(reference.ptr, ':', reference.len)) {
         size_t at = (size_t)(slash - reference.ptr);
         sl_r4_node type = sl_r4_resource((struct sl_slice){reference.ptr, at});
-        found = type ? sl_labeller_lookup(labeller, type, sl_slice_from(reference, at + 1)) : NULL;
+        found = type ? find_record(labeller, type, sl_slice_from(reference, at + 1)) : NULL;
     }
-    while (found && found->named_only) /* there is his name, and perhaps the record too */
-        found = found->same_id;
     if (!found)
         found = sl_labeller_lookup(labeller, 0, reference);
     return found ? &found->item : NULL;
@@ -344,6 +370,7 @@ enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice 
         labeller->absent_count++;
     }
     slot->asked = asked;
+    labeller->resolved = false;
     return slot->name.ptr ? SL_OK : SL_NO_MEMORY;
 }
 

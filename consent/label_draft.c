@@ -72,6 +72,7 @@ static bool grow(struct sl_labeller *labeller, struct sl_statements *s)
 static struct statement *statement_about(struct sl_labeller *labeller, sl_r4_node type, struct sl_slice name)
 {
     struct sl_statements *s = statements_of(labeller);
+    labeller->resolved = false; /* what is said of it may change */
     if (!s || !grow(labeller, s))
         return NULL;
     struct statement *slot = slot_of(labeller, s->table, s->mask, type, name);

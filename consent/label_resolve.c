@@ -14,9 +14,11 @@
 #include <stdlib.h>
 
 #include "ccda.h"
+#include "hash.h"
 
 #define PASSES 8u
-#define LATELY 16u /* names remembered; a power of two */
+#define LATELY 32u /* names remembered; a power of two */
+#define LISTED 64u /* slots for what is missing, to begin with; the same */
 
 struct edge {
     struct labelled *from, *to;
@@ -61,6 +63,7 @@ struct resolving {
     size_t piece_count, piece_limit;
     const struct evidence **labels; /* of one record, by their rule */
     struct recalled lately[LATELY];
+    struct sl_standing spoken; /* what a reference itself says, looked up last */
 };
 
 static struct labelled *of(struct sl_item *item)
@@ -93,24 +96,29 @@ static struct labelled *next_same(const struct sl_reference *r, const struct lab
 /* Where that name is remembered, or will be. Of a reference that names "Type/id". */
 static struct recalled *recalled_of(struct resolving *re, const struct sl_reference *r)
 {
-    size_t last = (unsigned char)r->target.ptr[r->target.len - 1];
-    struct recalled *recalled = &re->lately[(last + r->target.len + r->type) & (LATELY - 1)];
+    size_t some = r->target.len < 8 ? r->target.len : 8; /* names differ at their ends */
+    uint64_t tail = sl_hash_tail(r->target, r->target.ptr + r->target.len - some, some);
+    struct recalled *recalled = &re->lately[sl_hash_fold(tail ^ r->target.len, 0x9e3779b97f4a7c15u) & (LATELY - 1)];
     if (recalled->type != r->type || !sl_slice_eq(recalled->target, r->target))
         *recalled = (struct recalled){.type = r->type, .target = r->target};
     return recalled;
 }
 
-/* As sl_label_standing. Where an identifier may say more, it is the reference that speaks, not the name alone. */
-static struct sl_standing standing_of(struct resolving *re, const struct labelled *from, const struct sl_reference *r)
+/* As sl_label_standing, until the next is asked for. Where an identifier may say more, it is the reference that speaks,
+ * not the name alone. */
+static const struct sl_standing *standing_of(
+    struct resolving *re, const struct labelled *from, const struct sl_reference *r)
 {
-    if (!r->type || !r->target.len || sl_programs_has_identifiers(re->labeller->programs))
-        return sl_label_standing(re->labeller, from, r);
+    if (!r->type || !r->target.len || sl_programs_has_identifiers(re->labeller->programs)) {
+        re->spoken = sl_label_standing(re->labeller, from, r);
+        return &re->spoken;
+    }
     struct recalled *recalled = recalled_of(re, r);
     if (!recalled->stands) {
         recalled->standing = sl_label_standing(re->labeller, from, r);
         recalled->stands = true;
     }
-    return recalled->standing;
+    return &recalled->standing;
 }
 
 /* ---- 1. Link ---- */
@@ -191,9 +199,8 @@ static bool is_needed(struct resolving *re, const struct labelled *from, const s
     if (is_person(r->type) || is_directory(r->type)) {
         if (is_whose_presence(re, from, r, r->type) || is_beside(re, from, r))
             return true;
-        struct sl_standing standing =
-            may_tell(re->labeller, r->type) ? standing_of(re, from, r) : (struct sl_standing){.named = true};
-        if (standing.named && !sl_during_is(standing.open))
+        const struct sl_standing *standing = may_tell(re->labeller, r->type) ? standing_of(re, from, r) : NULL;
+        if (!standing || (standing->named && !sl_during_is(standing->open)))
             return false; /* a person tells nothing; and of what the table names the record tells no more */
     }
     if (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || r->note == SL_NOTE_SAME || r->pays)
@@ -201,15 +208,47 @@ static bool is_needed(struct resolving *re, const struct labelled *from, const s
     return r->kind == SL_REF_MENTION && !from->item.context && !is_directory(from->item.type);
 }
 
-static void list_missing(struct resolving *re, const struct sl_reference *r)
+/* Where that name stands among what is missing, or would. */
+static struct absent *listed_slot(const struct resolving *re, sl_r4_node type, struct sl_slice id)
+{
+    size_t i = (size_t)sl_labeller_hash(re->labeller, type, id) & re->listed_mask;
+    while (re->listed[i].used && !(re->listed[i].type == type && sl_slice_eq(re->listed[i].name, id)))
+        i = (i + 1) & re->listed_mask;
+    return &re->listed[i];
+}
+
+/* Mostly many records lack the same few. */
+static bool grow_missing(struct resolving *re)
+{
+    if (re->missing_count * 2 < re->listed_mask)
+        return true;
+    struct absent *old = re->listed;
+    struct sl_slice *missing = re->missing;
+    size_t slots = old ? (re->listed_mask + 1) * 2 : LISTED, before = old ? re->listed_mask + 1 : 0;
+    re->listed = sl_arena_array(re->arena, slots, sizeof *re->listed);
+    re->missing = sl_arena_raw(re->arena, slots / 2, sizeof *re->missing);
+    if (!re->listed || !re->missing)
+        return false;
+    re->listed_mask = slots - 1;
+    for (size_t i = 0; i < before; i++)
+        if (old[i].used)
+            *listed_slot(re, old[i].type, old[i].name) = old[i];
+    if (re->missing_count)
+        memcpy(re->missing, missing, re->missing_count * sizeof *missing);
+    return true;
+}
+
+static bool list_missing(struct resolving *re, const struct sl_reference *r)
 {
     struct sl_slice id = id_of(r);
-    size_t i = (size_t)sl_labeller_hash(re->labeller, r->type, id) & re->listed_mask;
-    for (; re->listed[i].used; i = (i + 1) & re->listed_mask)
-        if (re->listed[i].type == r->type && sl_slice_eq(re->listed[i].name, id))
-            return;
-    re->listed[i] = (struct absent){.type = r->type, .name = id, .used = true};
+    if (!grow_missing(re))
+        return false;
+    struct absent *slot = listed_slot(re, r->type, id);
+    if (slot->used)
+        return true;
+    *slot = (struct absent){.type = r->type, .name = id, .used = true};
     re->missing[re->missing_count++] = r->target;
+    return true;
 }
 
 static void link_reference(struct resolving *re, const struct labelled *from, struct sl_reference *r)
@@ -282,10 +321,10 @@ static bool may_be_found(
     return !r->item && (from->item.number >= labeller->linked || since & sl_labeller_kind(r->type));
 }
 
-/* A first pass counts what may be lacked, so that the tables are made once. */
-static size_t link_items(struct resolving *re)
+/* True: something may be lacked. */
+static bool link_items(struct resolving *re)
 {
-    size_t lacked = 0;
+    bool lacked = false;
     uint64_t entered = re->labeller->entered;
     re->labeller->entered = 0;
     for (struct labelled *from = re->labeller->first; from; from = of(from->item.next)) {
@@ -297,7 +336,7 @@ static size_t link_items(struct resolving *re)
             if (r->type == SL_R4_Patient)
                 link_person(re->labeller, r);
             urls |= r->patient && r->item && r->item->type != SL_R4_Patient;
-            lacked += !is_here(re, from, r) && is_needed(re, from, r);
+            lacked = lacked || (!is_here(re, from, r) && is_needed(re, from, r));
         }
         if (urls)
             drop_others(re->labeller, &from->item);
@@ -306,24 +345,16 @@ static size_t link_items(struct resolving *re)
     return lacked;
 }
 
-static enum sl_status judge_lacked(struct resolving *re, size_t lacked)
+static enum sl_status judge_lacked(struct resolving *re)
 {
-    size_t slots = 16;
-    while (slots < lacked * 2)
-        slots *= 2;
-    re->listed_mask = slots - 1;
-    re->listed = sl_arena_array(re->arena, slots, sizeof *re->listed);
-    re->missing = sl_arena_raw(re->arena, lacked, sizeof *re->missing);
-    if (!re->listed || !re->missing)
-        return SL_NO_MEMORY;
     for (struct labelled *from = re->labeller->first; from; from = of(from->item.next))
         for (uint32_t i = 0; i < from->item.reference_count; i++) {
             struct sl_reference *r = &from->item.references[i];
             if (is_here(re, from, r) || !is_needed(re, from, r))
                 continue;
             const struct absent *absent = sl_labeller_is_absent(re->labeller, r->type, id_of(r));
-            if (!absent)
-                list_missing(re, r);
+            if (!absent && !list_missing(re, r))
+                return SL_NO_MEMORY;
             if (!absent || !absent->asked)
                 from->item.unlabelled = absent ? "reference-not-asked" : "reference-pending";
         }
@@ -414,7 +445,7 @@ static void take_standing(struct labelled *item, const struct sl_standing *stand
 /* One origin reference of a directory entry: what it is part of, where the table does not speak of it itself. */
 static void follow_lead(struct resolving *re, struct labelled *from, const struct sl_reference *r)
 {
-    struct sl_standing standing = standing_of(re, from, r);
+    struct sl_standing standing = *standing_of(re, from, r);
     if (!standing.named && !r->item)
         standing = sl_label_display(re->labeller, from, r);
     if (standing.named) {
@@ -649,7 +680,7 @@ static void follow_origin(struct resolving *re, struct labelled *from, const str
         from->item.custodian = r->target;
     bool entry = r->item && is_directory(r->item->type);
     struct sl_during stay = sl_label_stay(re->labeller, from, r);
-    struct sl_standing standing = standing_of(re, from, r);
+    struct sl_standing standing = *standing_of(re, from, r);
     if (!standing.named && (!r->item || (entry && !tells_source(&of(r->item)->reach))))
         standing = sl_label_display(re->labeller, from, r);
     if (standing.named) {
@@ -1249,7 +1280,7 @@ static void add_mention(struct resolving *re, struct labelled *item, const struc
         add_linked(re, item, r);
         return;
     }
-    struct sl_standing standing = standing_of(re, item, r);
+    struct sl_standing standing = *standing_of(re, item, r);
     if (!is_program_then(re, &standing.reach, item))
         standing = sl_label_display(re->labeller, item, r);
     bool said = is_program_then(re, &standing.reach, item), program = false;
@@ -1441,23 +1472,47 @@ static enum sl_status make_edges(struct resolving *re)
     return re->lead.list && re->made.list && re->defined.list ? SL_OK : SL_NO_MEMORY;
 }
 
-enum sl_status sl_labeller_resolve(struct sl_labeller *labeller, struct sl_slice **missing, size_t *count)
+static enum sl_status find_all(struct resolving *re)
+{
+    SL_TRY(make_edges(re));
+    find_sources(re);
+    find_classes(re);
+    find_parts(re);
+    sl_label_facts(re->labeller);
+    re->labeller->resolved = true;
+    return SL_OK;
+}
+
+/* whole: all is worked out, whatever is lacked. */
+static enum sl_status resolve(struct sl_labeller *labeller, bool whole, struct sl_slice **missing, size_t *count)
 {
     struct resolving re = {.labeller = labeller, .arena = labeller->arena, .earning = labeller->earning};
     *missing = NULL;
     *count = 0;
+    labeller->resolved = false;
     reset_items(&re);
-    size_t lacked = link_items(&re);
-    if (lacked)
-        SL_TRY(judge_lacked(&re, lacked));
-    SL_TRY(make_edges(&re));
-    find_sources(&re);
-    find_classes(&re);
-    find_parts(&re);
-    sl_label_facts(labeller);
+    if (link_items(&re))
+        SL_TRY(judge_lacked(&re));
+    if (whole || !re.missing_count)
+        SL_TRY(find_all(&re));
     if (sl_arena_failed(labeller->arena))
         return SL_NO_MEMORY;
     *missing = re.missing;
     *count = re.missing_count;
     return SL_OK;
+}
+
+enum sl_status sl_labeller_resolve(struct sl_labeller *labeller, struct sl_slice **missing, size_t *count)
+{
+    return resolve(labeller, true, missing, count);
+}
+
+enum sl_status sl_labeller_resolve_or_lack(struct sl_labeller *labeller, struct sl_slice **missing, size_t *count)
+{
+    return resolve(labeller, false, missing, count);
+}
+
+bool sl_labeller_is_resolved(const struct sl_labeller *labeller)
+{
+    return labeller->resolved;
 }

@@ -483,7 +483,7 @@ static struct sl_reference *note_reference(
     struct walk *w, const struct place *place, uint32_t i, struct sl_slice written)
 {
     const struct sl_r4_element *e = place->element;
-    struct target target = sl_target_read(w->labeller, written, w->item->base);
+    struct target target = sl_target_read_kept(w->labeller, written, w->item->base);
     struct sl_reference *r = vector_add(w, &w->scratch->references, sizeof *r);
     if (!r)
         return NULL;
@@ -568,7 +568,7 @@ static uint32_t visit_reference(struct walk *w, uint32_t i, const struct place *
  * since it is cut. */
 static void add_link(struct walk *w, uint32_t url, uint32_t cut)
 {
-    struct target target = sl_target_read(w->labeller, text_of(w, url), w->item->base);
+    struct target target = sl_target_read_kept(w->labeller, text_of(w, url), w->item->base);
     struct sl_reference *r = vector_add(w, &w->scratch->references, sizeof *r);
     if (r)
         *r = (struct sl_reference){.span = url,
@@ -902,10 +902,10 @@ static void read_meta(struct walk *w, uint32_t meta)
 /* FHIR's id type, but for its length: real servers have longer ones, and underscores. */
 static bool is_id(struct sl_slice id)
 {
+    static const uint64_t good[4] = {0x03ff600000000000u, 0x07fffffe87fffffeu}; /* [A-Za-z0-9._-], a bit a byte */
     for (size_t i = 0; i < id.len; i++) {
         unsigned char c = (unsigned char)id.ptr[i];
-        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z', digit = c >= '0' && c <= '9';
-        if (!letter && !digit && c != '-' && c != '.' && c != '_')
+        if (!(good[c / 64] >> c % 64 & 1))
             return false;
     }
     return id.len > 0 && id.len <= 128;

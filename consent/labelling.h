@@ -81,6 +81,7 @@ struct absent {
 
 #define TYPE_CACHE 64u
 #define SYSTEM_CACHE 128u /* a power of two */
+#define TARGET_CACHE 64u  /* the same */
 #define STACK_DEPTH 132u  /* containers within containers; deeper resources are not labelled */
 
 struct walk_scratch;
@@ -91,6 +92,13 @@ struct sl_instrument_codes {
     bool ready;
     unsigned item, total, panel; /* categories; SL_CATEGORY_LIMIT: none */
     sl_system loinc;
+};
+
+/* What a reference's text names. type: of "Type/id" (name: the id; text: "Type/id"); 0: name is a URL, URN or "#id". */
+struct target {
+    sl_r4_node type;
+    struct sl_slice name, text;
+    bool scoped; /* "#id" */
 };
 
 struct sl_labeller {
@@ -105,6 +113,7 @@ struct sl_labeller {
     size_t index_mask, index_count;
     uint64_t entered; /* kinds of names that came since references were linked last */
     uint32_t linked;  /* how many items there were then */
+    bool resolved;    /* what is known has been worked out, and nothing has come since */
     struct absent *absent;
     size_t absent_mask, absent_count;
     sl_r4_node type_cache[TYPE_CACHE];
@@ -112,6 +121,10 @@ struct sl_labeller {
         struct sl_slice text; /* of a document, which lives as long as the labeller's items */
         sl_system number;
     } system_cache[SYSTEM_CACHE];
+    struct target_cached {
+        struct sl_slice text, base; /* the same */
+        struct target target;
+    } target_cache[TARGET_CACHE];          /* most records of a page refer to the same few */
     const struct sl_reason **type_reasons; /* by node: the reason every resource of a type has */
     sl_system *security_systems;           /* of earning->security, by place */
     sl_system system_value;                /* v3-ObservationValue */
@@ -124,14 +137,10 @@ struct sl_labeller {
 
 /* ---- label.c ---- */
 
-/* What a reference's text names. type: of "Type/id" (name: the id; text: "Type/id"); 0: name is a URL, URN or "#id". */
-struct target {
-    sl_r4_node type;
-    struct sl_slice name, text;
-    bool scoped; /* "#id" */
-};
 /* base: of the referring item. Empty name: it names no record. */
 struct target sl_target_read(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base);
+/* The same, by way of a small cache. Both texts must live as long as the labeller. */
+struct target sl_target_read_kept(struct sl_labeller *labeller, struct sl_slice reference, struct sl_slice base);
 /* The node of a resource type by name, by way of a small cache; 0: none. */
 sl_r4_node sl_labeller_type(struct sl_labeller *labeller, struct sl_slice name);
 /* The number of a code system, as sl_terminology_system, by way of a small cache: a Bundle names a few systems often.

@@ -415,7 +415,7 @@ static enum sl_status look_for_lacking(struct sl_pass *pass)
 
 enum sl_status sl_pass_label(struct sl_pass *pass, struct sl_slice **missing, size_t *count)
 {
-    SL_TRY(sl_labeller_resolve(pass->labeller, missing, count));
+    SL_TRY(sl_labeller_resolve_or_lack(pass->labeller, missing, count));
     SL_TRY(look_for_lacking(pass));
     if (!pass->lacking.count)
         return SL_OK;
@@ -771,7 +771,7 @@ static enum sl_status begin_anew(struct sl_pass *pass)
 
 static enum sl_status decide_once(struct sl_pass *pass, struct sl_segment_report *report)
 {
-    if (pass->decided)
+    if (pass->decided || !sl_labeller_is_resolved(pass->labeller))
         SL_TRY(begin_anew(pass));
     pass->decided = true;
     SL_TRY(hand_down(pass));

@@ -239,11 +239,6 @@ static struct sl_slice join(struct sl_arena *arena, struct sl_slice type, struct
     return (struct sl_slice){text, type.len + 1 + id.len};
 }
 
-static struct sl_slice name_of(struct sl_round *round, const struct sl_entry *entry)
-{
-    return join(round->arena, sl_r4_node_name(entry->type), entry->id);
-}
-
 /* What led the second pass of $everything to it. */
 static const struct sl_item *lead_to(const struct sl_exchange *x, const struct sl_entry *entry, uint32_t errand)
 {
@@ -258,11 +253,8 @@ static const struct sl_item *lead_to(const struct sl_exchange *x, const struct s
 static enum sl_status add_entry(const struct sl_exchange *x, struct sl_round *round, struct sl_fetched *page,
     const struct sl_entry *entry, struct sl_position position, bool match)
 {
-    struct sl_slice name = name_of(round, entry);
     struct sl_item *item = NULL;
-    if (!name.ptr)
-        return SL_NO_MEMORY;
-    if (sl_labeller_find(sl_pass_labeller(round->pass), name))
+    if (sl_labeller_find_record(sl_pass_labeller(round->pass), entry->type, entry->id))
         return SL_OK;
     SL_TRY(sl_pass_add(round->pass, &page->doc, entry->root, (struct sl_slice){NULL, 0}, false, &item));
     item->lead = lead_to(x, entry, position.errand);
@@ -587,12 +579,9 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     SL_TRY(sl_linking_note(x, round, ask, page));
     round->paged = round->paged || (page->next.len && page->count);
     for (size_t i = 0; i < page->count; i++) {
-        struct sl_slice name = name_of(round, &page->entries[i]);
-        if (!name.ptr)
-            return SL_NO_MEMORY;
-        if (!sl_labeller_find(labeller, name))
-            SL_TRY(
-                sl_pass_add(round->pass, &page->doc, page->entries[i].root, (struct sl_slice){NULL, 0}, true, &item));
+        const struct sl_entry *entry = &page->entries[i];
+        if (!sl_labeller_find_record(labeller, entry->type, entry->id))
+            SL_TRY(sl_pass_add(round->pass, &page->doc, entry->root, (struct sl_slice){NULL, 0}, true, &item));
     }
     for (size_t i = 0; i < ask->id_count && !page->next.len; i++) {
         struct sl_slice name = join(round->arena, ask->type, ask->ids[i]);

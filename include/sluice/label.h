@@ -247,6 +247,12 @@ SL_MUST_CHECK enum sl_status sl_labeller_add(struct sl_labeller *labeller, const
  * item is about, and only if the policy has a class of presence. */
 SL_MUST_CHECK enum sl_status sl_labeller_resolve(
     struct sl_labeller *labeller, struct sl_slice **missing, size_t *count);
+/* As sl_labeller_resolve, but where something is lacked only what: classes, sources and parts are then no more than a
+ * beginning, and nothing may be decided on them. For who fetches and resolves again. */
+SL_MUST_CHECK enum sl_status sl_labeller_resolve_or_lack(
+    struct sl_labeller *labeller, struct sl_slice **missing, size_t *count);
+/* Has all been worked out, as far as what is known reaches, since something was added last? */
+bool sl_labeller_is_resolved(const struct sl_labeller *labeller);
 
 /* What became of a missing reference: asked and not there (an unknown *source*; for a defining reference, an
  * unclassified content), or it could not be asked (an unknown *label*: the item that needs it is withheld). Resolve
@@ -266,6 +272,8 @@ struct sl_item *sl_labeller_items(const struct sl_labeller *labeller);
 uint32_t sl_labeller_count(const struct sl_labeller *labeller);
 /* The item a reference names ("Type/id" or full url); NULL if it is not known here. */
 struct sl_item *sl_labeller_find(const struct sl_labeller *labeller, struct sl_slice reference);
+/* The same of "Type/id", for who has them apart. */
+struct sl_item *sl_labeller_find_record(const struct sl_labeller *labeller, sl_r4_node type, struct sl_slice id);
 
 struct sl_buffer;
 /* One line of JSON and a line feed: {"resource":"Condition/x","classes":[…],"source":"program|not|unknown","reasons":
