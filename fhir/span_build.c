@@ -5,6 +5,8 @@
  */
 #include "span_build.h"
 
+#include <endian.h>
+
 #include "sluice/r4.h"
 
 #define WINDOW 64u /* blocks turned from bits into places at a time: 4 KiB of text */
@@ -27,7 +29,19 @@ _Static_assert(2 * SL_NAMES <= 64 * 64, "a name and the bit of its '_' sibling f
 struct frame {
     struct keys keys; /* while an inner container is open */
     uint32_t span;
+    uint32_t entry; /* of an array: its last value, if that is an object; 0: none */
     char closer;
+};
+
+/*
+ * Objects in an array mostly have the keys of the one before, in the same order. While they do, a key is not looked up:
+ * the span as far behind the object before it as this one is behind its own says what it is. As long as each key is
+ * that of such a span within the object that corresponds, they are all different, since those are.
+ */
+struct likeness {
+    uint32_t apart;            /* spans from the one to the other; 0: they are not alike, or there is none before */
+    uint32_t begin;            /* the object, which is the end of the one before */
+    const struct frame *array; /* that holds both */
 };
 
 struct build {
@@ -198,6 +212,64 @@ static inline void note_key(struct keys *keys, uint32_t name, uint32_t sibling)
     keys->paired |= sibling;
 }
 
+#define LIKE_MOST 32u /* bytes from a key's opening quote to its value; longer ones are looked up */
+
+/* Are the `len` bytes before the one place those before the other? Both have LIKE_MOST bytes before them. */
+static inline bool same_before(const char *one, const char *other, uint32_t len)
+{
+    uint64_t a, b, c, d;
+    memcpy(&a, one - sizeof a, sizeof a);
+    memcpy(&b, other - sizeof b, sizeof b);
+    if (len < sizeof a)
+        return (le64toh(a) ^ le64toh(b)) >> (64 - 8 * len) == 0;
+    memcpy(&c, one - len, sizeof c);
+    memcpy(&d, other - len, sizeof d);
+    if ((a ^ b) | (c ^ d))
+        return false;
+    return len <= 2 * sizeof a || memcmp(one - len, other - len, len) == 0;
+}
+
+/* The value of the object before that has the key whose opening quote is at `at` and whose value will be at `value`, if
+ * it stands where it would; NULL: it does not. */
+static inline const struct sl_span *find_like(
+    const struct build *b, const struct likeness *like, uint32_t count, uint32_t object, uint32_t at, uint32_t value)
+{
+    uint32_t before = count - like->apart, len = value - at;
+    const struct sl_span *span = &b->spans[before];
+    if (before >= like->begin || b->parents[before] != object - like->apart || !(span->flags & SL_SPAN_MEMBER) ||
+        len - 1 >= LIKE_MOST || span->begin < LIKE_MOST)
+        return NULL;
+    return same_before(b->doc.text.ptr + value, b->doc.text.ptr + span->begin, len) ? span : NULL;
+}
+
+/* Notes the keys of an open object whose members so far are those before `stop`, but for what is within them. */
+static void note_members(const struct build *b, struct keys *keys, uint32_t object, uint32_t stop)
+{
+    for (uint32_t c = object + 1; c < stop; c = b->spans[c].next)
+        note_key(keys, b->spans[c].name, (b->spans[c].flags & SL_SPAN_SIBLING) != 0);
+}
+
+/* They are not alike after all: what was not noted of the objects that are open is noted now. */
+__attribute__((noinline)) static void end_likeness(
+    const struct build *b, struct likeness *like, struct frame *frame, struct keys *keys, uint32_t count)
+{
+    note_members(b, keys, frame->span, count);
+    for (frame--; frame > like->array; frame--)
+        if (frame->closer == '}')
+            note_members(b, &frame->keys, frame->span, frame[1].span + 1);
+    like->apart = 0;
+}
+
+/* The next value of an array is to begin, at `at`. */
+static inline void begin_likeness(
+    const struct build *b, struct likeness *like, struct frame *array, uint32_t count, uint32_t at)
+{
+    bool object = b->doc.text.ptr[at] == '{';
+    if (!like->apart || like->array == array)
+        *like = (struct likeness){object && array->entry ? count - array->entry : 0, count, array};
+    array->entry = object ? count : 0;
+}
+
 /*
  * One value after the other, hand over hand through the places: a string has two, a word one, and so has each of {}[]:,
  * Invariants: at `value`, `at` is where a value must begin, and name and flags are those of its key, or 0 within an
@@ -210,6 +282,8 @@ static enum sl_status build_values(struct build *b, const uint32_t *place)
     struct sl_span *spans = b->spans;
     struct frame *frame = b->frames;
     struct keys keys = {0};
+    struct likeness like = {0};
+    const struct sl_span *span;
     uint32_t count = 0, at = *place++, end, close;
     enum sl_span_type type;
     bool sibling;
@@ -238,6 +312,7 @@ value:
         keys = (struct keys){0};
         frame++;
         frame->span = count;
+        frame->entry = 0;
         frame->closer = type == SL_SPAN_OBJECT ? '}' : ']';
         spans[count] = (struct sl_span){at, at + 1, count + 1, name, (uint8_t)type, flags};
         count++;
@@ -269,6 +344,8 @@ close:
     if (__builtin_expect(keys.suspect, 0))
         SL_TRY(check_keys(b, frame->span, count));
     at = *place++;
+    if (frame == like.array)
+        like = (struct likeness){0};
     frame--;
     keys = frame->keys;
     if (frame != b->frames)
@@ -278,10 +355,24 @@ close:
 item:
     name = 0;
     flags = 0;
-    if (frame->closer == ']')
+    if (frame->closer == ']') {
+        begin_likeness(b, &like, frame, count, at);
         goto value;
+    }
     if (text[at] != '"')
         return refuse(b, count, at, "a key was expected");
+    if (like.apart) {
+        span = find_like(b, &like, count, frame->span, at, place[2]);
+        if (span) {
+            name = span->name;
+            flags = span->flags & (SL_SPAN_MEMBER | SL_SPAN_SIBLING);
+            keys.paired |= flags & SL_SPAN_SIBLING;
+            at = place[2];
+            place += 3;
+            goto value;
+        }
+        end_likeness(b, &like, frame, &keys, count);
+    }
     close = *place++;
     if (text[*place] != ':')
         return refuse(b, count, *place, "':' was expected");

@@ -236,6 +236,14 @@ static const struct {
     {"{\"\":1,\"\":2}", 6, "a duplicate key"},
     {"{\"a\":{\"given\":{}},\"b\":[{\"id\":1,\"id\":1}]}", 31, "a duplicate key"},
     {"{\"given\":{\"given\":{\"given\":0}},\"x\":0,\"given\":2}", 37, "a duplicate key"},
+    /* In an object that begins as the one before it does. */
+    {"[{\"id\":1,\"url\":2},{\"id\":1,\"id\":2}]", 26, "a duplicate key"},
+    {"[{\"id\":1,\"url\":2},{\"id\":1,\"url\":2,\"id\":3}]", 34, "a duplicate key"},
+    {"[{\"id\":1,\"url\":2},{\"url\":1,\"url\":2}]", 27, "a duplicate key"},
+    {"[{\"id\":{\"zz\":1},\"a\":2},{\"id\":{\"zz\":1,\"zz\":1},\"a\":2}]", 37, "a duplicate key"},
+    {"[{\"id\":1,\"a\":{\"b\":1},\"c\":1},{\"id\":1,\"a\":{\"zz\":1},\"id\":2}]", 49, "a duplicate key"},
+    {"[{\"id\":[{\"a\":1}],\"b\":2},{\"id\":[{\"a\":1},{\"a\":1,\"a\":1}],\"b\":2}]", 46, "a duplicate key"},
+    {"[{\"_id\":1,\"id\":2},{\"_id\":1,\"_id\":2}]", 27, "a duplicate key"},
 };
 
 static void test_refuses(void **state)
@@ -643,6 +651,78 @@ static void test_random_texts(void **state)
     assert_true(taken > 0);
 }
 
+static const char *const alike_keys[] = {"id", "_id", "given", "_given", "zz", "_zz", "a", "valueQuantity",
+    "effectiveDateTime", "anExtensionThatIsNoNameOfR4", ""};
+#define ALIKE (sizeof alike_keys / sizeof *alike_keys)
+
+/* An object whose keys are mostly those at `order`; true: one of them stands there twice, in it or in one within. */
+static bool write_alike(char **to, uint64_t *seed, const unsigned *order, unsigned count, unsigned depth)
+{
+    static const char *const gaps[] = {"", "", "", " ", "\n  "};
+    bool twice = false, used[ALIKE] = {false};
+    const char *before = gaps[random_below(seed, 5)], *behind = gaps[random_below(seed, 5)];
+    *to += sprintf(*to, "{");
+    for (unsigned i = 0; i < count; i++) {
+        unsigned key = random_below(seed, 40) ? order[i] : random_below(seed, ALIKE);
+        twice |= used[key];
+        used[key] = true;
+        *to += sprintf(*to, "%s\"%s\"%s:%s", i ? "," : "", alike_keys[key], before, behind);
+        switch (depth ? order[i] % 4 : 0) {
+        case 1:
+            twice |= write_alike(to, seed, order, count - 1, depth - 1);
+            break;
+        case 2:
+            *to += sprintf(*to, "[");
+            for (unsigned n = random_below(seed, 3); n; n--) {
+                twice |= write_alike(to, seed, order, count - 1, depth - 1);
+                *to += sprintf(*to, ",");
+            }
+            *to += sprintf(*to, "7]");
+            break;
+        default:
+            *to += sprintf(*to, random_below(seed, 30) ? "\"x\"" : "[1,2]");
+        }
+    }
+    *to += sprintf(*to, "}");
+    return twice;
+}
+
+/* Objects with the keys of the one before, or nearly: each key is what it is, and none may stand twice. */
+static void test_alike(void **state)
+{
+    (void)state;
+    static char text[1 << 20];
+    uint64_t seed = 3;
+    unsigned refusals = 0;
+    for (int round = 0; round < 1500; round++) {
+        unsigned order[6], count = 2 + random_below(&seed, 5), first = random_below(&seed, ALIKE);
+        bool twice = false;
+        char *to = text + sprintf(text, "{\"entry\":[");
+        for (unsigned i = 0; i < count; i++)
+            order[i] = (first + i) % ALIKE;
+        for (unsigned n = 1 + random_below(&seed, 5); n; n--) {
+            twice |= write_alike(&to, &seed, order, count, 2);
+            to += sprintf(to, n > 1 ? "," : "]}");
+        }
+        struct parsed p = parse(text_of(text));
+        assert_int_equal(p.status, twice ? SL_SYNTAX : SL_OK);
+        refusals += twice;
+        for (uint32_t i = 0; i < p.doc.count; i++) {
+            const struct sl_span *span = &p.doc.spans[i];
+            struct sl_slice key = sl_span_key(&p.doc, i);
+            bool sibling = key.len && key.ptr[0] == '_';
+            assert_int_equal(span->name, sl_name_find(key.ptr + sibling, key.len - sibling));
+            assert_int_equal((span->flags & SL_SPAN_SIBLING) != 0, sibling);
+            assert_int_equal(
+                (span->flags & SL_SPAN_MEMBER) != 0, p.doc.spans[p.doc.parents[i]].type == SL_SPAN_OBJECT && i);
+            if (sibling)
+                assert_true(p.doc.spans[p.doc.parents[i]].flags & SL_SPAN_PAIRED);
+        }
+        parsed_free(&p);
+    }
+    assert_in_range(refusals, 100, 1400);
+}
+
 /* A right text of some kilobytes with one byte changed, so that faults lie far from the beginning. */
 static void test_one_wrong_byte(void **state)
 {
@@ -708,6 +788,7 @@ int main(void)
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_random_texts),
+        cmocka_unit_test(test_alike),
         cmocka_unit_test(test_one_wrong_byte),
         cmocka_unit_test(test_failing_memory),
     };
