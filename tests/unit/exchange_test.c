@@ -440,12 +440,12 @@ static void pages_are_full_and_tell_nothing(void **state)
     size_t count = read_pages(&a, target, with, 8);
     assert_int_equal(count, 4);
     for (size_t i = 0; i < count; i++) {
+        with[i] = without_cursors(&a, with[i]); /* random bytes, which may say anything */
         assert_int_equal(count_of(with[i], "\"mode\":\"match\""), i < 3 ? 10 : 5);
         assert_false(has(with[i], "F11"));
         assert_false(has(with[i], "otp"));
         assert_false(has(with[i], "\"total\""));
         assert_true(has(with[i], "The absence of a record here"));
-        with[i] = without_cursors(&a, with[i]);
     }
     /* The same world, in which the hidden things did not happen: the same bytes. */
     struct sl_slice kept[8];
