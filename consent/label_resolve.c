@@ -13,6 +13,8 @@
  */
 #include <stdlib.h>
 
+#include "sluice/fault.h"
+
 #include "ccda.h"
 #include "hash.h"
 
@@ -173,13 +175,19 @@ static bool is_among(const struct sl_item *item, struct sl_slice person)
     return false;
 }
 
-/* Does it name a person beside those the record is about? Whether that one is known here, his own record alone tells.
- * Of relatives, only what says who is whom is asked: whose records they take part in are mostly those of their own. */
+/* A relative is somebody's, and his record alone says whose: it may be another patient than the record's. */
+static bool is_somebodys(const struct labelled *from, const struct sl_reference *r)
+{
+    return r->type == SL_R4_RelatedPerson && r->kind != SL_REF_SUBJECT && !from->item.context &&
+           !sl_fault(SL_FAULT_RELATIVE_UNASKED);
+}
+
+/* Does it name a patient beside those the record is about? Whether that one is known here, his own record alone tells.
+ */
 static bool is_beside(const struct resolving *re, const struct labelled *from, const struct sl_reference *r)
 {
-    bool person = r->type == SL_R4_Patient || (r->type == SL_R4_RelatedPerson && sl_label_is_presence(from->item.type));
-    return person && r->kind != SL_REF_SUBJECT && !from->item.context && !sl_classes_empty(&re->earning->presence) &&
-           !is_among(&from->item, r->target);
+    return r->type == SL_R4_Patient && r->kind != SL_REF_SUBJECT && !from->item.context &&
+           !sl_classes_empty(&re->earning->presence) && !is_among(&from->item, r->target);
 }
 
 /* Is the target known, as far as this reference needs it? Of a person whom a record names, the name may be enough. */
@@ -197,7 +205,7 @@ static bool is_needed(struct resolving *re, const struct labelled *from, const s
     if (sl_label_facts_need(re->labeller, &from->item, r))
         return true;
     if (is_person(r->type) || is_directory(r->type)) {
-        if (is_whose_presence(re, from, r, r->type) || is_beside(re, from, r))
+        if (is_whose_presence(re, from, r, r->type) || is_beside(re, from, r) || is_somebodys(from, r))
             return true;
         const struct sl_standing *standing = may_tell(re->labeller, r->type) ? standing_of(re, from, r) : NULL;
         if (!standing || (standing->named && !sl_during_is(standing->open)))

@@ -28,6 +28,7 @@ AIM = {  # word: (group, kinds of requests)
     "mention-kept": ("treating", ("read", "search", "compartment")),
     "counts-kept": ("app", ("read", "search all")),
     "presence-open": ("treating", ("read", "search all", "search")),
+    "relative-unasked": ("scenario", "103_kept_true.py"),
     "one-number": ("scenario", "78_links.py"),
     "consent-over": ("consents", ("read", "search")),
     "no-rematch": ("treating", ("search", "search modified", "compartment")),
