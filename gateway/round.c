@@ -506,7 +506,7 @@ static bool is_known(struct sl_exchange *x, struct sl_round *round, struct sl_sl
 static void note_context(struct sl_exchange *x, struct sl_round *round)
 {
     const struct sl_gateway *gateway = x->state->gateway;
-    if (gateway->keeper)
+    if (gateway->keeper && sl_labeller_is_resolved(sl_pass_labeller(round->pass)))
         sl_keeper_note(gateway->keeper, &x->label_generation, gateway->config->upstream_url,
             sl_labeller_items(sl_pass_labeller(round->pass)), round->known_since ? round->known_since : x->now);
 }
