@@ -85,6 +85,8 @@ static enum sl_status ask_by_route(struct sl_exchange *x, const struct sl_search
     if (!sl_caller_may(&x->caller, step->inner->type, SL_MAY_READ, &patient_only) &&
         !sl_caller_may(&x->caller, step->inner->type, SL_MAY_SEARCH, &patient_only))
         return SL_FORBIDDEN;
+    if (!sl_may_search(x->policy, &x->caller.recipient, sl_search_means(step->inner)))
+        return SL_FORBIDDEN; /* no search for it is asked, which would have been refused */
     SL_TRY(search_so_far(x, step, &search.search));
     SL_TRY(sl_inner_view(x, &search, &x->resolving->asked));
     x->resolving->asked->gather_limit = FOUND_LIMIT;

@@ -73,6 +73,8 @@ def allowed(b):
         got = b.ask(ask("Patient", **what), caller)[0]
         b.same(f"{caller} by {what}", got, status)
     b.same("a step of a chain too", b.ask("Observation?patient:Patient._content=sharp", "desk")[0], 403)
+    b.same("a step by the route too", [b.ask(f"{p}medication{w}", "plan")[0] for p in ("MedicationRequest?", "Patient?_has:MedicationRequest:patient:")
+                                       for w in ("._content=x", ":Medication._text=x", ".code=x")], [403, 403, 200] * 2)
     b.same("several types at once", b.ask("?_type=Patient,Condition&_content=sharp", "desk")[0], 403)
 
 
