@@ -151,6 +151,16 @@ static bool is_counted(const struct sl_item *item, const struct sl_step *steps, 
     return false;
 }
 
+/* By its id a record is known, and by when it was changed last it is asked for and put in order, upstream too: neither
+ * goes without the record, and so what is said of `meta` as a whole is said of the record. */
+static bool is_of_record(const struct sl_doc *doc, const struct sl_step *steps, unsigned n)
+{
+    sl_name name = doc->spans[steps[1].span].name;
+    if (n == 2)
+        return name == SL_NAME_id || name == SL_NAME_meta;
+    return n == 3 && name == SL_NAME_meta && doc->spans[steps[2].span].name == SL_NAME_lastUpdated;
+}
+
 /* The value at the same place of the other array; 0 if there is none. */
 static uint32_t same_place(struct sl_gone *gone, uint32_t array, uint32_t item, uint32_t other)
 {
@@ -257,7 +267,7 @@ enum sl_status sl_cutting_cut(struct sl_cutting *cutting, const struct sl_item *
         return SL_OK;
     }
     unsigned n = trace(item, span, steps);
-    if (n <= 1 || (!always && is_counted(item, steps, n)))
+    if (n <= 1 || (!always && (is_counted(item, steps, n) || is_of_record(item->doc, steps, n))))
         return SL_OK;
     unsigned at = climb(gone, steps, n, cutting->arena);
     *result = at ? SL_CUT_PART : SL_CUT_REQUIRED;

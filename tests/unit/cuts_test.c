@@ -326,7 +326,7 @@ static const struct cut_case modifiers[] = {
             "2345-7") ",'subject':" P ",'valueQuantity':{'value':5,'comparator':'<','_comparator':" SECRET "}}\n"
                       "{'resourceType':'Observation','id':'y','status':'final','code':" LOINC(
                           "85354-9") ",'subject':" P ",'referenceRange':[{'low':{'value':55},'text':'STAYS'}],'"
-                                                     "valueRange':{'low':{'value':77}},'component':[{'code'"
+                                     "valueRange':{'low':{'value':77}},'component':[{'code'"
                                      ":" LOINC(
                                          "8480-6") ",'valueQuantity':{'value':66,'comparator':'<','_comparator':" SECRET
                                                    "}}]}",
@@ -349,9 +349,18 @@ static const struct cut_case modifiers[] = {
         "{'resourceType':'List','id':'x','status':'current','mode':'changes','subject':" P ",'entry':[{'deleted':true,"
         "'_deleted':" SECRET ",'item':" DM "},{'item':{'display':'STAYS'}}]}",
         {"'entry':[{'item':{'display':'STAYS'}}]"}, {"Condition/dm'}}]"}},
+    {"by what a record is known, asked for and put in order: its id, when it was changed, and meta as a whole",
+        "{'resourceType':'Condition','id':'x','_id':" SECRET ",'subject':" P
+        ",'code':{'text':'CANARY'}}\n{'resourceType':'Condition','id':'y','subject':" P
+        ",'meta':{'lastUpdated':'2025-01-01T00:00:00Z','_lastUpdated':" SECRET
+        "}}\n{'resourceType':'Condition','id':'z','subject':" P ",'meta':{'lastUpdated':'2025-01-01T00:00:00Z'," LABEL
+        "}}\n{'resourceType':'Condition','id':'tagged','subject':" P
+        ",'meta':{'lastUpdated':'2025-02-02T00:00:00Z','tag':[{" LABEL ",'code':'SECRET'}]}}",
+        {"'id':'dm'", "'id':'tagged'", "2025-02-02"}, {"CANARY", "'id':'x'", "'id':'y'", "'id':'z'", "SECRET"}},
     {"what stands contained",
         "{'resourceType':'Task','id':'x','status':'requested','intent':'order','for':" P
-        ",'basedOn':[{'reference':'#c'}],'contained':[{'resourceType':'ServiceRequest','id':'c','status':'active','intent':"
+        ",'basedOn':[{'reference':'#c'}],'contained':[{'resourceType':'ServiceRequest','id':'c','status':'active','"
+        "intent':"
         "'order','subject':" P ",'doNotPerform':true,'_doNotPerform':" SECRET ",'code':{'text':'CANARY'}}]}",
         {"'id':'x'"}, {"CANARY", "'#c'"}},
 };
