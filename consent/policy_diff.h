@@ -24,8 +24,9 @@ void sl_diff_say(struct sl_diff_report *report, enum sl_diff_way way, const char
 /* Parties, classes, consents and label sets as the files word them, the code lists, and what policy.yaml says. */
 SL_MUST_CHECK enum sl_status sl_diff_words(
     struct sl_diff_report *report, const struct sl_policy *before, const struct sl_policy *after);
-/* policy_diff_writes.c: who may write what. */
+/* policy_diff_writes.c: who may write what, and who may search by words and by _filter. */
 void sl_diff_writes(struct sl_diff_report *report, const struct sl_policy *before, const struct sl_policy *after);
+void sl_diff_searches(struct sl_diff_report *report, const struct sl_policy *before, const struct sl_policy *after);
 /* policy_diff_rest.c: what reads differently, and of which neither says anything. */
 void sl_diff_rest(struct sl_diff_report *report, const struct sl_policy *before, const struct sl_policy *after);
 

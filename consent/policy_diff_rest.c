@@ -8,7 +8,7 @@
 #include "policy_diff.h"
 
 static const char *const file_keys[] = {"title", "version", "layer", "example", "program", "scenarios", "parties",
-    "classes", "consents", "forms", "label-sets", "rules", "writes", "invariants", NULL};
+    "classes", "consents", "forms", "label-sets", "rules", "writes", "searches", "invariants", NULL};
 static const char *const head_keys[] = {"title", "version", "terminology", "lexicon", "states", "denials-in-emergency",
     "intermediary", "narrative", "two-person-rule", "notice", NULL};
 static const char *const rule_keys[] = {"id", "title", "law", "unverified", "review-by", "guard", "verdict", "data",

@@ -435,6 +435,7 @@ enum sl_status sl_diff_words(
     compare_element_lists(report, before, after);
     compare_times(report, before, after);
     sl_diff_writes(report, before, after);
+    sl_diff_searches(report, before, after);
     compare_lists(report, before, after, false);
     compare_lists(report, after, before, true);
     sl_diff_rest(report, before, after);

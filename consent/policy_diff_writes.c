@@ -2,9 +2,10 @@
 /*
  * What two policies let be written differently, gone through exhaustively: for each party, each purpose, each type of
  * record, each thing that may be done, and with each label. More is looser, less is tighter. By what grants say: a
- * grant of delete that holds nowhere may come to hold by a rule.
+ * grant of delete that holds nowhere may come to hold by a rule. And the same of what may be searched by.
  */
 #include "policy_diff.h"
+#include "sluice/search.h"
 
 #define LABELS_LIMIT 256u /* that the grants of two policies name together */
 
@@ -145,4 +146,45 @@ void sl_diff_writes(struct sl_diff_report *report, const struct sl_policy *befor
         return;
     compare(&(struct comparing){report, after, before, SL_DIFF_LOOSER}, labels, count);
     compare(&(struct comparing){report, before, after, SL_DIFF_TIGHTER}, labels, count);
+}
+
+/* ---- Searches ---- */
+
+/* The purposes for which the party may search by it. */
+static uint64_t searched(const struct sl_policy *policy, struct sl_slice party, unsigned means)
+{
+    unsigned bit = sl_policy_party(policy, party);
+    uint64_t purposes = 0;
+    for (size_t i = 0; i < policy->search_count && bit < SL_PARTY_LIMIT; i++)
+        if (policy->searches[i].parties >> bit & 1 && policy->searches[i].by & means)
+            purposes |= policy->searches[i].purposes;
+    return purposes;
+}
+
+static void tell_search(const struct comparing *c, struct sl_slice party, unsigned means, const char *word)
+{
+    uint64_t purposes = searched(c->one, party, means) & ~searched(c->other, party, means);
+    struct sl_buffer text;
+    if (!purposes)
+        return;
+    sl_buffer_init(&text, 64 * 1024);
+    write_purposes(&text, purposes);
+    sl_diff_say(c->report, c->way, "%.*s for %.*s: %s search by %s", SL_FMT(party), SL_FMT(sl_buffer_slice(&text)),
+        c->way == SL_DIFF_LOOSER ? "may now" : "may no longer", word);
+    sl_buffer_fini(&text);
+}
+
+static void compare_searches(const struct comparing *c)
+{
+    for (unsigned party = SL_BUILTINS; party < c->one->party_count; party++) {
+        tell_search(c, c->one->party_ids[party], SL_SEARCH_BY_FILTER, "_filter");
+        tell_search(c, c->one->party_ids[party], SL_SEARCH_BY_TEXT, "_text");
+        tell_search(c, c->one->party_ids[party], SL_SEARCH_BY_CONTENT, "_content");
+    }
+}
+
+void sl_diff_searches(struct sl_diff_report *report, const struct sl_policy *before, const struct sl_policy *after)
+{
+    compare_searches(&(struct comparing){report, after, before, SL_DIFF_LOOSER});
+    compare_searches(&(struct comparing){report, before, after, SL_DIFF_TIGHTER});
 }

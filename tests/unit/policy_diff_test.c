@@ -144,6 +144,9 @@ static const struct edit {
         "loses yes"},
     {"to: [physician], for: [treatment]}", "to: [physician], for: [treatment], then: {account: yes}}", TIGHTER,
         "goes out now with accounting", "no longer with accounting"},
+    {"rules:\n",
+        "searches:\n  - {id: words, title: S, to: [physician], for: [treatment], by: [filter, content]}\nrules:\n",
+        LOOSER, ": may now search by _content", ": may no longer search by _filter"},
     {"title: C, kind: needs-yes", "title: C, kind: needs-yes, confidentiality: R", EITHER,
         "now with R, no longer with N", "now with N, no longer with R"},
 };
