@@ -357,6 +357,12 @@ void sl_http2_drop(struct sl_http2 *http2, struct sl_http2_stream *stream)
         break_off(http2, "memory");
 }
 
+void sl_http2_ping(struct sl_http2 *http2)
+{
+    if (!http2->fault && nghttp2_submit_ping(http2->session, NGHTTP2_FLAG_NONE, NULL) != 0)
+        break_off(http2, "memory");
+}
+
 bool sl_http2_output(struct sl_http2 *http2, struct sl_buffer *out)
 {
     const uint8_t *bytes;

@@ -59,6 +59,9 @@ SL_MUST_CHECK bool sl_http2_ask(
 /* The stream is the caller's again; a server that is still at it is told to leave off. */
 void sl_http2_drop(struct sl_http2 *http2, struct sl_http2_stream *stream);
 
+/* Asks for a sign of life: what comes then is in what is fed. */
+void sl_http2_ping(struct sl_http2 *http2);
+
 /* Takes all of the bytes. Then sl_http2_ended, until there is none, and sl_http2_output. */
 void sl_http2_feed(struct sl_http2 *http2, struct sl_slice bytes);
 /* A stream that is open no more, each once; NULL: there is none. */

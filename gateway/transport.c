@@ -15,7 +15,8 @@
  * harm: a GET or HEAD, once, on a new lane, if a kept one was closed before a byte of the answer. What no server has
  * seen (its address refused the connection) goes to its next address, whatever it is; and what it says in HTTP/2 that
  * it has not processed goes once more, whatever it is. A change never goes on a kept connection of HTTP/1.1: whether
- * the server has closed that already is not known until it is too late.
+ * the server has closed that already is not known until it is too late. It goes on a trunk on which the server has just
+ * been heard, or answers a ping first.
  */
 #include "transport.h"
 
@@ -41,7 +42,8 @@
 #define FIXED 6u
 #define RESOLVED_MS 30000u /* how long an address is used before it is asked for again */
 #define SWEEP_MS 50u
-#define FLOOR 1024u /* bytes a second, over a while of upstream.stall-s */
+#define LIVELY_MS 250u /* how long a change trusts what was heard on a trunk */
+#define FLOOR 1024u    /* bytes a second, over a while of upstream.stall-s */
 
 struct address {
     struct sockaddr_storage at;
@@ -78,6 +80,7 @@ struct trunk {
     size_t address, lanes;
     uint64_t answers;   /* that came on it so far */
     uint64_t heard, by; /* when bytes came; the end of its time without a lane */
+    uint64_t pong_by;   /* a change waits for a sign of life until then; 0: none does */
     bool over;          /* nothing more is asked on it */
     bool inside;        /* what has come is being told: what is asked meanwhile is sent after it */
 };
@@ -600,6 +603,7 @@ static void on_frames(void *context, struct sl_slice bytes)
     struct trunk *trunk = context;
     struct sl_transport *transport = trunk->transport;
     trunk->heard = sl_loop_now();
+    trunk->pong_by = 0;
     sl_http2_feed(trunk->http2, bytes);
     tell(trunk);
     if (sl_http2_fault(trunk->http2))
@@ -682,6 +686,21 @@ static struct trunk *find_trunk(const struct sl_transport *transport)
     while (trunk && (trunk->over || !sl_http2_room(trunk->http2)))
         trunk = trunk->next;
     return transport->lane_count < transport->config->upstream_connections ? trunk : NULL;
+}
+
+/* May this be asked on it now? A change may not be sent twice, so it is not sent where nobody may be any more. */
+static bool suits(const struct trunk *trunk, const struct sl_call *call)
+{
+    return is_safe(call) || sl_loop_now() < trunk->heard + LIVELY_MS;
+}
+
+static void ask_for_life(struct trunk *trunk)
+{
+    if (trunk->pong_by)
+        return;
+    trunk->pong_by = sl_loop_now() + time_of(trunk->transport, CONNECT);
+    sl_http2_ping(trunk->http2);
+    pump(trunk);
 }
 
 /* False: no memory. */
@@ -871,6 +890,10 @@ static bool serve_first(struct sl_transport *transport)
 {
     struct errand *errand = transport->first;
     struct trunk *trunk = find_trunk(transport);
+    if (trunk && !suits(trunk, errand->call)) {
+        ask_for_life(trunk);
+        return false;
+    }
     if (trunk) {
         take_out(transport, errand);
         if (!put_on_trunk(trunk, errand))
@@ -954,6 +977,10 @@ static void sweep_trunks(struct sl_transport *transport, uint64_t now)
 {
     for (struct trunk *trunk = transport->trunks, *next; trunk; trunk = next) {
         next = trunk->next;
+        if (trunk->pong_by && now >= trunk->pong_by) {
+            trunk->over = true;
+            kick(transport);
+        }
         if (sl_http2_fault(trunk->http2))
             end_trunk(trunk, sl_http2_fault(trunk->http2));
         else if (!trunk->lanes && (trunk->over || now >= trunk->by))
@@ -1008,6 +1035,8 @@ static bool fail(struct sl_call *call, const char *why)
 bool sl_transport_send(struct sl_transport *transport, struct sl_call *call)
 {
     struct trunk *trunk = transport->first ? NULL : find_trunk(transport);
+    if (trunk && !suits(trunk, call))
+        trunk = NULL; /* it waits for a sign of life */
     bool probe, at_once = !trunk && transport->kept && !transport->first && is_safe(call);
     struct errand *errand = sl_arena_alloc(call->arena, sizeof *errand);
     if (!errand)

@@ -3,6 +3,8 @@ import gzip
 import importlib
 import json
 import os
+import random
+import re
 import shutil
 import threading
 import time
@@ -369,26 +371,29 @@ def departures(h, upstream):
     h.expect("and it goes on", h.ids(ASK) == ["kei"])
 
 
-def one_stream(clinic, folder):
-    upstream = two.Server(folder, say, settings={two.h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 1,
-                                                 two.h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 100})
-    upstream.about = about
-    h = clinic.over(upstream)
-    upstream.act = late(0.03)
+def one_stream(h, upstream):
+    upstream.anew(streams=1, window=100)
+    before, upstream.act = len(h.logged()), late(0.03)
     got = many(h, 8)
     h.expect("a server that takes one stream gets one at a time, on one connection", [g[0] for g in got] == [200] * 8 and
              upstream.at_once == 1 and upstream.connections == 1, (got, upstream.at_once, upstream.connections))
-    h.expect("and refuses none", upstream.resets == 0 and "upstream" not in h.logged(), h.logged()[-300:])
-    h.stop()
-    wait_for(lambda: upstream.goodbyes)
-    h.expect("it is told goodbye", upstream.goodbyes == [0], upstream.goodbyes)
+    h.expect("and refuses none", upstream.resets == 0 and "upstream" not in told(h, before), told(h, before)[-300:])
 
 
-def bounds(clinic, folder):
+def chosen(h, upstream):
+    """Who offers only HTTP/1.1 is asked in it, side by side."""
+    upstream.anew(["http/1.1"])
+    upstream.act = late(0.1)
+    got = many(h, 4)
+    h.expect("a server of HTTP/1.1 is asked in it", [g[0] for g in got] == [200] * 4 and set(upstream.spoken) == {"http/1.1"},
+             (got, upstream.spoken))
+    h.expect("on several connections at once", max(g[1] for g in got) < 1.0 and upstream.connections > 1, (got, upstream.connections))
+
+
+def bounds(h, upstream):
     """Two at a time, two that wait; and the breaker."""
-    upstream = two.Server(folder, say)
-    upstream.about = about
-    h = clinic.over(upstream, connections=2, queue=2)
+    upstream.anew()
+    upstream.act = None
     h.ids(ASK)
     upstream.act, upstream.at_once = late(0.3), 0
     got = many(h, 12)
@@ -397,51 +402,120 @@ def bounds(clinic, folder):
     h.expect("no more than two at a time", upstream.at_once == 2, upstream.at_once)
     h.expect("those refused at once, with Retry-After", min(g[1] for g in refused) < 0.25 and all("retry-after" in g[2].lower() for g in refused))
     h.expect("the operator is told", "upstream-busy" in h.logged())
-    h = clinic.over(upstream, failures=3, pause_s=1, window_s=60)
     upstream.act = says(lambda s: [frame(RST, 0, s, b"\0\0\0\2")])
-    h.expect("three failures", [h.ask(ASK)[0] for _ in range(3)] == [503] * 3)
+    failed = 0
+    while "upstream-paused" not in h.logged() and failed < 20:
+        failed += h.ask(ASK)[0] == 503
     asked = upstream.asked
-    h.expect("then it is left alone", h.ask(ASK)[0] == 503 and upstream.asked == asked and "upstream-paused" in h.logged())
+    h.expect(f"after {failed - 1} failures it is left alone", failed < 20 and h.ask(ASK)[0] == 503 and upstream.asked == asked)
     upstream.act = None
     time.sleep(1.1)
     h.expect("and after a pause asked again", all(h.ids(ASK) == ["kei"] for _ in range(2)), h.logged()[-300:])
 
 
-def chosen(clinic, folder):
-    """Who offers only HTTP/1.1 is asked in it, side by side."""
-    upstream = two.Server(folder, say, protocols=("http/1.1",))
-    upstream.about = about
-    h = clinic.over(upstream)
-    upstream.act = late(0.1)
-    got = many(h, 4)
-    h.expect("a server of HTTP/1.1 is asked in it", [g[0] for g in got] == [200] * 4 and set(upstream.spoken) == {"http/1.1"},
-             (got, upstream.spoken))
-    h.expect("on several connections at once", max(g[1] for g in got) < 1.0 and upstream.connections > 1, (got, upstream.connections))
+# ---- Many at once ----
+
+def person(name):
+    """The answer of one patient, which says his name all the way."""
+    row = {"resourceType": "Patient", "id": name, "name": [{"family": name, "given": [f"{name}-{n}"]} for n in range(20 + len(name) * 7)]}
+    return json.dumps({"resourceType": "Bundle", "type": "searchset",
+                       "entry": [{"fullUrl": f"Patient/{name}", "resource": row, "search": {"mode": "match"}}]}).encode()
+
+
+class Shuffle:
+    """Answers all that have been asked within a while together, in pieces of any length, in any order."""
+
+    def __init__(self):
+        self.rng, self.waiting, self.most = random.Random(7), {}, 0
+
+    def act(self, conn, request):
+        name = re.search(r"_id=(who[0-9]+)", request.path).group(1)
+        if not self.waiting.get(conn):
+            conn.after(0.1, lambda: self.deal(conn))
+        self.waiting.setdefault(conn, []).append((request.stream, name))
+        return True
+
+    def deal(self, conn):
+        asked = self.waiting.pop(conn)
+        self.most = max(self.most, len(asked))
+        left = {stream: self.pieces(stream, name) for stream, name in asked}
+        said = []
+        while left:
+            stream = self.rng.choice(list(left))
+            said.append(left[stream].pop(0))
+            if not left[stream]:
+                del left[stream]
+        text = b"".join(said)
+        cut = self.rng.randrange(len(text))
+        conn.raw(text[:cut])
+        conn.after(0.03, lambda: conn.raw(text[cut:]))
+        conn.open.difference_update(stream for stream, _ in asked)
+
+    def pieces(self, stream, name):
+        text, out = person(name), [frame(HEADERS, END_HEADERS, stream, block(OK, JSON, ("etag", f'W/"{name}"')))]
+        while text:
+            size = self.rng.randrange(1, 900)
+            out.append(frame(DATA, 0, stream, text[:size]))
+            text = text[size:]
+        return out + [frame(DATA, END_STREAM, stream)]
+
+
+def fifty(h, upstream):
+    """Fifty at once, each for another patient, whose answers come in pieces among each other's, while others leave."""
+    upstream.anew(streams=1000)
+    dealt = Shuffle()
+    upstream.about, upstream.act = lambda request: "_id=who" in request.path, dealt.act
+    wrong, right = [], []
+
+    def stays(number):
+        for n in range(3):
+            name = f"who{number}{n}"
+            status, _, text = h.ask(f"Patient?_id={name}")
+            others = set(re.findall(rb"who[0-9]+", text)) - {name.encode()}
+            (right if status == 200 and not others and text.count(name.encode()) > 20 else wrong).append((name, status, others, text[:200]))
+
+    def leaves_early(number):
+        for n in range(6):
+            with h.connect() as sock:
+                sock.sendall(f"GET /fhir/Patient?_id=who{number}{n} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {h.tokens['ward']}\r\n\r\n".encode())
+                time.sleep(0.05 * (number % 6))
+    asking = [threading.Thread(target=stays, args=(n,)) for n in range(100, 150)]
+    asking += [threading.Thread(target=leaves_early, args=(n,)) for n in range(200, 210)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(20)
+    h.expect(f"{len(right)} answers, up to {dealt.most} of them among each other: to each his own", len(right) == 150 and not wrong and dealt.most > 20,
+             (len(right), dealt.most, wrong[:3]))
+    h.expect("on one connection", upstream.connections == 1, upstream.connections)
+    upstream.about, upstream.act = about, None
 
 
 class Ehr(writing.Ehr):
-    def __init__(self, folder):
+    def __init__(self, upstream):
         super().__init__(writing.records())
         self.server.server.shutdown()
-        self.server = two.Server(folder, self.answer)
+        self.server = upstream
+        upstream.say = self.answer
 
 
 READS = ("Patient/p", "Patient/none", "Observation/weight", "Encounter/ours", "Condition/plain", "Condition/secret", "Location/room",
          "Condition?patient=p&_count=1", "Observation?patient=Patient/p", "Encounter?patient=p&_include=Encounter:diagnosis", "metadata")
 
 
-def same_either_way(clinic, folder):
+def same_either_way(h, upstream):
     """The same records and the same changes through either protocol."""
     said = []
-    for spoken, keys in (("h2", {}), ("http/1.1", {"http2": "no"})):
-        ehr = Ehr(folder)
-        h = clinic.over(ehr.server, **keys)
+    for spoken in ("h2", "http/1.1"):
+        upstream.anew([spoken])
+        ehr = Ehr(upstream)
         said.append([normal(h.ask(path)) for path in READS] + changes(h, ehr))
-        h.expect(f"{spoken} was spoken", set(ehr.server.spoken) == {spoken}, ehr.server.spoken)
+        h.expect(f"{spoken} was spoken", set(upstream.spoken) == {spoken}, upstream.spoken)
         if spoken == "h2":
             lost_changes(h, ehr)
-    clinic.h.expect(f"{len(said[0])} answers are the same bytes either way", said[0] == said[1],
-                    [(path, a, b) for path, a, b in zip(READS + ("changes",) * 9, *said) if a != b])
+    upstream.say = say
+    h.expect(f"{len(said[0])} answers are the same bytes either way", said[0] == said[1],
+             [(path, a, b) for path, a, b in zip(READS + ("changes",) * 9, *said) if a != b])
 
 
 def normal(answer):
@@ -497,7 +571,19 @@ def lost_changes(h, ehr):
         ehr.server.act = act
         status = d.send("POST", "Observation", weight(3))[0]
         h.expect(f"after {what} a change does not", (status, ehr.server.asked - asked) == (503, 1), (status, ehr.server.asked - asked))
-    ehr.server.act = None
+    ehr.server.act, before, connections = None, ehr.next, ehr.server.connections
+    h.ask("Patient/p")
+    time.sleep(0.3)
+    mute = [conn for conn in ehr.server.live]
+    for conn in mute:
+        conn.mute = True
+    status = d.send("POST", "Patient", writing.made("Patient", None, name=[{"family": "New"}]))[0]
+    h.expect("a connection that went silent is not trusted with a change: it goes on another", (status, ehr.next) == (201, before + 1), status)
+    for conn in mute:
+        conn.mute = False
+    h.ask("Patient/p")
+    h.expect("and the server never sees it twice", ehr.next == before + 1, ehr.next - before)
+    ehr.server.about = about
 
 
 def secrets(h, upstream):
@@ -515,17 +601,16 @@ def scenario(sluice, folder):
     upstream = two.Server(folder, say)
     upstream.about = about
     clinic = Clinic(sluice, folder)
-    h = clinic.over(upstream)
+    h = clinic.over(upstream, connections=64)
     h.expect("answered", h.ids(ASK) == ["kei"], h.logged())
-    secrets(h, upstream)
-    streams(h, upstream)
-    shapes(h, upstream)
-    deadlines(h, upstream)
-    dead(h, upstream)
-    leaves(h, upstream)
-    departures(h, upstream)
-    for part in (one_stream, bounds, chosen, same_either_way):
-        part(clinic, folder)
+    for part in (secrets, streams, shapes, deadlines, dead, leaves, departures, fifty, one_stream, chosen, same_either_way):
+        part(h, upstream)
+    upstream.anew()
+    h.ids(ASK)
+    h.stop()
+    wait_for(lambda: upstream.goodbyes)
+    h.expect("it is told goodbye", upstream.goodbyes[-1:] == [0], upstream.goodbyes)
+    bounds(clinic.over(upstream, connections=2, queue=2, failures=3, pause_s=1, window_s=60), upstream)
     h.close()
     return h.failures
 

@@ -90,7 +90,7 @@ class Connection:
     def __init__(self, server, sock):
         self.server, self.sock = server, sock
         self.put_off, self.pending, self.open, self.requests = [], {}, set(), {}
-        self.asked, self.gone, self.pongs = 0, False, 0
+        self.asked, self.gone, self.mute = 0, False, False
         self.h2 = None
 
     def after(self, seconds, call):
@@ -165,6 +165,9 @@ class Connection:
             self.buffered = b""
             take = self.take_lines
         while not self.gone:
+            if self.mute:
+                time.sleep(0.02)
+                continue
             due = min((when for when, _ in self.put_off), default=time.monotonic() + 0.1)
             if not self.sock.pending():
                 select.select([self.sock], [], [], max(0, min(0.1, due - time.monotonic())))
@@ -236,16 +239,16 @@ class Server:
     """`say(path, request)` puts the good answer into the request, as house.send does; `act(connection, request)`, asked first of
     those that `about` says, may say something else, and then gives true."""
 
-    def __init__(self, folder, say, protocols=("h2", "http/1.1"), settings=None):
+    def __init__(self, folder, say):
         key, made = certificate(folder)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(made, key)
-        self.context.set_alpn_protocols(list(protocols))
+        self.context.set_alpn_protocols(["h2", "http/1.1"])
         self.authority = made
         self.say, self.act, self.about = say, None, None
-        self.settings = settings or {h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 100}
+        self.settings = {h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 100}
         self.connections = self.asked = self.at_once = self.resets = self.pongs = 0
-        self.goodbyes, self.spoken = [], []
+        self.goodbyes, self.spoken, self.live = [], [], set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.url = f"https://localhost:{self.port}/fhir"
@@ -259,10 +262,26 @@ class Server:
 
     def serve(self, sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        conn = None
         try:
             sock = self.context.wrap_socket(sock, server_side=True)
-            Connection(self, sock).serve()
+            conn = Connection(self, sock)
+            self.live.add(conn)
+            conn.serve()
         except (OSError, h2.exceptions.ProtocolError):
             pass
         finally:
+            self.live.discard(conn)
             sock.close()
+
+    def anew(self, protocols=("h2", "http/1.1"), streams=100, window=65535):
+        """Closes what there is; what is opened next is offered this."""
+        self.context.set_alpn_protocols(list(protocols))
+        known = h2.settings.SettingCodes
+        self.settings = {known.MAX_CONCURRENT_STREAMS: streams, known.INITIAL_WINDOW_SIZE: window}
+        for conn in list(self.live):
+            conn.close()
+        while self.live:
+            time.sleep(0.01)
+        self.connections = self.at_once = self.resets = 0
+        self.spoken = []
