@@ -9,7 +9,7 @@
 #define PLAIN 264u /* bytes under the seal, whatever is in them */
 #define INLINE (PLAIN - HEAD)
 #define HEAD 24u /* version, kind, expiry (8), errand (4), skip (4), passed (4), length (2) */
-#define VERSION 2u
+#define VERSION 3u
 
 enum kind { HERE = 1, SHELVED = 2 }; /* the upstream's position: in the cursor, or on the shelf */
 
@@ -69,6 +69,8 @@ static enum sl_status fill(const struct sl_exchange *x, const struct sl_position
     }
     plain[1] = SHELVED;
     put(plain + 22, SL_SHELF_HANDLE, 2);
+    if (text.len > SL_SHELF_TEXT)
+        return SL_OK; /* no text has this handle: as one that is lost */
     return sl_shelf_put(gateway->shelf, text, expires, plain + HEAD);
 }
 
@@ -89,6 +91,14 @@ enum sl_status sl_bookmark_write(const struct sl_exchange *x, const struct sl_po
     return out->ptr ? SL_OK : SL_NO_MEMORY;
 }
 
+/* The upstream's place is lost: crowded out, another node's, or the upstream has forgotten it. That there is one may
+ * hang on what is hidden, so a page link must not die of it: all is read again, and what has passed is passed by. */
+static enum sl_status begin_anew(struct sl_exchange *x)
+{
+    x->at = (struct sl_position){.errand = SL_AT_PASSED, .passed = x->at.passed};
+    return SL_OK;
+}
+
 static enum sl_status take(struct sl_exchange *x, const unsigned char plain[PLAIN])
 {
     size_t len = (size_t)get(plain + 22, 2);
@@ -97,6 +107,8 @@ static enum sl_status take(struct sl_exchange *x, const unsigned char plain[PLAI
     x->at = (struct sl_position){.errand = (uint32_t)get(plain + 10, 4),
         .skip = (uint32_t)get(plain + 14, 4),
         .passed = (uint32_t)get(plain + 18, 4)};
+    if (x->displaced && len)
+        return begin_anew(x);
     if (plain[1] == HERE) {
         x->at.upstream = sl_arena_copy(x->arena, (struct sl_slice){(const char *)plain + HEAD, len});
         return x->at.upstream.ptr ? SL_OK : SL_NO_MEMORY;
@@ -104,7 +116,7 @@ static enum sl_status take(struct sl_exchange *x, const unsigned char plain[PLAI
     if (plain[1] != SHELVED || len != SL_SHELF_HANDLE)
         return SL_BAD_PARAMETER;
     enum sl_status status = sl_shelf_get(x->state->gateway->shelf, plain + HEAD, x->now, x->arena, &x->at.upstream);
-    return status == SL_MISSING ? SL_BAD_PARAMETER : status;
+    return status == SL_MISSING ? begin_anew(x) : status;
 }
 
 enum sl_status sl_bookmark_read(struct sl_exchange *x, struct sl_slice text)

@@ -167,15 +167,16 @@ static enum sl_status make_recipient(struct sl_exchange *x)
 }
 
 /* Sorted, a place is one among the released ones, and all are read again; but where the upstream gives them in order,
- * page by page, it is one of the upstream's. */
+ * page by page, it is one of the upstream's; where that is lost, those on earlier pages are passed by. */
 static enum sl_status begin_order(struct sl_exchange *x)
 {
     bool placed = x->first_page || x->at.errand != SL_AT_PASSED;
     x->ordered = x->ordered && x->errand_count == 1 && placed;
     x->phase = sl_sort_is_wanted(x) && !x->ordered ? SL_PHASE_KEYS : SL_PHASE_MATCHES;
     x->skipped = x->at.passed;
-    if (x->phase == SL_PHASE_KEYS)
+    if (x->phase == SL_PHASE_KEYS || !placed)
         x->at = (struct sl_position){0};
+    x->passing = x->phase == SL_PHASE_KEYS || placed ? 0 : x->skipped;
     return x->ordered ? sl_sort_ask(x) : SL_OK;
 }
 
@@ -192,7 +193,7 @@ static enum sl_step_result step_compile(struct sl_exchange *x)
     x->resolving = NULL;
     x->including = NULL;
     x->keys = x->page = (struct sl_match_keys){0};
-    x->skipped = 0;
+    x->skipped = x->passing = 0;
     x->planned = NULL;
     x->ordered = sl_sort_is_left(x);
     x->first_page = !x->interaction.search.cursor.len;

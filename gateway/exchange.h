@@ -40,8 +40,8 @@ struct sl_errand {
 /* A place in the whole of what the errands give. */
 struct sl_position {
     uint32_t errand;
-    uint32_t skip;   /* matches from that place on that have been dealt with */
-    uint32_t passed; /* in order: released matches before it; all there is to say where they are put in order here */
+    uint32_t skip;            /* matches from that place on that have been dealt with */
+    uint32_t passed;          /* released matches before it; all there is to say where they are put in order here */
     struct sl_slice upstream; /* the upstream's own position; empty: the first page of the errand */
 };
 
@@ -190,7 +190,8 @@ struct sl_exchange {
     size_t gather_limit; /* released ones, of a step of a chain; 0: it is none */
     struct sl_match_keys keys,
         page;       /* sort.c: of all released matches, in order once all are there; those of the page */
-    size_t skipped; /* sorted: released matches on earlier pages */
+    size_t skipped; /* released matches on earlier pages */
+    size_t passing; /* of these, still to be passed by: they are read again, since the upstream's place is lost */
     struct sl_including *including;
     const struct sl_errand *planned; /* sorted: what matches were asked for by; the page must match it still */
     size_t planned_count;
@@ -199,6 +200,7 @@ struct sl_exchange {
     struct sl_position at;  /* what the next ask asks for */
     bool ordered;           /* sorted: the upstream gives matches in order, and nothing that orders can be cut */
     bool disordered;        /* it did not */
+    bool displaced;         /* the upstream does not know the place any more that the page link names */
     bool routed;            /* a read of what is reached by route: errand 0 is it, the others are ways to it */
     struct sl_page *target; /* of such a read, from its first pass */
     struct sl_position going[SL_QUESTIONS]; /* of such a read: where its ways go on */
@@ -344,6 +346,9 @@ void sl_round_free(struct sl_exchange *x, struct sl_round *round);
 void sl_round_ask(struct sl_exchange *x, struct sl_round *round, struct sl_position at);
 SL_MUST_CHECK enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, struct sl_question *question);
 SL_MUST_CHECK enum sl_status sl_round_add_pages(struct sl_exchange *x, struct sl_round *round);
+/* Has the upstream, asked first of all for the place that a page link names, refused? Then the request begins again,
+ * and reads what has passed. Once. */
+bool sl_round_is_displaced(struct sl_exchange *x, const struct sl_position *at, enum sl_status status);
 
 /* ---- presence.c: is anything else of a person released? ---- */
 

@@ -154,8 +154,13 @@ static bool gather(struct sl_exchange *x, struct sl_wide *wide)
         const struct sl_listed *listed = entry->version.len ? find_listed(*slot_of(wide, entry), entry) : NULL;
         if (!listed || !sl_history_is_since(x, listed->found))
             continue;
+        if (x->passing) {
+            x->passing--;
+            continue;
+        }
         if (wide->count == x->wanted) {
             x->following = wide->at;
+            x->following.passed = (uint32_t)(x->skipped + x->wanted);
             x->following.skip = (uint32_t)i;
             wide->count++;
             return false;
@@ -199,6 +204,8 @@ enum sl_step_result sl_history_fetch(struct sl_exchange *x)
         if (sl_exchange_tired(x))
             return SL_STEP_AGAIN;
         status = go_on(x, x->wide);
+        if (sl_round_is_displaced(x, &x->wide->at, status))
+            return sl_exchange_again(x);
     }
     return status == SL_OK ? SL_STEP_DONE : sl_exchange_fail(x, status, x->why ? x->why : "history");
 }

@@ -384,6 +384,15 @@ enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, stru
     return advance(x, &question->at, fetched);
 }
 
+bool sl_round_is_displaced(struct sl_exchange *x, const struct sl_position *at, enum sl_status status)
+{
+    bool refused = status == SL_UPSTREAM || status == SL_NOT_SUPPORTED || status == SL_NOT_FOUND;
+    if (!refused || x->displaced || x->first_page || x->rows || !at->upstream.len)
+        return false;
+    x->displaced = true;
+    return true;
+}
+
 static bool begin_round(struct sl_exchange *x)
 {
     x->round = sl_round_new(x);
@@ -434,6 +443,8 @@ enum sl_step_result sl_round_fetch(struct sl_exchange *x)
                 return SL_STEP_WAIT;
         for (size_t i = 0; i < round->question_count; i++) {
             enum sl_status status = sl_round_take(x, round, &round->questions[i]);
+            if (sl_round_is_displaced(x, &round->questions[i].at, status))
+                return sl_exchange_again(x);
             if (status != SL_OK)
                 return fail(x, status, x->why ? x->why : "fetch");
         }
@@ -816,6 +827,11 @@ static enum sl_status count_match(struct sl_exchange *x, struct sl_found *found)
     if (x->phase == SL_PHASE_KEYS) {
         found->released = found->match = false; /* its name is what is kept */
         return sl_sort_note(x, found);
+    }
+    if (x->passing) {
+        x->passing--;
+        found->released = found->match = false; /* on an earlier page */
+        return SL_OK;
     }
     if (x->ordered && x->gathered <= x->wanted) {
         bool follows;
