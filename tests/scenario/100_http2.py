@@ -152,6 +152,11 @@ GOOD = {
                                    frame(CONTINUATION, END_HEADERS, s, SPLIT[20:]), body(s)],
     "other frames between": frames(frame(PING, 0, 0, b"12345678"), frame(99, 7, 0, b"?"), frame(SETTINGS, 0, 0), body),
     "more than a stream's window": whole(OK, JSON, body=KEI + b" " * (LIMIT - len(KEI))),
+    "data after its end": frames(body, lambda s: frame(DATA, END_STREAM, s, KEI.replace(b"kei", b"eve"))),
+    "a head after its end": frames(body, lambda s: b"".join(whole((":status", "404"), JSON)(s))),
+    "a header table of 4 GiB": frames(frame(SETTINGS, 0, 0, b"\0\1\xff\xff\xff\xff"), body),
+    "no header table": frames(frame(SETTINGS, 0, 0, b"\0\1\0\0\0\0"), body),
+    "no window, and then one": frames(frame(SETTINGS, 0, 0, b"\0\4\0\0\0\0"), body, frame(SETTINGS, 0, 0, b"\0\4\0\0\xff\xff")),
     "an end, and a reset that means no harm": frames(lambda s: body(s) + frame(RST, 0, s, b"\0\0\0\0")),
 }
 
@@ -578,7 +583,7 @@ def lost_changes(h, ehr):
     for conn in mute:
         conn.mute = True
     status = d.send("POST", "Patient", writing.made("Patient", None, name=[{"family": "New"}]))[0]
-    h.expect("a connection that went silent is not trusted with a change: it goes on another", (status, ehr.next) == (201, before + 1), status)
+    h.expect("a connection that went silent is not trusted with a change: it goes on another", (status, ehr.next) == (201, before + 1), (status, h.logged()[-300:]))
     for conn in mute:
         conn.mute = False
     h.ask("Patient/p")

@@ -165,9 +165,6 @@ class Connection:
             self.buffered = b""
             take = self.take_lines
         while not self.gone:
-            if self.mute:
-                time.sleep(0.02)
-                continue
             due = min((when for when, _ in self.put_off), default=time.monotonic() + 0.1)
             if not self.sock.pending():
                 select.select([self.sock], [], [], max(0, min(0.1, due - time.monotonic())))
@@ -175,7 +172,9 @@ class Connection:
             for one in [one for one in self.put_off if one[0] <= now]:
                 self.put_off.remove(one)
                 one[1]()
-            if not self.gone:
+            if self.mute:
+                time.sleep(0.02)
+            elif not self.gone:
                 self.receive(take)
 
     def receive(self, take):
