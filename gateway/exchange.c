@@ -457,13 +457,16 @@ static void go_on(struct sl_exchange *x)
 
 void sl_exchange_schedule(struct sl_exchange *x)
 {
+    SL_ASSERT(!x->scheduled);
     x->scheduled = true;
     sl_worker_last(x->worker, &x->later);
 }
 
-/* It has had its time in this turn. */
+/* It has had its time in this turn. Nothing may be under way for it: what came back would run it, or free it, while it
+ * stands in the loop's list. */
 static void rest(struct sl_exchange *x)
 {
+    SL_ASSERT(!x->scheduled && !x->outstanding);
     x->scheduled = true;
     sl_worker_slowly(x->worker, &x->later);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import resource
 import signal
+import threading
 
 import house
 
@@ -14,7 +15,13 @@ def scenario(sluice, folder):
     h.expect("at first it answers", good[0] == 200 and b"kei-" in good[2], good)
     # From here on no file of the gateway may grow, as if the disk were full.
     resource.prlimit(h.server.pid, resource.RLIMIT_FSIZE, (16, resource.RLIM_INFINITY))
-    answers = [h.ask("Condition?patient=kei") for _ in range(20)]
+    answers = [h.ask("Condition?patient=kei") for _ in range(5)]
+    crowd = [threading.Thread(target=lambda: answers.append(h.ask("Condition?patient=kei"))) for _ in range(40)]
+    for thread in crowd:  # records of many are given to the ledger together
+        thread.start()
+    for thread in crowd:
+        thread.join(20)
+    h.expect("who asks is told", len(answers) == 45, len(answers))
     h.expect("then it answers 503, and nothing else", {a[0] for a in answers} == {503}, {a[0] for a in answers})
     h.expect("no record content in a refusal", not any(b"kei" in a[2] for a in answers))
     h.expect("one answer for all of them", len({a[2] for a in answers}) == 1)

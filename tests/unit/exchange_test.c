@@ -645,6 +645,68 @@ static void a_directive_that_comes_meanwhile_counts(void **state)
     close_house(&h);
 }
 
+static unsigned take_turns(unsigned most)
+{
+    unsigned taken = 0;
+    for (; taken < most && !loop.answered; taken++)
+        turn();
+    return taken;
+}
+
+/* A page so large that it rests many times: while it is taken in, decided, cut and answered. */
+static const char large[] = "/fhir/Condition?patient=a&_count=300";
+
+static void who_leaves_a_resting_one_is_forgotten(void **state)
+{
+    (void)state;
+    struct house h;
+    open_house(&h, 180, 1);
+    struct sl_exchange *x = begin(&h, large, h.ward);
+    unsigned all = take_turns(~0u);
+    assert_int_equal(loop.status, 200);
+    assert_int_equal(count_of(sl_buffer_slice(&loop.body), "\"mode\":\"match\""), 180);
+    assert_true(all >= 4);
+    sl_exchange_free(x);
+    for (unsigned turns = 0; turns < all; turns += 1 + all / 24) {
+        x = begin(&h, large, h.ward);
+        take_turns(turns);
+        if (loop.answered) {
+            sl_exchange_free(x);
+            continue;
+        }
+        sl_exchange_cancel(x);
+        while (loop.state->lingering || !is_idle())
+            turn();
+        assert_false(loop.answered);
+    }
+    close_house(&h);
+}
+
+/* The denial comes when so many of four parts are done; the last, while the answer is made. */
+static void a_directive_counts_however_late_it_comes(void **state)
+{
+    (void)state;
+    for (unsigned part = 1; part <= 4; part++) {
+        struct house h;
+        open_house(&h, 300, 0);
+        struct sl_exchange *x = begin(&h, large, h.ward);
+        unsigned all = take_turns(~0u);
+        assert_int_equal(count_of(sl_buffer_slice(&loop.body), "\"mode\":\"match\""), 300);
+        sl_exchange_free(x);
+        x = begin(&h, large, h.ward);
+        take_turns(part < 4 ? all * part / 4 : 0);
+        while (part == 4 && !loop.answered && !x->answering)
+            turn();
+        bool accounted = loop.answered || x->appending;
+        import_denial(h.writer);
+        take_turns(~0u);
+        if (!accounted)
+            assert_int_equal(count_of(sl_buffer_slice(&loop.body), "\"mode\":\"match\""), 0);
+        sl_exchange_free(x);
+        close_house(&h);
+    }
+}
+
 static void too_much_work_is_one_answer(void **state)
 {
     (void)state;
@@ -782,6 +844,8 @@ int main(void)
         cmocka_unit_test(late_answers_are_the_same_answers),
         cmocka_unit_test(a_client_that_leaves_is_forgotten),
         cmocka_unit_test(a_directive_that_comes_meanwhile_counts),
+        cmocka_unit_test(who_leaves_a_resting_one_is_forgotten),
+        cmocka_unit_test(a_directive_counts_however_late_it_comes),
         cmocka_unit_test(too_much_work_is_one_answer),
         cmocka_unit_test(a_cursor_is_for_one_recipient_and_query),
         cmocka_unit_test(who_may_not_is_told_before_anything_is_fetched),
