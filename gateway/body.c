@@ -187,37 +187,16 @@ enum sl_status sl_body_check(
 
 /* ---- What it names ---- */
 
-static void replace(struct sl_arena *arena, struct sl_edits *edits, uint32_t span, struct sl_slice name)
-{
-    struct sl_buffer quoted;
-    sl_buffer_init(&quoted, (size_t)64 * 1024);
-    sl_buffer_json_string(&quoted, name);
-    struct sl_slice copy =
-        sl_arena_copy(arena, sl_buffer_slice(&quoted)); /* a failed one is the arena's failure, too */
-    if (copy.ptr)
-        sl_edit_replace(edits, span, copy);
-    sl_buffer_fini(&quoted);
-}
-
-enum sl_status sl_body_relink(struct sl_arena *arena, struct sl_slice *text,
-    struct sl_slice (*name)(void *context, sl_name member, struct sl_slice url), void *context)
+enum sl_status sl_body_relink(struct sl_arena *arena, struct sl_slice *text, sl_link_name name, void *context)
 {
     struct sl_doc doc;
     struct sl_blocks blocks = {.arena = arena};
-    bool any = false;
+    bool any;
     SL_TRY(sl_doc_parse(arena, *text, NULL, &doc, NULL));
     struct sl_edits *edits = sl_edits_new(arena, &doc);
-    for (uint32_t span = 1; edits && span < doc.count; span++) {
-        sl_name member = doc.spans[span].name;
-        if (doc.spans[span].type != SL_SPAN_STRING || (member != SL_NAME_reference && member != SL_NAME_url))
-            continue;
-        struct sl_slice put = name(context, member, sl_span_string(&doc, span, arena));
-        if (put.len)
-            replace(arena, edits, span, put);
-        any = any || put.len;
-    }
-    if (!edits || sl_arena_failed(arena))
+    if (!edits)
         return SL_NO_MEMORY;
+    SL_TRY(sl_relink(edits, &doc, arena, name, context, &any));
     if (!any)
         return SL_OK;
     SL_TRY(sl_edit_gather(edits, 0, &blocks));

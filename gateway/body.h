@@ -8,6 +8,7 @@
 #define SLUICE_GATEWAY_BODY_H
 
 #include "exchange.h"
+#include "sluice/relink.h"
 
 enum sl_body_form { SL_BODY_NONE, SL_BODY_JSON, SL_BODY_XML, SL_BODY_JSON_PATCH };
 
@@ -35,9 +36,9 @@ SL_MUST_CHECK enum sl_status sl_body_read(struct sl_exchange *x, struct sl_doc *
 SL_MUST_CHECK enum sl_status sl_body_check(
     const struct sl_doc *doc, sl_r4_node type, struct sl_slice id, struct sl_arena *arena, struct sl_issues *issues);
 
-/* Puts names in the place of what references and urls say: name() gives what is to stand for one, or nothing. *text is
- * one resource in JSON; it stays as it is where nothing is to be put. */
-SL_MUST_CHECK enum sl_status sl_body_relink(struct sl_arena *arena, struct sl_slice *text,
-    struct sl_slice (*name)(void *context, sl_name member, struct sl_slice url), void *context);
+/* Puts names in the place of what links say (sluice/relink.h). *text is one resource in JSON; it stays as it is where
+ * nothing is to be put. */
+SL_MUST_CHECK enum sl_status sl_body_relink(
+    struct sl_arena *arena, struct sl_slice *text, sl_link_name name, void *context);
 
 #endif

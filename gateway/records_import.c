@@ -8,6 +8,7 @@
 
 #include "records_parts.h"
 #include "sluice/r4_names.h"
+#include "sluice/relink.h"
 
 #define FAULTS_TOLD 20u /* of one file; the others are counted */
 #define HEX_DIGITS "0123456789abcdef"
@@ -424,50 +425,34 @@ struct rewriting {
     struct importing *in;
     struct sl_doc doc; /* of the one resource, in the scratch arena */
     struct sl_edits *edits;
+    enum sl_status status; /* of what had to be found for it */
 };
 
-static enum sl_status put_string(struct rewriting *r, uint32_t span, struct sl_slice text)
+static struct sl_slice target_of(
+    void *context, enum sl_link_form form, const struct sl_r4_element *element, struct sl_slice url)
 {
-    struct sl_slice quoted = sl_arena_printf(r->in->scratch, "\"%.*s\"", SL_FMT(text)); /* Type/id: nothing to escape */
-    if (!quoted.ptr)
-        return SL_NO_MEMORY;
-    sl_edit_replace(r->edits, span, quoted);
-    return SL_OK;
-}
-
-/* Identifier.value may be an urn:uuid: as well, and is no link: only what refers is rewritten. */
-static enum sl_status rewrite_string(struct rewriting *r, uint32_t span)
-{
-    sl_name name = r->doc.spans[span].name;
-    struct sl_slice raw = sl_span_raw(&r->doc, span);
-    bool reference = name == SL_NAME_reference, urn = sl_slice_starts(raw, SL_LIT("urn:"));
-    if (raw.len == 0 ||
-        (!reference && name != SL_NAME_url && (!urn || name == SL_NAME_value || name == SL_NAME_system)))
-        return SL_OK;
-    struct sl_slice text = sl_span_string(&r->doc, span, r->in->scratch), target = SL_LIT("");
-    if (!text.ptr)
-        return SL_NO_MEMORY;
-    struct sl_slice *url = sl_text_map_get(&r->in->urls, text);
-    bool conditional = reference && !url && memchr(text.ptr, '?', text.len);
-    if (conditional)
-        SL_TRY(resolve(r->in, text, &target));
-    if (url)
-        target = *url;
-    r->in->dangling += target.len == 0 && (conditional || (reference && urn));
-    return target.len ? put_string(r, span, target) : SL_OK;
+    struct rewriting *r = context;
+    struct sl_slice *held = form == SL_LINK_CANONICAL ? NULL : sl_text_map_get(&r->in->urls, url);
+    struct sl_slice target = held ? *held : (struct sl_slice){NULL, 0};
+    bool reference = form == SL_LINK_REFERENCE, conditional = reference && !held && memchr(url.ptr, '?', url.len);
+    (void)element;
+    if (conditional && r->status == SL_OK)
+        r->status = resolve(r->in, url, &target);
+    r->in->dangling += !target.len && (conditional || (reference && sl_slice_starts(url, SL_LIT("urn:"))));
+    return target;
 }
 
 static enum sl_status begin_rewrite(struct rewriting *r, struct importing *in, const struct entry *entry)
 {
+    bool any;
     *r = (struct rewriting){.in = in};
     sl_arena_reset(in->scratch);
     SL_TRY(sl_doc_parse(in->scratch, sl_span_text(&in->doc, entry->root), NULL, &r->doc, NULL));
     r->edits = sl_edits_new(in->scratch, &r->doc);
     if (!r->edits)
         return SL_NO_MEMORY;
-    for (uint32_t i = 1; i < r->doc.count; i++)
-        if (r->doc.spans[i].type == SL_SPAN_STRING)
-            SL_TRY(rewrite_string(r, i));
+    SL_TRY(sl_relink(r->edits, &r->doc, in->scratch, target_of, r, &any));
+    SL_TRY(r->status);
     return sl_record_put_id(r->edits, &r->doc, in->scratch, entry->id);
 }
 

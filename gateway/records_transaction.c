@@ -9,6 +9,7 @@
 #include "records_parts.h"
 #include "records_write.h"
 #include "sluice/r4_names.h"
+#include "sluice/relink.h"
 
 struct transaction {
     struct sl_arena *arena;
@@ -129,31 +130,24 @@ static enum sl_status read_bundle(struct transaction *t, struct sl_slice text)
 
 /* ---- Rewriting ---- */
 
-/* An identifier's value may be a urn:uuid: as well, and is no link. */
-static bool may_refer(const struct sl_doc *doc, uint32_t span)
+static struct sl_slice name_of(
+    void *context, enum sl_link_form form, const struct sl_r4_element *element, struct sl_slice url)
 {
-    sl_name name = doc->spans[span].name;
-    return doc->spans[span].type == SL_SPAN_STRING && (name == SL_NAME_reference || name == SL_NAME_url ||
-                                                          (name != SL_NAME_value && name != SL_NAME_system &&
-                                                              sl_slice_starts(sl_span_raw(doc, span), SL_LIT("urn:"))));
+    struct transaction *t = context;
+    struct sl_slice *name = form == SL_LINK_CANONICAL ? NULL : sl_text_map_get(&t->urls, url);
+    (void)element;
+    return name ? *name : (struct sl_slice){NULL, 0};
 }
 
 static enum sl_status rewrite(struct transaction *t, size_t i)
 {
     struct sl_doc doc;
-    struct sl_slice text = sl_span_text(&t->doc, t->resources[i]);
-    SL_TRY(sl_doc_parse(t->arena, text, NULL, &doc, NULL));
+    bool any;
+    SL_TRY(sl_doc_parse(t->arena, sl_span_text(&t->doc, t->resources[i]), NULL, &doc, NULL));
     struct sl_edits *edits = sl_edits_new(t->arena, &doc);
     if (!edits)
         return SL_NO_MEMORY;
-    for (uint32_t span = 1; span < doc.count; span++) {
-        struct sl_slice *name =
-            may_refer(&doc, span) ? sl_text_map_get(&t->urls, sl_span_string(&doc, span, t->arena)) : NULL;
-        struct sl_slice quoted =
-            name ? sl_arena_printf(t->arena, "\"%.*s\"", SL_FMT(*name)) : (struct sl_slice){NULL, 0};
-        if (quoted.ptr)
-            sl_edit_replace(edits, span, quoted);
-    }
+    SL_TRY(sl_relink(edits, &doc, t->arena, name_of, t, &any));
     return sl_record_gather(edits, t->arena, &t->writes[i].text);
 }
 

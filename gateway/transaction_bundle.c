@@ -4,11 +4,13 @@
 #include "sluice/r4_names.h"
 #include "transaction_parts.h"
 
-static struct sl_slice url_of(void *context, sl_name member, struct sl_slice url)
+static struct sl_slice url_of(
+    void *context, enum sl_link_form form, const struct sl_r4_element *element, struct sl_slice url)
 {
     const struct sl_exchange *x = context;
     const struct sl_member *part = sl_transaction_maker(x->transaction, url);
-    (void)member;
+    (void)form;
+    (void)element;
     return part ? sl_arena_printf(x->arena, "urn:uuid:%.*s", SL_FMT(part->id)) : (struct sl_slice){NULL, 0};
 }
 

@@ -9,9 +9,9 @@
 
 /* ---- Finding: what conditional references name, in the world that the writer sees ---- */
 
-static bool is_conditional(sl_name member, struct sl_slice url, sl_r4_node *type)
+static bool is_conditional(enum sl_link_form form, struct sl_slice url, sl_r4_node *type)
 {
-    const char *mark = member == SL_NAME_reference ? memchr(url.ptr, '?', url.len) : NULL;
+    const char *mark = form == SL_LINK_REFERENCE ? memchr(url.ptr, '?', url.len) : NULL;
     *type = mark ? sl_r4_resource((struct sl_slice){url.ptr, (size_t)(mark - url.ptr)}) : 0;
     return *type != 0;
 }
@@ -48,11 +48,13 @@ static enum sl_status add_condition(struct sl_exchange *x, sl_r4_node type, stru
     return status == SL_OK && !sl_write_is_condition(&condition->search.search) ? SL_BAD_PARAMETER : status;
 }
 
-static struct sl_slice note_condition(void *context, sl_name member, struct sl_slice url)
+static struct sl_slice note_condition(
+    void *context, enum sl_link_form form, const struct sl_r4_element *element, struct sl_slice url)
 {
     struct finding *finding = context;
     sl_r4_node type;
-    if (finding->status == SL_OK && is_conditional(member, url, &type))
+    (void)element;
+    if (finding->status == SL_OK && is_conditional(form, url, &type))
         finding->status = add_condition(finding->x, type, url);
     return (struct sl_slice){NULL, 0};
 }
@@ -122,19 +124,21 @@ static void add_link(struct naming *naming, struct sl_member *to)
     part->links[part->link_count++] = to;
 }
 
-static struct sl_slice name_of(void *context, sl_name member, struct sl_slice url)
+static struct sl_slice name_of(
+    void *context, enum sl_link_form form, const struct sl_r4_element *element, struct sl_slice url)
 {
     struct naming *naming = context;
     struct sl_transaction *t = naming->x->transaction;
-    struct sl_member *to = sl_transaction_find_url(t, url);
+    struct sl_member *to = form == SL_LINK_CANONICAL ? NULL : sl_transaction_find_url(t, url);
     sl_r4_node type;
+    (void)element;
     if (to && to->name.len) {
         to->linked = true;
         if (sl_slice_eq(to->name, to->provisional))
             add_link(naming, to);
         return to->name;
     }
-    struct sl_transaction_condition *condition = is_conditional(member, url, &type) ? find_condition(t, url) : NULL;
+    struct sl_transaction_condition *condition = is_conditional(form, url, &type) ? find_condition(t, url) : NULL;
     return condition ? condition->name : (struct sl_slice){NULL, 0};
 }
 

@@ -173,10 +173,14 @@ static struct sl_slice local_name(const struct sl_exchange *x, struct sl_slice u
     return (struct sl_slice){NULL, 0};
 }
 
-static struct sl_slice local_of(void *context, sl_name member, struct sl_slice url)
+/* Where a name is read as one, by what R4 and we say of the element: an extension's url or an identifier's system under
+ * the same address is no record's, and stays. */
+static struct sl_slice local_of(
+    void *context, enum sl_link_form form, const struct sl_r4_element *element, struct sl_slice url)
 {
-    (void)member;
-    return local_name(context, url);
+    bool leads = form == SL_LINK_REFERENCE || element->reference != SL_REF_NONE ||
+                 (element->parent == SL_R4_Attachment && element->name == SL_NAME_url);
+    return leads && form != SL_LINK_MARKUP ? local_name(context, url) : (struct sl_slice){NULL, 0};
 }
 
 enum sl_status sl_write_localize(struct sl_exchange *x, struct sl_slice *text)

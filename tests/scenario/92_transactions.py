@@ -48,7 +48,7 @@ class Ehr(writes.Ehr):
             if method == "POST":
                 self.next += 1
                 name = f"{name}/made-{self.next}"
-                text = text.replace(json.dumps(e["fullUrl"]), json.dumps(name))
+                text = text.replace(e["fullUrl"], name)
             elif e["request"].get("ifMatch") != f'W/"{self.rows[name]["meta"]["versionId"]}"':
                 return self.outcome(handler, 412)
             names.append(name)
@@ -120,6 +120,29 @@ def linked(h, d):
     by = made("Provenance", None, target=[ref(U[0])], recorded="2026-01-01T00:00:00Z", agent=[{"who": {"display": "A clerk"}}])
     status, _, text = commit(d, entry("POST", "Provenance", by), entry("POST", "Observation", observation(), U[0]))
     h.expect("whom something is about may be told by another entry", status == 200, text[:400])
+
+
+def links(h, d, ehr):
+    """A fullUrl gives way wherever R4 has a link, by its table; elsewhere it is a text."""
+    def extension(kind, value):
+        return {"url": f"urn:test:{kind}", f"value{kind}": value}
+    kinds = ("Uri", "Url", "Uuid", "String", "Canonical")
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"><a class="x" href="{U[0]}">{U[0]}</a><p title="{U[0]}"/><img alt="" src=\'{U[0]}\'/></div>'
+    sent = observation(encounter=ref(U[0]), identifier=[{"system": "urn:ietf:rfc:3986", "value": U[0]}],
+                       extension=[extension(kind, U[0]) for kind in kinds], text={"status": "additional", "div": div},
+                       contained=[made("Observation", "in", status="final", code={"text": "x"}, encounter=ref(U[0]))], hasMember=[ref("#in")])
+    visit = made("Encounter", None, **VISIT, subject=P, serviceProvider=writes.HERE)
+    status, answer, text = commit(d, entry("POST", "Observation", sent), entry("POST", "Encounter", visit, U[0]))
+    h.expect("links of every kind are taken", status == 200, text[:500])
+    names = [e["response"]["location"].removeprefix(h.base + "/").split("/_history")[0] for e in answer["entry"]]
+    row = ehr.rows[names[0]] if ehr else answer["entry"][0]["resource"]
+    given = {kind: x[f"value{kind}"].removeprefix(h.base + "/") for kind, x in zip(kinds, row["extension"])}
+    h.expect("of type uri, url and uuid they give way; a text and a canonical do not", given == dict.fromkeys(kinds[:3], names[1]) | dict.fromkeys(
+        kinds[3:], U[0]) and row["identifier"][0]["value"] == U[0], row)
+    h.expect("references do, within what is contained, too", row["encounter"]["reference"] == row["contained"][0]["encounter"]["reference"] == names[1], row)
+    if ehr:  # what a ward is given has no narrative
+        h.expect("and so do links in a narrative, and nothing else of it", row["text"]["div"] == div.replace(
+            f'href="{U[0]}', f'href="{names[1]}').replace(f"src='{U[0]}", f"src='{names[1]}"), row["text"])
 
 
 def by_route(h, d):
@@ -299,6 +322,7 @@ def over(sluice, folder, upstream):
         h.start()
         d = writes.Desk(h)
         linked(h, d)
+        links(h, d, ehr)
         conditional(h, d)
         by_route(h, d)
         many(h, d, ehr)

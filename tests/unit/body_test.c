@@ -165,12 +165,55 @@ static void resources_are_held_against_the_table(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static struct sl_slice named(
+    void *context, enum sl_link_form form, const struct sl_r4_element *element, struct sl_slice url)
+{
+    (void)context;
+    (void)element;
+    bool known = form != SL_LINK_CANONICAL && sl_slice_eq(url, SL_LIT("urn:u"));
+    return known ? SL_LIT("Basic/1") : (struct sl_slice){NULL, 0};
+}
+
+static void links_are_found_by_the_table(void **state)
+{
+    static const struct {
+        const char *text, *made; /* NULL: as it was */
+    } cases[] = {
+        {"{\"subject\":{\"reference\":\"urn:u\"}}", "{\"subject\":{\"reference\":\"Basic/1\"}}"},
+        {"{\"subject\":{\"reference\":\"urn\\u003au\"}}", "{\"subject\":{\"reference\":\"Basic/1\"}}"},
+        {"{\"contained\":[{\"resourceType\":\"List\",\"entry\":[{\"item\":{\"reference\":\"urn:u\"}}]}]}",
+            "{\"contained\":[{\"resourceType\":\"List\",\"entry\":[{\"item\":{\"reference\":\"Basic/1\"}}]}]}"},
+        {"{\"_status\":{\"extension\":[{\"url\":\"x\",\"valueUrl\":\"urn:u\"}]}}",
+            "{\"_status\":{\"extension\":[{\"url\":\"x\",\"valueUrl\":\"Basic/1\"}]}}"},
+        {"{\"identifier\":[{\"value\":\"urn:u\"}],\"valueString\":\"urn:u\"}", NULL},
+        {"{\"meta\":{\"profile\":[\"urn:u\"]}}", NULL},
+        {"{\"nonsense\":{\"reference\":\"urn:u\"},\"url\":\"urn:u\"}", NULL},
+        {"{\"contained\":[{\"resourceType\":\"Nonsense\",\"url\":\"urn:u\"}],\"subject\":\"urn:u\"}", NULL},
+        {"{\"text\":{\"div\":\"<div><a b='' href = 'urn:u'>urn:u</a><img src=\\\"urn:u\\\"/></div>\"}}",
+            "{\"text\":{\"div\":\"<div><a b='' href = 'Basic/1'>urn:u</a><img src=\\\"Basic/1\\\"/></div>\"}}"},
+        {"{\"text\":{\"div\":\"<div><abbr href='urn:u'/><a title='href=\\\"urn:u\\\"'/><img href='urn:u'/></div>\"}}",
+            NULL},
+        {"{\"text\":{\"div\":\"<div><a href=urn:u><a href='urn:u<a href=<a <img src=\"}}", NULL},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *ends[] = {cases[i].text, cases[i].made ? cases[i].made : cases[i].text};
+        struct sl_slice texts[2];
+        for (size_t k = 0; k < 2; k++)
+            texts[k] = sl_arena_printf(f->arena, "{\"resourceType\":\"Observation\",%s", ends[k] + 1);
+        assert_int_equal(sl_body_relink(f->arena, &texts[0], named, NULL), SL_OK);
+        if (!sl_slice_eq(texts[0], texts[1]))
+            fail_msg("case %zu: %.*s", i, SL_FMT(texts[0]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(forms_are_told),
         TEST(bombs_are_refused),
         TEST(resources_are_held_against_the_table),
+        TEST(links_are_found_by_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
