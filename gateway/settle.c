@@ -93,8 +93,15 @@ static void take(struct settling *s, const struct sl_doc *doc, uint32_t root, st
         .version = sl_arena_copy(s->kept, version_of(s, doc, root))};
 }
 
-/* One page of a Bundle. */
-static bool look_through(struct settling *s, struct sl_slice text, const struct sl_intent *intent, struct settled *out)
+/* It is what the write was made from: what is older says nothing of it, also where it has the same content. */
+static bool is_before(struct settling *s, const struct sl_doc *doc, uint32_t root, const struct sl_intent *intent)
+{
+    return intent->from.len && sl_slice_eq(version_of(s, doc, root), intent->from);
+}
+
+/* One page of a Bundle, the newest first. *enough: what follows is older than the intent. */
+static bool look_through(
+    struct settling *s, struct sl_slice text, const struct sl_intent *intent, struct settled *out, bool *enough)
 {
     struct sl_doc doc;
     if (sl_doc_parse(s->scratch, text, NULL, &doc, NULL) != SL_OK || doc.spans[0].type != SL_SPAN_OBJECT)
@@ -102,7 +109,12 @@ static bool look_through(struct settling *s, struct sl_slice text, const struct 
     uint32_t list = sl_span_member(&doc, 0, SL_NAME_entry);
     for (uint32_t at = list + 1; list && at < doc.spans[list].next; at = doc.spans[at].next) {
         uint32_t root = doc.spans[at].type == SL_SPAN_OBJECT ? sl_span_member(&doc, at, SL_NAME_resource) : 0;
-        if (!root || doc.spans[root].type != SL_SPAN_OBJECT || !has_mark(s, &doc, root, intent))
+        if (!root || doc.spans[root].type != SL_SPAN_OBJECT)
+            continue;
+        *enough = is_before(s, &doc, root, intent);
+        if (*enough)
+            return false;
+        if (!has_mark(s, &doc, root, intent))
             continue;
         take(s, &doc, root, out);
         return true;
@@ -114,14 +126,15 @@ static bool look_through(struct settling *s, struct sl_slice text, const struct 
 static bool look_in_pages(
     struct settling *s, struct sl_ask ask, const struct sl_intent *intent, struct settled *out, bool *whole)
 {
+    bool enough = false;
     *whole = false;
     for (unsigned page = 0; page < PAGES; page++) {
         if (!ask_upstream(s, &ask) || ask.status != SL_OK)
             return false;
-        if (look_through(s, ask.text, intent, out))
+        if (look_through(s, ask.text, intent, out, &enough))
             return true;
-        *whole = !ask.next.len && !ask.next_in_text;
-        if (!ask.next.len)
+        *whole = enough || (!ask.next.len && !ask.next_in_text);
+        if (enough || !ask.next.len)
             return false;
         ask.position = ask.next;
         ask.next = ask.text = (struct sl_slice){NULL, 0};
@@ -196,7 +209,7 @@ static void settle_update(struct settling *s, const struct sl_intent *intent, st
         return;
     if (ask.status == SL_OK && sl_doc_parse(s->scratch, ask.text, NULL, &doc, NULL) == SL_OK &&
         doc.spans[0].type == SL_SPAN_OBJECT) {
-        if (has_mark(s, &doc, 0, intent))
+        if (!is_before(s, &doc, 0, intent) && has_mark(s, &doc, 0, intent))
             take(s, &doc, 0, out);
         else
             settle_same(s, intent, version_of(s, &doc, 0), out);
