@@ -293,6 +293,9 @@ static int settle_all(const struct serving *serving, size_t count, struct sl_iss
                 "sluice: of writes that were under way at the last end %zu are stored, %zu are not, and of %zu nobody "
                 "knows (outcome-unknown in the queue)\n",
                 found.stored, found.not_stored, found.unknown);
+        if (found.idle)
+            fprintf(stderr, "sluice: %zu Consents among them are not in force (consent-not-in-force in the queue)\n",
+                found.idle);
     }
     return 0;
 }

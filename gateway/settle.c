@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "intent.h"
+#include "recorder.h"
+#include "sluice/directive.h"
 #include "sluice/intents.h"
 #include "sluice/r4_names.h"
 #include "upstream.h"
@@ -38,6 +40,7 @@ struct settling {
 
 struct settled {
     enum found found;
+    bool idle;                   /* a Consent that may be stored, and could not be brought into force */
     struct sl_slice id, version; /* of what is stored */
 };
 
@@ -234,6 +237,22 @@ static void settle_delete(struct settling *s, const struct sl_intent *intent, st
         settle_same(s, intent, version_of(s, &doc, 0), out);
 }
 
+/* A Consent that came through while the gateway ended is in force nowhere: what is stored now holds from here on. */
+static bool bring_into_force(struct settling *s, const struct sl_intent *intent, const struct settled *settled)
+{
+    struct sl_slice type = type_of(intent), named = sl_slice_from(intent->item, type.len + 1);
+    struct sl_ask ask = {.kind = SL_ASK_READ, .type = type, .id = settled->id.len ? settled->id : named};
+    struct sl_doc doc;
+    if (sl_r4_resource(type) != SL_R4_Consent || settled->found == FOUND_ABSENT || sl_slice_eq(ask.id, SL_LIT("?")))
+        return true;
+    sl_arena_reset(s->scratch);
+    if (s->unreachable || !ask_upstream(s, &ask) || !sl_recorder_directs(s->gateway->recorder))
+        return false;
+    return ask.status == SL_NOT_FOUND ||
+           (ask.status == SL_OK && sl_doc_parse(s->scratch, ask.text, NULL, &doc, NULL) == SL_OK &&
+               sl_directives_import(s->gateway->store, &doc, 0, NULL) == SL_OK);
+}
+
 static void settle_one(struct settling *s, const struct sl_intent *intent, struct settled *out)
 {
     static const struct {
@@ -273,10 +292,13 @@ static void write_one(struct sl_buffer *out, const struct sl_intent *intent, con
     add_member(out, "from", intent->from);
     add_member(out, "patient", intent->patient);
     add_member(out, "grant", intent->grant);
-    sl_buffer_printf(out, ",\"stored\":%s%s}", told[settled->found],
-        settled->found == FOUND_NOTHING || settled->found == FOUND_UNASKED
-            ? ",\"tasks\":[{\"rule\":\"outcome-unknown\",\"notify\":true}]"
-            : "");
+    bool unknown = settled->found == FOUND_NOTHING || settled->found == FOUND_UNASKED;
+    sl_buffer_printf(out, ",\"stored\":%s", told[settled->found]);
+    if (unknown || settled->idle)
+        sl_buffer_printf(out, ",\"tasks\":[%s%s%s]", unknown ? "{\"rule\":\"outcome-unknown\",\"notify\":true}" : "",
+            unknown && settled->idle ? "," : "",
+            settled->idle ? "{\"rule\":\"consent-not-in-force\",\"notify\":true}" : "");
+    sl_buffer_add(out, SL_LIT("}"));
 }
 
 /* "asked" is false: it is asked about again at the next start. */
@@ -325,7 +347,8 @@ static void count_up(const struct settled *settled, size_t count, struct sl_sett
         out->stored += settled[i].found == FOUND_STORED;
         out->not_stored += settled[i].found == FOUND_ABSENT;
         out->unknown += settled[i].found == FOUND_NOTHING || settled[i].found == FOUND_UNASKED;
-        *asked = *asked && settled[i].found != FOUND_UNASKED;
+        out->idle += settled[i].idle;
+        *asked = *asked && settled[i].found != FOUND_UNASKED && !settled[i].idle;
     }
 }
 
@@ -339,6 +362,8 @@ static enum sl_status settle_whole(
     for (size_t i = 0; i < count; i++)
         settle_one(s, &intents[i], &settled[i]);
     settle_together(settled, count);
+    for (size_t i = 0; i < count; i++)
+        settled[i].idle = !bring_into_force(s, &intents[i], &settled[i]);
     count_up(settled, count, out, asked);
     return tell_ledger(s, intents, settled, count, *asked);
 }
@@ -431,7 +456,7 @@ enum sl_status sl_settle(struct sl_gateway *gateway, struct sl_issues *issues, s
         sl_arena_free(s->scratch);
     }
     free(s);
-    if (status != SL_OK || out->unknown)
+    if (status != SL_OK || out->unknown || out->idle)
         atomic_store(&gateway->untold, true);
     return status;
 }

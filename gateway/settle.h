@@ -2,7 +2,8 @@
 /*
  * Before a gateway opens its port: what was to be written when it was last ended, and of which nobody has recorded what
  * came of it. The upstream is asked, and the ledger told what can be said for sure: it is stored, it is not, or nobody
- * knows; of the last the officer's queue has a task, "outcome-unknown".
+ * knows; of the last the officer's queue has a task, "outcome-unknown". A Consent that is stored is in force from then
+ * on.
  */
 #ifndef SLUICE_GATEWAY_SETTLE_H
 #define SLUICE_GATEWAY_SETTLE_H
@@ -11,6 +12,7 @@
 
 struct sl_settled {
     size_t stored, not_stored, unknown;
+    size_t idle; /* Consents that could not be brought into force; a task each, "consent-not-in-force" */
 };
 
 /* Nothing else writes the ledger meanwhile. */

@@ -385,13 +385,15 @@ void sl_write_account_basis(const struct sl_exchange *x, struct sl_buffer *out)
 }
 
 /* What the officer should look at; the queue is drawn from these. */
-static void account_tasks(const struct sl_write *write, bool untold, struct sl_buffer *out)
+static void account_tasks(const struct sl_exchange *x, bool untold, struct sl_buffer *out)
 {
+    const struct sl_write *write = x->write;
+    bool idle = x->interaction.type == SL_R4_Consent && write->stage == SL_WRITE_STORED;
     const struct {
         const char *rule;
         bool due;
     } tasks[] = {{"possible-duplicate", write->duplicates.len > 0}, {"displaced", write->displaced.len > 0},
-        {"outcome-unknown", untold}};
+        {"outcome-unknown", untold}, {"consent-not-in-force", idle}};
     bool any = false;
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
         if (!tasks[i].due)
@@ -420,7 +422,7 @@ void sl_write_account(const struct sl_exchange *x, struct sl_buffer *out)
         sl_buffer_printf(out, ",\"duplicates\":[%.*s]", SL_FMT(write->duplicates));
     if (write->displaced.len)
         sl_buffer_printf(out, ",\"displaced\":[%.*s]", SL_FMT(write->displaced));
-    account_tasks(write, untold, out);
+    account_tasks(x, untold, out);
     sl_buffer_add(out, SL_LIT("}]"));
     if (untold)
         atomic_store(&x->state->gateway->untold, true);

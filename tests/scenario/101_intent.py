@@ -171,8 +171,10 @@ def server(sluice, policies):
         h.expect("changed before", d.send("PUT", "Observation/panel", dict(panel, note=[{"text": "for now"}]), panel_tag)[0] == 200)
         panel_tag = d.read("Observation/panel")[1]
         ehr.write = hold
+        deny = writes.deny(policy=[{"uri": "urn:STORED"}])
         calls = [("PUT", "Observation/weight", dict(weight, note=[{"text": "STORED"}]), tag), ("POST", "Observation", about("STORED too"), None),
-                 ("PUT", "Observation/panel", panel, panel_tag), ("POST", "Observation", about("lost too"), None)]
+                 ("PUT", "Observation/panel", panel, panel_tag), ("POST", "Observation", about("lost too"), None),
+                 ("POST", "Consent", deny, None)]
         threads = [threading.Thread(target=lambda c=c: d.send(*c)) for c in calls]
         for t in threads:
             t.start()
@@ -191,8 +193,9 @@ def server(sluice, policies):
         h.expect("what is open is named", told.count("outcome unknown: look at Observation/") == 4 and "Observation/weight" in told, told)
         h.start(preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
         settled = sorted((w["item"], str(w["stored"])) for r in h.ledger(every=True) if "settled" in r for w in r["written"])
-        h.expect("what is found is told; of what is not, nothing is claimed, whatever an earlier version was", [x[1] for x in settled if "made" in x[0]] == ["True"] and
+        h.expect("what is found is told; of what is not, nothing is claimed, whatever an earlier version was", [x[1] for x in settled if "made" in x[0]] == ["True"] * 2 and
                  ("Observation/weight", "True") in settled and ("Observation/panel", "None") in settled and ("Observation/?", "None") in settled, settled)
+        h.expect("a Consent that came through holds", h.ask("Condition/plain")[0] == 404)
         queue = h.run("queue", "list", "--ledger", h.at("ledger"), "--store", h.at("policy"))
         h.expect("what is not known is the officer's to look at", queue.count("outcome-unknown") == 2 and "Observation/panel" in queue, queue)
         verified = h.run("ledger", "verify", h.at("ledger"))

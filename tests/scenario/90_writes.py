@@ -343,16 +343,20 @@ def delete(h, d):
     h.expect("also where only a label could hide it", d.send("DELETE", "Location/room")[0] == 403 and h.ask("Location/room")[0] == 200)
 
 
+def deny(**more):
+    """The patient wants nothing of his to go to the ward's house."""
+    return dict(made("Consent", None, status="active", scope=concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
+                     category=[concept("http://loinc.org", "59284-0")], patient=P, dateTime="2026-01-01T00:00:00Z", policy=[{"uri": "urn:x"}],
+                     provision={"type": "deny", "actor": [{"role": concept("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"),
+                                                          "reference": ref("Organization/lakeside-primary")}]}), **more)
+
+
 def consent(h, d):
-    deny = made("Consent", None, status="active", scope=concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
-                category=[concept("http://loinc.org", "59284-0")], patient=P, dateTime="2026-01-01T00:00:00Z", policy=[{"uri": "urn:x"}],
-                provision={"type": "deny", "actor": [{"role": concept("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"),
-                                                     "reference": ref("Organization/lakeside-primary")}]})
     h.expect("before: the ward reads", h.ask("Condition/plain")[0] == 200)
-    status, _, text = d.send("POST", "Consent", deny)
+    status, _, text = d.send("POST", "Consent", deny())
     h.expect("a Consent is written", status == 201, text)
     h.expect("and holds from then on", h.ask("Condition/plain")[0] == 404)
-    bad = d.send("POST", "Consent", dict(deny, patient={"identifier": {"value": "1"}}))
+    bad = d.send("POST", "Consent", deny(patient={"identifier": {"value": "1"}}))
     h.expect("one that nobody could find again is refused", bad[0] in (403, 422), bad)
 
 
