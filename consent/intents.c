@@ -150,7 +150,8 @@ static bool visit(void *context, uint64_t sequence, struct sl_slice record)
     struct sl_slice settled = text_at(record, KIND_AT, SL_LIT("\"settled\":\""));
     r->out->end = sequence + 1;
     if (exchange.len && r->under_way.count) {
-        bool untold = says(record, SL_LIT(",\"written\":[{")) && says(record, SL_LIT(",\"stored\":null"));
+        bool untold = says(record, SL_LIT(",\"written\":[{")) &&
+                      (says(record, SL_LIT(",\"stored\":null")) || says(record, SL_LIT("\"consent-not-in-force\"")));
         end(r, &r->under_way, exchange, untold ? &r->unknown : NULL);
     } else if (settled.len && !says(record, SL_LIT(",\"asked\":false"))) {
         end(r, &r->under_way, settled, NULL);

@@ -385,10 +385,8 @@ void sl_write_account_basis(const struct sl_exchange *x, struct sl_buffer *out)
 }
 
 /* What the officer should look at; the queue is drawn from these. */
-static void account_tasks(const struct sl_exchange *x, bool untold, struct sl_buffer *out)
+static void account_tasks(const struct sl_write *write, bool untold, bool idle, struct sl_buffer *out)
 {
-    const struct sl_write *write = x->write;
-    bool idle = x->interaction.type == SL_R4_Consent && write->stage == SL_WRITE_STORED;
     const struct {
         const char *rule;
         bool due;
@@ -410,6 +408,7 @@ void sl_write_account(const struct sl_exchange *x, struct sl_buffer *out)
     if (!write || write->stage < SL_WRITE_SENT || write->outcome == SL_WRITE_SAME || write->outcome == SL_WRITE_MATCHED)
         return;
     bool untold = write->stage == SL_WRITE_SENT;
+    bool idle = x->interaction.type == SL_R4_Consent && write->stage == SL_WRITE_STORED; /* not in force */
     sl_buffer_printf(out, ",\"written\":[{\"item\":\"%.*s/%.*s\"", SL_FMT(x->interaction.type_name),
         SL_FMT(write->ask.id.len ? write->ask.id : SL_LIT("?")));
     if (!untold && write->ask.version.len) {
@@ -422,8 +421,8 @@ void sl_write_account(const struct sl_exchange *x, struct sl_buffer *out)
         sl_buffer_printf(out, ",\"duplicates\":[%.*s]", SL_FMT(write->duplicates));
     if (write->displaced.len)
         sl_buffer_printf(out, ",\"displaced\":[%.*s]", SL_FMT(write->displaced));
-    account_tasks(x, untold, out);
+    account_tasks(write, untold, idle, out);
     sl_buffer_add(out, SL_LIT("}]"));
-    if (untold)
+    if (untold || idle)
         atomic_store(&x->state->gateway->untold, true);
 }

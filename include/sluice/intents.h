@@ -2,7 +2,8 @@
 /*
  * What was to be written and of which nobody has recorded what came of it. Before anything is given to the upstream to
  * be written, an intent is durable in the ledger; the record of the exchange says afterwards what has become of it.
- * What has no such record, or one that says that the upstream did not tell, is open: somebody must look.
+ * What has no such record, or one that says that the upstream did not tell or that a Consent is not in force, is open:
+ * somebody must look.
  *
  * Records that are no exchange's: "intent" (of one write, or of all that a transaction writes) and "settled" (what was
  * found out later). See docs/ledger.md and docs/decisions/0035.

@@ -19,6 +19,7 @@
 #define INTENT(whole, writes) HEAD "\"intent\":\"" whole "\",\"recipient\":{\"client\":\"c\"},\"writes\":[" writes "]}"
 #define ENDED(id, more) HEAD "\"exchange\":\"" id "\",\"status\":200" more ",\"released\":[]}"
 #define UNTOLD ",\"written\":[{\"item\":\"Observation/a\",\"stored\":null}]"
+#define IDLE ",\"written\":[{\"item\":\"Consent/a\",\"stored\":true,\"tasks\":[{\"rule\":\"consent-not-in-force\"}]}]"
 #define SETTLED(whole, asked) HEAD "\"settled\":\"" whole "\",\"intent\":0,\"asked\":" asked ",\"written\":[]}"
 
 static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *walk)
@@ -66,6 +67,7 @@ static void what_is_open(void **state)
     (void)state;
     const char *const a = INTENT("x-1", ONE("x-1", "Observation/a"));
     const char *const two = INTENT("x-2", ONE("x-3", "Observation/b") "," ONE("x-4", "Observation/c"));
+    CASE("Consent/a ", INTENT("w", ONE("w", "Consent/a")), ENDED("w", IDLE));
     CASE("Observation/a ", a);
     CASE("", a, ENDED("x-1", ",\"written\":[{\"item\":\"Observation/a\",\"stored\":true}]"));
     CASE("", a, ENDED("x-1", "")); /* it was refused after all */
