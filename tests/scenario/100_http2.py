@@ -611,8 +611,14 @@ def scenario(sluice, folder):
     for part in (secrets, streams, shapes, deadlines, dead, leaves, departures, fifty, one_stream, chosen, same_either_way):
         part(h, upstream)
     upstream.anew()
-    h.ids(ASK)
+    upstream.act, asked, got = late(0.3), upstream.asked, []
+    asking = threading.Thread(target=lambda: got.append(h.ask(ASK)[0]))
+    asking.start()
+    wait_for(lambda: upstream.asked > asked)
     h.stop()
+    asking.join()
+    upstream.act = None
+    h.expect("who asks a gateway that stops is answered before it does", got == [200], got)
     wait_for(lambda: upstream.goodbyes)
     h.expect("it is told goodbye", upstream.goodbyes[-1:] == [0], upstream.goodbyes)
     bounds(clinic.over(upstream, connections=2, queue=2, failures=3, pause_s=1, window_s=60), upstream)
