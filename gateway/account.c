@@ -127,8 +127,21 @@ void sl_account_clear(struct sl_account *account)
     *account = (struct sl_account){0};
 }
 
+/* Whose record tells of what x decides: the history of many is made of those of single records, which have no record of
+ * their own. Of anything else within, its outer one accounts for what it makes of it. */
+static struct sl_exchange *teller(struct sl_exchange *x)
+{
+    return x->outer && x->outer->wide ? x->outer : x;
+}
+
+void sl_account_forget(struct sl_exchange *x)
+{
+    sl_grounds_forget(teller(x)->account.grounds);
+}
+
 void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withheld)
 {
+    x = teller(x);
     struct sl_buffer *out = &x->account.withheld;
     const struct sl_cause *cause = &withheld->cause;
     const struct sl_class *class = sl_policy_class(x->policy, cause->class_bit);
@@ -150,6 +163,7 @@ void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withhe
 /* What is released by its own decision, and stays all the same. */
 static void account_held(struct sl_exchange *x, const struct sl_found *found, struct sl_slice why)
 {
+    x = teller(x);
     struct sl_buffer *out = &x->account.withheld;
     begin_item(out, found->item);
     member(out, "why", why);
@@ -334,6 +348,7 @@ static void recipient(struct sl_buffer *out, const struct sl_exchange *x)
  * union over what was decided. */
 void sl_account_parties(struct sl_exchange *x, const struct sl_ruling *ruling)
 {
+    x = teller(x);
     size_t count = 0;
     const struct sl_slice *some = ruling ? sl_ruling_parties(ruling, &count) : NULL;
     for (size_t i = 0; i < count; i++) {

@@ -427,6 +427,8 @@ SL_MUST_CHECK enum sl_status sl_content_answer(
 
 void sl_account_clear(struct sl_account *account);
 void sl_account_withheld(struct sl_exchange *x, const struct sl_withheld *withheld);
+/* Before rulings go that something was accounted for by. */
+void sl_account_forget(struct sl_exchange *x);
 void sl_account_parties(struct sl_exchange *x, const struct sl_ruling *ruling);
 void sl_account_unmatched(struct sl_exchange *x, const struct sl_found *found);
 /* A version that would go, but for a later one that does not. */

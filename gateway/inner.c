@@ -77,6 +77,7 @@ void sl_inner_drop(struct sl_exchange *inner)
     *at = inner->next_inner;
     if (!inner->told)
         inner->outer->outstanding--;
+    sl_account_forget(inner); /* its rulings go, and it cannot tell then whose they were */
     inner->outer = NULL;
     sl_exchange_cancel(inner); /* what it has asked is withdrawn; what the ledger has begun to write it waits for */
 }

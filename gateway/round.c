@@ -78,7 +78,7 @@ static void cancel(struct sl_exchange *x, struct sl_ask *ask)
 
 void sl_round_free(struct sl_exchange *x, struct sl_round *round)
 {
-    sl_grounds_forget(x->account.grounds); /* its rulings go */
+    sl_account_forget(x); /* its rulings go */
     for (size_t i = 0; i < round->question_count; i++)
         cancel(x, &round->questions[i].ask);
     for (size_t i = 0; i < round->context_count; i++) {

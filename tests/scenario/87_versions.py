@@ -154,6 +154,10 @@ def scenario(sluice, folder):
     shown = [r for r in h.ledger() if r["interaction"]["kind"] == "vread" and r["released"]]
     h.expect("the ledger has the version that was shown", shown and shown[-1]["released"][0]["version"] in "1234" and
              shown[-1]["interaction"]["version"] in tags, shown[-1:])
+    many = [r for r in h.ledger() if r["interaction"]["kind"].startswith("history") and "id" not in r["interaction"] and "health-plan" in r["parties"]]
+    kept = {(w["item"], w["version"]) for r in many for w in r["withheld"] if "path" not in w and r["grounds"][w["ground"]]["patients"] == ["Patient/ann"]}
+    h.expect("and what a history of many kept back, from which party", len(many) > 3 and kept >= {
+        ("Condition/use", "1"), ("Condition/became", "1"), ("Condition/became", "2")} and ("Condition/plain", "1") not in kept, (kept, many[-1:]))
 
     # ---- Gone ----
     h.run("records", "delete", "--store", h.at("records"), "--at", DAY.format(9), "Condition/plain", "Condition/use")
