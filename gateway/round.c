@@ -833,7 +833,8 @@ static enum sl_status count_match(struct sl_exchange *x, struct sl_found *found)
         found->released = found->match = false; /* on an earlier page */
         return SL_OK;
     }
-    if (x->ordered && x->gathered <= x->wanted) {
+    /* Of what follows on a page given in the upstream's order nothing can be put in another one: some would be lost. */
+    if (x->ordered && x->first_page && x->gathered <= x->wanted) {
         bool follows;
         SL_TRY(sl_sort_follows(x, found, &follows));
         x->disordered = !follows && !sl_fault(SL_FAULT_ORDER_TRUSTED);
