@@ -5,6 +5,9 @@
  */
 #include "selftest_parts.h"
 
+/* A page holds about a quarter of what there is: after this many there is no end to them. */
+#define PAGES 64
+
 const struct sl_form sl_forms[] = {
 #define SL_FORM(word, per, says, flags, line) {word, SL_PER_##per, says, flags, line},
 #include "selftest_forms.def"
@@ -251,18 +254,28 @@ static struct sl_asking *ask(struct sl_selftest *t, struct sl_line *line, const 
     return one;
 }
 
+static enum sl_status without_end(struct sl_selftest *t, const struct sl_asking *asking)
+{
+    t->report.unexpected++;
+    sl_issue_add(t->issues, SL_GRADE_ERROR, "selftest-pages", "The form %s had a next page after %d: %.*s %.*s.",
+        sl_forms[asking->line->form].word, PAGES, SL_FMT(asking->request.method_text), SL_FMT(asking->line->text));
+    return SL_OK;
+}
+
 enum sl_status sl_selftest_follow(struct sl_selftest *t, const struct sl_asking *asking, struct sl_slice url)
 {
     struct sl_slice base = sl_arena_printf(t->arena, "%.*s/", SL_FMT(t->config.url));
     if (!sl_slice_starts(url, base))
         return SL_CORRUPT;
-    if (asking->following && !t->whole)
+    if (asking->page && !t->whole)
         return SL_OK;
+    if (asking->page == PAGES)
+        return without_end(t, asking);
     struct sl_asking *one = ask(t, asking->line, asking->asker);
     if (!one)
         return SL_NO_MEMORY;
     set_target(t, &one->request, sl_arena_copy(t->arena, sl_slice_from(url, base.len)));
-    one->following = true;
+    one->page = asking->page + 1;
     return SL_OK;
 }
 
@@ -362,10 +375,10 @@ static enum sl_status ask_line(struct sl_selftest *t, struct sl_line *line, cons
     return one ? SL_OK : SL_NO_MEMORY;
 }
 
-static enum sl_status ask_as(struct sl_selftest *t, const struct sl_canary_asker *asker, bool writes)
+static enum sl_status ask_as(struct sl_selftest *t, const struct sl_canary_asker *asker)
 {
     for (struct sl_line *line = t->lines; line; line = line->next)
-        if (!(sl_forms[line->form].flags & ASK_WRITES) != writes && (!asker || is_asked_as(t, line, asker)) &&
+        if ((!asker || is_asked_as(t, line, asker)) &&
             (asker || line->canary < SL_CANARIES || sl_forms[line->form].per != SL_PER_CANARY))
             SL_TRY(ask_line(t, line, asker));
     return SL_OK;
@@ -375,9 +388,8 @@ enum sl_status sl_selftest_askings(struct sl_selftest *t)
 {
     t->least = furthest(t, false);
     t->most = furthest(t, true);
-    SL_TRY(ask_as(t, NULL, false));
-    for (unsigned writes = 0; writes < 2; writes++)
-        for (size_t i = 0; i < t->asker_count; i++)
-            SL_TRY(ask_as(t, &t->askers[i], writes));
-    return ask_as(t, NULL, true);
+    SL_TRY(ask_as(t, NULL));
+    for (size_t i = 0; i < t->asker_count; i++)
+        SL_TRY(ask_as(t, &t->askers[i]));
+    return SL_OK;
 }

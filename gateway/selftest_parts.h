@@ -27,8 +27,7 @@ enum {                       /* flags of a form */
     ASK_TAG = 1 << 7,        /* a read: its ETag names the version */
     ASK_VERSION = 1 << 8,    /* of the version that a read named */
     ASK_HANDLE = 1 << 9,     /* of a canary that has an identifier */
-    ASK_ROUTED = 1 << 11,    /* of a type that is reached by route, too: of such a one alone what is read */
-    ASK_WRITES = 1 << 10     /* it changes what is there: asked last */
+    ASK_ROUTED = 1 << 10     /* of a type that is reached by route, too: of such a one alone what is read */
 };
 
 struct sl_form {
@@ -57,7 +56,7 @@ struct sl_asking {
     struct sl_header headers[4];
     const struct sl_canary_asker *asker; /* NULL: the control */
     struct sl_line *line;
-    bool following; /* a page that follows another */
+    unsigned page; /* how many came before it */
     int status;
     uint32_t print; /* of its answer, the record's number left out */
     const struct sl_asking *missing;

@@ -87,7 +87,7 @@ static void check_status(struct sl_selftest *t, const struct sl_asking *asking)
 /* Who asked for what the line can show, and may not have it. */
 static void count_asked(struct sl_selftest *t, const struct sl_asking *asking)
 {
-    if (!asking->asker || asking->following)
+    if (!asking->asker || asking->page)
         return;
     for (unsigned bit = sl_classes_next(&asking->line->shown, 0); bit < SL_CLASS_LIMIT;
          bit = sl_classes_next(&asking->line->shown, bit + 1))
