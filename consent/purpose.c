@@ -34,16 +34,30 @@ static const struct sl_slice uris[] = {
     PREFIX("urn:oid:2.16.840.1.113883.5.8|"),
 };
 
+/* Codes are what is looked up most, and mostly the one that was looked up last: a request has one purpose, and asks for
+ * it a dozen times. A guess, which is compared like any other; names and codes are each there once. */
+static _Thread_local unsigned last_found;
+
+static unsigned found(unsigned at)
+{
+    last_found = at;
+    return at;
+}
+
 static unsigned find_code(struct sl_slice code)
 {
+    if (sl_slice_eq(purposes[last_found].code, code))
+        return last_found;
     for (unsigned i = 0; code.len && i < COUNT; i++)
         if (sl_slice_eq(purposes[i].code, code))
-            return i;
+            return found(i);
     return COUNT;
 }
 
 struct sl_slice sl_purpose_find(struct sl_slice text)
 {
+    if (sl_slice_eq(purposes[last_found].code, text))
+        return purposes[last_found].code;
     for (size_t i = 0; i < sizeof uris / sizeof *uris; i++)
         if (sl_slice_starts(text, uris[i])) {
             unsigned at = find_code(sl_slice_from(text, uris[i].len));
@@ -51,7 +65,7 @@ struct sl_slice sl_purpose_find(struct sl_slice text)
         }
     for (unsigned i = 0; text.len && i < COUNT; i++)
         if (sl_slice_eq(purposes[i].code, text) || sl_slice_eq(purposes[i].name, text))
-            return purposes[i].code;
+            return purposes[found(i)].code;
     return (struct sl_slice){NULL, 0};
 }
 

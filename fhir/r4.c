@@ -3,7 +3,6 @@
 #include "sluice/r4.h"
 
 #include <endian.h>
-#include <limits.h>
 #include <string.h>
 
 #include "r4_table.h"
@@ -101,48 +100,15 @@ static int compare(struct sl_slice a, struct sl_slice b)
     return (a.len > b.len) - (a.len < b.len);
 }
 
-/* The first type whose name begins with the letter or a later one. */
-static const sl_r4_node first_of_letter[] = {['A' - 'A'] = SL_R4_Account,
-    ['B' - 'A'] = SL_R4_Basic,
-    ['C' - 'A'] = SL_R4_CapabilityStatement,
-    ['D' - 'A'] = SL_R4_DetectedIssue,
-    ['E' - 'A'] = SL_R4_EffectEvidenceSynthesis,
-    ['F' - 'A'] = SL_R4_FamilyMemberHistory,
-    ['G' - 'A'] = SL_R4_Goal,
-    ['H' - 'A'] = SL_R4_HealthcareService,
-    ['I' - 'A'] = SL_R4_ImagingStudy,
-    ['J' - 'A'] = SL_R4_Library,
-    ['K' - 'A'] = SL_R4_Library,
-    ['L' - 'A'] = SL_R4_Library,
-    ['M' - 'A'] = SL_R4_Measure,
-    ['N' - 'A'] = SL_R4_NamingSystem,
-    ['O' - 'A'] = SL_R4_Observation,
-    ['P' - 'A'] = SL_R4_Parameters,
-    ['Q' - 'A'] = SL_R4_Questionnaire,
-    ['R' - 'A'] = SL_R4_RelatedPerson,
-    ['S' - 'A'] = SL_R4_Schedule,
-    ['T' - 'A'] = SL_R4_Task,
-    ['U' - 'A'] = SL_R4_ValueSet,
-    ['V' - 'A'] = SL_R4_ValueSet,
-    ['V' - 'A' + 1] = SL_R4_LAST_RESOURCE + 1};
-
 sl_r4_node sl_r4_resource(struct sl_slice type_name)
 {
-    unsigned letter = type_name.len ? (unsigned)(unsigned char)type_name.ptr[0] - 'A' : UINT_MAX;
-    if (letter > 'V' - 'A')
+    uint64_t first, last;
+    if (type_name.len < 2)
         return 0;
-    unsigned low = first_of_letter[letter], high = first_of_letter[letter + 1]; /* in [low, high) if anywhere */
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        int order = compare(type_name, sl_r4_node_name((sl_r4_node)middle));
-        if (order == 0)
-            return (sl_r4_node)middle;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return 0;
+    load_ends(type_name.ptr, type_name.len, &first, &last);
+    uint64_t hash = (first + (last << 29 | last >> 35) + type_name.len) * sl_r4_type_factor;
+    sl_r4_node type = sl_r4_types[hash >> (64 - SL_R4_TYPE_BITS)];
+    return sl_slice_eq(type_name, sl_r4_node_name(type)) ? type : 0;
 }
 
 bool sl_r4_is_resource(sl_r4_node node)

@@ -6,6 +6,8 @@
  * Names: a perfect hash. Two words stand for a name, its first and its last eight bytes (the whole of it where it is
  * shorter); their hash picks a displacement, hash and displacement pick one key, and the key is compared.
  *
+ * Types of resources: likewise, without displacements, and what is found is compared with the text of its name.
+ *
  * Elements: the row of each node is laid over one array of slots, displaced so that no two rows meet; the element found
  * at base + name says itself whether it is of that node and name.
  */
@@ -16,6 +18,7 @@
 
 #define SL_R4_BUCKET_BITS 10u /* as in r4/generate.py */
 #define SL_R4_SLOT_BITS 11u
+#define SL_R4_TYPE_BITS 11u
 
 struct sl_r4_key {
     uint64_t first, last; /* little-endian */
@@ -31,6 +34,8 @@ extern const uint16_t sl_r4_name_offset[SL_NAMES + 1];
 
 extern const char sl_r4_node_texts[];
 extern const uint16_t sl_r4_node_offset[SL_R4_NODES + 1];
+extern const uint64_t sl_r4_type_factor;
+extern const uint8_t sl_r4_types[1u << SL_R4_TYPE_BITS]; /* the resource whose hash it is, or 0 */
 extern const uint8_t sl_r4_node_facts[SL_R4_NODES];
 
 extern const struct sl_r4_element sl_r4_element_table[]; /* [0] is of no node; then node by node */

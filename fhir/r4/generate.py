@@ -460,6 +460,26 @@ def find_hash(names):
     fail('no perfect hash found')
 
 
+# ---- Writing: the hash of the types of resources ----
+
+TYPE_BITS = 11
+
+
+def place_types(types):
+    """A factor with which the product of a type's two words picks a slot that is no other's."""
+    factor = 0x9e3779b97f4a7c15
+    for _ in range(1000000):
+        slots = {}
+        for n in types:
+            first, last = ends_of(n)
+            slots.setdefault((first + (last << 29 & MASK | last >> 35) + len(n)) * factor >> 64 - TYPE_BITS
+                             & (1 << TYPE_BITS) - 1, n)
+        if len(slots) == len(types):
+            return factor, slots
+        factor = factor * 0x5851f42d4c957f2d + 0x14057b7ef767814f & MASK | 1
+    fail('no hash of the types found')
+
+
 # ---- Writing: rows as displaced lists ----
 
 
@@ -552,6 +572,10 @@ def write_elements(shape, facts):
     out += '#include "r4_table.h"\n\n' + POOL
     out += 'const char sl_r4_node_texts[] =\n%s;\n\n' % texts
     out += 'const uint16_t sl_r4_node_offset[SL_R4_NODES + 1] = {\n%s\n};\n\n' % lines_of('%d,' % o for o in offsets)
+    factor, types = place_types(shape.resources)
+    out += 'const uint64_t sl_r4_type_factor = UINT64_C(0x%016x);\n\n' % factor
+    out += 'const uint8_t sl_r4_types[%d] = {\n%s\n};\n\n' % (
+        1 << TYPE_BITS, lines_of('[%d] = %s,' % (i, constant(types[i])) for i in sorted(types)))
     out += 'const uint8_t sl_r4_node_facts[SL_R4_NODES] = {\n'
     for r in shape.resources:
         if r in facts:
