@@ -171,10 +171,11 @@ static enum sl_status judge_nobody(struct judging *j, struct sl_arena *arena)
         struct sl_classes has = j->invariant->data;
         sl_classes_cut(&has, &best.lacks);
         sl_classes_cut(&has, &best.no);
-        if (sl_classes_empty(&has))
+        unsigned first = sl_classes_next(&has, 0);
+        if (first >= j->policy->class_count)
             continue;
         struct sl_slice text = sl_arena_printf(arena, "a recipient of whom nothing is known gets %.*s for %.*s.",
-            SL_FMT(j->policy->classes[sl_classes_next(&has, 0)].id), SL_FMT(sl_purpose_name(purpose)));
+            SL_FMT(j->policy->classes[first].id), SL_FMT(sl_purpose_name(purpose)));
         complain(j, text.ptr ? text.ptr : "");
         return SL_OK;
     }

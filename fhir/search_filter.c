@@ -200,9 +200,9 @@ static enum sl_status read_term(struct sl_terms *terms, const struct sl_search_t
 {
     struct sl_search_reading *reading = terms->reading;
     size_t begin = terms->at;
-    struct sl_slice path = take_path(terms), value;
+    struct sl_slice path = take_path(terms), value = {NULL, 0};
     bool negated = false;
-    const struct sl_search_param *param;
+    const struct sl_search_param *param = NULL;
     if (!path.len || !skip_space(terms))
         return sl_terms_wrong(terms, terms->at, "a parameter, an operator and a value belong here");
     size_t at = terms->at;
