@@ -94,6 +94,11 @@ struct sl_directive {
 SL_MUST_CHECK enum sl_status sl_directives_copy(const struct sl_directives *list, struct sl_slice patient,
     bool confirmed, struct sl_arena *arena, struct sl_directives *out);
 
+struct sl_store;
+/* As sl_directives_of, and the state of the store in which it was read (as sl_store_version counts; 0: nothing was). */
+SL_MUST_CHECK enum sl_status sl_directives_seen(struct sl_store *store, struct sl_slice patient, struct sl_arena *arena,
+    struct sl_directives *out, uint64_t *version);
+
 /* ---- Matching ---- */
 
 /* In this order: the lesser of two is what both together come to, the greater what either does. */

@@ -101,19 +101,28 @@ static enum sl_status read_all(
     return status == SL_MISSING ? SL_OK : status;
 }
 
-enum sl_status sl_directives_of(
-    struct sl_store *store, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
+enum sl_status sl_directives_seen(struct sl_store *store, struct sl_slice patient, struct sl_arena *arena,
+    struct sl_directives *out, uint64_t *version)
 {
     *out = (struct sl_directives){0};
+    *version = 0;
     if (patient.len == 0 || patient.len > SL_PATIENT_LIMIT || memchr(patient.ptr, '\0', patient.len))
         return SL_OK; /* nothing was ever stored for such a one */
     struct sl_txn *txn;
     SL_TRY(sl_txn_begin(store, false, &txn));
+    *version = sl_txn_version(txn);
     enum sl_status status = read_all(txn, patient, arena, out);
     sl_txn_abort(txn);
     if (status != SL_OK)
         *out = (struct sl_directives){0};
     return status;
+}
+
+enum sl_status sl_directives_of(
+    struct sl_store *store, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
+{
+    uint64_t version;
+    return sl_directives_seen(store, patient, arena, out, &version);
 }
 
 enum sl_status sl_directives_any(struct sl_store *store, bool *any)

@@ -200,6 +200,12 @@ enum sl_status sl_txn_begin(struct sl_store *store, bool write, struct sl_txn **
     return SL_OK;
 }
 
+uint64_t sl_txn_version(const struct sl_txn *txn)
+{
+    SL_ASSERT(!txn->write);
+    return mdb_txn_id(txn->txn);
+}
+
 enum sl_status sl_txn_commit(struct sl_txn *txn)
 {
     enum sl_status status = SL_STORE;

@@ -30,7 +30,7 @@ static enum sl_status directives_of(
     void *context, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
 {
     const struct sl_exchange *x = context;
-    return sl_directives_of(x->state->gateway->store, patient, arena, out);
+    return sl_directives_of_kept(x->state->directives, x->state->gateway->store, x->store_version, patient, arena, out);
 }
 
 /* Scopes are an upper bound: an item beyond them is withheld like any other, and references to it go. */

@@ -9,12 +9,14 @@
 #include "cli.h"
 #include "intent.h"
 #include "recorder.h"
+#include "sluice/directive.h"
 #include "sluice/yaml.h"
 #include "upstream.h"
 
 #define SHELF_SLOTS 4096u
 #define METADATA_LIMIT ((size_t)4 * 1024 * 1024)
 #define TOKEN_LIMIT ((size_t)16 * 1024)
+#define DIRECTIVES_KEPT ((size_t)2 * 1024 * 1024)
 #define ARENAS_KEPT ((size_t)4 * 1024 * 1024) /* of a worker's arenas: what a few exchanges at once need */
 #define POLICY_ARENA ((size_t)64 * 1024 * 1024)
 
@@ -235,7 +237,8 @@ enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct sl_worker 
     state->arenas = sl_arena_pool_new(ARENAS_KEPT);
     state->upstream = gateway->records ? sl_upstream_records_new(gateway->records, gateway->recorder, worker)
                                        : sl_upstream_http_new(gateway->config, gateway->upstream_token, base);
-    enum sl_status status = state->upstream && state->arenas
+    state->directives = sl_directives_kept_new(DIRECTIVES_KEPT);
+    enum sl_status status = state->upstream && state->arenas && state->directives
                                 ? sl_identifier_new(gateway->config, issues, &state->identifier)
                                 : SL_NO_MEMORY;
     if (status == SL_OK)
@@ -257,6 +260,7 @@ void sl_worker_state_free(struct sl_worker_state *state)
     sl_policy_unref(state->policy);
     sl_registered_unref(state->registered);
     sl_programs_unref(state->programs);
+    sl_directives_kept_free(state->directives);
     sl_arena_pool_free(state->arenas);
     free(state);
 }

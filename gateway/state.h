@@ -89,6 +89,7 @@ struct sl_worker_state {
     uint64_t register_length;         /* of the register when it was read */
     struct sl_label_generation label_generation; /* of labels made under both; only with a keeper */
     uint64_t store_version;                      /* of the store when they were read */
+    struct sl_directives_kept *directives;       /* what was read of it for those who were asked about */
     size_t lingering;                            /* cancelled exchanges that have not ended yet */
 };
 

@@ -124,4 +124,13 @@ SL_MUST_CHECK enum sl_status sl_directives_any(struct sl_store *store, bool *any
 SL_MUST_CHECK enum sl_status sl_directives_of(
     struct sl_store *store, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
 
+/* What was read of a store for some persons, kept for those who ask in the same state of it: one store's, and one
+ * thread's. bytes: at most. NULL if memory ran out. */
+struct sl_directives_kept;
+struct sl_directives_kept *sl_directives_kept_new(size_t bytes);
+void sl_directives_kept_free(struct sl_directives_kept *kept); /* NULL is fine. */
+/* As sl_directives_of, of the state that `version` (sl_store_version) names, or of a later one. */
+SL_MUST_CHECK enum sl_status sl_directives_of_kept(struct sl_directives_kept *kept, struct sl_store *store,
+    uint64_t version, struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out);
+
 #endif

@@ -43,6 +43,8 @@ void sl_store_close(struct sl_store *store);
 uint64_t sl_store_version(struct sl_store *store);
 
 SL_MUST_CHECK enum sl_status sl_txn_begin(struct sl_store *store, bool write, struct sl_txn **out);
+/* Of a read transaction: which state it sees, as sl_store_version counts. */
+uint64_t sl_txn_version(const struct sl_txn *txn);
 /* Durable when it gives SL_OK; the transaction is gone either way. After a put or delete that failed with SL_STORE,
  * nothing of it is kept and this gives SL_STORE; after SL_LIMIT what was put before is kept. */
 SL_MUST_CHECK enum sl_status sl_txn_commit(struct sl_txn *txn);

@@ -1283,6 +1283,72 @@ static void test_store(void **state)
     rmdir(directory);
 }
 
+/* What is kept gives what the store says in the state that is asked for, and every asker a list of his own. */
+static size_t kept(struct sl_directives_kept *k, struct sl_store *store, uint64_t version, const char *patient)
+{
+    struct sl_directives list, fresh;
+    struct sl_arena *own = sl_arena_new((size_t)1 << 20);
+    assert_int_equal(sl_directives_of_kept(k, store, version, sl_slice_of(patient), own, &list), SL_OK);
+    assert_int_equal(sl_directives_of(store, sl_slice_of(patient), own, &fresh), SL_OK);
+    size_t count = list.count;
+    const struct sl_directive *b = fresh.first;
+    for (const struct sl_directive *a = list.first; a && b && version == sl_store_version(store);
+         a = sl_directive_next(a), b = sl_directive_next(b)) {
+        assert_string_equal(sl_directive_scope(a, own).ptr, sl_directive_scope(b, own).ptr);
+        assert_true(sl_slice_eq(sl_directive_id(a), sl_directive_id(b)));
+        assert_int_equal(sl_directive_until(a, &(int64_t){0}), sl_directive_until(b, &(int64_t){0}));
+    }
+    sl_directives_settle(&list, june_2024); /* relinks it, and marks what goes */
+    for (struct sl_directive *d = list.first; d; d = d->next)
+        memset(d->provisions, 0x5a, sizeof *d->provisions);
+    sl_arena_free(own);
+    return count;
+}
+
+static void test_kept(void **state)
+{
+    (void)state;
+    char directory[] = "directive_test.XXXXXX", path[64];
+    struct sl_store *store;
+    struct sl_directives_kept *k = sl_directives_kept_new(65536);
+    assert_non_null(k);
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(sl_store_open(directory, sl_policy_tables, (size_t)16 << 20, true, NULL, &store), SL_OK);
+    assert_int_equal(import(store, of_patient("a", "p")), SL_OK);
+    assert_int_equal(import(store, of_patient("b", "p")), SL_OK);
+    uint64_t before = sl_store_version(store);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(kept(k, store, before, "Patient/p"), 2);
+        assert_int_equal(kept(k, store, before, "Patient/q"), 0); /* that there are none is kept as well */
+        assert_int_equal(kept(k, store, before, ""), 0);
+    }
+    assert_int_equal(import(store, of_patient("c", "q")), SL_OK);
+    uint64_t after = sl_store_version(store);
+    assert_int_equal(kept(k, store, before, "Patient/q"), 0); /* as of the state that is asked for */
+    assert_int_equal(kept(k, store, after, "Patient/q"), 1);
+    assert_int_equal(kept(k, store, before, "Patient/q"), 1); /* which is gone now: a later one */
+    assert_int_equal(kept(k, store, after, "Patient/p"), 2);
+    assert_int_equal(kept(k, store, 0, "Patient/p"), 2); /* nobody knows which */
+    /* More persons than there is room for. */
+    for (unsigned i = 0; i < 400; i++) {
+        assert_int_equal(kept(k, store, after, sl_arena_printf(arena, "Patient/n%u", i % 97 * i).ptr), 0);
+        assert_int_equal(kept(k, store, after, "Patient/p"), 2);
+    }
+    struct sl_arena *small = sl_arena_new(256);
+    struct sl_directives list;
+    assert_int_equal(sl_directives_of_kept(k, store, after, SL_LIT("Patient/p"), small, &list), SL_NO_MEMORY);
+    sl_arena_free(small);
+    sl_directives_kept_free(k);
+    sl_directives_kept_free(NULL);
+    sl_store_close(store);
+    static const char *const files[] = {"data.mdb", "lock.mdb"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, files[i]);
+        unlink(path);
+    }
+    rmdir(directory);
+}
+
 /* ---- Real ones ---- */
 
 static struct sl_slice read_shared(const char *name)
@@ -1419,7 +1485,6 @@ int main(void)
         TEST(test_unknown_recipient), TEST(test_tpo), TEST(test_unknown_item), TEST(test_concerns), TEST(test_refused),
         TEST(test_issues), TEST(test_large), TEST(test_failing_memory), TEST(test_settle), TEST(test_lists),
         TEST(test_kinds), TEST(test_combined), TEST(test_elements), TEST(test_named), TEST(test_general),
-        TEST(test_scope),
-        TEST(test_store), TEST(test_ihe_pcf)};
+        TEST(test_scope), TEST(test_store), TEST(test_kept), TEST(test_ihe_pcf)};
     return cmocka_run_group_tests(tests, load_policy, unload_policy);
 }
