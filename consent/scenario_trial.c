@@ -197,6 +197,7 @@ struct trying {
 
 static enum sl_status answer_now(struct trying *t, struct sl_outcome *outcome, struct sl_slice *answer)
 {
+    *answer = (struct sl_slice){NULL, 0};
     sl_arena_reset(t->scratch);
     SL_TRY(sl_case_decide(&t->c, &t->mutant.policy, t->scratch, outcome));
     *answer = answer_of(&t->c.w, outcome, t->scratch);
