@@ -6,6 +6,7 @@
  */
 #include "language.h"
 #include "policy_model.h"
+#include "segmenting.h"
 
 #define STEPS_LIMIT 65536u /* of all paths together */
 #define SEGMENT_LIMIT 16u  /* of one path */
@@ -312,7 +313,7 @@ static void check_modifiers(const struct requirement *r, uint32_t step, sl_r4_no
         uint32_t own = kept_step(r, step, all[i].name);
         if (own && !(r->policy->kept[own].whole & r->bit))
             check_modifiers(r, own, all[i].node);
-        if (all[i].flags & SL_R4_MODIFIER && !(all[i].flags & SL_R4_REQUIRED) && !kept_choice(r, step, &all[i]) &&
+        if (sl_shape_is_modifier(&all[i]) && !(all[i].flags & SL_R4_REQUIRED) && !kept_choice(r, step, &all[i]) &&
             all[i].name != SL_NAME_implicitRules && all[i].name != SL_NAME_modifierExtension)
             tell_modifier(r, node, all[i].name);
     }

@@ -89,6 +89,25 @@ static bool is_link(const struct sl_r4_element *element)
     return element->name == SL_NAME_link && element->parent == SL_R4_Patient;
 }
 
+/* What R4 does not mark, though a dose without it is another dose: that it is to be taken as needed alone, and at most
+ * how much. */
+static bool bounds_dose(const struct sl_r4_element *element)
+{
+    static const sl_name names[] = {SL_NAME_asNeededBoolean, SL_NAME_asNeededCodeableConcept, SL_NAME_maxDosePerPeriod,
+        SL_NAME_maxDosePerAdministration, SL_NAME_maxDosePerLifetime};
+    if (element->parent != SL_R4_Dosage && element->parent != SL_R4_ServiceRequest)
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (element->name == names[i])
+            return true;
+    return false;
+}
+
+bool sl_shape_is_modifier(const struct sl_r4_element *element)
+{
+    return element->flags & SL_R4_MODIFIER || bounds_dose(element);
+}
+
 /* An extension changes nothing of what it stands in, and words say what the code beside them says. But what stands in
  * a modifierExtension is all that it says. */
 bool sl_shape_is_of_modifier(const struct sl_step *above, const struct sl_step *step)
@@ -138,7 +157,7 @@ bool sl_shape_turns(const struct sl_gone *gone, const struct sl_step *steps, uns
         return false;
     if (steps[i].of_modifier)
         return true;
-    if (!(element->flags & SL_R4_MODIFIER) || is_beside_value(gone, steps, i))
+    if (!sl_shape_is_modifier(element) || is_beside_value(gone, steps, i))
         return false;
     return !is_link(element) || tells_of_replacement(gone, steps, i);
 }

@@ -67,6 +67,8 @@ bool sl_shape_hollow(const struct sl_gone *gone, const struct sl_step *object, c
 /* Having lost the step's element, or this much of it, would the object say another thing than it did? R4 tells which
  * elements change the meaning of the one they stand in (is-modifier): doNotPerform, comparator, verificationStatus. */
 bool sl_shape_turns(const struct sl_gone *gone, const struct sl_step *steps, unsigned i);
+/* Is it such an element: one that R4 marks, or the "as needed" and the most of a dose? */
+bool sl_shape_is_modifier(const struct sl_r4_element *element);
 /* What stands in this step, whose `above` is known: is it part of what a modifier says? */
 bool sl_shape_is_of_modifier(const struct sl_step *above, const struct sl_step *step);
 /* Does the object say something at all, in that sense? */

@@ -357,6 +357,16 @@ static const struct cut_case modifiers[] = {
         "}}\n{'resourceType':'Condition','id':'tagged','subject':" P
         ",'meta':{'lastUpdated':'2025-02-02T00:00:00Z','tag':[{" LABEL ",'code':'SECRET'}]}}",
         {"'id':'dm'", "'id':'tagged'", "2025-02-02"}, {"CANARY", "'id':'x'", "'id':'y'", "'id':'z'", "SECRET"}},
+    {"a dose that is to be taken as needed, or at most so often: the dose goes, and what is ordered stays",
+        "{'resourceType':'MedicationRequest','id':'x','status':'active','intent':'order','subject':" P
+        ",'medicationCodeableConcept':{'text':'STAYS'},'dosageInstruction':[{'text':'CANARY','asNeededBoolean':true,"
+        "'_asNeededBoolean':" SECRET "},{'text':'CANARY','maxDosePerPeriod':{" LABEL ",'numerator':{'value':4}}},"
+        "{'sequence':7}]}",
+        {"STAYS", "'dosageInstruction':[{'sequence':7}]"}, {"CANARY", "asNeeded", "maxDose"}},
+    {"what is to be done as needed alone",
+        "{'resourceType':'ServiceRequest','id':'x','status':'active','intent':'order','subject':" P
+        ",'code':{'text':'CANARY'},'asNeededBoolean':true,'_asNeededBoolean':" SECRET "}",
+        {"'id':'dm'"}, {"CANARY", "'id':'x'"}},
     {"what stands contained",
         "{'resourceType':'Task','id':'x','status':'requested','intent':'order','for':" P
         ",'basedOn':[{'reference':'#c'}],'contained':[{'resourceType':'ServiceRequest','id':'c','status':'active','"
