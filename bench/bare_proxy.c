@@ -5,8 +5,8 @@
  * The same listener, worker, HTTP reader and upstream connections as the gateway's, in one worker, without TLS; but of
  * the exchange only this is left: every request, whatever it asks, is answered with the upstream's TYPE/ID as it came.
  * No identity, no parse, no consent, no ledger. It is linked against the gateway's own objects and takes the place of
- * exchange.c, so that gateway.py can tell the price of the exchange from that of everything around it. CA is who vouches
- * for an upstream with TLS; http1: HTTP/2 is not asked for (http2.py).
+ * exchange.c, so that gateway.py can tell the price of the exchange from that of everything around it. CA is who
+ * vouches for an upstream with TLS; http1: HTTP/2 is not asked for (http2.py).
  */
 #include <signal.h>
 #include <stdio.h>

@@ -117,16 +117,19 @@ static bool is_him(const struct sl_ruling *ruling, struct sl_slice word)
 }
 
 /* With whom the entry is, where it names nobody: a restriction, with everybody but the patient himself; a hold, with
- * the patient, under whatever number, and who acts for him; what a minor consented to, with everybody. Anything else names whom it is for. */
+ * the patient, under whatever number, and who acts for him; what a minor consented to, with everybody. Anything else
+ * names whom it is for. */
 static const char *passes_over_unnamed(const struct sl_bound *bound, const struct sl_ruling *ruling)
 {
     static const struct sl_slice self[] = {{"self", 4}}, own[] = {{"self", 4}, {"representative", 14}};
     switch (bound->entry->kind) {
     case SL_REGISTER_AGREED_RESTRICTION:
-        return sl_ruling_related(ruling, &(struct sl_words){self, 1}, bound->person) ? "the recipient is the patient" : NULL;
+        return sl_ruling_related(ruling, &(struct sl_words){self, 1}, bound->person) ? "the recipient is the patient"
+                                                                                     : NULL;
     case SL_REGISTER_ENDANGERMENT:
-        return sl_ruling_related(ruling, &(struct sl_words){own, 2}, bound->person) ? NULL
-                                                                     : "the recipient does not act for the patient";
+        return sl_ruling_related(ruling, &(struct sl_words){own, 2}, bound->person)
+                   ? NULL
+                   : "the recipient does not act for the patient";
     case SL_REGISTER_SELF_CONSENTED_MINOR:
         return NULL;
     case SL_REGISTER_COURT_ORDER:

@@ -25,8 +25,8 @@ static int run(const char *path, struct sl_issues *issues)
     status = open_policy(config, issues, &store, &number, &policy);
     const struct sl_selftest_options options = {
         .config = config, .policy = policy, .generation = number, .whole = true};
-    int result = status == SL_OK ? sl_selftest(&options, issues, stdout)
-                                 : sl_cli_failed("the policy in force", status, issues);
+    int result =
+        status == SL_OK ? sl_selftest(&options, issues, stdout) : sl_cli_failed("the policy in force", status, issues);
     sl_policy_unref(policy);
     if (store)
         sl_store_close(store);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/2 to a server, without one: is what it sends read as RFC 9113 says, wherever it is split, and what it may not send
- * refused; is no more asked, sent or taken than was agreed; and does a question show its secrets to no table?
+ * HTTP/2 to a server, without one: is what it sends read as RFC 9113 says, wherever it is split, and what it may not
+ * send refused; is no more asked, sent or taken than was agreed; and does a question show its secrets to no table?
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +69,8 @@ static void add_head(struct wire *wire, unsigned stream, const char *fields, uns
 static void add_number(struct wire *wire, unsigned type, unsigned stream, uint32_t a, uint32_t b, size_t len)
 {
     const unsigned char bytes[] = {(unsigned char)(a >> 24), (unsigned char)(a >> 16), (unsigned char)(a >> 8),
-        (unsigned char)a, (unsigned char)(b >> 24), (unsigned char)(b >> 16), (unsigned char)(b >> 8), (unsigned char)b};
+        (unsigned char)a, (unsigned char)(b >> 24), (unsigned char)(b >> 16), (unsigned char)(b >> 8),
+        (unsigned char)b};
     add_frame(wire, type, 0, stream, (struct sl_slice){(const char *)bytes, len});
 }
 
