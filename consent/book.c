@@ -12,7 +12,7 @@
 #include "labelling.h"
 #include "sluice/buffer.h"
 
-#define FORMAT 3u
+#define FORMAT 4u
 #define VALUE_LIMIT ((size_t)256 * 1024)
 #define KEY_LIMIT 4096u
 #define LISTING_LIMIT ((size_t)64 << 20) /* memory for one entry, and what it was derived from */
@@ -136,11 +136,12 @@ enum sl_status sl_book_entry_of(const struct sl_item *item, struct sl_arena *are
         .classes = item->classes,
         .reach = labelled->reach,
         .candidate = labelled->candidate,
+        .mixed = labelled->mixed,
+        .program = item->program,
+        .named_program = item->named_program,
         .custodian = item->custodian,
         .patients = item->patients,
         .patient_count = item->patient_count};
-    if (!labelled->mixed)
-        out->program = item->named_program.len ? item->named_program : item->program;
     return list_derived(item, arena, out);
 }
 
@@ -149,6 +150,7 @@ static bool copy_known(struct sl_arena *arena, const struct sl_book_entry *entry
     item->item.id = sl_arena_copy(arena, item->item.id);
     item->item.version = sl_arena_copy(arena, entry->version);
     item->known_program = sl_arena_copy(arena, entry->program);
+    item->known_named_program = sl_arena_copy(arena, entry->named_program);
     item->known_custodian = sl_arena_copy(arena, entry->custodian);
     item->item.patients = sl_arena_array(arena, entry->patient_count, sizeof *item->item.patients);
     for (uint32_t i = 0; item->item.patients && i < entry->patient_count; i++)
@@ -171,6 +173,7 @@ enum sl_status sl_labeller_know(struct sl_labeller *labeller, const struct sl_bo
     item->item.context = true;
     item->known = true;
     item->known_reach = entry->reach;
+    item->known_mixed = entry->mixed;
     item->base_candidate = entry->candidate;
     item->base_classes = item->item.classes = entry->classes;
     sl_reason_push(labeller->arena, &item->base_reasons, &entry->classes, SL_WHY_REFERENCE, 0, SL_LIT("label-book"));
@@ -220,10 +223,12 @@ static void write_value(
     put_text(out, entry->reference); /* a long key is kept as its hash, and the book can be listed all the same */
     put_reach(out, &entry->reach);
     put_number(out, entry->candidate);
+    put_number(out, entry->mixed);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
         put_number(out, entry->classes.word[i]);
     put_text(out, entry->version);
     put_text(out, entry->program);
+    put_text(out, entry->named_program);
     put_text(out, entry->custodian);
     put_number(out, entry->patient_count);
     for (uint32_t i = 0; i < entry->patient_count; i++)
@@ -327,15 +332,17 @@ static bool read_any(struct sl_slice value, const struct sl_label_generation *ge
     out->stored = (int64_t)take_number(&in);
     out->reference = take_text(&in, arena);
     out->reach = take_reach(&in);
-    uint64_t candidate = take_number(&in);
+    uint64_t candidate = take_number(&in), mixed = take_number(&in);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
         out->classes.word[i] = take_number(&in);
     out->version = take_text(&in, arena);
     out->program = take_text(&in, arena);
+    out->named_program = take_text(&in, arena);
     out->custodian = take_text(&in, arena);
     take_lists(&in, arena, out);
     out->candidate = candidate != 0;
-    return !in.failed && in.rest.len == 0 && candidate <= 1 && !sl_classes_empty(&out->classes);
+    out->mixed = mixed != 0;
+    return !in.failed && in.rest.len == 0 && candidate <= 1 && mixed <= 1 && !sl_classes_empty(&out->classes);
 }
 
 /* What is of another generation is not read further: it is as if it were not there. */
@@ -594,6 +601,7 @@ static enum sl_status take_found(void *context, const struct sl_book_found *foun
     s->out->other = sl_arena_copy(s->arena, found->other);
     entry->version = sl_arena_copy(s->arena, entry->version);
     entry->program = sl_arena_copy(s->arena, entry->program);
+    entry->named_program = sl_arena_copy(s->arena, entry->named_program);
     entry->custodian = sl_arena_copy(s->arena, entry->custodian);
     entry->patient_count = 0; /* whom it is about is nothing to look at */
     struct sl_derived *derived = sl_arena_array(s->arena, entry->derived_count + 1u, sizeof *derived);

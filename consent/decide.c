@@ -504,13 +504,28 @@ static bool asks_facts(const struct sl_rule *rule, uint32_t facts)
     return asked.facts & facts;
 }
 
+/* Those that the item's program answers, which the label book keeps. */
+static uint32_t facts_by_program(const struct sl_policy *policy)
+{
+    uint32_t facts = 0;
+    for (unsigned i = 0; i < policy->predicate_count; i++)
+        if (policy->predicates[i].asks == SL_ASKS_PROGRAM || policy->predicates[i].asks == SL_ASKS_OF ||
+            policy->predicates[i].asks == SL_ASKS_SERVED)
+            facts |= (uint32_t)1 << i;
+    return facts;
+}
+
 /* What is decided, or relied on, by facts of the item: the classes of the rules at hand that ask for one. Whose program
  * it is of is told by its program, which whoever compares items compares as well. */
 static void find_by_fact(struct sl_ruling *ruling)
 {
-    for (size_t i = 0; i < ruling->rule_count; i++)
+    uint32_t by_program = facts_by_program(ruling->policy);
+    for (size_t i = 0; i < ruling->rule_count; i++) {
         if (asks_facts(ruling->rules[i], ruling->open_facts & ~SL_FACT_STAFF))
             sl_classes_join(&ruling->by_fact, &ruling->rules[i]->data);
+        if (asks_facts(ruling->rules[i], ruling->open_facts & ~by_program))
+            sl_classes_join(&ruling->by_record_fact, &ruling->rules[i]->data);
+    }
 }
 
 /*
@@ -542,6 +557,7 @@ static void add_candidate(struct sl_ruling *ruling, const struct sl_directive *d
     c.by_discloser = c.by_item && sl_directive_by_discloser(d);
     ruling->by_consent |= c.by_item;
     ruling->by_more |= c.by_item && !c.by_discloser;
+    ruling->by_record |= sl_directive_by_record(d);
     ruling->may_deny |= c.by_item && c.verdict == SL_CONSENT_DENY && !ruling->denials_give_way;
     ruling->candidates[ruling->candidate_count++] = c;
 }
@@ -795,6 +811,11 @@ enum sl_status sl_ruling_supposed(struct sl_arena *arena, const struct sl_policy
 bool sl_ruling_by_item(const struct sl_ruling *ruling, const struct sl_classes *classes)
 {
     return ruling->by_consent || sl_classes_meet(classes, &ruling->by_fact);
+}
+
+bool sl_ruling_by_record(const struct sl_ruling *ruling, const struct sl_classes *classes)
+{
+    return ruling->by_record || sl_classes_meet(classes, &ruling->by_record_fact);
 }
 
 const struct sl_slice *sl_ruling_persons(const struct sl_ruling *ruling, size_t *count)

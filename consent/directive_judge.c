@@ -191,27 +191,43 @@ bool sl_directive_is_general(const struct sl_directive *directive, const struct 
 
 /* What a provision asks of an item. */
 struct asked {
-    bool discloser, more;
+    bool discloser, more, record;
 };
+
+/* A class that is a type of resource shows in the record's name; a profile or a kind of document does not. */
+static bool asks_types(const struct sl_values *classes)
+{
+    for (uint32_t i = 0; i < classes->count; i++)
+        if (classes->value[i].unreadable ||
+            !sl_slice_eq(classes->value[i].system, SL_LIT("http://hl7.org/fhir/resource-types")))
+            return false;
+    return true;
+}
+
+static bool asks_record(const struct sl_provision *p)
+{
+    return p->codes.there || p->data.there || p->data_period.there || (p->classes.there && !asks_types(&p->classes));
+}
 
 static struct asked asked_by(const struct sl_provision *p)
 {
-    struct asked asked = {
-        false, p->labels.there || p->classes.there || p->codes.there || p->data.there || p->data_period.there};
+    struct asked asked = {.more = p->labels.there || p->classes.there || asks_record(p), .record = asks_record(p)};
     for (uint32_t i = 0; i < p->actors.count; i++) {
         asked.discloser |= p->actors.value[i].kind == SL_ROLE_DISCLOSER;
         asked.more |= p->actors.value[i].kind == SL_ROLE_AUTHOR;
+        asked.record |= p->actors.value[i].kind == SL_ROLE_AUTHOR;
     }
     return asked;
 }
 
 static struct asked asked_of_items(const struct sl_directive *directive)
 {
-    struct asked all = {directive->organizations.there, false};
+    struct asked all = {.discloser = directive->organizations.there};
     for (uint32_t i = 0; i < directive->provision_count; i++) {
         struct asked one = asked_by(&directive->provisions[i]);
         all.discloser |= one.discloser;
         all.more |= one.more;
+        all.record |= one.record;
     }
     return all;
 }
@@ -225,4 +241,9 @@ bool sl_directive_by_item(const struct sl_directive *directive)
 bool sl_directive_by_discloser(const struct sl_directive *directive)
 {
     return !asked_of_items(directive).more;
+}
+
+bool sl_directive_by_record(const struct sl_directive *directive)
+{
+    return asked_of_items(directive).record;
 }

@@ -373,7 +373,9 @@ static enum sl_status judge_lacked(struct resolving *re)
 static void recall(struct labelled *item)
 {
     item->reach = item->known_reach;
-    item->item.program = item->item.named_program = item->known_program;
+    item->mixed = item->known_mixed;
+    item->item.program = item->known_program;
+    item->item.named_program = item->known_named_program;
     item->item.custodian = item->known_custodian;
 }
 

@@ -40,7 +40,8 @@ struct labelled {
     struct labelled *same_id, *same_url; /* another item of the same name: a version, a copy in the context */
     bool known;                          /* from the label book: no document, and its source is what the book says */
     struct sl_reach known_reach;
-    struct sl_slice known_program, known_custodian;
+    bool known_mixed;
+    struct sl_slice known_program, known_named_program, known_custodian;
     bool named_only; /* a Patient of whom nothing is here but that a record names him */
     bool scoped;     /* contained: known by "#id" in its container alone */
     bool base_candidate;

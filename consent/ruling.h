@@ -93,18 +93,20 @@ struct sl_ruling {
     const struct sl_kin *kin;               /* under which other names the register may know a person; NULL: none */
     struct sl_bound *bound, *entries;       /* of the register: about the persons; those that cover this recipient */
     size_t bound_count, entry_count;
-    bool by_consent;                 /* some candidate depends on the item */
-    bool by_more;                    /* on more of it than who discloses it */
-    struct disclosers *disclosers;   /* NULL: no candidate depends on that alone */
-    struct state plain;              /* where nothing depends on the item */
-    uint32_t open_kinds, open_facts; /* that rules ask for and items decide */
-    struct sl_classes by_fact;       /* classes that depend on facts of the item besides its program */
-    struct masks_kept *plain_kept;   /* of `plain` */
-    struct masks_kept *kept;         /* MASKS_KEPT of them; NULL: nothing is open */
-    struct masks may;                /* whatever consents and items say */
-    struct sl_classes varying;       /* classes whose masks could differ with what is open */
-    bool may_text;                   /* may have every class that words can earn: see sl_ruling_may_text */
-    bool may_deny;                   /* some candidate that depends on the item could deny one */
+    bool by_consent;                  /* some candidate depends on the item */
+    bool by_more;                     /* on more of it than who discloses it */
+    bool by_record;                   /* on more of it than the label book keeps */
+    struct disclosers *disclosers;    /* NULL: no candidate depends on that alone */
+    struct state plain;               /* where nothing depends on the item */
+    uint32_t open_kinds, open_facts;  /* that rules ask for and items decide */
+    struct sl_classes by_fact;        /* classes that depend on facts of the item besides its program */
+    struct sl_classes by_record_fact; /* of these, on one that the label book does not keep */
+    struct masks_kept *plain_kept;    /* of `plain` */
+    struct masks_kept *kept;          /* MASKS_KEPT of them; NULL: nothing is open */
+    struct masks may;                 /* whatever consents and items say */
+    struct sl_classes varying;        /* classes whose masks could differ with what is open */
+    bool may_text;                    /* may have every class that words can earn: see sl_ruling_may_text */
+    bool may_deny;                    /* some candidate that depends on the item could deny one */
 };
 
 /* The state of an item; `classes` is what its consents are judged on. */

@@ -246,6 +246,12 @@ static void add_classes(const struct keeping *k, const struct sl_book_found *fou
     sl_buffer_add(out, SL_LIT("]"));
 }
 
+/* By its name in the program table, where that is known. */
+static struct sl_slice program_of(const struct sl_book_entry *entry)
+{
+    return entry->named_program.len ? entry->named_program : entry->program;
+}
+
 static void add_derived(const struct sl_book_entry *entry, struct sl_buffer *out)
 {
     sl_buffer_add(out, SL_LIT(",\"derivedFrom\":["));
@@ -272,7 +278,7 @@ static void describe(const struct keeping *k, const struct sl_book_found *found,
     add_classes(k, found, out);
     if (found->standing != SL_BOOK_UNREADABLE)
         add_member(out, "source", sl_slice_of(sources[sl_book_source(entry)]));
-    add_member(out, "program", entry->program);
+    add_member(out, "program", program_of(entry));
     add_derived(entry, out);
     sl_buffer_printf(out, ",\"age\":%" PRId64 ",\"counts\":%s", k->when.now - entry->stored, why ? "false" : "true");
     if (why)
@@ -391,7 +397,7 @@ static void print_branch(const struct keeping *k, const struct tree *t, size_t i
             printf("%s%.*s", before, SL_FMT(class ? class->id : SL_LIT("?")));
         }
         if (found->entry.program.len)
-            printf("; of the program %.*s", SL_FMT(found->entry.program));
+            printf("; of the program %.*s", SL_FMT(program_of(&found->entry)));
         const char *why = why_not(found->standing);
         printf(why ? "; does not count: %s %.*s" : "; counts", why ? why : "", SL_FMT(found->other));
     } else {

@@ -139,6 +139,7 @@ static void own(struct batch *batch, struct sl_book_entry *entry)
     entry->reference = sl_arena_copy(batch->arena, entry->reference);
     entry->version = sl_arena_copy(batch->arena, entry->version);
     entry->program = sl_arena_copy(batch->arena, entry->program);
+    entry->named_program = sl_arena_copy(batch->arena, entry->named_program);
     entry->custodian = sl_arena_copy(batch->arena, entry->custodian);
     entry->patients = copy_patients(batch->arena, entry);
     entry->derived = copy_derived(batch->arena, entry);

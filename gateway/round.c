@@ -695,7 +695,8 @@ static bool needs_records(const struct sl_round *round)
     if (sl_pass_wants_records(round->pass))
         return true;
     for (const struct sl_item *item = sl_labeller_items(sl_pass_labeller(round->pass)); item; item = item->next)
-        if (!item->doc && item->type != SL_R4_Binary && item->ruling && sl_ruling_by_item(item->ruling, &item->classes))
+        if (!item->doc && item->type != SL_R4_Binary && item->ruling &&
+            sl_ruling_by_record(item->ruling, &item->classes))
             return true; /* a Binary has none of these */
     return false;
 }

@@ -45,7 +45,8 @@ struct sl_book_entry {
     struct sl_classes classes;
     struct sl_reach reach; /* what is known of its source, over time */
     bool candidate;        /* holds a Part 2 candidate code: counts where it is a medication and the like */
-    struct sl_slice program, custodian;
+    bool mixed;            /* of more programs than the one named */
+    struct sl_slice program, named_program, custodian;
     const struct sl_slice *patients;
     uint32_t patient_count;
     const struct sl_derived *derived;

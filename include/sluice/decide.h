@@ -177,6 +177,8 @@ struct sl_slice sl_ruling_short_notice(const struct sl_ruling *ruling);
  * disclosers; a fact of the item that a rule about these classes asks for)? Then neighbours with the same classes may
  * differ. */
 bool sl_ruling_by_item(const struct sl_ruling *ruling, const struct sl_classes *classes);
+/* Does it depend on more than the label book keeps of one (its classes, who discloses it, its program)? */
+bool sl_ruling_by_record(const struct sl_ruling *ruling, const struct sl_classes *classes);
 
 /* The rules relied on for a released item, and the parties the recipient was found to be: for ledger and reports. */
 size_t sl_ruling_rules(

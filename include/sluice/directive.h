@@ -65,6 +65,9 @@ bool sl_directive_is_general(const struct sl_directive *directive, const struct 
 bool sl_directive_by_item(const struct sl_directive *directive);
 /* If it does: on nothing of the item but who discloses it (custodian, program, named_program)? */
 bool sl_directive_by_discloser(const struct sl_directive *directive);
+/* If it does: on what is in the record alone (its codes, dates, references, authors), and not in what the label book
+ * keeps of it: name, classes, who discloses it? */
+bool sl_directive_by_record(const struct sl_directive *directive);
 
 #define SL_CONSENT_OF_ANOTHER_KIND ((unsigned)1 << 31)
 /* What it lacks of being the kind by that row (policy `consents:`, `forms:`), as 1 << enum sl_consent_element; 0: it is

@@ -21,12 +21,18 @@ def encounter(ident, place):
             "serviceProvider": {"reference": f"Organization/{place}"}}
 
 
-def deny_by_date():
+def consent(provision):
     code = lambda system, value: {"coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": value}]}
     return {"resourceType": "Consent", "id": "kei-deny", "status": "active", "scope": code("consentscope", "patient-privacy"),
             "category": [code("v3-ActCode", "INFA")], "patient": {"reference": "Patient/kei"}, "dateTime": "2026-01-01T00:00:00Z",
             "policyRule": code("v3-ActCode", "OPTIN"),
-            "provision": {"type": "permit", "provision": [{"type": "deny", "dataPeriod": {"start": "2020-01-01", "end": "2020-02-01"}}]}}
+            "provision": {"type": "permit", "provision": [{"type": "deny", **provision}]}}
+
+
+BY_DATE = {"dataPeriod": {"start": "2020-01-01", "end": "2020-02-01"}}
+BY_DISCLOSER = {"actor": [{"role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "CST"}]},
+                           "reference": {"reference": "Organization/harbor-recovery"}}]}
+BY_LABEL = {"securityLabel": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "ETH"}]}
 
 
 def bundle(resources):
@@ -52,16 +58,16 @@ def scenario(sluice, folder):
     h = house.House(sluice, upstream=upstream.url, extra="labels:\n  book: book\n  max-age: 2\n")
     h.start()
 
-    def ask():
+    def ask(caller="ward"):
         """The answer, and whether an Encounter was asked for on the way."""
         upstream.asked.clear()
-        answer = h.ask("Observation?patient=kei")[2]
+        answer = h.ask("Observation?patient=kei", caller)[2]
         return answer, any("/Encounter" in path for path in upstream.asked)
 
-    def until(asked, seconds=10):
+    def until(asked, seconds=10, caller="ward"):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            answer, did = ask()
+            answer, did = ask(caller)
             if did == asked:
                 return answer
         return b""
@@ -78,7 +84,16 @@ def scenario(sluice, folder):
     until(asked=True)
     h.expect("the other way too", b"pulse-at-program" not in until(asked=True))
 
-    h.write("deny.json", json.dumps(deny_by_date()))
+    # Who is judged by whose program it is, and consents that look at that, at labels or at who discloses: the book says that.
+    until(asked=True)
+    warm = until(asked=False, caller="agent")
+    h.expect("the book is enough for who serves a program", b'"pulse"' in warm and b"pulse-at-program" not in warm, warm[:300])
+    for name, provision in {"who discloses": BY_DISCLOSER, "labels": BY_LABEL}.items():
+        h.write("deny.json", json.dumps(consent(provision)))
+        h.run("consent", "import", "--store", h.at("policy"), h.at("deny.json"))
+        cold, warm = until(asked=True), until(asked=False)
+        h.expect(f"and for a consent that looks at {name}", b'"pulse"' in cold and cold == warm, (cold[:300], warm[:300]))
+    h.write("deny.json", json.dumps(consent(BY_DATE)))
     h.run("consent", "import", "--store", h.at("policy"), h.at("deny.json"))
     for _ in range(3):
         answer, asked = ask()

@@ -67,7 +67,9 @@ static struct sl_book_entry example(void)
         .version = SL_LIT("7"),
         .reach = {.program = {1, 9}, .received = {2, 8}, .none = {-3, 7}, .stay = {4, 6}, .unknown = true},
         .candidate = true,
-        .program = SL_LIT("Organization/o"),
+        .mixed = true,
+        .program = SL_LIT("Location/l"),
+        .named_program = SL_LIT("Organization/o"),
         .custodian = SL_LIT("Organization/k"),
         .patients = patients,
         .patient_count = 2,
@@ -93,8 +95,9 @@ static void what_is_put_comes_back(void **state)
     assert_memory_equal(&back.classes, &e.classes, sizeof e.classes);
     assert_memory_equal(&back.reach, &e.reach, offsetof(struct sl_reach, unknown));
     assert_true(back.reach.unknown);
-    assert_true(back.candidate && back.stored == 1000);
+    assert_true(back.candidate && back.mixed && back.stored == 1000);
     assert_true(sl_slice_eq(back.version, e.version) && sl_slice_eq(back.program, e.program));
+    assert_true(sl_slice_eq(back.named_program, e.named_program));
     assert_true(sl_slice_eq(back.custodian, e.custodian) && sl_slice_eq(back.reference, e.reference));
     assert_int_equal(back.patient_count, 2);
     assert_true(sl_slice_eq(back.patients[1], e.patients[1]));
