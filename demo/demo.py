@@ -257,7 +257,7 @@ class Demo:
 
     def start(self):
         self.server = subprocess.Popen([self.sluice, "serve", "--config", self.at("sluice.yaml")])
-        for _ in range(200):
+        for _ in range(600):
             if self.server.poll() is not None:
                 sys.exit("demo: the gateway did not start; it says why above")
             try:

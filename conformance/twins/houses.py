@@ -230,7 +230,7 @@ class Gateway:
 
     def ready(self):
         """Waits until it listens. Two of them start side by side: each tests itself before it opens its port."""
-        for _ in range(600):
+        for _ in range(3000):
             if self.process.poll() is not None:
                 raise NotStarted("a gateway did not start:\n" + self.logged())
             try:

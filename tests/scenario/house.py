@@ -139,7 +139,7 @@ ledger:
     def start(self, **more):
         self.log = open(self.at("log"), "wb")
         self.server = subprocess.Popen([self.sluice, "serve", "--config", self.at("sluice.yaml")], stderr=self.log, stdout=self.log, **more)
-        for _ in range(400):
+        for _ in range(1200):
             if self.server.poll() is not None:
                 raise AssertionError("the gateway did not start:\n" + self.logged())
             try:
