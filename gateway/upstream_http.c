@@ -243,7 +243,7 @@ static bool add_write(const struct sl_ask *ask, struct sl_call *call)
         [SL_ASK_UPDATE] = SL_PUT,
         [SL_ASK_DELETE] = SL_METHOD_DELETE,
         [SL_ASK_TRANSACTION] = SL_POST};
-    struct sl_header *headers = sl_arena_array(ask->arena, 3, sizeof *headers);
+    struct sl_header *headers = sl_arena_array(ask->arena, 4, sizeof *headers);
     if (!headers)
         return false;
     call->headers = headers;
@@ -252,6 +252,9 @@ static bool add_write(const struct sl_ask *ask, struct sl_call *call)
     if (ask->body.len) {
         headers[call->header_count++] = (struct sl_header){SL_LIT("Content-Type"), SL_LIT("application/fhir+json")};
         headers[call->header_count++] = (struct sl_header){SL_LIT("Prefer"), SL_LIT("return=minimal")};
+        /* HAPI would keep the labels, profiles and tags that the new version lacks; others do not know the word. */
+        headers[call->header_count++] =
+            (struct sl_header){SL_LIT("X-Meta-Snapshot-Mode"), SL_LIT("TAG,PROFILE,SECURITY_LABEL")};
     }
     if (ask->version.len)
         headers[call->header_count++] =

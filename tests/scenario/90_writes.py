@@ -74,6 +74,7 @@ class Ehr:
     def __init__(self, rows):
         self.rows = {f"{r['resourceType']}/{r['id']}": dict(r, meta={"versionId": "1", "lastUpdated": "2026-01-01T00:00:00Z"}) for r in rows}
         self.next, self.race, self.writes, self.refuse, self.no = 0, 0, [], False, 0
+        self.meta = set()  # what the bodies' meta is to be, by the header that HAPI takes
         self.server = house.Upstream(self.answer)
 
     def send(self, handler, value=None, status=200, headers=()):
@@ -93,6 +94,8 @@ class Ehr:
     def write(self, handler, path):
         body = json.loads(handler.rfile.read(int(handler.headers.get("Content-Length") or 0)) or "null")
         self.writes.append((handler.command, path, handler.headers.get("If-Match"), handler.headers.get("If-None-Exist")))
+        if body:
+            self.meta.add(handler.headers.get("X-Meta-Snapshot-Mode"))
         if handler.command == "POST" and self.refuse:
             return self.outcome(handler, 409)
         if handler.command == "POST":
@@ -332,6 +335,7 @@ def labels(h, d, ehr):
     steps = [{"op": "replace", "path": "/code/text", "value": "patched"}, {"op": "add", "path": "/code/extension", "value": inline},
              {"op": "add", "path": "/meta/tag", "value": [mine]}, {"op": "add", "path": "/meta/security/-", "value": mine}]
     status, _, text = d.send("PATCH", name, steps, head["ETag"], kind="application/json-patch+json")
+    h.expect("a server that keeps old labels is told not to", ehr.meta == {"TAG,PROFILE,SECURITY_LABEL"}, ehr.meta)
     h.expect("nor a patch", status == 200 and json.loads(text)["code"]["text"] == "patched" and not taken(text), text)
 
 
