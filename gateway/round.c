@@ -147,15 +147,18 @@ static bool asks_together(const struct sl_exchange *x)
            (x->interaction.kind == SL_EVERYTHING || x->phase == SL_PHASE_PAGE || x->phase == SL_PHASE_INCLUDES);
 }
 
-/* How many rows to ask for: a page and the one more that tells whether there is a next; then in bulk. */
-static size_t rows_wanted(const struct sl_exchange *x)
+/* How many rows to ask for: a page and the one more that tells whether there is a next, after what was on the pages
+ * before; then in bulk. */
+static size_t rows_wanted(const struct sl_exchange *x, uint32_t skip)
 {
     if (asks_together(x) || sl_operation_gathers(x->interaction.kind) || x->probe || x->relating ||
         x->phase == SL_PHASE_KEYS)
         return BULK_COUNT;
     if (is_past(x))
         return REFILL_COUNT;
-    return x->rows == 0 || x->wanted >= REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
+    if (x->rows || x->wanted >= REFILL_COUNT)
+        return x->wanted >= REFILL_COUNT ? x->wanted + 1 : REFILL_COUNT;
+    return skip + x->wanted < REFILL_COUNT ? skip + x->wanted + 1 : REFILL_COUNT;
 }
 
 void sl_round_ask(struct sl_exchange *x, struct sl_round *round, struct sl_position at)
@@ -168,7 +171,7 @@ void sl_round_ask(struct sl_exchange *x, struct sl_round *round, struct sl_posit
         .id = errand->id,
         .search = errand->asked,
         .position = at.upstream,
-        .count = rows_wanted(x),
+        .count = rows_wanted(x, at.skip),
         .ids = errand->ids,
         .id_count = errand->id_count,
         .arena = round->arena};

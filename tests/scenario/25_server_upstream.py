@@ -11,6 +11,7 @@ PAGE = 4  # rows of a page of the server, whatever it is asked for
 class Server:
     """A FHIR server with the manners of real ones: absolute references and links, pages of its own size, gzip, and parameters
     it does not know ignored."""
+    size = PAGE
 
     def __init__(self, records, name=None):
         """`name`: the base URL it gives itself, with its slashes escaped in JSON."""
@@ -61,16 +62,16 @@ class Server:
 
     def some(self, handler, kind, ids, start):
         rows = [self.rows[(kind, i)] for i in ids if (kind, i) in self.rows]
-        more = f"{kind}|={','.join(ids)}|{start + PAGE}" if start + PAGE < len(rows) else None
-        self.bundle(handler, rows[start:start + PAGE], more)
+        more = f"{kind}|={','.join(ids)}|{start + self.size}" if start + self.size < len(rows) else None
+        self.bundle(handler, rows[start:start + self.size], more)
 
     def page(self, handler, kind, patient, start):
         def about(row):
             wanted = {"Patient/" + one.removeprefix("Patient/") for one in patient.split(",")}
             return not patient or any(row.get(key, {}).get("reference") in wanted for key in ("subject", "patient"))
         rows = [row for (name, _), row in sorted(self.rows.items()) if name == kind and about(row)]
-        more = f"{kind}|{patient}|{start + PAGE}" if start + PAGE < len(rows) else None
-        self.bundle(handler, rows[start:start + PAGE], more)
+        more = f"{kind}|{patient}|{start + self.size}" if start + self.size < len(rows) else None
+        self.bundle(handler, rows[start:start + self.size], more)
 
     def bundle(self, handler, rows, more=None):
         out = {"resourceType": "Bundle", "type": "searchset", "total": 4711, "entry": [
@@ -146,6 +147,28 @@ class Wide(Server):
         self.bundle(handler, [self.rows[kind, i] for i in wanted if (kind, i) in self.rows])
 
 
+class Counting(Server):
+    """Gives as many rows as it is asked for."""
+
+    def answer(self, path, handler):
+        self.size = int(dict(urllib.parse.parse_qsl(path.partition("?")[2])).get("_count", self.size))
+        super().answer(path, handler)
+
+
+def scenario_of_pages(sluice, records, consents):
+    """The row that says whether there is a next page is on the same page of the server."""
+    server = Counting(records[0])
+    h = house.House(sluice, consents=consents, upstream=server.url, extra="labels:\n  book: book\n").start()
+    path = "Observation?patient=gita&_count=1"
+    first = pages(h, path, "ward")
+    server.asked.clear()
+    h.expect("the same pages again", len(first) > 2 and pages(h, path, "ward") == first, first)
+    searches = [one for one in server.asked if "Observation" in one]
+    h.expect("each page is asked for once", len(searches) <= len(first) + 1, (len(first), searches))
+    h.close()
+    return h.failures
+
+
 def scenario_of_many(sluice):
     """A search that has to look up a visit for each of its rows asks for them many at a time."""
     server = Wide()
@@ -195,7 +218,7 @@ def scenario(sluice, folder):
     theirs.expect("everything: the same records", ids[0] == ids[1], (ids[0], ids[1]))
     theirs.expect("nothing of the server's address in everything", str(server.server.port).encode() not in two[2])
     theirs.expect("questions are our own", not any("_cursor" in asked or "amara%26" in asked for asked in server.asked))
-    failures = scenario_of_names(sluice, records, consents, mine) + scenario_of_many(sluice)
+    failures = scenario_of_names(sluice, records, consents, mine) + scenario_of_many(sluice) + scenario_of_pages(sluice, records, consents)
     mine.close()
     theirs.close()
     return failures + mine.failures + theirs.failures
