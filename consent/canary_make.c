@@ -509,11 +509,10 @@ static void put_list(struct maker *m)
                "{'reference':'Patient/" SL_CANARY_PATIENT "'},'source':{'reference':'" SL_CANARY_PLACE "'},'entry':[",
                true));
     m->text.len--; /* the line goes on */
-    for (size_t i = 0, named = 0; i < m->out->count; i++) {
+    for (size_t i = 0; i < m->out->count; i++) {
         const struct sl_canary *canary = &m->out->one[i];
-        if (!canary->deleted) /* a reference that leads nowhere stays as it is */
-            sl_buffer_printf(&m->text, "%s{\"item\":{\"reference\":\"%.*s/%.*s\"}}", named++ ? "," : "",
-                SL_FMT(canary->type), SL_FMT(canary->id));
+        sl_buffer_printf(&m->text, "%s{\"item\":{\"reference\":\"%.*s/%.*s\"}}", i ? "," : "", SL_FMT(canary->type),
+            SL_FMT(canary->id));
     }
     sl_buffer_add(&m->text, SL_LIT("]}\n"));
 }

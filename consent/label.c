@@ -356,7 +356,7 @@ static bool grow_absent(struct sl_labeller *labeller)
     return true;
 }
 
-enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked)
+static enum sl_status note_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked, bool untold)
 {
     struct target target = sl_target_read(labeller, reference, (struct sl_slice){NULL, 0});
     if (!target.name.len || target.scoped)
@@ -366,12 +366,23 @@ enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice 
     uint64_t hash = hash_name(labeller, target.type, target.name);
     struct absent *slot = absent_slot(labeller->absent, labeller->absent_mask, hash, target.type, target.name);
     if (!slot->used) {
-        *slot = (struct absent){target.type, sl_arena_copy(labeller->arena, target.name), true, asked};
+        *slot = (struct absent){target.type, sl_arena_copy(labeller->arena, target.name), true, asked, untold};
         labeller->absent_count++;
     }
     slot->asked = asked;
+    slot->untold = untold;
     labeller->resolved = false;
     return slot->name.ptr ? SL_OK : SL_NO_MEMORY;
+}
+
+enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked)
+{
+    return note_absent(labeller, reference, asked, false);
+}
+
+enum sl_status sl_labeller_untold(struct sl_labeller *labeller, struct sl_slice reference)
+{
+    return note_absent(labeller, reference, true, true);
 }
 
 /* ---- Birth, and adding ---- */

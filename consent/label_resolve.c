@@ -363,6 +363,7 @@ static enum sl_status judge_lacked(struct resolving *re)
             const struct absent *absent = sl_labeller_is_absent(re->labeller, r->type, id_of(r));
             if (!absent && !list_missing(re, r))
                 return SL_NO_MEMORY;
+            r->untold = absent && absent->untold;
             if (!absent || !absent->asked)
                 from->item.unlabelled = absent ? "reference-not-asked" : "reference-pending";
         }

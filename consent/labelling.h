@@ -73,7 +73,7 @@ struct slot {
 struct absent {
     sl_r4_node type;
     struct sl_slice name;
-    bool used, asked;
+    bool used, asked, untold;
 };
 
 /* DS4P: an element's own labels, and the label that says there are some. */

@@ -696,7 +696,7 @@ enum sl_status sl_pass_note_known(struct sl_pass *pass)
 {
     for (const struct sl_item *item = sl_labeller_items(pass->labeller); item; item = item->next) {
         size_t count;
-        if (!item->doc || item->container || !item->verdict || item->verdict->decision != SL_RELEASED ||
+        if (!item->doc || item->gone || item->container || !item->verdict || item->verdict->decision != SL_RELEASED ||
             sl_r4_facts(item->type) & (SL_R4_DIRECTORY | SL_R4_BY_ROUTE) || is_presence(pass, item))
             continue;
         const struct sl_slice *persons = sl_ruling_persons(item->ruling, &count);

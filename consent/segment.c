@@ -319,14 +319,23 @@ static bool is_about(const struct sl_item *item, const struct sl_reference *refe
     return false;
 }
 
+/* Nobody can say what was there, and so not who could have had it. Whom the directory names is no secret, nor what is
+ * had by who points at it. */
+static bool leads_to_untold(const struct sl_reference *reference)
+{
+    return reference->untold && !reference->item &&
+           !(sl_r4_facts(reference->type) & (SL_R4_BY_ROUTE | SL_R4_DIRECTORY));
+}
+
 /* The patient an item is about is no secret in the item. Another one, and what else is withheld, is not referred to. */
 static bool leads_to_withheld(const struct sl_item *item, const struct sl_reference *reference)
 {
     if (reference->kind == SL_REF_SUBJECT) /* a participant of several may be withheld where others are not */
         return item->named_count && !is_about(item, reference);
-    if (!reference->item || is_released(reference->item))
+    if (reference->item ? is_released(reference->item) : !leads_to_untold(reference))
         return false;
-    return reference->item->type != SL_R4_Patient || !is_about(item, reference);
+    sl_r4_node type = reference->item ? reference->item->type : reference->type;
+    return type != SL_R4_Patient || !is_about(item, reference);
 }
 
 /* What names a withheld record goes with it. What a record is made out of, it cannot do without: a report would still
@@ -340,7 +349,7 @@ static enum sl_status cut_references(struct segmenter *s, struct sl_item *item)
             continue;
         if (reference->kind != SL_REF_DEFINING && item->doc && is_beyond(s, item, reference->element))
             continue;
-        if (reference->kind == SL_REF_DEFINING)
+        if (reference->kind == SL_REF_DEFINING && reference->item)
             withhold(s, item, cause);
         else
             SL_TRY(cut(s, item, reference->element, cause, false));

@@ -117,9 +117,10 @@ struct sl_round {
     struct sl_ask *linkings;          /* who is the same person as whom: see linking.c */
     unsigned char *linking_questions; /* of each: enum sl_kin_question */
     size_t linking_count;
-    unsigned apart; /* Binaries among the contexts: see apart.c */
-    bool deferred;  /* there are more of these than are asked for at a time */
-    bool paged;     /* a server gave fewer of what it was asked for at a time: that round does not count */
+    struct sl_lost *lost; /* what is not there, and may have been: see gone.c */
+    unsigned apart;       /* Binaries among the contexts: see apart.c */
+    bool deferred;        /* there are more of these than are asked for at a time */
+    bool paged;           /* a server gave fewer of what it was asked for at a time: that round does not count */
     unsigned label_rounds;
     int64_t known_since; /* the oldest of what the label book said; 0: it said nothing */
     struct sl_segment_report report;
@@ -367,6 +368,17 @@ SL_MUST_CHECK enum sl_step_result sl_relating_fetch(struct sl_exchange *x);
 /* Of a decided pass of its own. */
 SL_MUST_CHECK enum sl_step_result sl_relating_decide(struct sl_exchange *x);
 void sl_relating_drop(struct sl_exchange *x);
+
+/* ---- gone.c ---- */
+
+struct sl_lost;
+/* The upstream does not have it: it is to be asked whether it was there. */
+SL_MUST_CHECK enum sl_status sl_gone_note(
+    struct sl_exchange *x, struct sl_round *round, struct sl_slice type, struct sl_slice id);
+/* Asks of some of them, as contexts of the round; of none if none is left. And takes one answer, of that weight. */
+SL_MUST_CHECK enum sl_status sl_gone_ask(struct sl_exchange *x, struct sl_round *round);
+SL_MUST_CHECK enum sl_status sl_gone_take(
+    struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask, size_t weight);
 
 /* ---- apart.c ---- */
 

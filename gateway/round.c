@@ -580,6 +580,8 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     x->why = ask->why;
     if (ask->kind == SL_ASK_READ && (ask->status == SL_NOT_FOUND || ask->status == SL_LIMIT))
         return sl_labeller_absent(labeller, join(round->arena, ask->type, ask->id), true); /* nobody can read it */
+    if (ask->kind == SL_ASK_HISTORY)
+        return sl_gone_take(x, round, ask, ask->text.len * WEIGHT);
     if (ask->status != SL_OK)
         return SL_UPSTREAM;
     enum sl_status apart = ask->kind == SL_ASK_READ ? sl_apart_take(x, round, ask) : SL_MISSING;
@@ -597,13 +599,8 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
         if (!sl_labeller_find_record(labeller, entry->type, entry->id))
             SL_TRY(sl_pass_add(round->pass, &page->doc, entry->root, (struct sl_slice){NULL, 0}, true, &item));
     }
-    for (size_t i = 0; i < ask->id_count && !page->next.len; i++) {
-        struct sl_slice name = join(round->arena, ask->type, ask->ids[i]);
-        if (!name.ptr)
-            return SL_NO_MEMORY;
-        if (!sl_labeller_find(labeller, name))
-            SL_TRY(sl_labeller_absent(labeller, name, true));
-    }
+    for (size_t i = 0; i < ask->id_count && !page->next.len; i++)
+        SL_TRY(sl_gone_note(x, round, ask->type, ask->ids[i]));
     return SL_OK;
 }
 
@@ -642,7 +639,8 @@ static enum sl_status take_answers(struct sl_exchange *x, struct sl_round *round
     }
     round->context_count = 0;
     SL_TRY(sl_vouching_take(x, round));
-    return sl_linking_take(x, round);
+    SL_TRY(sl_linking_take(x, round));
+    return sl_gone_ask(x, round);
 }
 
 /* Labels what is there, and asks for what that lacks. *settled: it lacks nothing that is still to be had. */
@@ -675,6 +673,8 @@ enum sl_step_result sl_round_label(struct sl_exchange *x)
             return SL_STEP_WAIT;
         x->why = "label";
         enum sl_status status = take_answers(x, round);
+        if (status == SL_OK && round->context_count)
+            continue; /* what is not there is asked for first, and then labelled with the rest */
         if (status == SL_OK && !round->vouching_count)
             status = sl_vouching_ask(x, round);
         /* What was answered at once is taken before labelling, which is the dearer. */

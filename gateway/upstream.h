@@ -55,7 +55,7 @@ struct sl_ask {
                              links and references relative */
     struct sl_slice
         next; /* PAGE, HISTORY of the embedded store: position of the following page; a server's stands in the Bundle */
-    bool gone;         /* READ, NOT_FOUND: it was there, and has been deleted */
+    bool gone;         /* READ, HISTORY, NOT_FOUND: it was there, and has been deleted */
     bool next_in_text; /* the `next` link of the Bundle is the position */
     void *work;        /* the upstream's own, while it is under way */
 };

@@ -354,7 +354,7 @@ static const char *judge_write(const struct http *http, struct sl_call *call, st
 static bool has_no_history(const struct sl_ask *ask, int code)
 {
     return ask->kind == SL_ASK_HISTORY &&
-           (code == 405 || code == 501 || (!ask->id.len && (code == 400 || code == 403 || code == 404)));
+           (code == 400 || code == 403 || code == 405 || code == 501 || (!ask->id.len && code == 404));
 }
 
 /* Nobody there: of what may be so. */
@@ -375,7 +375,7 @@ static const char *judge(const struct http *http, struct sl_call *call, struct s
         return failed(ask, SL_NOT_SUPPORTED, "upstream-refuses");
     if (!is_json(sl_call_answer(call, SL_LIT("Content-Type"))))
         return failed(ask, SL_UPSTREAM, "upstream-not-json");
-    ask->gone = call->code == 410 && ask->kind == SL_ASK_READ;
+    ask->gone = call->code == 410 && (ask->kind == SL_ASK_READ || ask->kind == SL_ASK_HISTORY);
     if (is_absent(ask, call->code))
         return failed(ask, SL_NOT_FOUND, NULL);
     if (call->code != 200)

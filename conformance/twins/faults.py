@@ -56,6 +56,7 @@ AIM = {  # word: (group, kinds of requests)
     "labels-taken": ("scenario", "90_writes.py"),
     "last-of-all": ("scenario", "94_operations.py"),
     "gone-for-all": ("scenario", "87_versions.py"),
+    "gone-named": ("scenario", "88_deleted.py"),
     "upstream-version": ("treating", ("read", "search all")),
     "upstream-current": ("treating", ("read conditional",)),
     "past-alone": ("treating", ("history instance", "history type", "vread")),

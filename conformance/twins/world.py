@@ -565,8 +565,9 @@ class Story:
         self.put("Consent", "otp2-consent", t, status="inactive", scope=hl7("consentscope", "patient-privacy"), patient=self.me(),
                  category=[concept(LOINC, "59284-0"), hl7("v3-ActCode", "42CFRPart2CD")], dateTime=iso(t), performer=[self.me()],
                  organization=[ref("Organization", HARBOR)], policy=[{"uri": "urn:sluice:form:part2-tpo-2024"}])
-        # A letter is deleted again. Who had joined the care team leaves it.
+        # A letter is deleted again, and a list names it still. Who had joined the care team leaves it.
         self.w.deleted.append("DocumentReference/" + self.ident("otp-letter"))
+        self.add("List", "problems", t, "entry", {"item": self.ref("DocumentReference", "otp-letter", "Letter")})
         self.change("CareTeam", "team", t, lambda r: r["participant"].pop())
         # A record of his is corrected; and that one is counted in a list.
         self.change("Condition", "otp-oud", t, lambda r: r.update(abatementDateTime=day_of(t)))

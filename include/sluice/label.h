@@ -126,6 +126,7 @@ struct sl_reference {
     struct sl_slice
         target; /* "Type/id", "#id", a URL or URN; empty: names no record (identifier, display, conditional) */
     struct sl_item *item; /* the target where it is known here; else NULL */
+    bool untold;          /* it is not there, and nobody can say whether it was: see sl_labeller_untold */
 };
 
 /* An inline label a record came with: an Extension. */
@@ -195,6 +196,7 @@ struct sl_item {
     struct sl_slice date_from, date_to; /* clinically relevant time, as written; may be empty */
     const char *unlabelled;             /* set: it could not be labelled, and is withheld; why, for the operator */
     bool context;                       /* for labels only: never part of an answer */
+    bool gone;                          /* the last version of what has been deleted: likewise, and no evidence */
     bool mentioned;                     /* and an item of the answer leads to it; set by the pass */
     bool is_version;                    /* one version among others: no reference leads to it */
     struct sl_item *container;          /* of a contained resource or a resource within an entry; else NULL */
@@ -258,6 +260,9 @@ bool sl_labeller_is_resolved(const struct sl_labeller *labeller);
  * unclassified content), or it could not be asked (an unknown *label*: the item that needs it is withheld). Resolve
  * again afterwards. */
 SL_MUST_CHECK enum sl_status sl_labeller_absent(struct sl_labeller *labeller, struct sl_slice reference, bool asked);
+
+/* It is not there any more, or never was, and which cannot be told: absent, and nothing that goes out names it. */
+SL_MUST_CHECK enum sl_status sl_labeller_untold(struct sl_labeller *labeller, struct sl_slice reference);
 
 /* Who has vouched for what AI wrote, Provenances say; they point at what they are about, so that they are looked for
  * and not followed to. *names: items ("Type/id") of which that is still to be looked for, each given once; none if the

@@ -24,7 +24,13 @@ RECORDS = {
     "back": [condition("back", 1, "I10"), None, condition("back", 3, "I10")],
     "quiet": [condition("quiet", 1, "I10"), condition("quiet", 2, "F11.20"), None, condition("quiet", 4, "I10")],
 }
+NAMED = ["there", "gone", "gone-use", "never", "quiet"]
 CONTEXT = {
+    "Procedure": {"all": {"resourceType": "Procedure", "id": "all", "meta": {"versionId": "1"}, "status": "completed", "recorder": PCP,
+                          "code": {"coding": [{"system": "http://snomed.info/sct", "code": "33879002"}]}, "subject": {"reference": "Patient/ann"},
+                          "performer": [{"actor": PCP}], "reasonReference": [{"reference": f"Condition/{i}"} for i in NAMED]}},
+    "Provenance": {"all": {"resourceType": "Provenance", "id": "all", "meta": {"versionId": "1"}, "recorded": "2026-03-01T08:00:00Z", "agent": [{"who": PCP}],
+                           "target": [{"reference": f"Condition/{i}"} for i in NAMED]}},
     "Organization": {"lakeside-primary": {"resourceType": "Organization", "id": "lakeside-primary"}},
     "Patient": {"ann": {"resourceType": "Patient", "id": "ann", "managingOrganization": PCP}},
     "Observation": {"pulse": {"resourceType": "Observation", "id": "pulse", "meta": {"versionId": "1"}, "status": "final",
@@ -33,8 +39,8 @@ CONTEXT = {
 }
 
 
-def entry(ident, version, resource):
-    request = {"method": "PUT" if resource else "DELETE", "url": f"Condition/{ident}/_history/{version}"}
+def entry(kind, ident, version, resource):
+    request = {"method": "PUT" if resource else "DELETE", "url": f"{kind}/{ident}/_history/{version}"}
     whole = {"request": request, "response": {"status": "200", "lastModified": f"2026-03-0{version}T08:00:00Z"}}
     return whole | ({"resource": resource} if resource else {})
 
@@ -48,24 +54,25 @@ class Ehr:
         self.keeps = True
         self.upstream = house.Upstream(self.answer)
 
-    def history(self, handler, ident, query):
+    def history(self, handler, kind, ident, query):
         """Two versions a page."""
-        rows = [(name, number, r) for name, versions in RECORDS.items() for number, r in enumerate(versions, 1)]
+        records = RECORDS if kind == "Condition" else {i: [r] for i, r in CONTEXT.get(kind, {}).items()}
+        rows = [(name, number, r) for name, versions in records.items() for number, r in enumerate(versions, 1)]
         rows = [row for row in rows if ident in ("", row[0])]
         rows.sort(key=lambda row: (-row[1], row[0]))
         at = int(query.get("at", ["0"])[0])
         if not rows:
             return house.send(handler, "{}", 404)
-        more = f"{self.upstream.url}?at={at + 2}&of={ident}" if at + 2 < len(rows) else None
-        return house.send(handler, bundle("history", [entry(*row) for row in rows[at:at + 2]], more))
+        more = f"{self.upstream.url}?at={at + 2}&of={ident}&kind={kind}" if at + 2 < len(rows) else None
+        return house.send(handler, bundle("history", [entry(kind, *row) for row in rows[at:at + 2]], more))
 
     def answer(self, path, handler):
         url = urllib.parse.urlparse(path)
         query, words = urllib.parse.parse_qs(url.query), url.path.split("/")[2:]
         if "at" in query:
-            return self.history(handler, query["of"][0] if "of" in query else "", query)
+            return self.history(handler, query["kind"][0], query["of"][0] if "of" in query else "", query)
         if words[-1:] == ["_history"]:
-            return self.history(handler, words[1] if len(words) == 3 else "", query) if self.keeps else house.send(handler, "{}", 405)
+            return self.history(handler, words[0], words[1] if len(words) == 3 else "", query) if self.keeps else house.send(handler, "{}", 405)
         if len(words) == 2 and words[0] == "Condition":
             versions = RECORDS.get(words[1])
             if not versions or not versions[-1]:
@@ -109,6 +116,20 @@ def scenario(sluice, folder):
     h.expect("gone is told in one way", b'"deleted"' in gone[2] and b"2026" not in gone[2] and b"lakeside" not in gone[2], gone)
     h.expect("HEAD says the same", h.ask("Condition/gone", "plan", method="HEAD")[0] == 410)
 
+    # Whoever could have had the last version may know its id; what never was is named as ever.
+    def named(path, caller):
+        return sorted(set(re.findall(r'"Condition/([^"/]+)"', h.ask(path, caller)[2].decode())) & set(NAMED))
+    visible = sorted(set(NAMED) - {"gone-use"})
+    for path in ("Procedure/all", "Procedure?patient=Patient/ann", "Procedure?_id=all&_include=Procedure:reason-reference",
+                 "Patient/ann/$everything?_type=Procedure", "Procedure/all/_history", "Procedure/_history", "Procedure/all"):
+        h.expect(f"{path} names to the ward all", named(path, "ward") == sorted(NAMED), named(path, "ward"))
+        h.expect(f"{path} names to the plan what it could have had", named(path, "plan") == visible, named(path, "plan"))
+    status, _, body = h.ask("Procedure?reason-reference=Condition/gone-use", "plan")
+    h.expect("nor is it found by", status != 200 or b'"total":0' in body or b'"entry"' not in body, body)
+    for caller, wanted in (("ward", sorted(NAMED)), ("plan", visible)):
+        status = h.ask("Provenance/all", caller)[0]
+        h.expect(f"a Provenance's targets to the {caller}", named("Provenance/all", caller) == (wanted if status == 200 else []), (status, named("Provenance/all", caller)))
+
     def events(path, caller):
         status, _, body = h.ask(path, caller)
         if status != 200:
@@ -147,12 +168,16 @@ def scenario(sluice, folder):
     years.close()
 
     ehr.keeps = False
+    blind = house.House(sluice, upstream=ehr.upstream.url).start()
+    told = [re.findall(rb'"Condition/([^"/]+)"', blind.ask("Procedure/all", caller)[2]) for caller in ("ward", "plan")]
+    blind.expect("where nobody can tell what was from what never was, neither is named", told == [[b"there", b"quiet"]] * 2, told)
+    blind.close()
     for path in ("Condition/there/_history", "Condition/gone/_history", "Condition/nobody/_history", "Condition/_history", "Condition/there/_history/x"):
         status, _, body = h.ask(path, "plan")
         h.expect(f"{path} of an EHR that keeps none", status == 404 and b'"not-supported"' in body, body)
     h.expect("and of what was deleted there nobody knows", without_clock(h.ask("Condition/gone", "plan")) == never["plan"])
     h.stop()
-    return h.failures + years.failures
+    return h.failures + years.failures + blind.failures
 
 
 house.main(scenario)
