@@ -24,6 +24,12 @@ static struct sl_slice name_of(const struct sl_round *round, struct sl_slice typ
     return sl_arena_join(round->arena, (const struct sl_slice[]){type, SL_LIT("/"), id}, 3);
 }
 
+/* The directory, and what is had by who points at it: withheld from nobody, so what names it stays, whatever it was. */
+static bool is_named_to_all(struct sl_slice type)
+{
+    return sl_r4_facts(sl_r4_resource(type)) & (SL_R4_BY_ROUTE | SL_R4_DIRECTORY);
+}
+
 enum sl_status sl_gone_note(struct sl_exchange *x, struct sl_round *round, struct sl_slice type, struct sl_slice id)
 {
     struct sl_labeller *labeller = sl_pass_labeller(round->pass);
@@ -33,7 +39,7 @@ enum sl_status sl_gone_note(struct sl_exchange *x, struct sl_round *round, struc
         return SL_NO_MEMORY;
     if (sl_labeller_find(labeller, name))
         return SL_OK;
-    if (sl_fault(SL_FAULT_GONE_NAMED))
+    if (is_named_to_all(type) || sl_fault(SL_FAULT_GONE_NAMED))
         return sl_labeller_absent(labeller, name, true);
     if (!x->state->gateway->config->upstream_history)
         return sl_labeller_untold(labeller, name);
