@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Style by tools, not by people: formatting, banned functions, the arrows between the rooms, headers that compile alone.
+# Style by tools, not by people: formatting, banned functions, the arrows between the rooms, headers that compile alone;
+# and each fault switches something off.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bad=0
@@ -19,6 +20,9 @@ one_file() { # header pattern, allowed files
 one_file 'lmdb\.h' '^consent/store\.c$'
 one_file 'yaml\.h' '^consent/yaml\.c$'
 one_file 'nghttp2/' '^gateway/http2\.c$'
+for fault in $(sed -n 's/^SL_FAULT(\([A-Z_]*\),.*/\1/p' include/sluice/faults.def); do
+  grep -qE "sl_fault\(SL_FAULT_$fault\)" $product || fail "no rule is switched off by the fault $fault"
+done
 for header in $(git ls-files 'include/sluice/*.h' 'fhir/*.h' 'consent/*.h' 'gateway/*.h'); do
   echo "#include \"$PWD/$header\"" | gcc -std=gnu17 -D_GNU_SOURCE -Iinclude -fsyntax-only -x c - ||
     fail "$header does not compile alone"
