@@ -168,3 +168,28 @@ const struct sl_r4_param *sl_r4_param_find(sl_r4_node resource, struct sl_slice 
     }
     return NULL;
 }
+
+/* The words of a text, one after the other; false at its end. */
+static bool next_word(struct sl_slice *rest, struct sl_slice *word)
+{
+    const char *space = rest->len ? memchr(rest->ptr, ' ', rest->len) : NULL;
+    size_t len = space ? (size_t)(space - rest->ptr) : rest->len;
+    *word = (struct sl_slice){rest->ptr, len};
+    *rest = sl_slice_from(*rest, space ? len + 1 : len);
+    return word->len > 0;
+}
+
+bool sl_r4_param_implies(const struct sl_r4_param *param, struct sl_slice system, struct sl_slice code)
+{
+    for (const char *const *implied = param->systems; implied && *implied; implied++) {
+        struct sl_slice rest = sl_slice_of(*implied), word;
+        (void)next_word(&rest, &word);
+        if (!sl_slice_eq(word, system))
+            continue;
+        bool all = rest.len == 0;
+        while (!all && next_word(&rest, &word))
+            all = sl_slice_eq(word, code);
+        return all;
+    }
+    return false;
+}

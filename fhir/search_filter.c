@@ -227,7 +227,7 @@ static enum sl_status read_term(struct sl_terms *terms, const struct sl_search_t
 
 enum sl_status sl_search_read_filter(struct sl_search_reading *reading, struct sl_slice text)
 {
-    static const struct sl_r4_param filter = {"_filter", SL_PARAM_SPECIAL, NULL, NULL, NULL, NULL};
+    static const struct sl_r4_param filter = {"_filter", SL_PARAM_SPECIAL, NULL, NULL, NULL, NULL, NULL};
     struct sl_terms terms = {.reading = reading, .text = text, .leaf = read_term};
     if (reading->search->param_count == SL_SEARCH_PARAMS)
         return sl_search_refuse(reading, SL_LIT("_filter"), "is one too many");

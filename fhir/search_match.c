@@ -42,12 +42,25 @@ static bool same_branch(const struct asked *asked, const struct sl_atom *atom)
     return there.ptr && stands_under(below ? there : want->code, below ? want->code : there);
 }
 
+/* "system|": is the code of it by what its element implies? "system|code" of it has been read as "code". */
+static bool is_implied(const struct asked *asked, const struct sl_atom *atom)
+{
+    char scratch[128];
+    const struct sl_doc *doc = asked->doc;
+    struct sl_slice code = doc->spans[atom->value].type == SL_SPAN_STRING
+                               ? sl_search_text(doc, atom->value, scratch, sizeof scratch)
+                               : sl_span_text(doc, atom->value);
+    return asked->value->code.len == 0 && sl_r4_param_implies(asked->param->param, asked->value->system, code);
+}
+
 static bool same_token(const struct asked *asked, const struct sl_atom *atom)
 {
     const struct sl_search_value *want = asked->value;
     uint8_t type = asked->doc->spans[atom->value].type;
     if (asked->param->how == SL_MODIFIER_BELOW || asked->param->how == SL_MODIFIER_ABOVE)
         return same_branch(asked, atom);
+    if (want->has_system && asked->param->param->systems)
+        return is_implied(asked, atom);
     if (want->has_system && want->system.len == 0 && atom->system)
         return false; /* "|code": no system */
     if (want->has_system && want->system.len && !(atom->system && sl_span_is(asked->doc, atom->system, want->system)))
@@ -206,8 +219,7 @@ static bool prepare(struct asked *asked)
 /* "true" or "false": whether there is anything there at all. */
 static bool match_existence(const struct sl_walk *base, const struct sl_search_value *value)
 {
-    struct sl_slice word = value->has_system ? value->code : value->text;
-    return sl_slice_eq(word, sl_search_exists(base) ? SL_LIT("true") : SL_LIT("false"));
+    return !value->has_system && sl_slice_eq(value->text, sl_search_exists(base) ? SL_LIT("true") : SL_LIT("false"));
 }
 
 struct composing {

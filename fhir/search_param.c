@@ -13,12 +13,12 @@ static const char *const path_id[] = {"Resource.id", NULL}, *const path_updated[
                          *const path_profile[] = {"Resource.meta.profile", NULL},
                          *const path_source[] = {"Resource.meta.source", NULL};
 static const struct sl_r4_param common[] = {
-    {"_id", SL_PARAM_TOKEN, path_id, NULL, NULL, NULL},
-    {"_lastUpdated", SL_PARAM_DATE, path_updated, NULL, NULL, NULL},
-    {"_tag", SL_PARAM_TOKEN, path_tag, NULL, NULL, NULL},
-    {"_security", SL_PARAM_TOKEN, path_security, NULL, NULL, NULL},
-    {"_profile", SL_PARAM_URI, path_profile, NULL, NULL, NULL},
-    {"_source", SL_PARAM_URI, path_source, NULL, NULL, NULL},
+    {"_id", SL_PARAM_TOKEN, path_id, NULL, NULL, NULL, NULL},
+    {"_lastUpdated", SL_PARAM_DATE, path_updated, NULL, NULL, NULL, NULL},
+    {"_tag", SL_PARAM_TOKEN, path_tag, NULL, NULL, NULL, NULL},
+    {"_security", SL_PARAM_TOKEN, path_security, NULL, NULL, NULL, NULL},
+    {"_profile", SL_PARAM_URI, path_profile, NULL, NULL, NULL, NULL},
+    {"_source", SL_PARAM_URI, path_source, NULL, NULL, NULL, NULL},
 };
 
 const struct sl_r4_param *sl_search_param_find(sl_r4_node type, struct sl_slice name)
@@ -105,6 +105,13 @@ static bool unescape(struct sl_arena *arena, struct sl_slice text, struct sl_sli
     }
     *out = (struct sl_slice){to, len};
     return to != NULL;
+}
+
+/* A code with the system that its element implies is that code alone: so it is read, asked upstream and written. */
+static void leave_implied(const struct sl_r4_param *param, struct sl_search_value *value)
+{
+    if (value->code.len && sl_r4_param_implies(param, value->system, value->code))
+        *value = (struct sl_search_value){.text = value->code};
 }
 
 static bool read_token(struct sl_search_reading *reading, struct sl_slice raw, struct sl_search_value *value)
@@ -249,7 +256,10 @@ static bool read_plain(struct sl_search_reading *reading, const struct sl_search
 {
     switch (param->param->type) {
     case SL_PARAM_TOKEN:
-        return read_token(reading, raw, value);
+        if (!read_token(reading, raw, value))
+            return false;
+        leave_implied(param->param, value);
+        return true;
     case SL_PARAM_REFERENCE:
         return read_reference(reading, param, raw, value);
     case SL_PARAM_DATE:
@@ -402,8 +412,11 @@ static bool asks_for_none(const struct sl_search_param *param)
         const struct sl_search_value *value = &param->values[i];
         if (memcmp(value->prefix, "ne", 3) == 0 || memcmp(value->prefix, "ap", 3) == 0)
             return true;
-        if (param->param->type == SL_PARAM_TOKEN && value->has_system && value->system.len == 0)
-            return true; /* a code whose system is cut has none */
+        if (param->param->type != SL_PARAM_TOKEN || !value->has_system)
+            continue;
+        /* A code whose system is cut has none. Of a system that stands nowhere not every server knows the codes. */
+        if (param->param->systems ? value->code.len == 0 : value->system.len == 0)
+            return true;
     }
     return false;
 }

@@ -63,6 +63,7 @@ static bool coding(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
 
 static bool token(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
 {
+    (void)node;
     const struct sl_span *s = &walk->doc->spans[span];
     if (s->type == SL_SPAN_STRING || s->type == SL_SPAN_TRUE || s->type == SL_SPAN_FALSE)
         return give(walk, span, 0);
@@ -70,10 +71,9 @@ static bool token(const struct sl_walk *walk, uint32_t span, sl_r4_node node)
         return false;
     if (each(walk, member(walk, span, SL_NAME_coding), 0, coding) || coding(walk, span, 0))
         return true;
-    /* Identifier: its system counts. ContactPoint: its system is "phone", which is no token system. */
+    /* Identifier. ContactPoint: of its system R4 says nothing here; "phone|555" is asked by it, as other servers do. */
     uint32_t value = text_member(walk, span, SL_NAME_value);
-    uint32_t system = node == SL_R4_ContactPoint ? 0 : text_member(walk, span, SL_NAME_system);
-    return value && give(walk, value, system);
+    return value && give(walk, value, text_member(walk, span, SL_NAME_system));
 }
 
 /* :text: the words beside a code (CodeableConcept.text, Coding.display, Identifier.type.text). */

@@ -50,7 +50,7 @@ static struct sl_slice take(struct sl_terms *terms)
 
 static enum sl_status read_word(struct sl_terms *terms, enum sl_search_modifier how, const struct sl_search_term **out)
 {
-    static const struct sl_r4_param words = {"_content", SL_PARAM_SPECIAL, NULL, NULL, NULL, NULL};
+    static const struct sl_r4_param words = {"_content", SL_PARAM_SPECIAL, NULL, NULL, NULL, NULL, NULL};
     struct sl_arena *arena = terms->reading->arena;
     size_t begin = terms->at;
     struct sl_slice pattern = write_pattern(take(terms), arena);
@@ -79,8 +79,8 @@ static enum sl_status read_content(struct sl_terms *terms, const struct sl_searc
 
 enum sl_status sl_search_read_words(struct sl_search_reading *reading, struct sl_slice text, bool narrative)
 {
-    static const struct sl_r4_param text_param = {"_text", SL_PARAM_SPECIAL, NULL, NULL, NULL, NULL},
-                                    content_param = {"_content", SL_PARAM_SPECIAL, NULL, NULL, NULL, NULL};
+    static const struct sl_r4_param text_param = {"_text", SL_PARAM_SPECIAL, NULL, NULL, NULL, NULL, NULL},
+                                    content_param = {"_content", SL_PARAM_SPECIAL, NULL, NULL, NULL, NULL, NULL};
     struct sl_terms terms = {
         .reading = reading, .text = text, .beside = true, .leaf = narrative ? read_narrative : read_content};
     return sl_search_read_terms(&terms, narrative ? &text_param : &content_param);

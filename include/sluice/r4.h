@@ -117,10 +117,16 @@ struct sl_r4_param {
     const char *const *paths;   /* "Condition.code", "Observation.valueQuantity" (a choice resolved), …; NULL-ended */
     const char *const *targets; /* resource types a reference may name; NULL-ended; NULL if not a reference */
     const char *filter;         /* for paths with a where(), as above; NULL if none */
+    const char *const *systems; /* of a token that reads codes or booleans: the systems these imply, see
+                                   sl_r4_param_implies; NULL-ended; NULL if they imply none */
     const struct sl_r4_param
         *components; /* composite: its parts, their paths (".code") from where its own lead; ends with SL_PARAM_NONE */
 };
 const struct sl_r4_param *sl_r4_params(sl_r4_node resource, size_t *count);
 const struct sl_r4_param *sl_r4_param_find(sl_r4_node resource, struct sl_slice name);
+/* An element of type code has no system beside it: that of its value set is implied (R4, search.html#token). Is `code`
+ * as the parameter reads it one of `system`? An empty system is one of booleans alone: no other server asks for theirs.
+ */
+bool sl_r4_param_implies(const struct sl_r4_param *param, struct sl_slice system, struct sl_slice code);
 
 #endif

@@ -81,6 +81,8 @@ static struct sl_doc parse(const char *text)
     "\"code\":\"8480-6\"}]},\"valueQuantity\":{\"value\":130}},{\"code\":{\"coding\":[{\"code\":\"8462-4\"}]},"        \
     "\"valueQuantity\":{\"value\":80}}]}"
 
+#define TASK "{\"resourceType\":\"Task\",\"id\":\"t1\",\"status\":\"draft\",\"intent\":\"order\"}"
+
 #define NARRATIVE                                                                                                      \
     "{\"resourceType\":\"Patient\",\"id\":\"p3\",\"text\":{\"status\":\"generated\",\"div\":\"<div xmlns='x'><!-- "    \
     "hidden -->"                                                                                                       \
@@ -111,7 +113,34 @@ static const struct {
     {"Patient", "phone=555-1", PATIENT, true},
     {"Patient", "phone=a@b.example", PATIENT, false},
     {"Patient", "email=a%40b.example", PATIENT, true},
-    {"Patient", "telecom=phone|555-1", PATIENT, false},
+    {"Patient", "telecom=phone|555-1", PATIENT, true},
+    {"Patient", "telecom=fax|555-1", PATIENT, false},
+    {"Patient", "telecom=|555-1", PATIENT, false},
+    /* Codes and booleans have the system that is implied. */
+    {"Observation", "status=http://hl7.org/fhir/observation-status|final", OBSERVATION, true},
+    {"Observation", "status=http://hl7.org/fhir/observation-status|amended", OBSERVATION, false},
+    {"Observation", "status=http://hl7.org/fhir/observation-status|", OBSERVATION, true},
+    {"Observation", "status=http://hl7.org/fhir/task-status|", OBSERVATION, false},
+    {"Observation", "status=http://hl7.org/fhir/task-status|final", OBSERVATION, false},
+    {"Observation", "status=|final", OBSERVATION, false},
+    {"Observation", "status:not=http://hl7.org/fhir/observation-status|final", OBSERVATION, false},
+    {"Observation", "status:not=http://hl7.org/fhir/observation-status|", OBSERVATION, false},
+    {"Observation", "status:not=http://hl7.org/fhir/task-status|final", OBSERVATION, true},
+    {"Observation", "_filter=status%20eq%20http://hl7.org/fhir/observation-status%7Cfinal", OBSERVATION, true},
+    {"Observation", "_filter=status%20ne%20http://hl7.org/fhir/observation-status%7Cfinal", OBSERVATION, false},
+    {"Patient", "gender=http://hl7.org/fhir/administrative-gender|female", PATIENT, true},
+    {"Patient", "gender=urn:x|female", PATIENT, false},
+    {"Patient", "active=http://terminology.hl7.org/CodeSystem/special-values|true", PATIENT, true},
+    {"Patient", "active=http://hl7.org/fhir/special-values|", PATIENT, true},
+    {"Patient", "active=|true", PATIENT, true},
+    {"Patient", "active=urn:x|true", PATIENT, false},
+    {"Patient", "deceased=http://hl7.org/fhir/special-values|true", TYPED, true},
+    {"Patient", "deceased=urn:x|true", TYPED, false},
+    {"Task", "intent=http://hl7.org/fhir/request-intent|order", TASK, true},
+    {"Task", "intent=http://hl7.org/fhir/request-intent|", TASK, true},
+    {"Task", "intent=http://hl7.org/fhir/task-intent|order", TASK, false},
+    {"Task", "intent=http://hl7.org/fhir/task-intent|", TASK, false},
+    {"Task", "intent:not=http://hl7.org/fhir/task-intent|order", TASK, true},
     {"Condition", "code=F11.20", CONDITION, true},
     {"Condition", "code=http://hl7.org/fhir/sid/icd-10-cm|F11.20", CONDITION, true},
     {"Condition", "code=http://snomed.info/sct|F11.20", CONDITION, false},
@@ -582,6 +611,9 @@ static const struct {
     const char *type, *query;
     bool shrinks;
 } bearings[] = {
+    {"Observation", "status=http://hl7.org/fhir/observation-status|final", true},
+    {"Observation", "status=http://hl7.org/fhir/observation-status|", false},
+    {"Observation", "status=|final", true}, /* none has no system */
     {"Condition", "code=a", true},
     {"Condition", "code=urn:x|a", true},
     {"Condition", "code=|a", false},
@@ -725,6 +757,7 @@ static void sorted_by_what_is_left(void **state)
 static const struct {
     const char *type, *query, *written;
 } forms[] = {
+    {"Observation", "status=http://hl7.org/fhir/observation-status|final,urn:x|a", "status=final,urn:x%7Ca"},
     {"Condition", "", ""},
     {"Condition", "patient=p1&code=b,a,b&_count=10", "_count=10&code=a,b&patient=p1"},
     {"Condition", "_count=10&code=a,b&patient=p1", "_count=10&code=a,b&patient=p1"},
@@ -794,7 +827,7 @@ static void values_for_indexes(void **state)
         {"Observation", "performer", OBSERVATION, "http://x.example/Organization/1;"},
         {"Patient", "family", PATIENT, "angstrom;"},
         {"Patient", "given", PATIENT, "chloe;ana maria;"},
-        {"Patient", "phone", PATIENT, "|555-1;"},
+        {"Patient", "phone", PATIENT, "phone|555-1;"},
         {"Patient", "birthdate", PATIENT, "1984-03-12;"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
