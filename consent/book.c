@@ -12,7 +12,7 @@
 #include "labelling.h"
 #include "sluice/buffer.h"
 
-#define FORMAT 4u
+#define FORMAT 5u
 #define VALUE_LIMIT ((size_t)256 * 1024)
 #define KEY_LIMIT 4096u
 #define LISTING_LIMIT ((size_t)64 << 20) /* memory for one entry, and what it was derived from */
@@ -224,6 +224,8 @@ static void write_value(
     put_reach(out, &entry->reach);
     put_number(out, entry->candidate);
     put_number(out, entry->mixed);
+    put_number(out, (uint64_t)entry->said.by_ai);
+    put_number(out, (uint64_t)entry->said.signed_at);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
         put_number(out, entry->classes.word[i]);
     put_text(out, entry->version);
@@ -333,6 +335,8 @@ static bool read_any(struct sl_slice value, const struct sl_label_generation *ge
     out->reference = take_text(&in, arena);
     out->reach = take_reach(&in);
     uint64_t candidate = take_number(&in), mixed = take_number(&in);
+    out->said.by_ai = (int64_t)take_number(&in);
+    out->said.signed_at = (int64_t)take_number(&in);
     for (unsigned i = 0; i < SL_CLASS_WORDS; i++)
         out->classes.word[i] = take_number(&in);
     out->version = take_text(&in, arena);

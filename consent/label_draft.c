@@ -374,11 +374,11 @@ enum sl_status sl_labeller_know_vouches(
     struct statement *about = target.type ? statement_about(labeller, target.type, target.name) : NULL;
     if (!about)
         return target.type ? SL_NO_MEMORY : SL_INVALID;
-    /* When it was is forgotten, but not who had the last word, of all who have spoken: no single one outweighs it. */
+    /* With when it was: one of those who have spoken may be read again here, and must not outweigh who spoke later. */
     note(about, &(struct saying){.ai = sl_classes_meet(&entry->classes, &labeller->earning->draft),
                     .vouched = entry->candidate,
-                    .written = INT64_MAX,
-                    .signed_at = INT64_MIN});
+                    .written = entry->said.by_ai,
+                    .signed_at = entry->said.signed_at});
     return SL_OK;
 }
 
@@ -392,6 +392,8 @@ enum sl_status sl_book_entry_of_vouches(struct sl_labeller *labeller, struct sl_
     *out = (struct sl_book_entry){.reference = name,
         .candidate = about && outweighs(about),
         .classes = labeller->earning->by_type[SL_R4_Provenance]};
+    if (about)
+        out->said = (struct sl_said){about->written, about->signed_at};
     if (draft)
         out->classes = labeller->earning->draft;
     return SL_OK;

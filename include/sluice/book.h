@@ -38,6 +38,11 @@ struct sl_derived {
     struct sl_slice reference, version; /* "Type/id", meta.versionId (may be empty) */
 };
 
+/* When AI is last said to have written something, and when a human last vouched for it: seconds since the epoch. */
+struct sl_said {
+    int64_t by_ai, signed_at;
+};
+
 /* What one resource contributes. Slices are borrowed. */
 struct sl_book_entry {
     struct sl_slice reference; /* "Type/id" */
@@ -46,6 +51,7 @@ struct sl_book_entry {
     struct sl_reach reach; /* what is known of its source, over time */
     bool candidate;        /* holds a Part 2 candidate code: counts where it is a medication and the like */
     bool mixed;            /* of more programs than the one named */
+    struct sl_said said;   /* of Provenances: when */
     struct sl_slice program, named_program, custodian;
     const struct sl_slice *patients;
     uint32_t patient_count;
@@ -65,7 +71,8 @@ SL_MUST_CHECK enum sl_status sl_labeller_know(
 
 /* What all Provenances about "Type/id" come to (sl_labeller_vouch), to be kept under whatever name the caller gives it:
  * `classes` has the class of drafts if AI wrote it and nobody has signed since, `candidate` if a human has vouched for
- * it. And the same, as the book gives it back. */
+ * it, `said` has when: a Provenance at hand may be among those that are remembered, or be newer. And the same, as the
+ * book gives it back. */
 SL_MUST_CHECK enum sl_status sl_book_entry_of_vouches(
     struct sl_labeller *labeller, struct sl_slice name, struct sl_book_entry *out);
 SL_MUST_CHECK enum sl_status sl_labeller_know_vouches(

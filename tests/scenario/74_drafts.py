@@ -28,6 +28,7 @@ def says(ident, when, *agents, targets=(), ai=False):
 
 RECORDS = [
     {"resourceType": "Organization", "id": "lakeside-primary"}, {"resourceType": "Patient", "id": "p"},
+    {"resourceType": "Device", "id": "model"},
     condition("plain"), condition("ai"), condition("ai-verified"), condition("labelled", meta={"security": [AIAST]}),
     condition("labelled-verified", meta={"security": [AIAST]}),
     says("wrote", "2026-01-01T00:00:00Z", agent("author", "Device/model"), targets=("ai", "ai-verified"), ai=True),
@@ -44,10 +45,18 @@ def look(h, what):
     _, _, absent = h.ask("Condition/never-was")
     for ident in ("ai", "labelled"):
         h.expect(f"{what}: read by itself, it is not there: {ident}", h.ask(f"Condition/{ident}")[2] == absent)
+    h.expect(f"{what}: that AI wrote both is told of the one that was verified, and outweighs nobody later",
+             stated(h) == ["Condition/ai-verified"], stated(h))
     kept = json.loads(h.ask("Condition/labelled-verified")[2])["meta"]["security"]
     h.expect(f"{what}: what is verified is still marked as AI's", any(c["code"] == "AIAST" for c in kept), kept)
     listed = [e["item"]["reference"] for e in json.loads(h.ask("List/list")[2])["entry"]]
     h.expect(f"{what}: nor is it in a list", listed == ["Condition/plain", "Condition/ai-verified"], listed)
+
+
+def stated(h):
+    """What the Provenance of AI still names."""
+    status, _, body = h.ask("Provenance/wrote")
+    return status if status != 200 else [target["reference"] for target in json.loads(body)["target"]]
 
 
 def with_store(sluice, folder):

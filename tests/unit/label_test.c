@@ -1222,8 +1222,15 @@ static void who_has_vouched(void **state)
         const struct sl_item *again = add(&later, "{'resourceType':'Condition','id':'c'," LABELLED_AI "'code':" ICD(
                                                       "I10") "}");
         assert_int_equal(sl_labeller_know_vouches(later.labeller, SL_LIT("Condition/c"), &kept), SL_OK);
+        add(&later, BY_AI("2026-01-01T00:00:00Z")); /* one of what is remembered, read again, weighs no more */
         resolve(&later);
         assert_int_equal(sl_classes_has(&again->classes, DRAFT), !verified);
+        add(&later, BY_AI("2026-01-03T00:00:00Z")); /* and one that is newer than the book counts */
+        resolve(&later);
+        assert_true(sl_classes_has(&again->classes, DRAFT));
+        add(&later, VERIFIED("2026-01-04T00:00:00Z"));
+        resolve(&later);
+        assert_false(sl_classes_has(&again->classes, DRAFT));
         world_free(&w);
         world_free(&later);
     }
