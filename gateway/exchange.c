@@ -571,6 +571,7 @@ void sl_exchange_ask(struct sl_exchange *x, struct sl_ask *ask)
 {
     ask->done = answered;
     ask->context = x;
+    ask->kept = x->state->kept;
     sl_upstream_ask(x->state->upstream, ask);
     if (!ask->finished)
         x->outstanding++;

@@ -194,6 +194,19 @@ static enum sl_status read_past(struct sl_ask *ask, struct sl_fetched *out, uint
     return SL_OK;
 }
 
+/* What has not been read before may come again. */
+static void note_rows(const struct sl_ask *ask, const struct sl_fetched *out)
+{
+    size_t known = 0;
+    for (size_t i = 0; ask->kept && i < out->count; i++) {
+        uint32_t root = out->entries[i].root;
+        while (known < out->row_count && out->rows[known].root < root)
+            known++;
+        if (root && (known == out->row_count || out->rows[known].root != root))
+            sl_kept_note(ask->kept, &out->doc, root);
+    }
+}
+
 static enum sl_status read_bundle(struct sl_ask *ask, struct sl_fetched *out)
 {
     bool past = ask->kind == SL_ASK_HISTORY;
@@ -214,6 +227,7 @@ static enum sl_status read_bundle(struct sl_ask *ask, struct sl_fetched *out)
         return SL_NO_MEMORY;
     for (uint32_t i = entries + 1; entries && i < doc->spans[entries].next; i = doc->spans[i].next)
         SL_TRY(past ? read_past(ask, out, i) : read_entry(ask, out, i));
+    note_rows(ask, out);
     out->next = ask->next;
     return ask->next_in_text ? read_next(ask, out) : SL_OK;
 }
@@ -225,7 +239,8 @@ enum sl_status sl_fetch_read(struct sl_ask *ask, struct sl_fetched **out)
     *out = fetched;
     if (!fetched)
         return SL_NO_MEMORY;
-    enum sl_status status = sl_doc_parse(ask->arena, ask->text, NULL, &fetched->doc, NULL);
+    enum sl_status status =
+        sl_kept_parse(ask->kept, ask->arena, ask->text, NULL, &fetched->doc, &fetched->rows, &fetched->row_count);
     if (status != SL_OK)
         return status == SL_NO_MEMORY ? status : fail(ask, "upstream-not-json");
     SL_TRY(

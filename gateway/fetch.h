@@ -28,7 +28,9 @@ struct sl_fetched {
     struct sl_entry *entries;
     size_t count;
     size_t matches;
-    struct sl_slice next; /* position of the following page; empty: none */
+    struct sl_slice next;           /* position of the following page; empty: none */
+    const struct sl_kept_row *rows; /* those of its entries that were read before, in their order */
+    size_t row_count;
 };
 
 /* Reads a finished ask whose status is SL_OK. SL_UPSTREAM with ask->why set; SL_NO_MEMORY. */

@@ -226,6 +226,13 @@ void sl_gateway_release(struct sl_gateway *gateway, size_t bytes)
 
 /* ---- A worker's state ---- */
 
+static struct sl_kept *new_kept(const struct sl_config *config)
+{
+    uint64_t seed;
+    return sl_random((unsigned char *)&seed, sizeof seed) == SL_OK ? sl_kept_new((size_t)config->kept_rows, seed)
+                                                                   : NULL;
+}
+
 enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct sl_worker *worker, struct event_base *base,
     struct sl_issues *issues, struct sl_worker_state **out)
 {
@@ -238,7 +245,8 @@ enum sl_status sl_worker_state_new(struct sl_gateway *gateway, struct sl_worker 
     state->upstream = gateway->records ? sl_upstream_records_new(gateway->records, gateway->recorder, worker)
                                        : sl_upstream_http_new(gateway->config, gateway->upstream_token, base);
     state->directives = sl_directives_kept_new(DIRECTIVES_KEPT);
-    enum sl_status status = state->upstream && state->arenas && state->directives
+    state->kept = new_kept(gateway->config);
+    enum sl_status status = state->upstream && state->arenas && state->directives && state->kept
                                 ? sl_identifier_new(gateway->config, issues, &state->identifier)
                                 : SL_NO_MEMORY;
     if (status == SL_OK)
@@ -261,6 +269,7 @@ void sl_worker_state_free(struct sl_worker_state *state)
     sl_registered_unref(state->registered);
     sl_programs_unref(state->programs);
     sl_directives_kept_free(state->directives);
+    sl_kept_free(state->kept);
     sl_arena_pool_free(state->arenas);
     free(state);
 }

@@ -17,6 +17,7 @@
 #include "seal.h"
 #include "shelf.h"
 #include "sluice/generation.h"
+#include "sluice/kept.h"
 #include "sluice/label.h"
 #include "sluice/ledger.h"
 #include "sluice/register.h"
@@ -79,6 +80,7 @@ struct sl_worker_state {
     uint64_t programs_version;
     struct sl_gateway *gateway;
     struct sl_arena_pool *arenas; /* of exchanges and their passes */
+    struct sl_kept *kept;         /* rows that came from its upstream before */
     struct sl_identifier *identifier;
     uint64_t callers_version; /* of it */
     struct sl_upstream *upstream;

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "http.h"
 #include "records.h"
+#include "sluice/kept.h"
 #include "sluice/search.h"
 
 enum sl_ask_kind {
@@ -44,6 +45,7 @@ struct sl_ask {
     struct sl_slice *ids;           /* IDS: at most SL_ASK_IDS_LIMIT */
     size_t id_count;
     struct sl_arena *arena;           /* where the answer goes; outlives the question */
+    struct sl_kept *kept;             /* rows that were read before; NULL: none are kept */
     void (*done)(struct sl_ask *ask); /* called once, only if sl_upstream_ask returned before the answer was there */
     void *context;
     /* The answer. */

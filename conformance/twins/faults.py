@@ -61,6 +61,7 @@ AIM = {  # word: (group, kinds of requests)
     "upstream-current": ("treating", ("read conditional",)),
     "past-alone": ("treating", ("history instance", "history type", "vread")),
     "equal-views": ("treating", ("history instance", "history type")),
+    "row-compared-whole": ("scenario", "109_kept_rows.py"),
     "thin-answer": ("crowded", ("search", "compartment")),
 }
 

@@ -2,10 +2,11 @@
 /*
  * Any bytes as JSON. Whatever they are: all scanners of this machine give the same status, the same error and the same
  * spans; the spans nest, cover what they say, and each string is equal to its own value; the bytes of the root parse
- * again.
+ * again. What was kept of a text changes nothing when it is parsed once more.
  */
 #include <stdlib.h>
 
+#include "sluice/kept.h"
 #include "span_build.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -44,6 +45,31 @@ static void check_doc(const struct sl_doc *doc, struct sl_arena *arena)
     check(sl_doc_parse(arena, sl_span_text(doc, 0), NULL, &again, NULL) == SL_OK && again.count == doc->count);
 }
 
+/* The text, and another with one bit changed, parsed once more while every object of it is known. */
+static void check_kept(const struct sl_doc *first, struct sl_arena *arena)
+{
+    struct sl_kept *kept = sl_kept_new(SL_KEPT_LEAST, first->text.len);
+    char *other = sl_arena_raw(arena, first->text.len, 1);
+    check(kept && other);
+    for (uint32_t i = 0; i < 2 * first->count && first->count < 2000; i++)
+        sl_kept_note(kept, first, i / 2);
+    memcpy(other, first->text.ptr, first->text.len);
+    other[first->count * 7919u % first->text.len] ^= (char)(1 << first->count % 7);
+    const struct sl_slice texts[] = {first->text, {other, first->text.len}};
+    for (unsigned i = 0; i < 2; i++) {
+        struct sl_doc doc, plain;
+        const struct sl_kept_row *rows;
+        size_t count;
+        enum sl_status status = sl_kept_parse(kept, arena, texts[i], NULL, &doc, &rows, &count);
+        check(sl_doc_parse(arena, texts[i], NULL, &plain, NULL) == status && doc.count == plain.count);
+        check(!doc.count || memcmp(doc.spans, plain.spans, doc.count * sizeof *doc.spans) == 0);
+        check(!doc.count || memcmp(doc.parents, plain.parents, doc.count * sizeof *doc.parents) == 0);
+        for (size_t r = 0; r < count; r++)
+            check(rows[r].root < doc.count && doc.spans[rows[r].root].type == SL_SPAN_OBJECT);
+    }
+    sl_kept_free(kept);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sl_slice text = {(const char *)data, size};
@@ -69,6 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (first_status == SL_OK)
         check_doc(&first, arena);
+    if (first_status == SL_OK)
+        check_kept(&first, arena);
     sl_arena_free(arena);
     return 0;
 }

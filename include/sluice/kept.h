@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows that were parsed before. A server is asked for the same records again and again, in Bundles that are never twice
+ * the same; so what is kept is a row, an object within a document: its bytes, and its spans. Where a text holds the
+ * very same bytes again, they are not read again: their spans are copied.
+ *
+ * A row is the same because all of its bytes are the same. They are compared each time, so that nothing else decides:
+ * no hash, no id, no version, no time. What comes out is, byte for byte, what sl_doc_parse gives, errors and limits
+ * included. Nothing that is handed out points into what is kept, so a row can go at any time.
+ *
+ * It holds what records say, in memory alone, up to a limit; a row that goes is overwritten. For one thread.
+ */
+#ifndef SLUICE_KEPT_H
+#define SLUICE_KEPT_H
+
+#include "sluice/span.h"
+
+struct sl_kept;
+
+/* `limit`: bytes it may hold, its tables included; with less than SL_KEPT_LEAST it keeps nothing. `seed` is random:
+ * what the wire sends must not choose its places in a table. NULL if memory ran out. */
+#define SL_KEPT_LEAST ((size_t)256 * 1024)
+struct sl_kept *sl_kept_new(size_t limit, uint64_t seed);
+void sl_kept_free(struct sl_kept *kept); /* NULL is fine */
+
+/* A row of a document that was kept before the document was parsed. */
+struct sl_kept_row {
+    uint32_t root;   /* its span in the document */
+    uint32_t place;  /* where it is kept; */
+    uint64_t serial; /* if it still is the one of that number */
+};
+
+/* As sl_doc_parse, looking for rows behind the key "resource". *rows gets those that were kept, in document order, in
+ * the arena. `kept` may be NULL. The arena needs what sl_doc_parse needs, and as much as the text again at most. */
+SL_MUST_CHECK enum sl_status sl_kept_parse(struct sl_kept *kept, struct sl_arena *arena, struct sl_slice text,
+    const struct sl_doc_limits *limits, struct sl_doc *out, const struct sl_kept_row **rows, size_t *count);
+
+/* Tells of an object of a parsed document that is worth keeping. It is kept from the second time on that it comes: most
+ * of what comes once does not come again. */
+void sl_kept_note(struct sl_kept *kept, const struct sl_doc *doc, uint32_t root);
+
+/* For the operator and for tests. */
+struct sl_kept_figures {
+    uint64_t found, kept, dropped; /* rows since birth */
+    size_t bytes, rows;            /* now */
+};
+struct sl_kept_figures sl_kept_figures(const struct sl_kept *kept);
+
+#endif
