@@ -12,7 +12,7 @@
 #include "labelling.h"
 #include "sluice/buffer.h"
 
-#define FORMAT 5u
+#define FORMAT 6u
 #define VALUE_LIMIT ((size_t)256 * 1024)
 #define KEY_LIMIT 4096u
 #define LISTING_LIMIT ((size_t)64 << 20) /* memory for one entry, and what it was derived from */
@@ -96,9 +96,11 @@ static bool is_kept(const struct sl_item *item)
            item->patient_count <= SL_BOOK_PATIENTS && item->named_count == 0;
 }
 
-static bool derives(const struct sl_reference *r)
+/* Also from what is not there: its version is empty, and that of what comes to be there is another. */
+static bool derives(const struct sl_item *item, const struct sl_reference *r)
 {
-    return r->item && r->item->id.len && (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || r->pays);
+    bool named = r->item ? r->item->id.len && r->item->container != item : r->type && r->target.len;
+    return named && (r->kind == SL_REF_ORIGIN || r->kind == SL_REF_DEFINING || r->pays);
 }
 
 static struct sl_slice name_of(const struct sl_item *item, struct sl_arena *arena)
@@ -110,7 +112,7 @@ static enum sl_status list_derived(const struct sl_item *item, struct sl_arena *
 {
     size_t count = 0;
     for (uint32_t i = 0; i < item->reference_count; i++)
-        count += derives(&item->references[i]) && item->references[i].item->container != item;
+        count += derives(item, &item->references[i]);
     if (count > SL_BOOK_DERIVED)
         return SL_MISSING;
     struct sl_derived *list = sl_arena_array(arena, count, sizeof *list);
@@ -119,8 +121,10 @@ static enum sl_status list_derived(const struct sl_item *item, struct sl_arena *
     out->derived = list;
     for (uint32_t i = 0; i < item->reference_count; i++) {
         const struct sl_reference *r = &item->references[i];
-        if (derives(r) && r->item->container != item)
+        if (derives(item, r) && r->item)
             list[out->derived_count++] = (struct sl_derived){name_of(r->item, arena), r->item->version};
+        else if (derives(item, r))
+            list[out->derived_count++] = (struct sl_derived){.reference = r->target};
     }
     return sl_arena_failed(arena) ? SL_NO_MEMORY : SL_OK;
 }
@@ -162,6 +166,10 @@ static bool copy_known(struct sl_arena *arena, const struct sl_book_entry *entry
 enum sl_status sl_labeller_know(struct sl_labeller *labeller, const struct sl_book_entry *entry, struct sl_item **out)
 {
     *out = NULL;
+    if (entry->state == SL_BOOK_ABSENT)
+        return sl_labeller_absent(labeller, entry->reference, true);
+    if (entry->state == SL_BOOK_UNTOLD)
+        return sl_labeller_untold(labeller, entry->reference);
     struct target target = sl_target_read(labeller, entry->reference, (struct sl_slice){NULL, 0});
     if (!target.type)
         return SL_INVALID;
@@ -220,6 +228,7 @@ static void write_value(
     sl_buffer_add(out, (struct sl_slice){(const char *)generation->digest, sizeof generation->digest});
     put_number(out, generation->layout);
     put_number(out, (uint64_t)now);
+    put_number(out, entry->state);
     put_text(out, entry->reference); /* a long key is kept as its hash, and the book can be listed all the same */
     put_reach(out, &entry->reach);
     put_number(out, entry->candidate);
@@ -332,6 +341,7 @@ static bool read_any(struct sl_slice value, const struct sl_label_generation *ge
     how->current = !in.failed && memcmp(made.ptr, generation->digest, made.len) == 0;
     how->comparable = take_number(&in) == generation->layout;
     out->stored = (int64_t)take_number(&in);
+    uint64_t state = take_number(&in);
     out->reference = take_text(&in, arena);
     out->reach = take_reach(&in);
     uint64_t candidate = take_number(&in), mixed = take_number(&in);
@@ -346,7 +356,10 @@ static bool read_any(struct sl_slice value, const struct sl_label_generation *ge
     take_lists(&in, arena, out);
     out->candidate = candidate != 0;
     out->mixed = mixed != 0;
-    return !in.failed && in.rest.len == 0 && candidate <= 1 && mixed <= 1 && !sl_classes_empty(&out->classes);
+    out->state = state < SL_BOOK_STATES ? (enum sl_book_state)state : SL_BOOK_THERE;
+    bool has_classes = !sl_classes_empty(&out->classes); /* each record has some */
+    return !in.failed && in.rest.len == 0 && candidate <= 1 && mixed <= 1 && state < SL_BOOK_STATES &&
+           has_classes == (out->state == SL_BOOK_THERE);
 }
 
 /* What is of another generation is not read further: it is as if it were not there. */

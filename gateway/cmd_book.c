@@ -274,9 +274,11 @@ static void describe(const struct keeping *k, const struct sl_book_found *found,
     sl_buffer_json_string(out, entry->reference);
     if (!sl_slice_eq(found->server, k->server))
         add_member(out, "server", found->server);
+    if (entry->state != SL_BOOK_THERE)
+        add_member(out, "state", entry->state == SL_BOOK_ABSENT ? SL_LIT("absent") : SL_LIT("untold"));
     add_member(out, "version", entry->version);
     add_classes(k, found, out);
-    if (found->standing != SL_BOOK_UNREADABLE)
+    if (found->standing != SL_BOOK_UNREADABLE && entry->state == SL_BOOK_THERE)
         add_member(out, "source", sl_slice_of(sources[sl_book_source(entry)]));
     add_member(out, "program", program_of(entry));
     add_derived(entry, out);
@@ -396,6 +398,8 @@ static void print_branch(const struct keeping *k, const struct tree *t, size_t i
             const struct sl_class *class = sl_policy_class(k->policy, bit);
             printf("%s%.*s", before, SL_FMT(class ? class->id : SL_LIT("?")));
         }
+        if (found->entry.state != SL_BOOK_THERE)
+            printf(": not there");
         if (found->entry.program.len)
             printf("; of the program %.*s", SL_FMT(program_of(&found->entry)));
         const char *why = why_not(found->standing);

@@ -117,10 +117,12 @@ struct sl_round {
     struct sl_ask *linkings;          /* who is the same person as whom: see linking.c */
     unsigned char *linking_questions; /* of each: enum sl_kin_question */
     size_t linking_count;
-    struct sl_lost *lost; /* what is not there, and may have been: see gone.c */
-    unsigned apart;       /* Binaries among the contexts: see apart.c */
-    bool deferred;        /* there are more of these than are asked for at a time */
-    bool paged;           /* a server gave fewer of what it was asked for at a time: that round does not count */
+    struct sl_lost *lost;    /* what is not there, and may have been: see gone.c */
+    struct sl_lost *settled; /* what is not there, for the label book */
+    bool unbatched;          /* a batch failed: what is lost is asked for one by one */
+    unsigned apart;          /* Binaries among the contexts: see apart.c */
+    bool deferred;           /* there are more of these than are asked for at a time */
+    bool paged;              /* a server gave fewer of what it was asked for at a time: that round does not count */
     unsigned label_rounds;
     int64_t known_since; /* the oldest of what the label book said; 0: it said nothing */
     struct sl_segment_report report;
@@ -375,10 +377,11 @@ struct sl_lost;
 /* The upstream does not have it: it is to be asked whether it was there. */
 SL_MUST_CHECK enum sl_status sl_gone_note(
     struct sl_exchange *x, struct sl_round *round, struct sl_slice type, struct sl_slice id);
-/* Asks of some of them, as contexts of the round; of none if none is left. And takes one answer, of that weight. */
+/* Asks of some of them, as contexts of the round; of none if none is left. And takes one answer: `factor`, how many
+ * bytes a pass may need for each byte of it. */
 SL_MUST_CHECK enum sl_status sl_gone_ask(struct sl_exchange *x, struct sl_round *round);
 SL_MUST_CHECK enum sl_status sl_gone_take(
-    struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask, size_t weight);
+    struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask, size_t factor);
 
 /* ---- apart.c ---- */
 

@@ -248,3 +248,53 @@ enum sl_status sl_fetch_read(struct sl_ask *ask, struct sl_fetched **out)
     fetched->edits = sl_edits_new(ask->arena, &fetched->doc);
     return fetched->edits && !sl_arena_failed(ask->arena) ? SL_OK : SL_NO_MEMORY;
 }
+
+/* ---- Batches ---- */
+
+/* "404 Not Found"; 0: it says nothing of the kind. */
+static int code_of(struct sl_slice status)
+{
+    int code = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (i >= status.len || status.ptr[i] < '0' || status.ptr[i] > '9')
+            return 0;
+        code = code * 10 + (status.ptr[i] - '0');
+    }
+    return code;
+}
+
+/* As the answer to a question of its own would be judged (upstream_http.c). */
+static void judge_part(const struct sl_doc *doc, uint32_t entry, struct sl_ask *part)
+{
+    uint32_t resource = object_member(doc, entry, SL_NAME_resource);
+    int code = code_of(text_of(doc, object_member(doc, entry, SL_NAME_response), SL_NAME_status));
+    part->finished = part->next_in_text = true;
+    part->gone = code == 410;
+    part->status = SL_UPSTREAM;
+    part->why = "upstream-status";
+    if (sl_ask_has_no_history(part, code))
+        part->status = SL_NOT_SUPPORTED;
+    else if (sl_ask_is_absent(part, code))
+        part->status = SL_NOT_FOUND;
+    else if (code == 200 && resource) {
+        part->status = SL_OK;
+        part->text = sl_span_text(doc, resource);
+    }
+}
+
+enum sl_status sl_fetch_split(struct sl_ask *batch)
+{
+    struct sl_doc doc;
+    enum sl_status status = sl_doc_parse(batch->arena, batch->text, NULL, &doc, NULL);
+    if (status != SL_OK || doc.spans[0].type != SL_SPAN_OBJECT)
+        return status == SL_NO_MEMORY ? status : fail(batch, "upstream-not-json");
+    uint32_t type = sl_span_member(&doc, 0, SL_NAME_type), list = sl_span_member(&doc, 0, SL_NAME_entry), at = list + 1;
+    if (!type || !sl_span_is(&doc, type, SL_LIT("batch-response")) || !list || doc.spans[list].type != SL_SPAN_ARRAY)
+        return fail(batch, "upstream-not-a-batch");
+    for (size_t i = 0; i < batch->part_count; i++, at = doc.spans[at].next) {
+        if (at >= doc.spans[list].next || doc.spans[at].type != SL_SPAN_OBJECT)
+            return fail(batch, "upstream-batch-short");
+        judge_part(&doc, at, &batch->parts[i]);
+    }
+    return at == doc.spans[list].next ? SL_OK : fail(batch, "upstream-batch-long");
+}

@@ -169,7 +169,10 @@ static struct batch *new_batch(
         .server = sl_arena_copy(arena, server),
         .stored = stored};
     batch->entries = sl_arena_array(arena, BATCH_ENTRIES, sizeof *batch->entries);
-    return batch;
+    if (!sl_arena_failed(arena))
+        return batch;
+    sl_arena_free(arena);
+    return NULL;
 }
 
 static bool is_noted(const struct sl_item *item)
@@ -208,28 +211,35 @@ static bool has_room(const struct batch *batch)
 void sl_keeper_note(struct sl_keeper *keeper, const struct sl_label_generation *generation, struct sl_slice server,
     const struct sl_item *items, int64_t stored)
 {
-    while (items && !is_noted(items))
-        items = items->next;
-    struct batch *batch = items ? begin_batch(keeper, generation, server, stored) : NULL;
-    if (!batch)
-        return;
-    for (; items && has_room(batch); items = items->next)
-        if (is_noted(items))
-            keep(batch, items);
-    end_batch(batch);
+    struct batch *batch = NULL;
+    for (; items; items = items->next) {
+        if (!is_noted(items))
+            continue;
+        if (!batch && !(batch = begin_batch(keeper, generation, server, stored)))
+            return;
+        keep(batch, items);
+        if (!has_room(batch)) {
+            end_batch(batch);
+            batch = NULL;
+        }
+    }
+    if (batch)
+        end_batch(batch);
 }
 
 void sl_keeper_note_entries(struct sl_keeper *keeper, const struct sl_label_generation *generation,
     struct sl_slice server, const struct sl_book_entry *entries, size_t count, int64_t stored)
 {
-    struct batch *batch = begin_batch(keeper, generation, server, stored);
-    if (!batch)
-        return;
-    for (size_t i = 0; i < count && has_room(batch); i++) {
-        batch->entries[batch->count] = entries[i];
-        own(batch, &batch->entries[batch->count]);
+    for (size_t i = 0; i < count;) {
+        struct batch *batch = begin_batch(keeper, generation, server, stored);
+        if (!batch)
+            return;
+        for (; i < count && has_room(batch); i++) {
+            batch->entries[batch->count] = entries[i];
+            own(batch, &batch->entries[batch->count]);
+        }
+        end_batch(batch);
     }
-    end_batch(batch);
 }
 
 /* ---- What was written ---- */

@@ -230,18 +230,6 @@ static enum sl_status advance(struct sl_exchange *x, struct sl_position *at, con
     return SL_OK;
 }
 
-/* "Type/id", without printf: it is made for each resource that is fetched. */
-static struct sl_slice join(struct sl_arena *arena, struct sl_slice type, struct sl_slice id)
-{
-    char *text = sl_arena_raw(arena, type.len + 1 + id.len, 1);
-    if (!text)
-        return (struct sl_slice){NULL, 0};
-    memcpy(text, type.ptr, type.len);
-    text[type.len] = '/';
-    memcpy(text + type.len + 1, id.ptr, id.len);
-    return (struct sl_slice){text, type.len + 1 + id.len};
-}
-
 /* What led the second pass of $everything to it. */
 static const struct sl_item *lead_to(const struct sl_exchange *x, const struct sl_entry *entry, uint32_t errand)
 {
@@ -506,11 +494,11 @@ static bool is_known(struct sl_exchange *x, struct sl_round *round, struct sl_sl
     const struct sl_gateway *gateway = x->state->gateway;
     struct sl_book_entry entry;
     struct sl_item *item;
-    if (!gateway->keeper || x->bookless || sl_pass_wants(round->pass, reference))
+    if (!gateway->keeper || sl_keeper_find(gateway->keeper, &x->label_generation, gateway->config->upstream_url,
+                                reference, x->now, round->arena, &entry) != SL_OK)
         return false;
-    if (sl_keeper_find(gateway->keeper, &x->label_generation, gateway->config->upstream_url, reference, x->now,
-            round->arena, &entry) != SL_OK)
-        return false;
+    if (entry.state == SL_BOOK_THERE && (x->bookless || sl_pass_wants(round->pass, reference)))
+        return false; /* of what is not there, there is no record to look at */
     if (!round->known_since || entry.stored < round->known_since)
         round->known_since = entry.stored;
     return sl_labeller_know(sl_pass_labeller(round->pass), &entry, &item) == SL_OK;
@@ -579,9 +567,9 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     struct sl_item *item;
     x->why = ask->why;
     if (ask->kind == SL_ASK_READ && (ask->status == SL_NOT_FOUND || ask->status == SL_LIMIT))
-        return sl_labeller_absent(labeller, join(round->arena, ask->type, ask->id), true); /* nobody can read it */
-    if (ask->kind == SL_ASK_HISTORY)
-        return sl_gone_take(x, round, ask, ask->text.len * WEIGHT);
+        return sl_gone_note(x, round, ask->type, ask->id); /* nobody can read it */
+    if (ask->kind == SL_ASK_HISTORY || ask->kind == SL_ASK_BATCH)
+        return sl_gone_take(x, round, ask, WEIGHT);
     if (ask->status != SL_OK)
         return SL_UPSTREAM;
     enum sl_status apart = ask->kind == SL_ASK_READ ? sl_apart_take(x, round, ask) : SL_MISSING;

@@ -92,6 +92,7 @@ struct sl_worker_state {
     struct sl_label_generation label_generation; /* of labels made under both; only with a keeper */
     uint64_t store_version;                      /* of the store when they were read */
     struct sl_directives_kept *directives;       /* what was read of it for those who were asked about */
+    int64_t unbatched_until;                     /* gone.c: until then the upstream is asked for no batch */
     size_t lingering;                            /* cancelled exchanges that have not ended yet */
 };
 

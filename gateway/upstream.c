@@ -13,6 +13,18 @@ bool sl_ask_writes(enum sl_ask_kind kind)
     return kind >= SL_ASK_CREATE && kind <= SL_ASK_TRANSACTION;
 }
 
+bool sl_ask_has_no_history(const struct sl_ask *ask, int code)
+{
+    return ask->kind == SL_ASK_HISTORY &&
+           (code == 400 || code == 403 || code == 405 || code == 501 || (!ask->id.len && code == 404));
+}
+
+bool sl_ask_is_absent(const struct sl_ask *ask, int code)
+{
+    bool one = ask->kind == SL_ASK_READ || ask->kind == SL_ASK_VREAD || (ask->kind == SL_ASK_HISTORY && ask->id.len);
+    return one && (code == 404 || code == 410);
+}
+
 void sl_upstream_ask(struct sl_upstream *upstream, struct sl_ask *ask)
 {
     SL_ASSERT(ask->kind != SL_ASK_NONE && ask->arena);

@@ -24,6 +24,7 @@ enum sl_ask_kind {
     SL_ASK_IDS,
     SL_ASK_VREAD,       /* one version */
     SL_ASK_HISTORY,     /* one page of versions, the newest first: of one resource, a type, or all */
+    SL_ASK_BATCH,       /* several HISTORY of one resource each, together; not of the embedded store */
     SL_ASK_CREATE,      /* the server draws the id */
     SL_ASK_UPDATE,      /* if the current version is still the one named */
     SL_ASK_DELETE,      /* likewise */
@@ -44,17 +45,20 @@ struct sl_ask {
     size_t count;                   /* PAGE, HISTORY: matches wanted, at most */
     struct sl_slice *ids;           /* IDS: at most SL_ASK_IDS_LIMIT */
     size_t id_count;
+    struct sl_ask *parts; /* BATCH: what is asked together; fetch.c gives each its answer */
+    size_t part_count;
     struct sl_arena *arena;           /* where the answer goes; outlives the question */
     struct sl_kept *kept;             /* rows that were read before; NULL: none are kept */
     void (*done)(struct sl_ask *ask); /* called once, only if sl_upstream_ask returned before the answer was there */
     void *context;
     /* The answer. */
     bool finished;
-    enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ, VREAD, HISTORY); SL_NOT_SUPPORTED (PAGE, HISTORY); SL_LIMIT;
-                              SL_UPSTREAM and the like: the exchange answers 503 */
+    enum sl_status status; /* SL_OK; SL_NOT_FOUND (READ, VREAD, HISTORY); SL_NOT_SUPPORTED (PAGE, HISTORY, BATCH);
+                              SL_LIMIT; SL_UPSTREAM and the like: the exchange answers 503 */
     const char *why;       /* of a failure: a literal, for operators */
-    struct sl_slice text; /* a resource (READ, VREAD) or a Bundle: searchset (PAGE, IDS), history, transaction-response;
-                             links and references relative */
+    struct sl_slice text;  /* a resource (READ, VREAD) or a Bundle: searchset (PAGE, IDS), history, what a batch or
+                              transaction is answered with;
+                              links and references relative */
     struct sl_slice
         next; /* PAGE, HISTORY of the embedded store: position of the following page; a server's stands in the Bundle */
     bool gone;         /* READ, HISTORY, NOT_FOUND: it was there, and has been deleted */
@@ -101,6 +105,10 @@ bool sl_ask_writes(enum sl_ask_kind kind);
  */
 struct sl_slice sl_upstream_version(struct sl_slice etag);
 struct sl_slice sl_upstream_located(struct sl_slice location, struct sl_slice type);
+
+/* What a server's status code says to a HISTORY: it keeps none, or not of all there is; nobody is there. */
+bool sl_ask_has_no_history(const struct sl_ask *ask, int code);
+bool sl_ask_is_absent(const struct sl_ask *ask, int code); /* READ and VREAD likewise */
 
 /* Asks. Afterwards either ask->finished, or `done` will be called in a later turn of the loop. */
 void sl_upstream_ask(struct sl_upstream *upstream, struct sl_ask *ask);

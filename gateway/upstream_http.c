@@ -180,7 +180,7 @@ static void add_type(struct sl_buffer *url, const struct sl_ask *ask)
 
 static void add_nothing(struct sl_buffer *url, const struct sl_ask *ask)
 {
-    (void)url; /* a transaction goes to the base itself */
+    (void)url; /* a batch or transaction goes to the base itself */
     (void)ask;
 }
 
@@ -224,6 +224,7 @@ static void (*const writers[SL_ASK_KINDS])(struct sl_buffer *url, const struct s
     [SL_ASK_TRANSACTION] = add_nothing,
     [SL_ASK_VREAD] = add_version,
     [SL_ASK_HISTORY] = add_history,
+    [SL_ASK_BATCH] = add_nothing,
 };
 
 /* What follows the base. Ids are FHIR ids and the query is written by search.c: nothing here needs escaping. */
@@ -262,19 +263,44 @@ static bool add_write(const struct sl_ask *ask, struct sl_call *call)
     return !sl_arena_failed(ask->arena);
 }
 
-/* The same search by POST: "/Type?a=b" becomes "/Type/_search" with the body "a=b". */
-static bool make_post(const struct sl_ask *ask, struct sl_call *call)
+/* A POST that changes nothing. */
+static bool make_asking(const struct sl_ask *ask, struct sl_call *call, struct sl_slice type, struct sl_slice body)
 {
-    const char *mark = memchr(call->target.ptr, '?', call->target.len);
     struct sl_header *header = sl_arena_alloc(ask->arena, sizeof *header);
-    if (!mark || !header)
+    if (!header)
         return false;
-    *header = (struct sl_header){SL_LIT("Content-Type"), SL_LIT("application/x-www-form-urlencoded")};
+    *header = (struct sl_header){SL_LIT("Content-Type"), type};
     call->method = SL_POST;
     call->asks = true;
     call->headers = header;
     call->header_count = 1;
-    call->body = sl_slice_from(call->target, (size_t)(mark + 1 - call->target.ptr));
+    call->body = body;
+    return body.ptr != NULL;
+}
+
+/* Several histories of one resource each, in one Bundle. */
+static bool make_batch(struct http *http, const struct sl_ask *ask, struct sl_call *call)
+{
+    struct sl_buffer *body = &http->url;
+    sl_buffer_clear(body);
+    sl_buffer_add(body, SL_LIT("{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":["));
+    for (size_t i = 0; i < ask->part_count; i++) {
+        const struct sl_ask *part = &ask->parts[i];
+        sl_buffer_printf(body, "%s{\"request\":{\"method\":\"GET\",\"url\":\"%.*s/%.*s/_history?_count=%zu\"}}",
+            i ? "," : "", SL_FMT(part->type), SL_FMT(part->id), part->count);
+    }
+    sl_buffer_add(body, SL_LIT("]}"));
+    return !sl_buffer_failed(body) &&
+           make_asking(ask, call, SL_LIT("application/fhir+json"), sl_arena_copy(ask->arena, sl_buffer_slice(body)));
+}
+
+/* The same search by POST: "/Type?a=b" becomes "/Type/_search" with the body "a=b". */
+static bool make_post(const struct sl_ask *ask, struct sl_call *call)
+{
+    const char *mark = memchr(call->target.ptr, '?', call->target.len);
+    if (!mark || !make_asking(ask, call, SL_LIT("application/x-www-form-urlencoded"),
+                     sl_slice_from(call->target, (size_t)(mark + 1 - call->target.ptr))))
+        return false;
     call->target = sl_arena_printf(ask->arena, "/%.*s/_search", SL_FMT(ask->type));
     return call->target.ptr != NULL;
 }
@@ -284,6 +310,8 @@ static bool make_call(struct http *http, const struct sl_ask *ask, struct sl_cal
     bool searches = (ask->kind == SL_ASK_PAGE || ask->kind == SL_ASK_IDS) && !ask->position.len;
     call->method = SL_GET;
     if (sl_ask_writes(ask->kind) && !add_write(ask, call))
+        return false;
+    if (ask->kind == SL_ASK_BATCH && !make_batch(http, ask, call))
         return false;
     if (!write_target(&http->url, ask))
         return false;
@@ -350,20 +378,6 @@ static const char *judge_write(const struct http *http, struct sl_call *call, st
     return ask->id.len ? failed(ask, SL_OK, NULL) : failed(ask, SL_UPSTREAM, "upstream-no-location");
 }
 
-/* A history that the server does not keep, or not of all there is. */
-static bool has_no_history(const struct sl_ask *ask, int code)
-{
-    return ask->kind == SL_ASK_HISTORY &&
-           (code == 400 || code == 403 || code == 405 || code == 501 || (!ask->id.len && code == 404));
-}
-
-/* Nobody there: of what may be so. */
-static bool is_absent(const struct sl_ask *ask, int code)
-{
-    bool one = ask->kind == SL_ASK_READ || ask->kind == SL_ASK_VREAD || (ask->kind == SL_ASK_HISTORY && ask->id.len);
-    return one && (code == 404 || code == 410);
-}
-
 /* Says why it is no answer; NULL: it is one. */
 static const char *judge(const struct http *http, struct sl_call *call, struct sl_ask *ask)
 {
@@ -371,12 +385,13 @@ static const char *judge(const struct http *http, struct sl_call *call, struct s
         return failed(ask, call->status, call->why);
     if (sl_ask_writes(ask->kind))
         return judge_write(http, call, ask);
-    if ((ask->kind == SL_ASK_PAGE && is_refusal(call->code)) || has_no_history(ask, call->code))
+    bool refusable = ask->kind == SL_ASK_PAGE || ask->kind == SL_ASK_BATCH;
+    if ((refusable && is_refusal(call->code)) || sl_ask_has_no_history(ask, call->code))
         return failed(ask, SL_NOT_SUPPORTED, "upstream-refuses");
     if (!is_json(sl_call_answer(call, SL_LIT("Content-Type"))))
         return failed(ask, SL_UPSTREAM, "upstream-not-json");
     ask->gone = call->code == 410 && (ask->kind == SL_ASK_READ || ask->kind == SL_ASK_HISTORY);
-    if (is_absent(ask, call->code))
+    if (sl_ask_is_absent(ask, call->code))
         return failed(ask, SL_NOT_FOUND, NULL);
     if (call->code != 200)
         return failed(ask, SL_UPSTREAM, "upstream-status");

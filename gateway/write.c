@@ -5,6 +5,7 @@
  * write_references.c.
  */
 #include "intent.h"
+#include "sluice/fault.h"
 #include "sluice/r4_names.h"
 #include "transaction.h"
 #include "write_parts.h"
@@ -226,7 +227,8 @@ static void tell_book(struct sl_exchange *x)
     struct sl_book_entry entry;
     struct sl_slice name =
         sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(x->interaction.type_name), SL_FMT(write->ask.id));
-    if (!gateway->keeper || !name.ptr || write->outcome == SL_WRITE_CREATED)
+    bool created = write->outcome == SL_WRITE_CREATED; /* the book may say that nobody is there */
+    if (!gateway->keeper || !name.ptr || (created && sl_fault(SL_FAULT_ABSENCE_KEPT)))
         return;
     sl_keeper_forget(gateway->keeper, gateway->config->upstream_url, name);
     if (x->cancelled || write->outcome != SL_WRITE_CHANGED || !write->ask.version.len || !found ||

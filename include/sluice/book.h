@@ -43,8 +43,17 @@ struct sl_said {
     int64_t by_ai, signed_at;
 };
 
+/* What is known of a name. Of what is not there an entry says nothing else. */
+enum sl_book_state {
+    SL_BOOK_THERE, /* a record, or the last version of one that was deleted */
+    SL_BOOK_ABSENT,
+    SL_BOOK_UNTOLD, /* absent, and nobody can say whether it ever was there: see sl_labeller_untold */
+    SL_BOOK_STATES
+};
+
 /* What one resource contributes. Slices are borrowed. */
 struct sl_book_entry {
+    enum sl_book_state state;
     struct sl_slice reference; /* "Type/id" */
     struct sl_slice version;
     struct sl_classes classes;
@@ -65,7 +74,8 @@ struct sl_book_entry {
 SL_MUST_CHECK enum sl_status sl_book_entry_of(
     const struct sl_item *item, struct sl_arena *arena, struct sl_book_entry *out);
 /* Makes the entry known to a labeller in the place of the resource, as context: the item has no document (doc NULL), no
- * references and no parts. Copies what it keeps. SL_INVALID if the reference names no record. */
+ * references and no parts. Copies what it keeps. *out is NULL of what is not there. SL_INVALID if the reference names
+ * no record. */
 SL_MUST_CHECK enum sl_status sl_labeller_know(
     struct sl_labeller *labeller, const struct sl_book_entry *entry, struct sl_item **out);
 

@@ -5,6 +5,7 @@ A scenario is a script that takes --sluice and exits 0 if everything it expected
 """
 import argparse
 import http.server
+import io
 import json
 import os
 import random
@@ -231,10 +232,27 @@ ledger:
         return [r for r in records if every or "exchange" in r]
 
 
-class Upstream:
-    """A FHIR server that answers as the scenario says: `answer(path, handler)` sends what it likes."""
+class Part:
+    """What asks for one entry of a batch."""
+    command, headers = "GET", {}
 
-    def __init__(self, answer):
+    def __init__(self):
+        self.rfile, self.wfile = io.BytesIO(), io.BytesIO()
+
+    def send_response(self, status):
+        self.status = status
+
+    def send_header(self, *_):
+        pass
+
+    end_headers = send_header
+
+
+class Upstream:
+    """A FHIR server that answers as the scenario says: `answer(path, handler)` sends what it likes. A batch is refused, or each of
+    its entries answered like that."""
+
+    def __init__(self, answer, batches=True):
         self.port = free_port()
         outer = self
 
@@ -243,18 +261,34 @@ class Upstream:
 
             def do_GET(self):
                 outer.asked.append(self.path)
-                answer(self.path, self)
+                stream, text = self.rfile, self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.rfile = io.BytesIO(text)
+                if self.command == "POST" and b'"type":"batch"' in text[:100]:
+                    send(self, *outer.batch(json.loads(text)) if batches else ("{}", 404))
+                else:
+                    answer(self.path, self)
+                self.rfile = stream
 
             do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
             def log_message(self, *_):
                 pass
 
-        self.asked = []
+        self.asked, self.parts, self.answer = [], [], answer
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.port}/fhir"
+
+    def batch(self, bundle):
+        out = []
+        for entry in bundle["entry"]:
+            part, url = Part(), entry["request"]["url"]
+            self.parts.append(url)
+            self.answer(f"/fhir/{url}", part)
+            text = part.wfile.getvalue()
+            out.append({"response": {"status": f"{part.status} as a line says it"}, **({"resource": json.loads(text)} if part.status == 200 else {})})
+        return (json.dumps({"resourceType": "Bundle", "type": "batch-response", "entry": out}),)
 
 
 def send(handler, text, status=200, kind="application/fhir+json", length=None, headers=()):

@@ -281,6 +281,45 @@ static void what_is_known_labels_as_the_record(void **state)
     sl_programs_unref(programs);
 }
 
+/* What is not there: named or not as it would be if it had been asked for; and what rests on it does no more once it
+ * is.
+ */
+static void what_is_not_there(void **state)
+{
+    struct fixture *f = *state;
+    struct sl_book_entry entries[] = {{.state = SL_BOOK_ABSENT, .reference = SL_LIT("Encounter/e")},
+        {.state = SL_BOOK_UNTOLD, .reference = SL_LIT("Encounter/u")}},
+                         back, rests;
+    assert_int_equal(sl_book_put(f->book, &f->generation, SERVER, entries, 2, 1000), SL_OK);
+    for (size_t i = 0; i < 2; i++) {
+        struct sl_labeller *l = sl_labeller_new_earning(f->arena, &f->earning.earning, NULL);
+        const char *text = i ? "{\"resourceType\":\"Condition\",\"id\":\"c\",\"encounter\":" REF("Encounter/u") "}"
+                             : "{\"resourceType\":\"Condition\",\"id\":\"c\",\"encounter\":" REF("Encounter/e") "}";
+        struct sl_item *item, *none;
+        assert_int_equal(get(f, &f->generation, SERVER, entries[i].reference.ptr, 1059, &back), SL_OK);
+        assert_int_equal(back.state, entries[i].state);
+        assert_int_equal(get(f, &f->generation, SERVER, entries[i].reference.ptr, 1060, &back), SL_MISSING);
+        assert_int_equal(get(f, &f->generation, SERVER, entries[i].reference.ptr, 1001, &back), SL_OK);
+        assert_int_equal(sl_labeller_know(l, &back, &none), SL_OK);
+        assert_null(none);
+        item = add(f, l, text);
+        resolve(l);
+        assert_null(item->unlabelled);
+        assert_int_equal(item->references[0].untold, i);
+        assert_int_equal(sl_book_entry_of(item, f->arena, &rests), SL_OK);
+    }
+    assert_true(rests.derived_count == 1 && rests.derived[0].version.len == 0);
+    assert_int_equal(sl_book_put(f->book, &f->generation, SERVER, &rests, 1, 1001), SL_OK);
+    assert_int_equal(get(f, &f->generation, SERVER, "Condition/c", 1002, &back), SL_OK);
+    struct sl_book_entry made = example();
+    made.reference = SL_LIT("Encounter/u");
+    assert_int_equal(sl_book_put(f->book, &f->generation, SERVER, &made, 1, 1001), SL_OK);
+    assert_int_equal(get(f, &f->generation, SERVER, "Condition/c", 1002, &back), SL_MISSING);
+    entries[0].classes = made.classes; /* of what is not there nothing is known */
+    assert_int_equal(sl_book_put(f->book, &f->generation, SERVER, entries, 1, 1000), SL_OK);
+    assert_int_equal(get(f, &f->generation, SERVER, "Encounter/e", 1001, &back), SL_MISSING);
+}
+
 static void what_is_not_kept(void **state)
 {
     struct fixture *f = *state;
@@ -310,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_entries, setup, teardown),
         cmocka_unit_test(generations_differ),
         cmocka_unit_test_setup_teardown(what_is_known_labels_as_the_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_kept, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
