@@ -15,6 +15,7 @@
 #include "ccda.h"
 #include "content.h"
 #include "labelling.h"
+#include "sluice/search.h"
 
 /* What a frame hands down to the values within it. */
 enum {
@@ -902,13 +903,7 @@ static void read_meta(struct walk *w, uint32_t meta)
 /* FHIR's id type, but for its length: real servers have longer ones, and underscores. */
 static bool is_id(struct sl_slice id)
 {
-    static const uint64_t good[4] = {0x03ff600000000000u, 0x07fffffe87fffffeu}; /* [A-Za-z0-9._-], a bit a byte */
-    for (size_t i = 0; i < id.len; i++) {
-        unsigned char c = (unsigned char)id.ptr[i];
-        if (!(good[c / 64] >> c % 64 & 1))
-            return false;
-    }
-    return id.len > 0 && id.len <= 128;
+    return id.len > 0 && id.len <= 128 && sl_id_is_spelt(id, true);
 }
 
 /* Who the resource is; why it cannot be labelled, if so. */

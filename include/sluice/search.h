@@ -168,6 +168,8 @@ void sl_search_values(const struct sl_r4_param *param, const struct sl_doc *doc,
 
 /* The FHIR type id: 1 to 64 of [A-Za-z0-9.-]. */
 bool sl_id_valid(struct sl_slice id);
+/* Is it all of [A-Za-z0-9.-], or '_' where that is taken, whatever its length? */
+bool sl_id_is_spelt(struct sl_slice id, bool underscores);
 
 /* Text as a string parameter compares it: lower case, without diacritics. ptr NULL if memory ran out. */
 struct sl_slice sl_search_fold(struct sl_slice text, struct sl_arena *arena);

@@ -897,6 +897,31 @@ static void us_core_is_served(void **state)
     }
 }
 
+/* Each byte at each place of texts of each length up to where every way of looking has been taken. */
+static void ids_are_spelt(void **state)
+{
+    char text[64];
+    (void)state;
+    for (unsigned len = 1; len <= 50; len++)
+        for (unsigned at = 0; at < len; at++)
+            for (unsigned byte = 0; byte < 256; byte++) {
+                memset(text, "zA9-."[at % 5], sizeof text);
+                text[len] = '/';
+                text[at] = (char)byte;
+                bool plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+                             (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '.';
+                struct sl_slice id = {text, len};
+                if (sl_id_valid(id) != plain || sl_id_is_spelt(id, true) != (plain || byte == '_'))
+                    fail_msg("byte %u at %u of %u", byte, at, len);
+            }
+    memset(text, 'a', sizeof text);
+    assert_false(sl_id_valid((struct sl_slice){text, 0}));
+    char longest[65];
+    memset(longest, 'a', sizeof longest);
+    assert_true(sl_id_valid((struct sl_slice){longest, 64}));
+    assert_false(sl_id_valid((struct sl_slice){longest, 65}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -912,6 +937,7 @@ int main(void)
         cmocka_unit_test(written_in_one_form),
         cmocka_unit_test(values_for_indexes),
         cmocka_unit_test(us_core_is_served),
+        cmocka_unit_test(ids_are_spelt),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
