@@ -83,6 +83,19 @@ static bool allowed_target(const struct sl_r4_param *param, struct sl_slice type
     return false;
 }
 
+/* Is it "Type/id" of what was asked for, to the letter? Nearly all that match are; nothing else is to be read then. */
+static bool is_written_so(const struct asked *asked, struct sl_slice text)
+{
+    struct sl_slice type = asked->value->system, id = asked->value->code;
+    const struct sl_r4_param *param = asked->param->param;
+    if (text.len <= id.len + 1)
+        return false;
+    struct sl_slice front = {text.ptr, text.len - id.len - 1};
+    if (text.ptr[front.len] != '/' || memcmp(text.ptr + front.len + 1, id.ptr, id.len) != 0)
+        return false;
+    return type.len ? sl_slice_eq(front, type) : param->targets && param->targets[0] && allowed_target(param, front);
+}
+
 static bool same_reference(const struct asked *asked, const struct sl_atom *atom)
 {
     char scratch[2048];
@@ -92,6 +105,8 @@ static bool same_reference(const struct asked *asked, const struct sl_atom *atom
         return false;
     if (want->code.len == 0) /* absolute, urn: or canonical: as written */
         return sl_slice_eq(text, want->text);
+    if (is_written_so(asked, text))
+        return true;
     struct sl_reference_parts there = sl_reference_split(text);
     if (!sl_slice_eq(there.id, want->code))
         return false;

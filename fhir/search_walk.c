@@ -260,6 +260,18 @@ static each_call reader(const struct sl_r4_param *param, enum sl_search_modifier
     return (size_t)param->type < sizeof readers / sizeof *readers ? readers[param->type] : NULL;
 }
 
+/* Of "id" or "id/_history/version" the id, since the version does not count; empty: it is neither. */
+static struct sl_slice id_of(struct sl_slice text)
+{
+    const char *slash = text.len ? memchr(text.ptr, '/', text.len) : NULL;
+    if (slash) {
+        if (!sl_slice_starts(sl_slice_from(text, (size_t)(slash - text.ptr)), SL_LIT("/_history/")))
+            return (struct sl_slice){NULL, 0};
+        text.len = (size_t)(slash - text.ptr);
+    }
+    return sl_id_valid(text) ? text : (struct sl_slice){NULL, 0};
+}
+
 /* "system=phone": the element's member has this value. "is Patient": it is a reference to that type. */
 static bool passes(const struct sl_walk *walk, uint32_t span)
 {
@@ -270,7 +282,9 @@ static bool passes(const struct sl_walk *walk, uint32_t span)
         char scratch[512];
         uint32_t text = is_string(walk, span) ? span : text_member(walk, span, SL_NAME_reference);
         struct sl_slice value = text ? sl_search_text(walk->doc, text, scratch, sizeof scratch) : SL_LIT("");
-        return sl_slice_eq(sl_reference_split(value).type, sl_slice_from(filter, 3));
+        struct sl_slice target = sl_slice_from(filter, 3); /* a type of R4's */
+        return value.len > target.len && value.ptr[target.len] == '/' && sl_slice_starts(value, target) &&
+               id_of(sl_slice_from(value, target.len + 1)).len;
     }
     const char *equals = memchr(filter.ptr, '=', filter.len);
     if (!equals)
@@ -421,14 +435,8 @@ struct sl_reference_parts sl_reference_split(struct sl_slice text)
     const char *slash = text.len ? memchr(text.ptr, '/', text.len) : NULL;
     if (!slash)
         return (struct sl_reference_parts){{NULL, 0}, {NULL, 0}};
-    struct sl_slice type = {text.ptr, (size_t)(slash - text.ptr)}, id = sl_slice_from(text, type.len + 1);
-    slash = id.len ? memchr(id.ptr, '/', id.len) : NULL;
-    if (slash) { /* of a versioned reference, the version does not count */
-        if (!sl_slice_starts(sl_slice_from(id, (size_t)(slash - id.ptr)), SL_LIT("/_history/")))
-            return (struct sl_reference_parts){{NULL, 0}, {NULL, 0}};
-        id.len = (size_t)(slash - id.ptr);
-    }
-    if (!sl_r4_resource(type) || !sl_id_valid(id))
+    struct sl_slice type = {text.ptr, (size_t)(slash - text.ptr)}, id = id_of(sl_slice_from(text, type.len + 1));
+    if (!id.len || !sl_r4_resource(type))
         return (struct sl_reference_parts){{NULL, 0}, {NULL, 0}};
     return (struct sl_reference_parts){type, id};
 }
