@@ -81,13 +81,37 @@ void sl_buffer_printf(struct sl_buffer *buffer, const char *format, ...)
     buffer->len += (size_t)need;
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\';
+}
+
+/* Nearly every text goes out as it is. False: something in it is to be escaped, and nothing has been added. */
+static bool add_plain(struct sl_buffer *buffer, struct sl_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_plain((unsigned char)text.ptr[i]))
+            return false;
+    char *room = sl_buffer_reserve(buffer, text.len + 2);
+    if (!room)
+        return true; /* the buffer has failed */
+    *room = '"';
+    if (text.len)
+        memcpy(room + 1, text.ptr, text.len);
+    room[text.len + 1] = '"';
+    buffer->len += text.len + 2;
+    return true;
+}
+
 void sl_buffer_json_string(struct sl_buffer *buffer, struct sl_slice text)
 {
+    if (add_plain(buffer, text))
+        return;
     sl_buffer_add(buffer, SL_LIT("\""));
     size_t from = 0;
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
+        if (is_plain(c))
             continue;
         sl_buffer_add(buffer, (struct sl_slice){text.ptr + from, i - from});
         if (c == '"' || c == '\\')

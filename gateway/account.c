@@ -28,19 +28,32 @@ static void text(struct sl_buffer *out, struct sl_slice value)
     sl_buffer_json_string(out, value);
 }
 
+/* Words one behind the other, with one look at the room. */
+static void add(struct sl_buffer *out, const struct sl_slice *words, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += words[i].len;
+    char *room = sl_buffer_reserve(out, len);
+    for (size_t i = 0; room && i < count; i++) {
+        memcpy(room, words[i].ptr, words[i].len);
+        room += words[i].len;
+        out->len += words[i].len;
+    }
+}
+
+/* "name": */
 static void key(struct sl_buffer *out, const char *name)
 {
-    sl_buffer_add(out, SL_LIT("\""));
-    sl_buffer_add(out, sl_slice_of(name));
-    sl_buffer_add(out, SL_LIT("\":"));
+    add(out, (const struct sl_slice[]){SL_LIT("\""), sl_slice_of(name), SL_LIT("\":")}, 3);
 }
 
 /* "name":"value", with a comma before it unless it is the first of its object. */
 static void member(struct sl_buffer *out, const char *name, struct sl_slice value)
 {
-    if (out->len && out->ptr[out->len - 1] != '{')
-        sl_buffer_add(out, SL_LIT(","));
-    key(out, name);
+    bool first = !out->len || out->ptr[out->len - 1] == '{';
+    const struct sl_slice words[] = {first ? SL_LIT("\"") : SL_LIT(",\""), sl_slice_of(name), SL_LIT("\":")};
+    add(out, words, 3);
     text(out, value);
 }
 
@@ -106,13 +119,9 @@ static void begin_item(struct sl_buffer *out, const struct sl_item *item)
         sl_buffer_init(out, ITEMS_LIMIT);
         (void)sl_buffer_reserve(out, ITEMS_START);
     }
-    if (out->len)
-        sl_buffer_add(out, SL_LIT(","));
-    sl_buffer_add(out, SL_LIT("{\"item\":\""));
-    sl_buffer_add(out, sl_r4_node_name(item->type));
-    sl_buffer_add(out, SL_LIT("/"));
-    sl_buffer_add(out, sl_is_id(item->id) ? item->id : SL_LIT("?"));
-    sl_buffer_add(out, SL_LIT("\""));
+    struct sl_slice type = sl_r4_node_name(item->type), id = sl_is_id(item->id) ? item->id : SL_LIT("?");
+    struct sl_slice front = out->len ? SL_LIT(",{\"item\":\"") : SL_LIT("{\"item\":\"");
+    add(out, (const struct sl_slice[]){front, type, SL_LIT("/"), id, SL_LIT("\"")}, 5);
     if (item->is_version)
         optional(out, "version", item->version);
 }
