@@ -517,6 +517,7 @@ static void destroy(struct sl_exchange *x)
     sl_policy_unref(x->policy);
     sl_registered_unref(x->registered);
     sl_programs_unref(x->programs);
+    sl_callers_unref(x->caller.held);
     sl_identifier_unref(x->identifier);
     sl_gateway_release(x->state->gateway, x->reserved);
     struct sl_arena *arena = x->arena;
@@ -589,7 +590,7 @@ struct sl_exchange *sl_exchange_new_at(struct sl_worker_state *state, struct sl_
     struct timespec now;
     if (!sl_gateway_reserve(state->gateway, BASE_WEIGHT))
         return NULL;
-    struct sl_exchange *x = calloc(1, sizeof *x);
+    struct sl_exchange *x = malloc(sizeof *x); /* all of it is set below */
     struct sl_arena *arena = x ? sl_arena_new_in(state->arenas, state->gateway->config->exchange_memory) : NULL;
     if (!arena) {
         free(x);

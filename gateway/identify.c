@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "callers.h"
 #include "jose.h"
 #include "registry.h"
 #include "seal.h"
@@ -43,6 +44,7 @@ struct sl_identifier {
     size_t issuer_count;
     unsigned references;
     struct cached cache[CACHE_SLOTS];
+    struct sl_callers *callers; /* of the second of the last request; NULL: none yet */
 };
 
 /* What one call works on. */
@@ -116,6 +118,7 @@ void sl_identifier_unref(struct sl_identifier *identifier)
         sl_keys_free(identifier->issuers[i].keys);
     free(identifier->issuers);
     sl_registry_free(identifier->registry);
+    sl_callers_unref(identifier->callers);
     free(identifier);
 }
 
@@ -868,6 +871,44 @@ static enum sl_status identify(struct work *work, struct sl_slice token)
     return read_emergency(work);
 }
 
+/* Does the head say more of who asks than the token does? */
+static bool says_more(const struct sl_request *request)
+{
+    size_t purposes = 0, emergencies = 0;
+    (void)sl_request_header(request, SL_LIT("sluice-purpose"), &purposes);
+    (void)sl_request_header(request, SL_LIT("sluice-emergency"), &emergencies);
+    return purposes || emergencies;
+}
+
+/* Those of this second, another reference. NULL: there is no room to keep any. */
+static struct sl_callers *callers_at(struct sl_identifier *identifier, int64_t now)
+{
+    if (!sl_callers_are_of(identifier->callers, now)) {
+        sl_callers_unref(identifier->callers);
+        identifier->callers = sl_callers_new(now);
+    }
+    return identifier->callers ? sl_callers_ref(identifier->callers) : NULL;
+}
+
+/* By the token alone. Within a second a caller is worked out once. */
+static enum sl_status identify_kept(struct work *work, struct sl_slice token)
+{
+    struct sl_callers *callers = callers_at(work->identifier, work->now);
+    const struct sl_caller *known = callers ? sl_callers_find(callers, token) : NULL;
+    struct sl_arena *arena = callers ? sl_callers_arena(callers) : NULL;
+    enum sl_status status = SL_OK;
+    if (known) {
+        *work->out = *known;
+    } else {
+        work->arena = arena ? arena : work->arena;
+        status = identify(work, token);
+        if (arena && status == SL_OK)
+            sl_callers_keep(callers, token, work->out);
+    }
+    work->out->held = callers;
+    return status;
+}
+
 enum sl_status sl_identify(struct sl_identifier *identifier, const struct sl_request *request, int64_t now,
     struct sl_arena *arena, struct sl_caller *out)
 {
@@ -877,6 +918,6 @@ enum sl_status sl_identify(struct sl_identifier *identifier, const struct sl_req
     SL_TRY(find_token(&work, &token));
     if (!token.ptr)
         return SL_OK;
-    enum sl_status status = identify(&work, token);
-    return sl_arena_failed(arena) ? SL_NO_MEMORY : status;
+    enum sl_status status = says_more(request) ? identify(&work, token) : identify_kept(&work, token);
+    return sl_arena_failed(work.arena) ? SL_NO_MEMORY : status;
 }

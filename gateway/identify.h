@@ -32,7 +32,7 @@ SL_MUST_CHECK enum sl_status sl_scopes_read(
 
 /* ---- Callers ---- */
 
-/* One request's caller. All borrowed from the arena it was made in and from the identifier. */
+/* One request's caller. All borrowed from the arena it was made in, or from `held`, and from the identifier. */
 struct sl_caller {
     bool known; /* a valid token was presented; false: nobody, who gets nothing but metadata */
     struct sl_recipient recipient;
@@ -42,13 +42,16 @@ struct sl_caller {
     struct sl_slice issuer;
     struct sl_slice token_id; /* jti; may be empty */
     const char *why;          /* of a refusal: a literal, for operators */
+    struct sl_callers *held;  /* callers.h: a reference that whoever called sl_identify gives back; or NULL */
 };
+
+void sl_callers_unref(struct sl_callers *callers); /* NULL is fine. */
 
 /* May the caller's scopes do `action` on a type? *patient_only: only for the launch patient. */
 bool sl_caller_may(const struct sl_caller *caller, sl_r4_node type, unsigned action, bool *patient_only);
 
-struct sl_identifier; /* the issuers' keys, the registry, and a cache of verified tokens; one for each worker, and
-                         touched by its thread alone */
+struct sl_identifier; /* the issuers' keys, the registry, a cache of verified tokens and one of callers; one for each
+                         worker, and touched by its thread alone */
 
 SL_MUST_CHECK enum sl_status sl_identifier_new(
     const struct sl_config *config, struct sl_issues *issues, struct sl_identifier **out);

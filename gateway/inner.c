@@ -12,6 +12,7 @@ static struct sl_exchange *begin(struct sl_exchange *x)
     inner->now = x->now;
     inner->started = x->started;
     inner->caller = x->caller;
+    inner->caller.held = NULL; /* the outer one's to give back */
     inner->policy = sl_policy_ref(x->policy);
     inner->registered = sl_registered_ref(x->registered);
     inner->programs = sl_programs_ref(x->programs);

@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "identify.h"
+#include "callers.h"
 #include "jose.h"
 
 #define NOW 1800000000LL
+#define ASKED 1024u /* times, at most */
 
 static struct {
     struct sl_arena *arena;
@@ -20,6 +21,8 @@ static struct {
     struct sl_signer *signer, *stranger;
     struct sl_config *config;
     struct sl_identifier *identifier;
+    struct sl_callers *held[ASKED];
+    size_t held_count;
 } house;
 
 static const char registry[] =
@@ -75,6 +78,8 @@ static int tear_down(void **state)
 {
     (void)state;
     sl_identifier_unref(house.identifier);
+    for (size_t i = 0; i < house.held_count; i++)
+        sl_callers_unref(house.held[i]);
     sl_config_free(house.config);
     sl_signer_free(house.signer);
     sl_signer_free(house.stranger);
@@ -95,6 +100,14 @@ static struct sl_slice sign(const struct sl_signer *signer, struct sl_slice clai
     return copy;
 }
 
+static enum sl_status identify(const struct sl_request *request, int64_t now, struct sl_caller *out)
+{
+    enum sl_status status = sl_identify(house.identifier, request, now, house.arena, out);
+    assert_true(house.held_count < ASKED);
+    house.held[house.held_count++] = out->held;
+    return status;
+}
+
 /* A header of the request: nothing where the value is NULL. */
 static enum sl_status ask(
     struct sl_slice authorization, const char *purpose, const char *emergency, struct sl_caller *out)
@@ -108,7 +121,7 @@ static enum sl_status ask(
     if (emergency)
         headers[count++] = (struct sl_header){SL_LIT("Sluice-Emergency"), sl_slice_of(emergency)};
     const struct sl_request request = {.method = SL_GET, .headers = headers, .header_count = count};
-    return sl_identify(house.identifier, &request, NOW, house.arena, out);
+    return identify(&request, NOW, out);
 }
 
 #define HEAD "\"iss\":\"https://id.example\",\"aud\":\"https://g.example/fhir\",\"exp\":1800000300"
@@ -268,9 +281,54 @@ static void a_remembered_token_still_expires(void **state)
     struct sl_slice token = sign(house.signer, SL_LIT(TREATING));
     const struct sl_header header = {SL_LIT("authorization"), token};
     const struct sl_request request = {.headers = &header, .header_count = 1};
-    assert_int_equal(sl_identify(house.identifier, &request, NOW, house.arena, &caller), SL_OK);
-    assert_int_equal(sl_identify(house.identifier, &request, NOW + 329, house.arena, &caller), SL_OK); /* leeway */
-    assert_int_equal(sl_identify(house.identifier, &request, NOW + 330, house.arena, &caller), SL_UNAUTHENTICATED);
+    assert_int_equal(identify(&request, NOW, &caller), SL_OK);
+    assert_int_equal(identify(&request, NOW + 329, &caller), SL_OK); /* leeway */
+    assert_int_equal(identify(&request, NOW + 330, &caller), SL_UNAUTHENTICATED);
+}
+
+/* Who asks again within a second is who he was; what else the head says, another second and another token are judged.
+ */
+static void a_second_knows_its_callers(void **state)
+{
+    (void)state;
+    struct sl_caller first, again;
+    struct sl_slice token = sign(house.signer, SL_LIT(TREATING));
+    assert_int_equal(ask(token, NULL, NULL, &first), SL_OK);
+    assert_int_equal(ask(token, NULL, NULL, &again), SL_OK);
+    assert_ptr_equal(first.held, again.held);
+    assert_ptr_equal(first.scopes, again.scopes);
+    assert_true(again.known && sl_slice_eq(again.recipient.purpose, SL_LIT("TREAT")));
+    assert_int_equal(ask(token, "ETREAT", NULL, &again), SL_FORBIDDEN);
+    assert_int_equal(ask(token, NULL, "clinician=\"x\"", &again), SL_EMERGENCY_INCOMPLETE);
+    char *other = sl_arena_raw(house.arena, token.len, 1);
+    assert_non_null(other);
+    memcpy(other, token.ptr, token.len);
+    for (size_t i = 7; i < token.len; i += 31) { /* one letter of it is another */
+        char was = other[i];
+        other[i] = was == 'A' ? 'B' : 'A';
+        assert_int_equal(ask((struct sl_slice){other, token.len}, NULL, NULL, &again), SL_UNAUTHENTICATED);
+        other[i] = was;
+    }
+    assert_int_equal(ask((struct sl_slice){token.ptr, token.len - 1}, NULL, NULL, &again), SL_UNAUTHENTICATED);
+    assert_int_equal(ask(token, NULL, NULL, &again), SL_OK);
+    assert_ptr_equal(first.scopes, again.scopes);
+}
+
+/* More than a set keeps: each is himself all the same, the first time and the second. */
+static void a_second_of_many_callers(void **state)
+{
+    (void)state;
+    struct sl_slice tokens[200];
+    const size_t count = sizeof tokens / sizeof *tokens;
+    for (size_t i = 0; i < count; i++)
+        tokens[i] = sign(house.signer,
+            sl_arena_printf(house.arena,
+                WARD ",\"jti\":\"%zu\",\"extensions\":{\"hl7-b2b\":{\"purpose_of_use\":[\"TREAT\"]}}}", i));
+    for (size_t i = 0; i < 2 * count; i++) {
+        struct sl_caller caller;
+        assert_int_equal(ask(tokens[i % count], NULL, NULL, &caller), SL_OK);
+        assert_true(sl_slice_eq(caller.token_id, sl_arena_printf(house.arena, "%zu", i % count)));
+    }
 }
 
 static void one_purpose_and_no_other(void **state)
@@ -404,6 +462,8 @@ int main(void)
         cmocka_unit_test(a_patient_is_related_to_himself_alone),
         cmocka_unit_test(tokens_that_prove_nothing_are_refused),
         cmocka_unit_test(a_remembered_token_still_expires),
+        cmocka_unit_test(a_second_knows_its_callers),
+        cmocka_unit_test(a_second_of_many_callers),
         cmocka_unit_test(one_purpose_and_no_other),
         cmocka_unit_test(the_glass_breaks_for_a_whole_statement_only),
         cmocka_unit_test(scopes_are_upper_bounds),
