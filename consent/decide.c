@@ -292,14 +292,16 @@ static bool recipient_is(const struct sl_ruling *ruling, const struct sl_conditi
 
 bool sl_condition_holds(const struct sl_ruling *ruling, const struct sl_condition *c, const struct state *state)
 {
+    /* What is a comparison of bits comes first: most lines fail by it. */
+    if ((c->facts & ~state->facts) || (c->kinds && !(c->kinds & state->kinds)) ||
+        (c->purposes && !(c->purposes & ruling->purpose)) || (c->emergency && !ruling->emergency) ||
+        (c->parties && !(c->parties & sl_parties_in(ruling, state))))
+        return false;
     for (unsigned i = 0; i < SL_CHOICES; i++)
         if (c->one_of[i] && !(c->one_of[i] & state->facts))
             return false;
-    return recipient_is(ruling, c) && (!c->kinds || (c->kinds & state->kinds)) &&
-           (!c->purposes || (c->purposes & ruling->purpose)) &&
-           (!c->parties || (c->parties & sl_parties_in(ruling, state))) && (!c->emergency || ruling->emergency) &&
-           !(c->facts & ~state->facts) && (!c->relationships.count || relationship_holds(ruling, &c->relationships)) &&
-           sl_ruling_within(ruling, &c->then);
+    return sl_ruling_within(ruling, &c->then) && recipient_is(ruling, c) &&
+           (!c->relationships.count || relationship_holds(ruling, &c->relationships));
 }
 
 static unsigned weight(const struct sl_duties *d)

@@ -34,15 +34,10 @@ static const struct sl_slice uris[] = {
     PREFIX("urn:oid:2.16.840.1.113883.5.8|"),
 };
 
-/* Codes are what is looked up most, and mostly the one that was looked up last: a request has one purpose, and asks for
- * it a dozen times. A guess, which is compared like any other; names and codes are each there once. */
+/* Codes are what is looked up most, and mostly the one that was asked for last: a request has one purpose, and asks for
+ * it a dozen times. A guess, which is compared like any other; names and codes are each there once. What others are
+ * looked up on the way (the purposes above it, those that a Consent names) is no guess for the next. */
 static _Thread_local unsigned last_found;
-
-static unsigned found(unsigned at)
-{
-    last_found = at;
-    return at;
-}
 
 static unsigned find_code(struct sl_slice code)
 {
@@ -50,7 +45,7 @@ static unsigned find_code(struct sl_slice code)
         return last_found;
     for (unsigned i = 0; code.len && i < COUNT; i++)
         if (sl_slice_eq(purposes[i].code, code))
-            return found(i);
+            return i;
     return COUNT;
 }
 
@@ -64,8 +59,10 @@ struct sl_slice sl_purpose_find(struct sl_slice text)
             return at < COUNT ? purposes[at].code : (struct sl_slice){NULL, 0};
         }
     for (unsigned i = 0; text.len && i < COUNT; i++)
-        if (sl_slice_eq(purposes[i].code, text) || sl_slice_eq(purposes[i].name, text))
-            return purposes[found(i)].code;
+        if (sl_slice_eq(purposes[i].code, text) || sl_slice_eq(purposes[i].name, text)) {
+            last_found = i;
+            return purposes[i].code;
+        }
     return (struct sl_slice){NULL, 0};
 }
 
