@@ -83,15 +83,18 @@ void sl_buffer_printf(struct sl_buffer *buffer, const char *format, ...)
 
 static bool is_plain(unsigned char c)
 {
-    return c >= 0x20 && c != '"' && c != '\\';
+    return (c >= 0x20) & (c != '"') & (c != '\\');
 }
 
-/* Nearly every text goes out as it is. False: something in it is to be escaped, and nothing has been added. */
+/* Nearly every text goes out as it is. False: something in it is to be escaped, and nothing has been added. To the end
+ * whatever is found, since then a processor looks at many bytes at once. */
 static bool add_plain(struct sl_buffer *buffer, struct sl_slice text)
 {
+    unsigned char other = 0;
     for (size_t i = 0; i < text.len; i++)
-        if (!is_plain((unsigned char)text.ptr[i]))
-            return false;
+        other |= (unsigned char)!is_plain((unsigned char)text.ptr[i]);
+    if (other)
+        return false;
     char *room = sl_buffer_reserve(buffer, text.len + 2);
     if (!room)
         return true; /* the buffer has failed */
