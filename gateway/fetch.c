@@ -90,7 +90,14 @@ static enum sl_status read_entry(struct sl_ask *ask, struct sl_fetched *out, uin
     return SL_OK;
 }
 
-/* The `next` link, already made relative: one that still has a scheme leads somewhere else, and is not followed. */
+/* A url of the server's own, relative. */
+static struct sl_slice relative(const struct sl_ask *ask, struct sl_slice url)
+{
+    struct sl_slice rest = ask->address ? sl_address_rest(ask->address, url) : (struct sl_slice){NULL, 0};
+    return rest.ptr ? rest : url;
+}
+
+/* The `next` link: one that has a scheme still leads somewhere else, and is not followed. */
 static enum sl_status read_next(struct sl_ask *ask, struct sl_fetched *out)
 {
     const struct sl_doc *doc = &out->doc;
@@ -103,7 +110,7 @@ static enum sl_status read_next(struct sl_ask *ask, struct sl_fetched *out)
         uint32_t relation = sl_span_member(doc, i, SL_NAME_relation), url = sl_span_member(doc, i, SL_NAME_url);
         if (!relation || !sl_span_is(doc, relation, SL_LIT("next")))
             continue;
-        struct sl_slice text = url ? sl_span_string(doc, url, ask->arena) : (struct sl_slice){NULL, 0};
+        struct sl_slice text = url ? relative(ask, sl_span_string(doc, url, ask->arena)) : (struct sl_slice){NULL, 0};
         if (!text.len || memmem(text.ptr, text.len, "://", 3) || sl_slice_starts(text, SL_LIT("/")))
             return fail(ask, "upstream-link");
         out->next = text;
@@ -155,13 +162,14 @@ static struct sl_slice untagged(struct sl_slice etag)
 }
 
 /* R4, http.html#history: an entry without a resource is a deletion. */
-static bool read_deletion(const struct sl_doc *doc, uint32_t at, struct sl_entry *out)
+static bool read_deletion(const struct sl_ask *ask, const struct sl_doc *doc, uint32_t at, struct sl_entry *out)
 {
     uint32_t request = object_member(doc, at, SL_NAME_request), response = object_member(doc, at, SL_NAME_response);
+    uint32_t url = request ? sl_span_member(doc, request, SL_NAME_url) : 0;
     if (!request || !sl_slice_eq(text_of(doc, request, SL_NAME_method), SL_LIT("DELETE")))
         return false;
     *out = (struct sl_entry){.deleted = true, .match = true};
-    if (!read_url(text_of(doc, request, SL_NAME_url), out))
+    if (!url || !read_url(relative(ask, sl_span_string(doc, url, ask->arena)), out))
         return false;
     if (!out->version.len)
         out->version = untagged(text_of(doc, response, SL_NAME_etag));
@@ -169,11 +177,11 @@ static bool read_deletion(const struct sl_doc *doc, uint32_t at, struct sl_entry
     return true;
 }
 
-static bool read_version(const struct sl_doc *doc, uint32_t at, struct sl_entry *out)
+static bool read_version(const struct sl_ask *ask, const struct sl_doc *doc, uint32_t at, struct sl_entry *out)
 {
     uint32_t resource = object_member(doc, at, SL_NAME_resource);
     if (!resource)
-        return read_deletion(doc, at, out);
+        return read_deletion(ask, doc, at, out);
     out->match = true;
     out->version = text_of(doc, object_member(doc, resource, SL_NAME_meta), SL_NAME_versionId);
     return read_resource(doc, resource, out);
@@ -184,7 +192,7 @@ static enum sl_status read_past(struct sl_ask *ask, struct sl_fetched *out, uint
 {
     const struct sl_doc *doc = &out->doc;
     struct sl_entry *entry = &out->entries[out->count];
-    if (doc->spans[at].type != SL_SPAN_OBJECT || !read_version(doc, at, entry))
+    if (doc->spans[at].type != SL_SPAN_OBJECT || !read_version(ask, doc, at, entry))
         return fail(ask, "upstream-entry");
     if ((ask->type.len && entry->type != sl_r4_resource(ask->type)) ||
         (ask->id.len && !sl_slice_eq(entry->id, ask->id)))
@@ -246,6 +254,8 @@ enum sl_status sl_fetch_read(struct sl_ask *ask, struct sl_fetched **out)
     SL_TRY(
         ask->kind == SL_ASK_READ || ask->kind == SL_ASK_VREAD ? read_single(ask, fetched) : read_bundle(ask, fetched));
     fetched->edits = sl_edits_new(ask->arena, &fetched->doc);
+    fetched->address = ask->places.count ? ask->address : NULL;
+    fetched->places = ask->places;
     return fetched->edits && !sl_arena_failed(ask->arena) ? SL_OK : SL_NO_MEMORY;
 }
 
@@ -294,6 +304,7 @@ enum sl_status sl_fetch_split(struct sl_ask *batch)
     for (size_t i = 0; i < batch->part_count; i++, at = doc.spans[at].next) {
         if (at >= doc.spans[list].next || doc.spans[at].type != SL_SPAN_OBJECT)
             return fail(batch, "upstream-batch-short");
+        batch->parts[i].address = batch->address; /* for its links; nothing of it goes out */
         judge_part(&doc, at, &batch->parts[i]);
     }
     return at == doc.spans[list].next ? SL_OK : fail(batch, "upstream-batch-long");

@@ -31,6 +31,8 @@ struct sl_fetched {
     struct sl_slice next;           /* position of the following page; empty: none */
     const struct sl_kept_row *rows; /* those of its entries that were read before, in their order */
     size_t row_count;
+    const struct sl_address *address; /* what the server calls itself in it, and where; NULL: it does not */
+    struct sl_address_places places;
 };
 
 /* Reads a finished ask whose status is SL_OK. SL_UPSTREAM with ask->why set; SL_NO_MEMORY. */

@@ -26,6 +26,44 @@ static bool says_of_all(const struct widening *w, const struct sl_search_param *
            !sl_may_cut(w->x->policy, &w->x->caller.recipient, w->type, param->param);
 }
 
+/* A value with what it names under our address under the server's, in each way that may stand in its records. Gives how
+ * many; 0: it cannot be told. */
+static size_t spell(const struct widening *w, const struct sl_search_value *value, struct sl_search_value *out)
+{
+    const struct sl_address *address = w->x->state->gateway->address;
+    struct sl_slice texts[SL_ADDRESS_FORMS], systems[SL_ADDRESS_FORMS];
+    size_t a = sl_address_forms(address, value->text, w->x->arena, texts);
+    size_t b = sl_address_forms(address, value->system, w->x->arena, systems), count = a > b ? a : b;
+    for (size_t i = 0; a && b && i < count; i++) {
+        out[i] = *value;
+        out[i].text = texts[i < a ? i : a - 1];
+        out[i].system = systems[i < b ? i : b - 1];
+    }
+    return a && b ? count : 0;
+}
+
+/* Says the same to a server that knows what we name under our address by its own. False: it is not to be asked by it.
+ */
+static bool address_values(const struct widening *w, struct sl_search_param *param)
+{
+    struct sl_search_value *values = NULL;
+    size_t count = 0;
+    if (!w->x->state->gateway->address)
+        return true;
+    if (param->param->type == SL_PARAM_COMPOSITE)
+        return false; /* its parts may have an address each */
+    values = sl_arena_array(w->x->arena, param->value_count * SL_ADDRESS_FORMS, sizeof *values);
+    for (size_t i = 0; values && i < param->value_count; i++) {
+        size_t more = spell(w, &param->values[i], values + count);
+        if (!more)
+            return false;
+        count += more;
+    }
+    param->values = values;
+    param->value_count = count;
+    return values != NULL;
+}
+
 static void ask_by(void *context, const struct sl_search_param *param)
 {
     struct widening *w = context;
@@ -33,7 +71,7 @@ static void ask_by(void *context, const struct sl_search_param *param)
     bool says = sl_search_narrow(param, &narrow) || says_of_all(w, param) ||
                 (sl_fault(SL_FAULT_NEGATIVE_UPSTREAM) && !param->terms);
     if (says && param->value_count && param->value_count <= SL_ASK_IDS_LIMIT &&
-        !sl_may_change(w->x->policy, &w->x->caller.recipient, param->param))
+        !sl_may_change(w->x->policy, &w->x->caller.recipient, param->param) && address_values(w, &narrow))
         w->params[w->count++] = narrow;
 }
 

@@ -71,13 +71,13 @@ static bool is_repeated(const struct sl_r4_param *params, size_t at)
     return false;
 }
 
-/* The url as the EHR may have written it: relative, or under either of its own names. */
+/* The url as the EHR may have written it: relative, or under either of its own names; and as a view has it then. */
 static struct sl_slice url_values(const struct sl_exchange *x)
 {
     const struct sl_config *config = x->state->gateway->config;
     struct sl_slice name =
         sl_arena_printf(x->arena, "%.*s/%.*s", SL_FMT(x->interaction.type_name), SL_FMT(x->interaction.id));
-    struct sl_slice all = name, bases[] = {config->upstream_url, config->upstream_known_as};
+    struct sl_slice all = name, bases[] = {config->upstream_url, config->upstream_known_as, config->url};
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++)
         if (bases[i].len)
             all = sl_arena_printf(x->arena, "%.*s,%.*s/%.*s", SL_FMT(all), SL_FMT(bases[i]), SL_FMT(name));

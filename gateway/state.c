@@ -113,6 +113,8 @@ enum sl_status sl_gateway_programs(const struct sl_config *c, struct sl_issues *
     SL_TRY(complain(issues, sl_programs_load(c->programs.ptr, issues, &programs), "The programs file", c->programs));
     /* What an EHR calls by its own address is its own. */
     enum sl_status status = c->upstream_url.len ? sl_programs_add_server(programs, c->upstream_url) : SL_OK;
+    if (status == SL_OK && c->upstream_known_as.len)
+        status = sl_programs_add_server(programs, c->upstream_known_as);
     if (status != SL_OK)
         sl_programs_unref(programs);
     else
@@ -128,6 +130,7 @@ static enum sl_status open_all(struct sl_gateway *gateway, struct sl_issues *iss
         sl_cli_policy_store(c->policy_store.ptr, may_write(gateway, c->policy_store), issues, &gateway->store),
         "The policy store", c->policy_store));
     SL_TRY(check_policy(gateway, issues));
+    SL_TRY(complain(issues, sl_address_new(c, &gateway->address), "server.url", c->url));
     SL_TRY(sl_gateway_programs(c, issues, &gateway->programs));
     SL_TRY(complain(
         issues, sl_sealer_new(c->cursor_key.ptr, &gateway->sealer), "The key file of page links", c->cursor_key));
@@ -172,6 +175,7 @@ void sl_gateway_close(struct sl_gateway *gateway)
     sl_keeper_free(gateway->keeper);
     sl_recorder_free(gateway->recorder);
     sl_shelf_free(gateway->shelf);
+    sl_address_free(gateway->address);
     if (gateway->records)
         sl_records_close(gateway->records);
     sl_sealer_free(gateway->sealer);

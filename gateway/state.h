@@ -45,6 +45,7 @@ struct sl_gateway {
     atomic_size_t meant;            /* intents whose exchange has not been accounted for */
     atomic_bool untold;             /* of something that was given to the upstream nobody knows what has become of it */
     struct sl_shelf *shelf;         /* upstream page links too long for a sealed cursor */
+    struct sl_address *address;     /* ours and the upstream server's; NULL: it is none */
     struct sl_slice upstream_token; /* empty if none */
     unsigned char boot[8];          /* random: exchange ids of two runs differ */
     atomic_uint_fast64_t exchanges;

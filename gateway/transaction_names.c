@@ -6,6 +6,7 @@
 #include "body.h"
 #include "sluice/merge.h"
 #include "transaction_parts.h"
+#include "write_parts.h"
 
 /* ---- Finding: what conditional references name, in the world that the writer sees ---- */
 
@@ -156,6 +157,7 @@ static enum sl_status make_known(struct sl_exchange *x, struct sl_member *part)
     if (status == SL_BAD_SYNTAX)
         return SL_OK;
     SL_TRY(status);
+    SL_TRY(sl_write_own_doc(x, &sent));
     SL_TRY(sl_merge_new((struct sl_place){&sent, 0}, &none, part->id, x->arena, &text));
     SL_TRY(sl_doc_parse(x->arena, text, NULL, &part->doc, NULL));
     part->known = true;

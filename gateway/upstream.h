@@ -11,6 +11,7 @@
 #ifndef SLUICE_GATEWAY_UPSTREAM_H
 #define SLUICE_GATEWAY_UPSTREAM_H
 
+#include "address.h"
 #include "config.h"
 #include "http.h"
 #include "records.h"
@@ -57,13 +58,14 @@ struct sl_ask {
                               SL_LIMIT; SL_UPSTREAM and the like: the exchange answers 503 */
     const char *why;       /* of a failure: a literal, for operators */
     struct sl_slice text;  /* a resource (READ, VREAD) or a Bundle: searchset (PAGE, IDS), history, what a batch or
-                              transaction is answered with;
-                              links and references relative */
+                              transaction is answered with; references relative, links as the server wrote them */
     struct sl_slice
         next; /* PAGE, HISTORY of the embedded store: position of the following page; a server's stands in the Bundle */
-    bool gone;         /* READ, HISTORY, NOT_FOUND: it was there, and has been deleted */
-    bool next_in_text; /* the `next` link of the Bundle is the position */
-    void *work;        /* the upstream's own, while it is under way */
+    bool gone;                        /* READ, HISTORY, NOT_FOUND: it was there, and has been deleted */
+    bool next_in_text;                /* the `next` link of the Bundle is the position */
+    const struct sl_address *address; /* a server's, which still stands in the text; NULL: it is none */
+    struct sl_address_places places;  /* where */
+    void *work;                       /* the upstream's own, while it is under way */
 };
 
 #define SL_ASK_IDS_LIMIT 128u

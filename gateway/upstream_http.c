@@ -7,9 +7,8 @@
  * which is "not found" (in HTML it is somebody else's 404). Everything else is a failure of the upstream, and its body
  * goes nowhere.
  *
- * The server's own address is taken out of every answer: a URL under its base becomes relative, wherever it stands. So
- * references and links are read as what they are, and do not tell a recipient the address. The base is upstream.url and
- * upstream.known-as, each also with the slashes escaped, as some servers write them.
+ * The server's own address is taken out of references, so that they are read as what they are. Where else it stands it
+ * is noted: labels and policy read what the server says, and a client what it may see of it (address.h).
  */
 #include <stdlib.h>
 #include <strings.h>
@@ -22,21 +21,11 @@
 /* A longer search goes as POST _search: common servers and proxies take 8 KiB of request line and headers together. */
 #define GET_LIMIT ((size_t)6 * 1024)
 
-struct base {   /* of the server's URLs, as it stands in JSON text */
-    char *text; /* "http://host/fhir", or the same with each slash escaped; ours to free */
-    size_t len;
-    uint8_t shift[256];    /* by the hash of two bytes: how far in front of the base's end they stand last */
-    struct sl_slice slash; /* what comes between the base and the rest, escaped alike */
-};
-
-#define BASES 4u
-
 struct http {
     struct sl_upstream head;
     const struct sl_config *config;
     struct sl_transport *transport;
-    struct base bases[BASES];
-    size_t base_count;
+    struct sl_address *address;
     struct sl_buffer url; /* for one question at a time */
 };
 
@@ -45,93 +34,6 @@ struct question { /* an ask under way; in its arena */
     struct sl_ask *ask;
     struct sl_call call;
 };
-
-/* ---- Text ---- */
-
-/* How much of what begins with the base goes: "BASE/x" becomes "x", "BASE?x" becomes "?x". 0: a longer word that begins
- * alike, or the base alone, which is a name and leads to no record. */
-static size_t prefix_len(struct sl_slice text, const struct base *base)
-{
-    struct sl_slice rest = sl_slice_from(text, base->len);
-    if (sl_slice_starts(rest, base->slash))
-        return base->len + base->slash.len;
-    return sl_slice_starts(rest, SL_LIT("?")) ? base->len : 0;
-}
-
-static unsigned hash_pair(const char *at)
-{
-    return ((unsigned char)at[-1] * 8u + (unsigned char)at[0]) & 255u;
-}
-
-/* How far two bytes of a text may be from what they would be at the end of the base; more than 255 is not gone at once.
- */
-static void make_shifts(struct base *base)
-{
-    size_t most = base->len - 1 < UINT8_MAX ? base->len - 1 : UINT8_MAX;
-    memset(base->shift, (int)most, sizeof base->shift);
-    for (size_t i = 1; i < base->len; i++)
-        if (base->len - 1 - i < most)
-            base->shift[hash_pair(base->text + i)] = (uint8_t)(base->len - 1 - i);
-}
-
-/* Horspool's search with pairs of bytes. memmem makes its table anew each time, which costs more than the way from one
- * entry of a page to the next. NULL: it is not there. */
-static char *find_base(char *text, size_t len, const struct base *base)
-{
-    for (size_t at = base->len - 1; at < len;) {
-        size_t shift = base->shift[hash_pair(text + at)];
-        char *begin = text + at + 1 - base->len;
-        if (!shift && memcmp(begin, base->text, base->len) == 0)
-            return begin;
-        at += shift ? shift : 1;
-    }
-    return NULL;
-}
-
-/* Takes one base out of a text, in place. Gives the new length. */
-static size_t make_relative(char *text, size_t len, const struct base *base)
-{
-    size_t to = 0, from = 0;
-    while (from < len) {
-        char *hit = find_base(text + from, len - from, base);
-        size_t until = hit ? (size_t)(hit - text) : len;
-        memmove(text + to, text + from, until - from);
-        to += until - from;
-        from = until;
-        if (!hit)
-            break;
-        size_t gone = prefix_len((struct sl_slice){hit, len - from}, base), kept = gone ? 0 : base->len;
-        memmove(text + to, text + from, kept);
-        to += kept;
-        from += gone + kept;
-    }
-    return to;
-}
-
-static bool add_base(struct http *http, struct sl_slice url, struct sl_slice slash)
-{
-    struct sl_buffer text;
-    sl_buffer_init(&text, 2 * URL_LIMIT);
-    for (size_t i = 0; i < url.len; i++)
-        sl_buffer_add(&text, url.ptr[i] == '/' ? slash : (struct sl_slice){url.ptr + i, 1});
-    char *copy = sl_buffer_failed(&text) ? NULL : malloc(text.len);
-    if (copy) {
-        memcpy(copy, text.ptr, text.len);
-        http->bases[http->base_count] = (struct base){.text = copy, .len = text.len, .slash = slash};
-        make_shifts(&http->bases[http->base_count++]);
-    }
-    sl_buffer_fini(&text);
-    return copy != NULL;
-}
-
-static bool add_bases(struct http *http)
-{
-    const struct sl_slice urls[] = {http->config->upstream_url, http->config->upstream_known_as};
-    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
-        if (urls[i].len && (!add_base(http, urls[i], SL_LIT("/")) || !add_base(http, urls[i], SL_LIT("\\/"))))
-            return false;
-    return true;
-}
 
 /* ---- The question as a URL ---- */
 
@@ -347,14 +249,13 @@ static const char *failed(struct sl_ask *ask, enum sl_status status, const char 
     return why;
 }
 
-static void take_text(const struct http *http, struct sl_call *call, struct sl_ask *ask)
+static const char *take_text(const struct http *http, struct sl_call *call, struct sl_ask *ask)
 {
-    size_t len = call->len;
-    bool escaped = len && memchr(call->text, '\\', len);
-    for (size_t i = 0; i < http->base_count; i++)
-        if (escaped || http->bases[i].slash.len == 1)
-            len = make_relative(call->text, len, &http->bases[i]);
+    bool full;
+    size_t len = sl_address_take(http->address, call->text, call->len, ask->arena, &ask->places, &full);
+    ask->address = http->address;
     ask->text = (struct sl_slice){call->text, len};
+    return full ? failed(ask, SL_NO_MEMORY, "memory") : failed(ask, SL_OK, NULL);
 }
 
 /* Of a write: the body of the answer goes nowhere, unless it is a transaction's. */
@@ -369,8 +270,7 @@ static const char *judge_write(const struct http *http, struct sl_call *call, st
     if (ask->kind == SL_ASK_TRANSACTION) {
         if (call->code != 200 || !is_json(sl_call_answer(call, SL_LIT("Content-Type"))))
             return failed(ask, SL_UPSTREAM, "upstream-not-json");
-        take_text(http, call, ask);
-        return failed(ask, SL_OK, NULL);
+        return take_text(http, call, ask);
     }
     if (ask->kind == SL_ASK_CREATE)
         ask->id = sl_upstream_located(sl_call_answer(call, SL_LIT("Location")), ask->type);
@@ -395,9 +295,8 @@ static const char *judge(const struct http *http, struct sl_call *call, struct s
         return failed(ask, SL_NOT_FOUND, NULL);
     if (call->code != 200)
         return failed(ask, SL_UPSTREAM, "upstream-status");
-    take_text(http, call, ask);
     ask->next_in_text = true;
-    return failed(ask, SL_OK, NULL);
+    return take_text(http, call, ask);
 }
 
 static void answered(struct sl_call *call)
@@ -444,8 +343,7 @@ static void free_http(struct sl_upstream *upstream)
 {
     struct http *http = (struct http *)upstream;
     sl_transport_free(http->transport);
-    for (size_t i = 0; i < http->base_count; i++)
-        free(http->bases[i].text);
+    sl_address_free(http->address);
     sl_buffer_fini(&http->url);
     free(http);
 }
@@ -460,7 +358,7 @@ struct sl_upstream *sl_upstream_http_new(const struct sl_config *config, struct 
     http->config = config;
     sl_buffer_init(&http->url, URL_LIMIT);
     http->transport = sl_transport_new(config, token, base);
-    if (!http->transport || !add_bases(http)) {
+    if (!http->transport || sl_address_new(config, &http->address) != SL_OK) {
         free_http(&http->head);
         return NULL;
     }

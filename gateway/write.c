@@ -146,8 +146,6 @@ enum sl_step_result sl_write_fetch(struct sl_exchange *x, bool *taken)
     write->stage = SL_WRITE_MADE;
     enum sl_status status = sl_write_make(x, &write->text);
     if (status == SL_OK)
-        status = sl_write_localize(x, &write->text);
-    if (status == SL_OK)
         status = put_made(x);
     return status == SL_OK ? SL_STEP_DONE
                            : sl_exchange_fail(x, status, status == SL_NOT_FOUND ? "not-released" : "write");

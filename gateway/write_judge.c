@@ -72,10 +72,8 @@ enum sl_status sl_write_judge(struct sl_exchange *x)
         return SL_FORBIDDEN;
     if (!keeps_subjects(write))
         return SL_UNPROCESSABLE;
-    if (sl_write_creates(x)) {
+    if (sl_write_creates(x))
         SL_TRY(sl_write_make_new(x, &answer.labels, &write->text)); /* with the labels that it may set for these */
-        SL_TRY(sl_write_localize(x, &write->text));
-    }
     return check_consent(x);
 }
 
@@ -115,21 +113,31 @@ static enum sl_status note_freed(struct sl_exchange *x, struct sl_place made)
     return SL_OK;
 }
 
+/* The record as it would come back from its writer: what the EHR spells in another way than we do is spelled as what
+ * was sent. A span for each of the document's: strings alone differ. */
+static enum sl_status as_sent(struct sl_exchange *x, struct sl_place made, struct sl_doc *out)
+{
+    struct sl_slice text = sl_address_show(x->state->gateway->address, made.doc->text, x->arena);
+    if (!text.ptr)
+        return SL_NO_MEMORY;
+    SL_TRY(sl_write_own(x, &text));
+    SL_TRY(sl_doc_parse(x->arena, text, NULL, out, NULL));
+    return out->count == made.doc->count ? SL_OK : SL_CORRUPT;
+}
+
 /* Would the writer see what it never saw, because of what it changed beside it? Then it is made again without: the
  * answer is what it would be had nothing been there, and the operator is told what gave way. What would stay hidden
  * stays. */
 enum sl_status sl_write_ask_freed(struct sl_exchange *x, bool *frees)
 {
     const struct sl_found *found = sl_write_the_made(x);
-    struct sl_doc sent;
+    struct sl_doc made_over;
     *frees = false;
     if (x->write->outcome != SL_WRITE_CHANGED || !found->released)
         return SL_OK;
-    struct sl_slice text = sl_span_text(&x->write->proposed, 0);
-    SL_TRY(sl_write_localize(x, &text)); /* as what was made of it */
-    SL_TRY(sl_doc_parse(x->arena, text, NULL, &sent, NULL));
-    const struct sl_place made = {&found->page->doc, found->entry->root};
-    SL_TRY(sl_merge_frees(made, found->page->edits, (struct sl_place){&sent, 0}, x->arena, frees));
+    const struct sl_place made = {&found->page->doc, found->entry->root}, sent = {&x->write->proposed, 0};
+    SL_TRY(as_sent(x, made, &made_over));
+    SL_TRY(sl_merge_frees((struct sl_place){&made_over, made.root}, found->page->edits, sent, x->arena, frees));
     if (!*frees || sl_exchange_is_overtaken(x)) /* else it may be another policy that shows more */
         return SL_OK;
     return x->write->sheds.all ? SL_UNAVAILABLE : note_freed(x, made);

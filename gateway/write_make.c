@@ -70,16 +70,25 @@ static enum sl_status patch_view(struct sl_exchange *x, struct sl_place view)
         status = sl_doc_parse(x->arena, text, NULL, &write->proposed, NULL);
     if (status == SL_OK) /* the id and type of a record are not a patch's to change */
         status = sl_body_check(&write->proposed, x->interaction.type, x->interaction.id, x->arena, &issues);
+    if (status == SL_OK)
+        status = sl_write_own_doc(x, &write->proposed);
     if (status == SL_LIMIT)
         return SL_TOO_LARGE;
     return status == SL_SYNTAX || (status == SL_BAD_SYNTAX && text.ptr) ? SL_UNPROCESSABLE : status;
 }
 
-/* What is proposed to stand in the place of the view: the resource itself, or what a patch makes of the view. */
-static enum sl_status propose(struct sl_exchange *x, struct sl_place view, struct sl_place *out)
+/* What is proposed to stand in the place of the view: the resource itself, or what a patch makes of the view. Both then
+ * as the upstream is to have them: what was not changed is the same still. */
+static enum sl_status propose(struct sl_exchange *x, struct sl_merge *merge)
 {
-    SL_TRY(x->interaction.kind == SL_PATCH ? patch_view(x, view) : name_sent(x));
-    *out = (struct sl_place){&x->write->proposed, 0};
+    struct sl_doc *view = sl_arena_alloc(x->arena, sizeof *view);
+    if (!view)
+        return SL_NO_MEMORY;
+    SL_TRY(x->interaction.kind == SL_PATCH ? patch_view(x, merge->view) : name_sent(x));
+    *view = *merge->view.doc;
+    SL_TRY(sl_write_own_doc(x, view));
+    merge->view.doc = view;
+    merge->sent = (struct sl_place){&x->write->proposed, 0};
     return SL_OK;
 }
 
@@ -135,7 +144,7 @@ static enum sl_status make_changed(struct sl_exchange *x, const struct sl_found 
     merge.sheds = sheds_of(x, found);
     merge.labels = answer.labels;
     SL_TRY(sl_merge_view(found->page->edits, found->entry->root, x->arena, &merge.view));
-    SL_TRY(propose(x, merge.view, &merge.sent));
+    SL_TRY(propose(x, &merge));
     SL_TRY(sl_merge(&merge, x->arena, &merged));
     SL_TRY(note_displaced(x, &merged));
     SL_TRY(note_subjects(x, found));
@@ -174,18 +183,28 @@ static struct sl_slice local_name(const struct sl_exchange *x, struct sl_slice u
 }
 
 /* Where a name is read as one, by what R4 and we say of the element: an extension's url or an identifier's system under
- * the same address is no record's, and stays. */
+ * the same address is no record's, and stays. A canonical is what it is by its address; a server knows its own. */
 static struct sl_slice local_of(
     void *context, enum sl_link_form form, const struct sl_r4_element *element, struct sl_slice url)
 {
+    const struct sl_exchange *x = context;
+    bool named = form == SL_LINK_MARKUP || (form == SL_LINK_CANONICAL && x->state->gateway->address);
     bool leads = form == SL_LINK_REFERENCE || element->reference != SL_REF_NONE ||
                  (element->parent == SL_R4_Attachment && element->name == SL_NAME_url);
-    return leads && form != SL_LINK_MARKUP ? local_name(context, url) : (struct sl_slice){NULL, 0};
+    return leads && !named ? local_name(x, url) : (struct sl_slice){NULL, 0};
 }
 
-enum sl_status sl_write_localize(struct sl_exchange *x, struct sl_slice *text)
+enum sl_status sl_write_own(struct sl_exchange *x, struct sl_slice *text)
 {
-    return sl_body_relink(x->arena, text, local_of, x);
+    *text = sl_address_store(x->state->gateway->address, *text, x->arena);
+    return text->ptr ? sl_body_relink(x->arena, text, local_of, x) : SL_NO_MEMORY;
+}
+
+enum sl_status sl_write_own_doc(struct sl_exchange *x, struct sl_doc *doc)
+{
+    struct sl_slice before = sl_span_text(doc, 0), text = before;
+    SL_TRY(sl_write_own(x, &text));
+    return text.ptr == before.ptr ? SL_OK : sl_doc_parse(x->arena, text, NULL, doc, NULL);
 }
 
 enum sl_status sl_write_make(struct sl_exchange *x, struct sl_slice *text)

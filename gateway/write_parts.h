@@ -31,8 +31,11 @@ SL_MUST_CHECK enum sl_status sl_write_make(struct sl_exchange *x, struct sl_slic
 /* What is sent, under an id that nobody has: it is labelled under it, and stored under the one the upstream draws. */
 SL_MUST_CHECK enum sl_status sl_write_make_new(
     struct sl_exchange *x, const struct sl_write_labels *labels, struct sl_slice *text);
-/* URLs of records here and at the upstream become the names of its records. */
-SL_MUST_CHECK enum sl_status sl_write_localize(struct sl_exchange *x, struct sl_slice *text);
+/* What a client says, as the upstream is to have it: names under our address stand under the upstream's, and URLs of
+ * records here are the names of its records. *text is left as it is if there are none. */
+SL_MUST_CHECK enum sl_status sl_write_own(struct sl_exchange *x, struct sl_slice *text);
+/* The same of a document, in its place. */
+SL_MUST_CHECK enum sl_status sl_write_own_doc(struct sl_exchange *x, struct sl_doc *doc);
 /* May this recipient do this with what the ruling is about? Notes the grant. SL_FORBIDDEN, SL_UNPROCESSABLE. */
 SL_MUST_CHECK enum sl_status sl_write_ask_policy(
     struct sl_exchange *x, const struct sl_ruling *ruling, struct sl_write_answer *answer);

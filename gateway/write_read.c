@@ -82,7 +82,7 @@ static enum sl_status read_sent(struct sl_exchange *x)
     enum sl_status status = sl_body_check(&x->write->sent, x->interaction.type, x->interaction.id, x->arena, &issues);
     if (status != SL_OK && issues.first)
         x->detail = issues.first->text;
-    return status;
+    return status == SL_OK ? sl_write_own_doc(x, &x->write->sent) : status;
 }
 
 enum sl_status sl_write_read(struct sl_exchange *x)

@@ -68,7 +68,6 @@ static enum sl_status read_proposed(struct sl_exchange *x, struct sl_item **out)
     if (!labeller || !doc)
         return SL_NO_MEMORY;
     struct sl_slice text = sl_write_creates(x) ? x->write->text : sl_span_text(&x->write->proposed, 0);
-    SL_TRY(sl_write_localize(x, &text));
     SL_TRY(sl_doc_parse(x->arena, text, NULL, doc, NULL));
     return sl_labeller_add(labeller, doc, 0, (struct sl_slice){NULL, 0}, false, out);
 }
