@@ -501,7 +501,7 @@ static enum sl_status edit_span(const struct sl_address *address, const struct s
 }
 
 enum sl_status sl_address_edit(const struct sl_address *address, const struct sl_address_places *places,
-    const struct sl_doc *doc, uint32_t root, struct sl_edits *edits, struct sl_arena *arena)
+    const struct sl_doc *doc, uint32_t root, struct sl_edits *edits, struct sl_arena *arena, bool *any)
 {
     struct sl_slice text = sl_span_text(doc, root);
     size_t begin = (size_t)(text.ptr - doc->text.ptr), end = begin + text.len;
@@ -512,6 +512,7 @@ enum sl_status sl_address_edit(const struct sl_address *address, const struct sl
         if (doc->spans[span].type != SL_SPAN_STRING || places->at[i] >= past)
             continue; /* in a key: nothing that R4 has */
         SL_TRY(edit_span(address, doc, span, edits, arena));
+        *any = true;
         while (i + 1 < places->count && places->at[i + 1] < past)
             i++;
     }

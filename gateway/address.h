@@ -47,9 +47,10 @@ size_t sl_address_take(const struct sl_address *address, char *text, size_t len,
 /* What follows the server's address in a url ("Type/id", "?a=b"); ptr NULL: it does not begin with that. */
 struct sl_slice sl_address_rest(const struct sl_address *address, struct sl_slice url);
 
-/* Edits the resource at `root` to what a client may see. Places are of the document. After all other edits. */
+/* Edits the resource at `root` to what a client may see. Places are of the document. After all other edits. *any: there
+ * was something of it to be edited. */
 SL_MUST_CHECK enum sl_status sl_address_edit(const struct sl_address *address, const struct sl_address_places *places,
-    const struct sl_doc *doc, uint32_t root, struct sl_edits *edits, struct sl_arena *arena);
+    const struct sl_doc *doc, uint32_t root, struct sl_edits *edits, struct sl_arena *arena, bool *any);
 
 /* A whole text, JSON or a part of it: as a client sees it; as the server is to have it. What needs no change is given
  * as it is. ptr NULL: no memory. NULL for the address is fine. */

@@ -56,6 +56,7 @@ struct sl_found {
     bool dated;                  /* of a deletion: its instant goes, as that of what was deleted does */
     bool released;               /* by decision, and still what was asked for */
     bool match;                  /* else an include */
+    bool renamed;                /* names under the EHR's own address go out under ours */
     bool linked;                 /* of an include: what leads to it is in the answer, and it is not there already */
     bool noted, followed;        /* include.c: that it is in the answer; what it leads to */
     bool aside;                  /* released, and not among what $everything was asked for */

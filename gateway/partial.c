@@ -165,7 +165,7 @@ bool sl_partial_is_rewritten(const struct sl_found *found)
     const struct sl_changed *changed = found->item ? found->item->changes : NULL;
     while (changed && changed->text.len && changed->text.ptr[0] == '"')
         changed = changed->next; /* a string stands where one stood: searches read it there */
-    return changed;
+    return changed || found->renamed;
 }
 
 enum sl_status sl_partial_read(struct sl_exchange *x, const struct sl_found *found, struct sl_doc *out)

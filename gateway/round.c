@@ -795,7 +795,7 @@ static enum sl_status cut(struct sl_exchange *x, struct sl_round *round, struct 
         SL_TRY(sl_segment_edit(item, found->page->edits, round->arena));
     if (found->page->address) /* last: what was put in the place of a text may hold it too */
         SL_TRY(sl_address_edit(found->page->address, &found->page->places, &found->page->doc, found->entry->root,
-            found->page->edits, round->arena));
+            found->page->edits, round->arena, &found->renamed));
     found->released = true;
     SL_TRY(belongs(x, found, &asked_for));
     if (!asked_for && !sl_fault(SL_FAULT_NO_REMATCH))
