@@ -72,13 +72,14 @@ def without_length(head):
 
 
 def entries(one, two):
-    """Of a batch each entry is an answer of its own: where A's is the refusal, B's may be any other."""
+    """Of a batch each entry is an answer of its own: where A's is the refusal, B's may be any other. The Bundle's labels are
+    those of what stands in it, and follow."""
     bundles = [json.loads(told[1]) for told in (one, two)]
     mine, others = (b.get("entry", []) for b in bundles)
     for i, entry in enumerate(mine[:len(others)]):
         outcome = entry.get("response", {})
         if outcome.get("status", "").startswith("503") and "resource" not in entry and "too-costly" in json.dumps(outcome):
-            others[i] = entry
+            others[i], bundles[1]["meta"] = entry, bundles[0].get("meta")
     heads = [re.sub(rb"(?i)\r\ncontent-length: [^\r]*", b"", told[0]) for told in (one, two)]
     return tuple((head, json.dumps(b).encode()) for head, b in zip(heads, bundles))
 
