@@ -19,6 +19,7 @@
 #include "batch.h"
 #include "bookmark.h"
 #include "history.h"
+#include "loop.h"
 #include "operation.h"
 #include "sluice/fault.h"
 #include "write.h"
@@ -361,10 +362,51 @@ static enum sl_step_result step_account(struct sl_exchange *x)
 
 /* ---- send: the only place that answers ---- */
 
+static struct sl_exchange *outermost(struct sl_exchange *x)
+{
+    while (x->outer)
+        x = x->outer;
+    return x;
+}
+
+/* Records were asked for, and none goes out: there are none, or they are withheld. */
+static bool releases_nothing(const struct sl_exchange *x)
+{
+    static const enum sl_status by_what_is_there[] = {
+        SL_NOT_FOUND, SL_GONE, SL_CONFLICT, SL_PRECONDITION_FAILED, SL_UNPROCESSABLE};
+    unsigned class = sl_interaction_class(x->interaction.kind);
+    if (x->status == SL_OK)
+        return class & SL_FOR_ASKS && !x->account.released_count;
+    for (size_t i = 0; i < sizeof by_what_is_there / sizeof *by_what_is_there; i++)
+        if (x->status == by_what_is_there[i])
+            return class & (SL_FOR_ASKS | SL_FOR_WRITES);
+    return false;
+}
+
+static void woken(struct sl_task *task);
+
+/* How long it took to find that there is nothing to release tells whether something was withheld. So such an answer
+ * waits until a multiple of `limits.pace` has passed since it was asked for: whatever takes less than that takes as
+ * long. Of a batch, all waits where one entry is such. */
+static bool put_off(struct sl_exchange *x)
+{
+    uint64_t pace = x->state->gateway->config->pace * 1000;
+    outermost(x)->empty |= releases_nothing(x);
+    if (x->outer || !x->empty || !pace || x->selftest)
+        return false;
+    x->held = true;
+    x->outstanding++;
+    x->wake.call = woken;
+    sl_worker_at(x->worker, x->started + ((sl_loop_clock() - x->started) / pace + 1) * pace, &x->wake);
+    return true;
+}
+
 static enum sl_step_result step_send(struct sl_exchange *x)
 {
+    if (x->held)
+        return SL_STEP_DONE;
     sl_account_log(x);
-    return SL_STEP_DONE;
+    return put_off(x) ? SL_STEP_WAIT : SL_STEP_DONE;
 }
 
 /* ---- The table and its dispatcher ---- */
@@ -386,31 +428,21 @@ static struct sl_exchange *exchange_of(void *context)
     return x;
 }
 
-static uint64_t clock_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 bool sl_exchange_tired(const struct sl_exchange *x)
 {
-    return clock_us() - x->turn > TURN_US;
+    return sl_loop_clock() - x->turn > TURN_US;
 }
 
 bool sl_exchange_overdue(const struct sl_exchange *x)
 {
-    return clock_us() - x->started > x->state->gateway->config->seconds * 1000000;
+    return sl_loop_clock() - x->started > x->state->gateway->config->seconds * 1000000;
 }
 
 bool sl_exchange_spend(struct sl_exchange *x, size_t rows)
 {
-    struct sl_exchange *outermost = x;
-    while (outermost->outer)
-        outermost = outermost->outer;
     x->rows += rows;
-    outermost->work += rows;
-    return outermost->work <= x->state->gateway->config->rows && !sl_exchange_overdue(x);
+    outermost(x)->work += rows;
+    return outermost(x)->work <= x->state->gateway->config->rows && !sl_exchange_overdue(x);
 }
 
 bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes)
@@ -483,7 +515,7 @@ static void bury(struct sl_exchange *x)
 /* Runs steps until one waits. May free the exchange (a sent answer may end it), so nothing may touch it afterwards. */
 static void run(struct sl_exchange *x)
 {
-    x->turn = clock_us();
+    x->turn = sl_loop_clock();
     while (x->step < x->until) {
         if (x->step > SL_AT_route && !x->body_ready && x->status == SL_OK)
             return; /* sl_exchange_start goes on */
@@ -605,8 +637,8 @@ struct sl_exchange *sl_exchange_new_at(struct sl_worker_state *state, struct sl_
         .arena = arena,
         .reserved = BASE_WEIGHT,
         .now = now.tv_sec,
-        .started = clock_us(),
-        .turn = clock_us(),
+        .started = sl_loop_clock(),
+        .turn = sl_loop_clock(),
         .until = SL_AT_END,
         .number = atomic_fetch_add(&state->gateway->exchanges, 1)};
     x->wake = (struct sl_task){.call = woken, .context = x};
@@ -643,7 +675,7 @@ enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *
     clock_gettime(CLOCK_REALTIME, &now);
     x->now = now.tv_sec;
     x->request = request;
-    x->turn = clock_us();
+    x->turn = sl_loop_clock();
     go_to_gateway(x);
     while (x->step <= SL_AT_route && x->status == SL_OK)
         if (steps[x->step].run(x) == SL_STEP_DONE)

@@ -165,6 +165,7 @@ struct sl_exchange {
 
     enum sl_step step;
     bool body_ready, cancelled, scheduled, close;
+    bool empty, held; /* of the outermost: something was asked for and nothing is released; its answer was put off */
     unsigned outstanding; /* asks and appends that will call back */
     enum sl_status status;
     const char *why;        /* of a refusal: a literal, for the operator */

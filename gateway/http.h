@@ -92,6 +92,9 @@ void sl_worker_post(struct sl_worker *worker, struct sl_task *task);
 void sl_worker_last(struct sl_worker *worker, struct sl_task *task);
 /* The worker's own thread: in a later turn, one such task a turn: how a step that returned AGAIN goes on. */
 void sl_worker_slowly(struct sl_worker *worker, struct sl_task *task);
+/* The worker's own thread: in the first whole millisecond of the monotonic clock at or after `at`, in microseconds,
+ * which is less than a second ahead. */
+void sl_worker_at(struct sl_worker *worker, uint64_t at, struct sl_task *task);
 struct event_base *sl_worker_base(struct sl_worker *worker);
 /* What the gateway gave this worker: its upstream connections, policy reference, ledger. */
 struct sl_worker_state;

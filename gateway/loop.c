@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <malloc.h>
 #include <event2/event.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,6 +73,59 @@ static void run_first(struct sl_tasks *tasks)
     task->call(task);
 }
 
+/* ---- At a given time ---- */
+
+/* At whole milliseconds, whenever it was set: a wait counted from now would end the later the later it began. */
+static void set_clock(struct sl_loop *loop)
+{
+    uint64_t next = loop->timed_count ? loop->tick + 1 : 0; /* 0: it stands */
+    const struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(next / 1000), .tv_nsec = (long)(next % 1000) * 1000000}};
+    SL_ASSERT(timerfd_settime(loop->clock, TFD_TIMER_ABSTIME, &when, NULL) == 0);
+}
+
+static void on_tick(evutil_socket_t fd, short events, void *context)
+{
+    struct sl_loop *loop = context;
+    uint64_t count, now = sl_loop_clock() / 1000;
+    (void)events;
+    while (read(fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    while (loop->tick < now && loop->timed_count) {
+        struct sl_task *due = take_all(&loop->timed[++loop->tick % SL_LOOP_AHEAD_MS]);
+        for (const struct sl_task *task = due; task; task = task->next)
+            loop->timed_count--;
+        run_all(due);
+    }
+    set_clock(loop);
+}
+
+void sl_loop_at(struct sl_loop *loop, uint64_t at, struct sl_task *task)
+{
+    uint64_t due = (at + 999) / 1000, now = sl_loop_clock() / 1000;
+    bool first = !loop->timed_count;
+    if (first)
+        loop->tick = now; /* nothing was due before */
+    if (due <= loop->tick)
+        due = loop->tick + 1;
+    if (due - loop->tick >= SL_LOOP_AHEAD_MS) /* the loop has stood still, and is late for all */
+        due = loop->tick + SL_LOOP_AHEAD_MS - 1;
+    put_last(&loop->timed[due % SL_LOOP_AHEAD_MS], task);
+    loop->timed_count++;
+    if (first)
+        set_clock(loop);
+}
+
+static enum sl_status start_clock(struct sl_loop *loop)
+{
+    loop->timed = calloc(SL_LOOP_AHEAD_MS, sizeof *loop->timed);
+    loop->clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (!loop->timed || loop->clock < 0)
+        return SL_NO_MEMORY;
+    loop->ticked = event_new(loop->base, loop->clock, EV_READ | EV_PERSIST, on_tick, loop);
+    return loop->ticked && event_add(loop->ticked, NULL) == 0 ? SL_OK : SL_NO_MEMORY;
+}
+
 /* No event of a loop is touched by another thread, so libevent needs no locks. */
 static struct event_base *new_base(void)
 {
@@ -85,7 +140,7 @@ static struct event_base *new_base(void)
 
 enum sl_status sl_loop_init(struct sl_loop *loop)
 {
-    *loop = (struct sl_loop){.wake = -1};
+    *loop = (struct sl_loop){.wake = -1, .clock = -1};
     loop->base = new_base();
     if (!loop->base)
         return SL_NO_MEMORY;
@@ -93,7 +148,7 @@ enum sl_status sl_loop_init(struct sl_loop *loop)
     if (loop->wake < 0)
         goto fail;
     loop->woken = event_new(loop->base, loop->wake, EV_READ | EV_PERSIST, on_wake, loop);
-    if (!loop->woken || event_add(loop->woken, NULL) != 0)
+    if (!loop->woken || event_add(loop->woken, NULL) != 0 || start_clock(loop) != SL_OK)
         goto fail;
     return SL_OK;
 fail:
@@ -105,11 +160,16 @@ void sl_loop_fini(struct sl_loop *loop)
 {
     if (loop->woken)
         event_free(loop->woken);
+    if (loop->ticked)
+        event_free(loop->ticked);
     if (loop->base)
         event_base_free(loop->base);
     if (loop->wake >= 0)
         close(loop->wake);
-    *loop = (struct sl_loop){.wake = -1};
+    if (loop->clock >= 0)
+        close(loop->clock);
+    free(loop->timed);
+    *loop = (struct sl_loop){.wake = -1, .clock = -1};
 }
 
 void sl_loop_turn(struct sl_loop *loop)
@@ -168,4 +228,11 @@ uint64_t sl_loop_now(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t sl_loop_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }

@@ -28,12 +28,18 @@ struct sl_tasks {
  */
 struct sl_loop {
     struct event_base *base;
-    struct event *woken;
+    struct event *woken, *ticked;
     int wake;                         /* eventfd */
+    int clock;                        /* timerfd; it ticks while something is in `timed` */
     _Atomic(struct sl_task *) posted; /* newest first */
     struct sl_tasks slow, last;
+    struct sl_tasks *timed; /* by the millisecond in which they are due, modulo SL_LOOP_AHEAD_MS */
+    size_t timed_count;
+    uint64_t tick; /* the last millisecond whose tasks have run */
     bool stopped;
 };
+
+#define SL_LOOP_AHEAD_MS 1024u /* a task can be put off for less than this */
 
 SL_MUST_CHECK enum sl_status sl_loop_init(struct sl_loop *loop);
 /* Tasks that have not run are forgotten: they are their owners' memory. */
@@ -52,6 +58,9 @@ void sl_loop_post(struct sl_loop *loop, struct sl_task *task);
 void sl_loop_last(struct sl_loop *loop, struct sl_task *task);
 /* The loop's own thread: runs it in a later turn, one such task a turn. */
 void sl_loop_slowly(struct sl_loop *loop, struct sl_task *task);
+/* The loop's own thread: runs it in the first whole millisecond of the monotonic clock at or after `at` (microseconds,
+ * sl_loop_clock), and so at an instant that does not depend on when this was called. */
+void sl_loop_at(struct sl_loop *loop, uint64_t at, struct sl_task *task);
 
 /* Once in a process that serves: freed memory is kept for the next request, up to 16 MiB a thread, instead of being
  * given back and faulted in again page by page. */
@@ -59,5 +68,7 @@ void sl_loop_keep_memory(void);
 
 /* Milliseconds of a clock that only goes forward, a few milliseconds coarse. */
 uint64_t sl_loop_now(void);
+/* Microseconds of the same clock, exactly. */
+uint64_t sl_loop_clock(void);
 
 #endif

@@ -197,6 +197,11 @@ void sl_worker_slowly(struct sl_worker *worker, struct sl_task *task)
     sl_loop_slowly(&worker->loop, task);
 }
 
+void sl_worker_at(struct sl_worker *worker, uint64_t at, struct sl_task *task)
+{
+    sl_loop_at(&worker->loop, at, task);
+}
+
 void sl_worker_post(struct sl_worker *worker, struct sl_task *task)
 {
     sl_loop_post(&worker->loop, task);

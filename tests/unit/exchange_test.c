@@ -61,6 +61,12 @@ void sl_worker_slowly(struct sl_worker *worker, struct sl_task *task)
     sl_worker_post(worker, task);
 }
 
+void sl_worker_at(struct sl_worker *worker, uint64_t at, struct sl_task *task)
+{
+    (void)at;
+    sl_worker_post(worker, task);
+}
+
 struct sl_slice sl_conn_peer(const struct sl_conn *conn)
 {
     (void)conn;
