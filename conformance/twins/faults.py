@@ -3,7 +3,8 @@
 aimed at it must find a difference.
 
 AIM says where to look: for whom, and by which kinds of requests. A fault without a row is looked for everywhere. What no twin can
-see, since it shows to nobody from whom something is secret, is caught by a scenario: that one must fail.
+see, since it shows to nobody from whom something is secret, is caught by a scenario: that one must fail, over a gateway that does not test
+itself before it lets anybody in.
 """
 import os
 import re
@@ -23,6 +24,7 @@ EVERY = ("treating", ())
 AIM = {  # word: (group, kinds of requests)
     "withheld-released": ("treating", ("read", "search")),
     "selftest-blind": ("treating", ("read",)),  # it has examined nothing, and does not let the gateway start
+    "untested": ("scenario", "95_selftest.py"),
     "neighbours-decision": ("treating", ("search all", "search", "include")),
     "modifier-alone": ("scenario", "103_kept_true.py"),
     "mention-kept": ("treating", ("read", "search", "compartment")),
@@ -92,7 +94,7 @@ def try_one(workshop, word, pairs):
     if group == "scenario":
         script = os.path.join(houses.ROOT, "tests", "scenario", kinds)
         failed = subprocess.run([sys.executable, script, "--sluice", workshop.args.sluice], capture_output=True,
-                                env={**os.environ, "SLUICE_FAULT": word}).returncode != 0
+                                env={**os.environ, "SLUICE_FAULT": f"{word},untested"}).returncode != 0
         return (kinds, None) if failed else None
     try:
         if group in writes.GROUPS:

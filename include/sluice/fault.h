@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rules that can be switched off, in a build made for that (-DSLUICE_FAULTS=ON), to show that the checks of
- * conformance/ notice: there the environment variable SLUICE_FAULT names the one that is off. In every other build
- * nothing can be, and nothing of this is left in the code.
+ * conformance/ notice: there the environment variable SLUICE_FAULT names the one that is off, or several with commas
+ * between. In every other build nothing can be, and nothing of this is left in the code.
  */
 #ifndef SLUICE_FAULT_H
 #define SLUICE_FAULT_H
