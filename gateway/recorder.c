@@ -10,6 +10,7 @@
 #include "loop.h"
 #include "records_write.h"
 #include "sluice/directive.h"
+#include "sluice/fault.h"
 
 #define JOBS 256u /* that may wait */
 #define JOB_BYTES ((size_t)1 << 30)
@@ -22,6 +23,15 @@ struct sl_recorder {
     pthread_t thread;
     atomic_uint jobs;
     bool opened, started;
+    pthread_mutex_t turns_lock;
+    struct sl_turn *turns; /* under the lock: those that are neither over nor passed, the latest first */
+};
+
+struct sl_turn {
+    struct sl_turn *next;
+    bool overtaken; /* what a later turn has read is in force */
+    size_t len;
+    char id[];
 };
 
 struct job {
@@ -108,6 +118,7 @@ enum sl_status sl_recorder_new(struct sl_records *records, struct sl_store *dire
     struct sl_recorder *recorder = calloc(1, sizeof *recorder);
     if (!recorder)
         return SL_NO_MEMORY;
+    pthread_mutex_init(&recorder->turns_lock, NULL);
     recorder->records = records;
     recorder->directives = directives;
     enum sl_status status = start(recorder);
@@ -130,6 +141,9 @@ void sl_recorder_free(struct sl_recorder *recorder)
     }
     if (recorder->opened)
         sl_loop_fini(&recorder->loop);
+    while (recorder->turns) /* of exchanges that ended with their workers */
+        sl_recorder_pass(recorder, recorder->turns);
+    pthread_mutex_destroy(&recorder->turns_lock);
     free(recorder);
 }
 
@@ -191,6 +205,50 @@ void sl_recorder_write(struct sl_recorder *recorder, struct sl_worker *worker, s
 
 /* ---- Consents ---- */
 
+struct sl_turn *sl_recorder_turn(struct sl_recorder *recorder, struct sl_slice id)
+{
+    struct sl_turn *turn = malloc(sizeof *turn + id.len);
+    if (!turn)
+        return NULL;
+    *turn = (struct sl_turn){.len = id.len};
+    memcpy(turn->id, id.ptr, id.len);
+    pthread_mutex_lock(&recorder->turns_lock);
+    turn->next = recorder->turns;
+    recorder->turns = turn;
+    pthread_mutex_unlock(&recorder->turns_lock);
+    return turn;
+}
+
+void sl_recorder_pass(struct sl_recorder *recorder, struct sl_turn *turn)
+{
+    if (!turn)
+        return;
+    pthread_mutex_lock(&recorder->turns_lock);
+    struct sl_turn **place = &recorder->turns;
+    while (*place != turn)
+        place = &(*place)->next;
+    *place = turn->next;
+    pthread_mutex_unlock(&recorder->turns_lock);
+    free(turn);
+}
+
+static bool is_overtaken(struct sl_recorder *recorder, const struct sl_turn *turn)
+{
+    pthread_mutex_lock(&recorder->turns_lock);
+    bool overtaken = turn->overtaken && !sl_fault(SL_FAULT_CONSENT_OLDER);
+    pthread_mutex_unlock(&recorder->turns_lock);
+    return overtaken;
+}
+
+/* Those before it in time come after it in the list. */
+static void overtake(struct sl_recorder *recorder, const struct sl_turn *turn)
+{
+    pthread_mutex_lock(&recorder->turns_lock);
+    for (struct sl_turn *older = turn->next; older; older = older->next)
+        older->overtaken = older->overtaken || (older->len == turn->len && memcmp(older->id, turn->id, turn->len) == 0);
+    pthread_mutex_unlock(&recorder->turns_lock);
+}
+
 static void tell_directed(struct sl_task *task)
 {
     struct sl_directing *directing = task->context;
@@ -211,7 +269,13 @@ static enum sl_status import(struct sl_store *store, struct sl_slice consent)
 static void direct(struct sl_task *task)
 {
     struct sl_directing *directing = task->context;
-    directing->status = import(directing->recorder->directives, directing->consent);
+    struct sl_recorder *recorder = directing->recorder;
+    directing->status =
+        is_overtaken(recorder, directing->turn) ? SL_OK : import(recorder->directives, directing->consent);
+    if (directing->status == SL_OK)
+        overtake(recorder, directing->turn);
+    sl_recorder_pass(recorder, directing->turn);
+    directing->turn = NULL;
     atomic_fetch_sub(&directing->recorder->jobs, 1);
     directing->task = (struct sl_task){.call = tell_directed, .context = directing};
     sl_worker_post(directing->worker, &directing->task);

@@ -22,8 +22,17 @@ void sl_recorder_free(struct sl_recorder *recorder);
  * where there is no memory, or too much waits (SL_UNAVAILABLE). */
 void sl_recorder_write(struct sl_recorder *recorder, struct sl_worker *worker, struct sl_ask *ask);
 
-/* A Consent, as it is stored in the EHR, to be a directive from now on (docs/consent.md). */
+/* A Consent, as it is stored in the EHR, to be a directive from now on (docs/consent.md). Its turn is taken before the
+ * EHR is asked for it: of two that were asked for at once, the one whose turn came later knows of both writes, and is
+ * not undone by the other, which may come after it. */
+struct sl_turn;
+/* NULL: no memory. `id`: of the Consent. */
+struct sl_turn *sl_recorder_turn(struct sl_recorder *recorder, struct sl_slice id);
+/* Nothing will come of it. NULL is fine. */
+void sl_recorder_pass(struct sl_recorder *recorder, struct sl_turn *turn);
+
 struct sl_directing {
+    struct sl_turn *turn;                         /* goes with it */
     struct sl_slice consent;                      /* JSON; borrowed until `done` */
     void (*done)(struct sl_directing *directing); /* on the worker's loop */
     void *context;
@@ -32,7 +41,7 @@ struct sl_directing {
     struct sl_recorder *recorder;
     struct sl_worker *worker;
 };
-/* SL_UNAVAILABLE: nothing is begun, and `done` not called. */
+/* SL_UNAVAILABLE: nothing is begun, `done` not called, and the turn the caller's still. */
 SL_MUST_CHECK enum sl_status sl_recorder_direct(
     struct sl_recorder *recorder, struct sl_worker *worker, struct sl_directing *directing);
 /* Can it at all? */

@@ -251,20 +251,27 @@ static enum sl_step_result bring_into_force(struct sl_exchange *x, bool *done)
             write->outcome == SL_WRITE_MATCHED || write->directing.done;
     if (*done)
         return SL_STEP_DONE;
+    struct sl_recorder *recorder = x->state->gateway->recorder;
     if (!write->stored.kind) {
+        write->turn = sl_recorder_turn(recorder, write->ask.id);
+        if (!write->turn)
+            return sl_exchange_fail(x, SL_UNAVAILABLE, "consent-not-in-force");
         write->stored = (struct sl_ask){
             .kind = SL_ASK_READ, .type = x->interaction.type_name, .id = write->ask.id, .arena = x->arena};
         sl_exchange_ask(x, &write->stored);
         if (!write->stored.finished)
             return SL_STEP_WAIT;
     }
-    if (write->stored.status != SL_OK)
-        return sl_exchange_fail(x, SL_UNAVAILABLE, "consent-not-in-force");
-    write->directing = (struct sl_directing){.consent = write->stored.text, .done = directed, .context = x};
-    if (sl_recorder_direct(x->state->gateway->recorder, x->worker, &write->directing) != SL_OK)
-        return sl_exchange_fail(x, SL_UNAVAILABLE, "consent-not-in-force");
-    x->outstanding++;
-    return SL_STEP_WAIT;
+    struct sl_directing directing = {
+        .turn = write->turn, .consent = write->stored.text, .done = directed, .context = x};
+    write->turn = NULL;
+    write->directing = directing;
+    if (write->stored.status == SL_OK && sl_recorder_direct(recorder, x->worker, &write->directing) == SL_OK) {
+        x->outstanding++;
+        return SL_STEP_WAIT;
+    }
+    sl_recorder_pass(recorder, directing.turn);
+    return sl_exchange_fail(x, SL_UNAVAILABLE, "consent-not-in-force");
 }
 
 /* What the writer now sees of it, by a read of its own; never what it sent. */

@@ -82,6 +82,7 @@ struct sl_write {
     size_t question_count;
     struct sl_ask ask;    /* the write; afterwards with the id and version it has come to */
     struct sl_ask stored; /* of a Consent: as it is stored */
+    struct sl_turn *turn; /* of a Consent that was written; its directing's, once that has begun */
     struct sl_directing directing;
     struct sl_exchange *shown; /* the writer's view of what was written */
 };

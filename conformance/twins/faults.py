@@ -65,6 +65,7 @@ AIM = {  # word: (group, kinds of requests)
     "upstream-current": ("treating", ("read conditional",)),
     "past-alone": ("treating", ("history instance", "history type", "vread")),
     "equal-views": ("treating", ("history instance", "history type")),
+    "consent-older": ("scenario", "106_address.py"),
     "row-compared-whole": ("scenario", "109_kept_rows.py"),
     "thin-answer": ("crowded", ("search", "compartment")),
 }

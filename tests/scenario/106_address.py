@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import copy
 import importlib
 import json
 import os
@@ -17,13 +18,16 @@ MARK = "http://as-written.invalid/"
 class Ehr(transactions.Ehr):
     """It knows names under its own address, compares versions and conditions for real, and remembers what it was asked."""
 
-    lock, asked, gate = threading.Lock(), [], None
+    lock, asked, late = threading.Lock(), [], None
 
     def answer(self, path, handler):
+        name = path.removeprefix("/fhir/")
         if handler.command == "GET":
             self.asked.append(urllib.parse.unquote(path))
-            if self.gate and "/weight" in path:
-                self.gate(path)
+        if handler.command == "GET" and self.late and name in self.rows:
+            row = copy.deepcopy(self.rows[name])
+            self.late(name, row)
+            return self.send(handler, row)
         with self.lock:
             super().answer(path, handler)
 
@@ -169,6 +173,54 @@ def race(h, other, ehr):
                  int(ehr.rows["Observation/weight"]["meta"]["versionId"]) == int(before) + 1, (out, ehr.rows["Observation/weight"]))
 
 
+def words_of_a_patient(h, ehr):
+    """Two writes of one Consent: what the gateway read first, and puts into force last, must not undo the second."""
+    d, no, yes = writes.Desk(h), writes.deny(), writes.deny(status="inactive")
+    h.expect("before: the ward reads", h.ask("Condition/plain")[0] == 200)
+    status, head, text = d.send("POST", "Consent", yes)
+    name = head["Location"].removeprefix(h.base + "/").split("/_history")[0]
+    body, held, go_on = dict(yes, id=name.split("/")[1]), threading.Event(), threading.Event()
+
+    def hold(path, row):
+        """The first answer after the write of it comes late."""
+        if path == name and row["policy"] == [{"uri": "urn:first"}] and not held.is_set():
+            held.set()
+            go_on.wait(20)
+
+    ehr.late = hold
+    first = threading.Thread(target=lambda: d.send("PUT", name, dict(body, policy=[{"uri": "urn:first"}]), "*"))
+    first.start()
+    h.expect("the first one is stored, and its answer under way", held.wait(20))
+    status, _, text = d.send("PUT", name, dict(body, status="active", policy=[{"uri": "urn:second"}]), "*")
+    h.expect("the second one is in force", status in (200, 404) and h.ask("Condition/plain")[0] == 404, (status, text))
+    go_on.set()
+    first.join()
+    ehr.late = None
+    h.expect("and stays so when the first one comes", h.ask("Condition/plain")[0] == 404)
+    d.send("PUT", name, dict(body, policy=[{"uri": "urn:third"}]), "*")
+
+
+def twice(h, other):
+    """Conditional creates at once, through two gateways: each answers for itself, and what came of it is in both ledgers."""
+    barrier, out = threading.Barrier(4), []
+    body = made("Observation", None, status="final", code={"text": "once"}, subject=P, identifier=[{"system": "urn:once", "value": "1"}])
+
+    def post(n):
+        barrier.wait()
+        out.append(writes.Desk((h, other)[n % 2]).send("POST", "Observation", body, headers=["If-None-Exist: identifier=urn:once|1"])[0])
+
+    threads = [threading.Thread(target=post, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    h.expect("conditional creates at once: created, or met, or told that there are several", 201 in out and set(out) <= {200, 201, 412}, out)
+    there = h.ids("Observation?identifier=urn:once|1")
+    h.expect("as many as were said to be created", len(there) == out.count(201), (there, out))
+    again = writes.Desk(other).send("POST", "Observation", body, headers=["If-None-Exist: identifier=urn:once|1"])[0]
+    h.expect("and none more afterwards", again == (200 if len(there) == 1 else 412), (again, there))
+
+
 def scenario(sluice, folder):
     """names under the EHR's own address: read and written under ours, kept as they are, and no way to find out the address"""
     ehr = Ehr(writes.records())
@@ -194,6 +246,8 @@ def scenario(sluice, folder):
         for part in (seen, found, kept, written, labelled):
             part(h, d, ehr)
         race(h, houses[1], ehr)
+        twice(h, houses[1])
+        words_of_a_patient(h, ehr)
     finally:
         for h in houses:
             h.close()
