@@ -122,6 +122,7 @@ static enum sl_status fill(struct plan *plan)
     g->version = what->policy->version;
     g->author = what->author;
     g->note = what->note;
+    g->tested = what->tested;
     g->activated = what->now;
     g->rollback_of = what->rollback_of;
     g->one_person = what->policy->one_person;

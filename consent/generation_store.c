@@ -16,7 +16,8 @@
 
 #define ENTRY_LIMIT ((size_t)4 << 20)
 
-static const struct sl_slice magic = {"SLUICE-POLICY-2\n", SL_LOG_MAGIC};
+static const struct sl_slice magic = {"SLUICE-POLICY-3\n", SL_LOG_MAGIC};
+static const struct sl_slice magic_2 = {"SLUICE-POLICY-2\n", SL_LOG_MAGIC}; /* the same without `tested` */
 static const struct sl_slice in_force_key = {"in-force", 8};
 
 enum { COMPARED = 1, ONE_PERSON = 2 }; /* flags of an entry */
@@ -62,7 +63,8 @@ static void put_entry(struct sl_buffer *out, const struct sl_generation *g)
     const uint64_t numbers[] = {g->number, g->replaces, g->rollback_of, (uint64_t)g->activated,
         (g->compared ? COMPARED : 0u) | (g->one_person ? ONE_PERSON : 0u), g->diff.cells, g->diff.looser,
         g->diff.tighter, g->diff.either, g->needed};
-    const struct sl_slice texts[] = {g->before_seal, g->digest, g->title, g->version, g->author, g->note, g->text};
+    const struct sl_slice texts[] = {
+        g->before_seal, g->digest, g->title, g->version, g->author, g->note, g->text, g->tested};
     sl_log_begin(out, magic);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         sl_log_put_number(out, numbers[i]);
@@ -127,7 +129,8 @@ static enum sl_status read_entry(struct sl_slice value, struct sl_arena *arena, 
 {
     struct sl_log_reading in;
     struct sl_sha256 seal;
-    enum sl_status status = sl_log_open(value, magic, arena, &in, &seal);
+    bool old = sl_slice_starts(value, magic_2);
+    enum sl_status status = sl_log_open(value, old ? magic_2 : magic, arena, &in, &seal);
     if (status != SL_OK && status != SL_CORRUPT)
         return status;
     const struct sl_generation bare = {
@@ -136,8 +139,8 @@ static enum sl_status read_entry(struct sl_slice value, struct sl_arena *arena, 
     if (status == SL_OK) {
         read_numbers(&in, g);
         struct sl_slice *texts[] = {
-            &g->before_seal, &g->digest, &g->title, &g->version, &g->author, &g->note, &g->text};
-        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+            &g->before_seal, &g->digest, &g->title, &g->version, &g->author, &g->note, &g->text, &g->tested};
+        for (size_t i = 0; i < sizeof texts / sizeof *texts - old; i++)
             *texts[i] = sl_log_text(&in);
         read_approvals(&in, g);
         read_files(&in, g);

@@ -8,6 +8,7 @@
 
 #include "cmd_policy.h"
 #include "print_generation.h"
+#include "selftest.h"
 #include "sluice/generation.h"
 
 #define APPROVAL_LIMIT ((size_t)16 * 1024)
@@ -123,6 +124,16 @@ static int read_approvals(struct run *run, struct sl_slice text, struct sl_appro
 
 /* ---- activate, rollback ---- */
 
+/* As the gateways that will take it up try it, so that one they would refuse is refused here. */
+static enum sl_status try_out(struct run *run, struct sl_slice *tested)
+{
+    const struct sl_selftest_options options = {.policy = run->policy};
+    struct sl_selftest_shown shown;
+    SL_TRY(sl_selftest_run(&options, &run->issues, &shown));
+    *tested = sl_arena_printf(run->arena, "%.*s; report %.*s", SL_FMT(shown.words), SL_FMT(shown.report));
+    return tested->ptr ? SL_OK : SL_NO_MEMORY;
+}
+
 static const char *refusal_of(enum sl_status status)
 {
     return status == SL_FORBIDDEN ? "not put in force: approvals are missing"
@@ -139,7 +150,7 @@ static int refuse(struct run *run, enum sl_status status, const struct sl_buffer
     return 1;
 }
 
-static void say_done(const struct run *run, const struct sl_activated *done)
+static void say_done(const struct run *run, const struct sl_activation *what, const struct sl_activated *done)
 {
     sl_cli_issues(stderr, &run->issues, SL_GRADE_NOTE);
     printf("generation %llu is in force; digest %.*s\n", (unsigned long long)done->generation,
@@ -158,6 +169,7 @@ static void say_done(const struct run *run, const struct sl_activated *done)
         printf("Approved by %u, of %u needed.\n", done->given, done->needed);
     else
         printf("Nobody had to approve it: nobody has a key (sluice policy keys add).\n");
+    printf("The self-test passed: %.*s, never to anybody else.\n", SL_FMT(what->tested));
 }
 
 static int put_in_force(struct run *run, uint64_t rollback_of)
@@ -178,12 +190,19 @@ static int put_in_force(struct run *run, uint64_t rollback_of)
     if (read_approvals(run, text, &files, &what.approval_count))
         return 1;
     what.approvals = files;
+    status = try_out(run, &what.tested);
+    if (status != SL_OK) {
+        sl_cli_issues(stderr, &run->issues, SL_GRADE_NOTE);
+        fprintf(
+            stderr, "sluice: not put in force: the self-test: %s\nWhat is in force stays.\n", sl_status_name(status));
+        return 1;
+    }
     sl_buffer_init(&told, OUTPUT_LIMIT);
     status = sl_policy_activate(run->store, &what, &run->issues, &told, &done);
     int failed = status == SL_OK ? 0 : refuse(run, status, &told);
     sl_buffer_fini(&told);
     if (!failed)
-        say_done(run, &done);
+        say_done(run, &what, &done);
     return failed;
 }
 

@@ -82,6 +82,14 @@ static void print_note(struct sl_buffer *out, struct sl_slice note)
     sl_buffer_printf(out, "\n");
 }
 
+static void print_test(struct sl_buffer *out, const struct sl_generation *g)
+{
+    if (g->tested.len)
+        sl_buffer_printf(out, "       self-test passed: %.*s\n", SL_FMT(g->tested));
+    else
+        sl_buffer_add(out, SL_LIT("       not tested when it was put in force\n"));
+}
+
 static void print_one(struct sl_buffer *out, const struct sl_generation *g, const struct sl_generation *next)
 {
     sl_buffer_printf(out, "%c %4llu  ", g->in_force ? '*' : ' ', (unsigned long long)g->number);
@@ -97,6 +105,7 @@ static void print_one(struct sl_buffer *out, const struct sl_generation *g, cons
     print_note(out, g->note);
     print_way(out, g);
     print_approvals(out, g);
+    print_test(out, g);
     sl_buffer_printf(out, "       %.*s %.*s, policy %.12s…; federal packs %s%s\n", SL_FMT(g->title), SL_FMT(g->version),
         g->digest.ptr,
         sl_packs_as_shipped(g->files, g->file_count) ? "as this version of Sluice ships them"
@@ -177,7 +186,7 @@ static void put_generation(struct sl_buffer *out, const struct sl_generation *g)
             struct sl_slice value;
         } texts[] = {{"author", g->author}, {"note", g->note}, {"title", g->title}, {"version", g->version},
             {"digest", g->digest}, {"replaces-seal", g->before_seal}, {"signed-text", g->text},
-            {"change", sl_slice_of(way_of(g))}};
+            {"change", sl_slice_of(way_of(g))}, {"self-test", g->tested}};
         put_member(out, "activated", sl_slice_of(moment_of(g->activated).text));
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             put_member(out, texts[i].key, texts[i].value);

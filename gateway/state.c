@@ -64,22 +64,35 @@ static enum sl_status open_upstream(struct sl_gateway *gateway, struct sl_issues
         issues, sl_upstream_token_read(c, &gateway->upstream_token), "The upstream's token", c->upstream_token);
 }
 
-/* Compiles a generation, once for all workers: who comes while another does it waits for him. */
+/* Under the lock. No request is answered under the old generation meanwhile: it may release what the new one does not.
+ */
+static enum sl_status make(struct sl_gateway *gateway, uint64_t number, struct sl_issues *issues)
+{
+    struct sl_policy *policy = NULL;
+    if (number == gateway->refused)
+        return SL_FORBIDDEN;
+    SL_TRY(sl_policy_of_generation(gateway->store, number, issues, &policy));
+    enum sl_status status = gateway->examine ? gateway->examine(gateway, policy, number, issues) : SL_OK;
+    if (status != SL_OK) {
+        sl_policy_unref(policy);
+        gateway->refused = number;
+        return status;
+    }
+    sl_policy_unref(gateway->policy);
+    gateway->policy = policy;
+    gateway->generation = number;
+    return SL_OK;
+}
+
+/* Compiles a generation and tries it, once for all workers: who comes while another does it waits for him. */
 static enum sl_status compiled(
     struct sl_gateway *gateway, uint64_t number, struct sl_issues *issues, struct sl_policy **out)
 {
-    struct sl_policy *policy = NULL;
     enum sl_status status = SL_OK;
     *out = NULL;
     pthread_mutex_lock(&gateway->policy_lock);
-    if (!gateway->policy || gateway->generation != number) {
-        status = sl_policy_of_generation(gateway->store, number, issues, &policy);
-        if (status == SL_OK) {
-            sl_policy_unref(gateway->policy);
-            gateway->policy = policy;
-            gateway->generation = number;
-        }
-    }
+    if (!gateway->policy || gateway->generation != number)
+        status = make(gateway, number, issues);
     if (status == SL_OK)
         *out = sl_policy_ref(gateway->policy);
     pthread_mutex_unlock(&gateway->policy_lock);
@@ -336,9 +349,10 @@ static bool take_programs(struct sl_worker_state *state)
     return true;
 }
 
-/* A generation that cannot be read never replaces one that works, as long as that one releases no more: if all that it
- * was recorded to do was to release more, what worked goes on. If it tightened something, or nobody can say, a
- * superseded generation is no permission, and nothing is released until somebody has looked. */
+/* A generation that cannot be read, or through which something came that should not, never replaces one that works, as
+ * long as that one releases no more: if all that it was recorded to do was to release more, what worked goes on. If it
+ * tightened something, or nobody can say, a superseded generation is no permission, and nothing is released until
+ * somebody has looked. */
 static bool may_stay(const struct sl_worker_state *state, uint64_t number, struct sl_arena *arena)
 {
     struct sl_generation next;
@@ -361,7 +375,7 @@ static enum sl_status policy_of(
         return status;
     }
     if (state->unreadable != number)
-        fprintf(stderr, "sluice: generation %llu cannot be read (%s); generation %llu stays\n",
+        fprintf(stderr, "sluice: generation %llu cannot be used (%s); generation %llu stays\n",
             (unsigned long long)number, sl_status_name(status), (unsigned long long)state->generation);
     state->unreadable = number;
     *out = sl_policy_ref(state->policy);
@@ -418,7 +432,7 @@ enum sl_status sl_worker_state_refresh(struct sl_worker_state *state)
         /* A superseded generation is no permission either. */
         sl_policy_unref(state->policy);
         state->policy = NULL;
-        fprintf(stderr, "sluice: the policy in force, or the register, cannot be read: %s\n", sl_status_name(status));
+        fprintf(stderr, "sluice: the policy in force, or the register, cannot be used: %s\n", sl_status_name(status));
         return SL_STORE;
     }
     state->store_version = version;

@@ -31,6 +31,11 @@ struct sl_gateway {
     pthread_mutex_t policy_lock;
     struct sl_policy *policy; /* under the lock: the generation that was compiled last, once for all workers */
     uint64_t generation;
+    uint64_t refused; /* under the lock: a generation that was tried, and failed; it is not tried again. 0: none */
+    /* Tries a generation before anybody is answered under it (selftest.h), on the thread that takes it up. NULL: there
+     * is nobody to answer. */
+    enum sl_status (*examine)(
+        struct sl_gateway *gateway, struct sl_policy *policy, uint64_t generation, struct sl_issues *issues);
     bool given; /* of the self-test: it stands under that policy, whatever a store has in force */
     pthread_mutex_t programs_lock;
     struct sl_programs *programs;          /* under the lock; a worker holds a reference of its own */

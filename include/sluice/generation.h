@@ -36,9 +36,10 @@ struct sl_generation {
     struct sl_slice digest, title, version, author, note;
     bool compared; /* with what it replaced: */
     struct sl_policy_diff diff;
-    unsigned needed;      /* approvals it took; 0: there were no keys */
-    bool one_person;      /* its policy says `two-person-rule: no` */
-    struct sl_slice text; /* what was signed */
+    unsigned needed;        /* approvals it took; 0: there were no keys */
+    bool one_person;        /* its policy says `two-person-rule: no` */
+    struct sl_slice tested; /* what the self-test showed of it before; empty: it was not tried */
+    struct sl_slice text;   /* what was signed */
     const struct sl_approval *approvals;
     size_t approval_count;
     const struct sl_generation_file *files;
@@ -120,6 +121,7 @@ SL_MUST_CHECK enum sl_status sl_approval_key_read(
 struct sl_activation {
     const struct sl_policy *policy;
     struct sl_slice author, note;
+    struct sl_slice tested; /* what the self-test has shown */
     int64_t now;
     uint64_t rollback_of; /* the generation whose sources these are; 0: they come from files */
     const struct sl_approval_file *approvals;

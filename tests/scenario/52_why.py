@@ -55,7 +55,8 @@ def scenario(sluice, folder):
     h.expect("loosened: elements would have gone that were cut", before["more"] > 0 and before["less"] == 0 and
              all(c["of"] == "elements" for c in before["changes"] if c["change"] == "more"), before)
 
-    number = next(i for i, r in enumerate(record) if r["recipient"]["client"] == "plan" and r["released"])
+    record = h.ledger(every=True)
+    number = next(i for i, r in enumerate(record) if "exchange" in r and r["recipient"]["client"] == "plan" and r["released"])
     lines = [json.loads(l) for l in h.run(
         "policy", "explain", "--entry", str(number), *tools, "--json").splitlines()]
     told = [l for l in lines if "alters" in l]

@@ -281,19 +281,25 @@ static void fill_records(struct house *h, unsigned released, unsigned hidden)
     sl_buffer_fini(&text);
 }
 
-static void activate(struct house *h)
+static void put_in_force(struct house *h)
 {
     struct sl_issues issues = {.arena = h->arena};
     struct sl_policy *policy = NULL;
     struct sl_activated done;
     struct sl_buffer told;
     sl_buffer_init(&told, 1 << 20);
-    assert_int_equal(sl_cli_policy_store(at(h, "policy").ptr, true, &issues, &h->writer), SL_OK);
     assert_int_equal(sl_policy_load(SLUICE_SOURCE "/consent/policies", &issues, &policy), SL_OK);
     const struct sl_activation what = {.policy = policy, .author = SL_LIT("test"), .now = 1700000000};
     assert_int_equal(sl_policy_activate(h->writer, &what, &issues, &told, &done), SL_OK);
     sl_buffer_fini(&told);
     sl_policy_unref(policy);
+}
+
+static void activate(struct house *h)
+{
+    struct sl_issues issues = {.arena = h->arena};
+    assert_int_equal(sl_cli_policy_store(at(h, "policy").ptr, true, &issues, &h->writer), SL_OK);
+    put_in_force(h);
 }
 
 static void open_house(struct house *h, unsigned released, unsigned hidden)
@@ -837,6 +843,54 @@ static void the_ledger_has_every_answer(void **state)
     close_house(&h);
 }
 
+/* ---- A generation that fails its test ---- */
+
+static struct {
+    unsigned count;
+    enum sl_status say;
+} tried;
+
+static enum sl_status examine(
+    struct sl_gateway *gateway, struct sl_policy *policy, uint64_t generation, struct sl_issues *issues)
+{
+    (void)gateway;
+    (void)policy;
+    (void)generation;
+    (void)issues;
+    tried.count++;
+    return tried.say;
+}
+
+static void a_generation_is_tried_before_it_is_used(void **state)
+{
+    (void)state;
+    struct house h;
+    int status;
+    open_house(&h, 3, 1);
+    h.gateway->examine = examine;
+    tried.count = 0;
+    tried.say = SL_FORBIDDEN;
+    (void)ask(&h, "/fhir/Condition/c000", h.ward, &status);
+    assert_int_equal(status, 200);
+    assert_int_equal(tried.count, 0); /* the one in force was tried at the start */
+    put_in_force(&h);                 /* withholds nothing more: the one that works may stay */
+    (void)ask(&h, "/fhir/Condition/c000", h.ward, &status);
+    assert_int_equal(status, 200);
+    assert_int_equal(tried.count, 1);
+    put_in_force(&h); /* nobody knows what was between: nothing goes, and it is not tried again for each request */
+    for (unsigned i = 0; i < 3; i++) {
+        (void)ask(&h, "/fhir/Condition/c000", h.ward, &status);
+        assert_int_equal(status, 503);
+        assert_int_equal(tried.count, 2);
+    }
+    tried.say = SL_OK;
+    put_in_force(&h);
+    (void)ask(&h, "/fhir/Condition/c000", h.ward, &status);
+    assert_int_equal(status, 200);
+    assert_int_equal(tried.count, 3);
+    close_house(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -856,6 +910,7 @@ int main(void)
         cmocka_unit_test(a_cursor_is_for_one_recipient_and_query),
         cmocka_unit_test(who_may_not_is_told_before_anything_is_fetched),
         cmocka_unit_test(the_ledger_has_every_answer),
+        cmocka_unit_test(a_generation_is_tried_before_it_is_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
