@@ -118,6 +118,8 @@ static void *vector_take(struct walk *w, struct vector *v, size_t size, uint32_t
     void *items = sl_arena_raw(w->arena, *count, size);
     if (items)
         memcpy(items, v->items, *count * size);
+    else
+        *count = 0; /* the arena has failed, and with it the whole */
     return items;
 }
 
