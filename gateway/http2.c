@@ -23,6 +23,7 @@ struct sl_http2 {
     size_t owed;                            /* bytes that may come of streams that were dropped */
     unsigned barren;                        /* frames since one that brought something, or took some of ours */
     bool greeted;                           /* the server has told its settings */
+    bool unwanted;                          /* and that it wants HTTP/1.1 in the place of all this */
     struct sl_http2_stream *first, **place; /* streams that have ended, in the order they did */
 };
 
@@ -160,6 +161,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     http2->unframed = 0;
     if (type == NGHTTP2_SETTINGS)
         http2->greeted |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
+    if (type == NGHTTP2_GOAWAY) /* nghttp2 closes what is above its last id after this */
+        http2->unwanted |= frame->goaway.error_code == NGHTTP2_HTTP_1_1_REQUIRED;
     if (!stream)
         return 0;
     if (type == NGHTTP2_RST_STREAM) {
@@ -186,10 +189,13 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
 /* Why a stream is closed whose answer has not ended. nghttp2 closes with REFUSED_STREAM, too, what is above the last id
  * of a GOAWAY, and what it has not sent (RFC 9113 6.8, 8.7). Of what has an answer already no server has done nothing.
  */
-static enum sl_http2_state why_closed(const struct sl_http2_stream *stream, uint32_t code)
+static enum sl_http2_state why_closed(const struct sl_http2 *http2, struct sl_http2_stream *stream, uint32_t code)
 {
+    stream->untouched = code == NGHTTP2_REFUSED_STREAM && !stream->bytes;
+    if (stream->untouched)
+        return http2->unwanted ? SL_HTTP2_WANTS_HTTP1 : SL_HTTP2_UNPROCESSED;
     if (code == NGHTTP2_REFUSED_STREAM)
-        return stream->bytes ? SL_HTTP2_RESET : SL_HTTP2_UNPROCESSED;
+        return SL_HTTP2_RESET;
     if (code == NGHTTP2_HTTP_1_1_REQUIRED)
         return SL_HTTP2_WANTS_HTTP1;
     return stream->reset ? SL_HTTP2_RESET : SL_HTTP2_BAD;
@@ -204,7 +210,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
         return 0;
     stream->known = false;
     if (stream->state == SL_HTTP2_OPEN)
-        end(http2, stream, why_closed(stream, code));
+        end(http2, stream, why_closed(http2, stream, code));
     return 0;
 }
 
@@ -351,6 +357,8 @@ void sl_http2_drop(struct sl_http2 *http2, struct sl_http2_stream *stream)
         return;
     stream->known = false;
     http2->owed += STREAM_WINDOW;
+    if (http2->owed > WINDOW) /* of all of them together no more can be under way */
+        http2->owed = WINDOW;
     http2->barren = 0;
     nghttp2_session_set_stream_user_data(http2->session, stream->id, NULL);
     if (nghttp2_submit_rst_stream(http2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL) != 0)

@@ -21,7 +21,7 @@ enum sl_http2_state {
     SL_HTTP2_BAD,   /* it is no HTTP, or over a limit: the reader's status, or SL_OK: frames that break the rules */
     SL_HTTP2_UNPROCESSED, /* the server says that it has done nothing of it: it may be asked again, whatever it was */
     SL_HTTP2_RESET,       /* by the server */
-    SL_HTTP2_WANTS_HTTP1  /* it does not speak HTTP/2 for that, it says */
+    SL_HTTP2_WANTS_HTTP1  /* it does not speak HTTP/2 for that, it says; `untouched`: and has done nothing of it */
 };
 
 /* In the caller's storage, from sl_http2_ask until sl_http2_drop. */
@@ -29,6 +29,7 @@ struct sl_http2_stream {
     struct sl_http1 *reader; /* after sl_http1_expect */
     struct sl_slice body;    /* of the question, borrowed */
     enum sl_http2_state state;
+    bool untouched;
     size_t bytes; /* of an answer that have come, whatever they were */
 
     /* The rest is the session's own. */

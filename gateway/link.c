@@ -23,7 +23,7 @@ struct sl_link {
     uint32_t magic;
     enum sl_link_phase phase;
     int fd;
-    struct event *readable, *writable;
+    struct event *readable, *writable, *again; /* again: there may be more to read, which no epoll tells of */
     struct sl_tls_stream *stream;
     struct sl_link_options options;
     struct sl_slice out[2]; /* what is still to be sent */
@@ -37,6 +37,8 @@ static void destroy(struct sl_link *link)
         event_free(link->readable);
     if (link->writable)
         event_free(link->writable);
+    if (link->again)
+        event_free(link->again);
     if (link->stream)
         sl_tls_stream_free(link->stream);
     if (link->fd >= 0)
@@ -53,6 +55,7 @@ static void end(struct sl_link *link, const char *why)
     link->phase = SL_LINK_CLOSED;
     event_del(link->readable);
     event_del(link->writable);
+    event_del(link->again);
     link->options.user->closed(link->options.context, why);
 }
 
@@ -140,8 +143,7 @@ static void read_some(struct sl_link *link)
 {
     char *out = (char *)(uintptr_t)link->options.buffer.ptr;
     size_t room = link->options.buffer.len, len;
-    /* What OpenSSL holds already no epoll tells of, so a secured link is read until it has no more. */
-    for (unsigned i = 0; link->stream || i < READS; i++) {
+    for (unsigned i = 0; i < READS; i++) {
         enum sl_tls_result result =
             link->stream ? sl_tls_stream_read(link->stream, out, room, &len) : read_plain(link, out, room, &len);
         if (result == SL_TLS_CLOSED || result == SL_TLS_FAILED) {
@@ -156,6 +158,11 @@ static void read_some(struct sl_link *link)
         if (link->freed || (!link->stream && len < room))
             return;
     }
+    /* What OpenSSL holds already no epoll tells of: a secured link is read again once the others have had their turn.
+     */
+    static const struct timeval at_once = {0, 0};
+    if (link->stream)
+        SL_ASSERT(event_add(link->again, &at_once) == 0);
 }
 
 /* ---- Opening ---- */
@@ -210,7 +217,7 @@ static void on_event(evutil_socket_t fd, short what, void *context)
         break;
     case SL_LINK_OPEN:
         flush_waiting(link);
-        if (!link->freed && (what & EV_READ || link->stream))
+        if (!link->freed && link->phase == SL_LINK_OPEN && (what & EV_READ || link->stream))
             read_some(link);
         break;
     case SL_LINK_CLOSED:
@@ -231,7 +238,8 @@ static bool start(struct sl_link *link)
     setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     link->readable = event_new(o->base, link->fd, EV_READ | EV_PERSIST, on_event, link);
     link->writable = event_new(o->base, link->fd, EV_WRITE, on_event, link);
-    if (!link->readable || !link->writable || event_add(link->writable, NULL) != 0)
+    link->again = evtimer_new(o->base, on_event, link);
+    if (!link->readable || !link->writable || !link->again || event_add(link->writable, NULL) != 0)
         return false;
     return connect(link->fd, o->address, o->address_len) == 0 || errno == EINPROGRESS;
 }

@@ -57,6 +57,7 @@ struct errand {
     struct errand *next, **link;
     uint64_t by;         /* the end of its time */
     bool again;          /* it has been sent before: it wants a new lane, and is not sent a third time */
+    bool http1;          /* the server wants HTTP/1.1 for it: a connection that offers nothing else */
     bool probe;          /* the breaker waits for it */
     unsigned char tries; /* addresses that refused it */
 };
@@ -121,7 +122,7 @@ struct sl_transport {
     struct sl_header fields[FIXED]; /* the same, Host first */
     size_t field_count;
     struct sl_http1_limits limits;
-    struct sl_tls_client *tls;
+    struct sl_tls_client *tls, *tls_http1; /* the latter offers HTTP/1.1 alone; NULL: so does the other */
     char *buffer;
     struct event *kick, *sweep;
     struct evdns_base *dns;
@@ -440,7 +441,8 @@ static void answer(struct lane *lane, bool clean)
     struct sl_transport *transport = lane->transport;
     struct errand *errand = lane->errand;
     enum sl_status status = take_reply(lane, &why);
-    bool kept = !lane->trunk && clean && lane->reader.reply->keep_alive && status == SL_OK;
+    bool keeps = !lane->trunk && !errand->http1; /* what is kept others are asked on, who can have better */
+    bool kept = keeps && clean && lane->reader.reply->keep_alive && status == SL_OK;
     transport->address = lane->address;
     if (kept) {
         keep(lane);
@@ -526,6 +528,21 @@ static void send_again(struct lane *lane)
     kick(transport);
 }
 
+/* RFC 9113 7, HTTP_1_1_REQUIRED: so it is asked, once. What changes something is, where the server has said that it has
+ * not processed it. */
+static void ask_by_http1(struct lane *lane)
+{
+    struct errand *errand = lane->errand;
+    bool harmless = is_safe(errand->call) || lane->stream.untouched;
+    if (errand->http1 || !harmless || !lane->transport->tls_http1) {
+        give_up(lane, SL_UPSTREAM, "upstream-wants-http1");
+        return;
+    }
+    errand->http1 = true;
+    errand->again = false;
+    send_again(lane);
+}
+
 static void conclude(struct lane *lane)
 {
     switch (lane->stream.state) {
@@ -544,7 +561,7 @@ static void conclude(struct lane *lane)
         give_up(lane, SL_UPSTREAM, "upstream-reset");
         break;
     case SL_HTTP2_WANTS_HTTP1:
-        give_up(lane, SL_UPSTREAM, "upstream-wants-http1");
+        ask_by_http1(lane);
         break;
     }
 }
@@ -735,10 +752,12 @@ static void on_opened(void *context)
     struct lane *lane = context;
     struct sl_transport *transport = lane->transport;
     struct errand *errand = lane->errand;
-    transport->one_for_all = transport->config->upstream_http2 && sl_link_is_http2(lane->link);
+    bool http2 = transport->config->upstream_http2 && sl_link_is_http2(lane->link);
+    if (!errand->http1) /* else it says nothing of the others */
+        transport->one_for_all = http2;
     transport->opening--;
     enter(lane, FIRST);
-    if (!transport->one_for_all)
+    if (!http2)
         ask_on(lane, errand);
     else if (!branch(lane) || !ask_stream(lane, errand))
         give_up(lane, SL_NO_MEMORY, "memory");
@@ -840,14 +859,14 @@ static bool have_address(struct sl_transport *transport)
 
 /* ---- Giving lanes to calls ---- */
 
-static struct lane *new_lane(struct sl_transport *transport)
+static struct lane *new_lane(struct sl_transport *transport, bool http1)
 {
     const struct address *address = &transport->addresses[transport->address];
     struct lane *lane = calloc(1, sizeof *lane);
     if (!lane)
         return NULL;
     const struct sl_link_options options = {.base = transport->base,
-        .tls = transport->tls,
+        .tls = http1 ? transport->tls_http1 : transport->tls,
         .host = transport->host,
         .address = (const struct sockaddr *)&address->at,
         .address_len = address->len,
@@ -889,7 +908,7 @@ static bool make_room(struct sl_transport *transport)
 static bool serve_first(struct sl_transport *transport)
 {
     struct errand *errand = transport->first;
-    struct trunk *trunk = find_trunk(transport);
+    struct trunk *trunk = errand->http1 ? NULL : find_trunk(transport);
     if (trunk && !suits(trunk, errand->call)) {
         ask_for_life(trunk);
         return false;
@@ -905,9 +924,10 @@ static bool serve_first(struct sl_transport *transport)
         ask_on(take_kept(transport), errand);
         return true;
     }
-    if (is_one_for_all(transport) || !have_address(transport) || !transport->first || !make_room(transport))
+    bool waits = is_one_for_all(transport) && !errand->http1;
+    if (waits || !have_address(transport) || !transport->first || !make_room(transport))
         return false;
-    struct lane *lane = new_lane(transport);
+    struct lane *lane = new_lane(transport, errand->http1);
     take_out(transport, errand);
     if (!lane) {
         finish(transport, errand, SL_UPSTREAM, "upstream-connect");
@@ -1118,7 +1138,9 @@ static bool set_up(struct sl_transport *transport, struct sl_slice token)
     transport->sweep = event_new(transport->base, -1, EV_PERSIST, on_sweep, transport);
     if (transport->url.secure)
         transport->tls = sl_tls_client_new(c->upstream_ca.len ? c->upstream_ca.ptr : NULL, c->upstream_http2);
-    if (transport->url.secure && !transport->tls)
+    if (transport->url.secure && c->upstream_http2)
+        transport->tls_http1 = sl_tls_client_new(c->upstream_ca.len ? c->upstream_ca.ptr : NULL, false);
+    if (transport->url.secure && (!transport->tls || (c->upstream_http2 && !transport->tls_http1)))
         return false;
     transport->one_for_all = transport->url.secure && c->upstream_http2;
     (void)read_numeric(transport);
@@ -1166,6 +1188,7 @@ void sl_transport_free(struct sl_transport *transport)
     if (transport->sweep)
         event_free(transport->sweep);
     sl_tls_client_free(transport->tls);
+    sl_tls_client_free(transport->tls_http1);
     sl_buffer_fini(&transport->fixed);
     sl_buffer_fini(&transport->scratch);
     sl_buffer_fini(&transport->authority);

@@ -107,7 +107,6 @@ SHAPES = {
     "reset in the middle": (frames(lambda s: frame(DATA, 0, s, KEI[:9]) + frame(RST, 0, s, b"\0\0\0\x0b")), RESET),
     "refused after a head": (frames(lambda s: frame(RST, 0, s, b"\0\0\0\7")), RESET),
     "refused, and again": (lambda s: [frame(RST, 0, s, b"\0\0\0\7")], "upstream-unprocessed"),
-    "HTTP/1.1 is wanted": (lambda s: [frame(RST, 0, s, b"\0\0\0\x0d")], "upstream-wants-http1"),
     "too long, as announced": (whole(OK, JSON, ("content-length", str(LIMIT + 1))), LARGE),
     "too long": (whole(OK, JSON, body=KEI + b" " * LIMIT), LARGE),
     "too long, unpacked": (whole(OK, JSON, ("content-encoding", "gzip"), body=gzip.compress(KEI + b" " * LIMIT)), LARGE),
@@ -496,6 +495,22 @@ def fifty(h, upstream):
     upstream.about, upstream.act = about, None
 
 
+def wants_http1(request, goes):
+    """HTTP_1_1_REQUIRED, of a stream or of the whole connection."""
+    return (lambda s: [goaway(s - 2, 13)]) if goes else (lambda s: [frame(RST, 0, s, b"\0\0\0\x0d")])
+
+
+def http1_wanted(h, upstream):
+    for goes in (False, True):
+        upstream.act = lambda conn, request: bool(request.stream) and says(wants_http1(request, goes))(conn, request)
+        upstream.spoken.clear()
+        h.expect("what the server wants asked by HTTP/1.1 is", h.ids(ASK) == ["kei"] and upstream.spoken[-1:] == ["http/1.1"],
+                 (upstream.spoken, h.logged()[-300:]))
+    upstream.act = None
+    upstream.spoken.clear()
+    h.expect("and only that", h.ids(ASK) == ["kei"] and "http/1.1" not in upstream.spoken, upstream.spoken)
+
+
 class Ehr(writing.Ehr):
     def __init__(self, upstream):
         super().__init__(writing.records())
@@ -569,7 +584,17 @@ def lost_changes(h, ehr):
     ehr.server.act = departs
     status = d.send("POST", "Observation", weight(2))[0]
     h.expect("so does one above GOAWAY's last id", (status, len(refusals), ehr.next) == (201, 2, before + 2), (status, refusals))
-    for what, act in (("a lost connection", lambda conn, request: conn.close() or True),
+    refusals.clear()
+    before = ehr.next
+
+    def not_by_this(conn, request):
+        refusals.append(request.stream)
+        return bool(request.stream) and says(wants_http1(request, True))(conn, request)
+    ehr.server.act = not_by_this
+    status = d.send("POST", "Observation", weight(2))[0]
+    h.expect("and one that HTTP/1.1 is wanted for", (status, len(refusals), ehr.next) == (201, 2, before + 1), (status, refusals, h.logged()[-300:]))
+    for what, act in (("HTTP/1.1 is wanted for it, and it may have been seen", says(wants_http1(None, False))),
+                      ("a lost connection", lambda conn, request: conn.close() or True),
                       ("GOAWAY that may have seen it", lambda conn, request: conn.raw(goaway(request.stream)) or conn.close() or True),
                       ("a reset", says(lambda s: [frame(RST, 0, s, b"\0\0\0\2")]))):
         asked = ehr.server.asked
@@ -608,7 +633,7 @@ def scenario(sluice, folder):
     clinic = Clinic(sluice, folder)
     h = clinic.over(upstream, connections=64)
     h.expect("answered", h.ids(ASK) == ["kei"], h.logged())
-    for part in (secrets, streams, shapes, deadlines, dead, leaves, departures, fifty, one_stream, chosen, same_either_way):
+    for part in (secrets, streams, shapes, http1_wanted, deadlines, dead, leaves, departures, fifty, one_stream, chosen, same_either_way):
         part(h, upstream)
     upstream.anew()
     upstream.act, asked, got = late(0.3), upstream.asked, []
