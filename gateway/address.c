@@ -346,9 +346,11 @@ size_t sl_address_take(const struct sl_address *address, char *text, size_t len,
     struct sl_address_places *places, bool *failed)
 {
     struct walk w = begin_walk(address, (struct sl_slice){text, len});
-    struct hit hit;
+    struct hit hit = {0};
     size_t to = 0, from = 0; /* what is behind `from` has not been moved */
     *failed = false;
+    if (!len) /* of an empty answer there is no text at all */
+        return 0;
     while (next_hit(&w, &hit)) {
         size_t end = end_of_address(address, w.text, &hit);
         if (!hit.ours && end == hit.begin)
@@ -365,9 +367,9 @@ size_t sl_address_take(const struct sl_address *address, char *text, size_t len,
 
 struct sl_slice sl_address_rest(const struct sl_address *address, struct sl_slice url)
 {
-    struct hit hit;
+    struct hit hit = {0};
     struct walk w = begin_walk(address, url);
-    if (!next_hit(&w, &hit) || hit.begin)
+    if (!url.len || !next_hit(&w, &hit) || hit.begin)
         return (struct sl_slice){NULL, 0};
     size_t at = hit.end;
     if (!pass(url, &at, '/') && (at == url.len || url.ptr[at] != '?'))

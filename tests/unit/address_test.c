@@ -143,6 +143,8 @@ static void test_answers(void **state)
     assert_null(sl_address_rest(f.address, SL_LIT("https://gw/r4/Patient/1")).ptr);
     assert_null(sl_address_rest(f.address, SL_LIT("http://ehr/fhir")).ptr);
     assert_null(sl_address_rest(f.address, SL_LIT("Patient/1")).ptr);
+    assert_null(sl_address_rest(f.address, (struct sl_slice){NULL, 0}).ptr);
+    assert_int_equal(sl_address_take(f.address, NULL, 0, f.arena, &places, &failed), 0);
     end(&f);
 }
 
