@@ -3,6 +3,7 @@
 #include "fetch.h"
 
 #include "route.h"
+#include "sluice/time_range.h"
 
 static enum sl_status fail(struct sl_ask *ask, const char *why)
 {
@@ -182,9 +183,19 @@ static bool read_version(const struct sl_ask *ask, const struct sl_doc *doc, uin
     uint32_t resource = object_member(doc, at, SL_NAME_resource);
     if (!resource)
         return read_deletion(ask, doc, at, out);
+    uint32_t meta = object_member(doc, resource, SL_NAME_meta);
     out->match = true;
-    out->version = text_of(doc, object_member(doc, resource, SL_NAME_meta), SL_NAME_versionId);
+    out->version = text_of(doc, meta, SL_NAME_versionId);
+    out->updated = text_of(doc, meta, SL_NAME_lastUpdated);
     return read_resource(doc, resource, out);
+}
+
+/* R4, http.html#history: the oldest versions last. What was before is ruled by all that came after, so that a server
+ * which turns it round would have a record's past judged without what it has become. */
+static bool is_turned(const struct sl_entry *newer, const struct sl_entry *older)
+{
+    struct sl_time_range one, two;
+    return sl_time_range_read(newer->updated, &one) && sl_time_range_read(older->updated, &two) && two.from > one.from;
 }
 
 /* Each is of what was asked for; where the order of versions is to be relied on, nothing may be missing. */
@@ -197,6 +208,8 @@ static enum sl_status read_past(struct sl_ask *ask, struct sl_fetched *out, uint
     if ((ask->type.len && entry->type != sl_r4_resource(ask->type)) ||
         (ask->id.len && !sl_slice_eq(entry->id, ask->id)))
         return fail(ask, "upstream-not-the-resource");
+    if (ask->id.len && ask->next_in_text && out->count && is_turned(entry - 1, entry))
+        return fail(ask, "upstream-history-order");
     out->matches++;
     out->count++;
     return SL_OK;

@@ -18,7 +18,7 @@ struct sl_entry {
     struct sl_slice id;      /* as in the text: ids hold no escapes */
     bool deleted;            /* of a history: a version that says that it is no longer there */
     struct sl_slice version; /* of a history: the upstream's number; may be empty */
-    struct sl_slice updated; /* of a deletion: when; may be empty */
+    struct sl_slice updated; /* of a history: when; may be empty */
 };
 
 /* One answer, read. Lives in the ask's arena. */

@@ -51,7 +51,7 @@ def bundle(kind, entries, more=None):
 
 class Ehr:
     def __init__(self):
-        self.keeps = True
+        self.keeps, self.turned = True, False
         self.upstream = house.Upstream(self.answer)
 
     def history(self, handler, kind, ident, query):
@@ -64,7 +64,7 @@ class Ehr:
         if not rows:
             return house.send(handler, "{}", 404)
         more = f"{self.upstream.url}?at={at + 2}&of={ident}&kind={kind}" if at + 2 < len(rows) else None
-        return house.send(handler, bundle("history", [entry(kind, *row) for row in rows[at:at + 2]], more))
+        return house.send(handler, bundle("history", [entry(kind, *row) for row in rows[at:at + 2]][::-1 if self.turned else 1], more))
 
     def answer(self, path, handler):
         url = urllib.parse.urlparse(path)
@@ -167,7 +167,10 @@ def scenario(sluice, folder):
     years.expect("nor is it found by", days == [0, 0], days)
     years.close()
 
-    ehr.keeps = False
+    ehr.turned = True
+    got = [h.ask(path, "ward")[0] for path in ("Condition/there/_history", "Condition/gone-use/_history", "Condition/gone")]
+    h.expect("of an EHR that tells the oldest first no past is judged", got == [503] * 3 and "upstream-history-order" in h.logged(), got)
+    ehr.keeps, ehr.turned = False, False
     blind = house.House(sluice, upstream=ehr.upstream.url).start()
     told = [re.findall(rb'"Condition/([^"/]+)"', blind.ask("Procedure/all", caller)[2]) for caller in ("ward", "plan")]
     blind.expect("where nobody can tell what was from what never was, neither is named", told == [[b"there", b"quiet"]] * 2, told)
