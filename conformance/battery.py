@@ -7,9 +7,11 @@ places, in pages of the same sizes; nothing of the server may show. With --url t
 a server has a run.py that says how it is started.
 """
 import argparse
+import collections
 import concurrent.futures
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +21,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "scenario"))
 import house  # noqa: E402
+import kept  # noqa: E402
 from peer import Server  # noqa: E402
 
 SHOWS = (b"hapi", b"X-Powered-By", b"_getpages", b"ca.uhn")  # and the address: see Asked.look
@@ -208,8 +211,32 @@ def check_crowd(mine, theirs, patients):
     paths = [f"Patient/{patient}/$everything" for patient in patients] * 2
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda path: Asked(theirs, path, "exchange"), paths))
-    wrong = [path for path, two in zip(paths, answers) if list(differences(Asked(mine, path, "exchange"), two))]
+    wrong = {path: found for path, two in zip(paths, answers) if (found := list(differences(Asked(mine, path, "exchange"), two)))}
     theirs.expect(f"{len(paths)} at once: the same answers", not wrong, wrong)
+
+
+def granted(folder, rows):
+    """The shipped policy, with grants to write."""
+    for part in ("policies", "terminology", "lexicon"):
+        shutil.copytree(os.path.join(ROOT, "consent", part), os.path.join(folder, "granted", part))
+    with open(os.path.join(folder, "granted", "policies", "house", "writes.yaml"), "w") as out:
+        out.write(kept.grants(row["resourceType"] for row in rows))
+    return os.path.join(folder, "granted", "policies")
+
+
+def check_kept(args, folder, consents, base, rows):
+    """What a writer was not shown of a record stands in the server as it was, after each kind of write."""
+    h = house.House(args.sluice, consents=consents, upstream=base, extra=BOOK, policies=granted(folder, rows))
+    try:
+        h.start()
+        names = sorted(f"{row['resourceType']}/{row['id']}" for row in rows)
+        for writer in ("ward", "exchange"):
+            pen, told = h.token(writer, "TREAT", "--scope", "system/*.cruds"), collections.Counter()
+            wrong = kept.check(lambda path, method, headers, body: h.ask(path, pen, method, headers, body), base, names, told)
+            h.expect(f"written by {writer}, what is hidden stays: {dict(told)}", told["PUT 200"] and not wrong, "\n      ".join(["", *wrong[:8]]))
+    finally:
+        h.close()
+    return h.failures
 
 
 def check_other_name(args, consents, base, mine):
@@ -254,11 +281,14 @@ def run(args, folder, command):
         patients = args.patients.split(",") if args.patients else sorted(r["id"] for r in rows if r["resourceType"] == "Patient")
         houses = [house.House(args.sluice, records=records, consents=consents),
                   house.House(args.sluice, consents=consents, upstream=base, extra=BOOK)]
-        asked, found = compare(*[one.start() for one in houses], rows, patients, signed, base)
+        for one in houses:
+            one.start()
+        asked, found = (0, []) if args.writes else compare(*houses, rows, patients, signed, base)
         report(asked, found)
         check_changes(houses[1], base, rows)
         check_crowd(*houses, patients)
         failures = check_other_name(args, consents, base, houses[0])
+        failures += check_kept(args, folder, consents, base, rows)
         if args.log:
             with open(args.log, "w") as log:
                 log.write(houses[1].logged())
@@ -281,6 +311,7 @@ def main(words, name, command):
     parser.add_argument("--url")
     parser.add_argument("--patients")
     parser.add_argument("--page", type=int, default=4, help="most rows the server puts on a page")
+    parser.add_argument("--writes", action="store_true", help="only what follows the comparison of answers: changes and writes")
     parser.add_argument("--log", help="keep the gateway's log here")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix=f"sluice-{name}-") as folder:

@@ -69,6 +69,7 @@ public class Hapi {
         public JpaStorageSettings storageSettings() {
             JpaStorageSettings settings = new JpaStorageSettings();
             settings.setEnforceReferentialIntegrityOnWrite(false); // records are put one by one, in any order
+            settings.setEnforceReferentialIntegrityOnDelete(false); // a deleted record may be named still
             settings.setResourceServerIdStrategy(JpaStorageSettings.IdStrategyEnum.UUID);
             settings.setStoreMetaSourceInformation(JpaStorageSettings.StoreMetaSourceInformationEnum.NONE); // random in each answer
             return settings;
@@ -202,13 +203,13 @@ public class Hapi {
         tomcat.getConnector().setProperty("compression", "on");
         tomcat.getConnector().setProperty("compressibleMimeType", "application/fhir+json,application/json");
         context = tomcat.addContext("", null);
-        AccessLogValve asked = new AccessLogValve(); // FOLDER/asked.log: each request, one a line
+        AccessLogValve asked = new AccessLogValve(); // FOLDER/asked.log: each request, one a line, its bytes and status
         asked.setDirectory(Path.of(arguments[1]).toAbsolutePath().toString());
         asked.setPrefix("asked");
         asked.setSuffix(".log");
         asked.setRotatable(false);
         asked.setBuffered(false);
-        asked.setPattern("%m %U%q %b");
+        asked.setPattern("%m %U%q %b %s");
         tomcat.getHost().getPipeline().addValve(asked);
         AnnotationConfigApplicationContext beans = world("fhir");
         if (arguments.length > 3) {

@@ -38,7 +38,8 @@ import world as worlds  # noqa: E402
 import writes  # noqa: E402
 from start import command  # noqa: E402
 
-ADOPTED = ("synthea-2022/Randal152_*", "synthea-2022/Melinda114_*", "synthea-2019/Bonnie_*", "synthea-2019/Milan_*")
+ADOPTED = ("synthea-2022/Randal152_*", "synthea-2022/Melinda114_*", "synthea-2019/Bonnie_*", "synthea-2019/Milan_*", "synthea-2022/Judi176_*",
+           "synthea-2020/Suanne_*", "synthea-2019/Deidre_*", "synthea-2019/Janine_*", "synthea-2022/Wynona930_*", "synthea-2020/Erika_*")
 # HAPI keeps the labels of the version before unless it is told not to.
 JSON = {"Content-Type": "application/fhir+json", "Cache-Control": "no-cache", "X-Meta-Snapshot-Mode": "TAG,PROFILE,SECURITY_LABEL"}
 PAGE = 100  # rows of HAPI's
@@ -125,7 +126,7 @@ class Maker(houses.Maker):
 
 class Workshop(runs.Workshop):
     def __init__(self, args, folder, ehr):
-        self.adopted = synthea.patients(ADOPTED, worlds.Number) if synthea.is_here() else []
+        self.adopted = synthea.patients(ADOPTED[:args.adopt], worlds.Number) if synthea.is_here() else []
         self.args, self.maker = args, Maker(args.sluice, folder, ehr)
         self.made, self.worlds, self.stores, self.facts, self.kept = {}, {}, {}, {}, {}
         self.whole = self.world("A")
@@ -310,6 +311,7 @@ def main():
     parser.add_argument("--whole", type=int, default=600)
     parser.add_argument("--seed", default="hapi")
     parser.add_argument("--patients", type=int, default=8)
+    parser.add_argument("--adopt", type=int, default=4, help=f"patients of ../shared/data, at most {len(ADOPTED)} and --patients")
     parser.add_argument("--years", type=int, default=1)
     parser.add_argument("--group", action="append", choices=sorted(runs.GROUPS))
     parser.add_argument("--kind", action="append")

@@ -74,7 +74,7 @@ CONFIG = """server:
   url: {base}
   workers: 1
   plain: yes
-  log: no
+  log: {log}
 upstream:
   {upstream}
 identity:
@@ -223,7 +223,7 @@ class Gateway:
             shutil.copytree(records, os.path.join(folder, "records"))
         write(os.path.join(folder, "sluice.yaml"),
               CONFIG.format(address=address, port=maker.port, base=BASE, issuer=ISSUER, rows=rows,
-                            book="labels:\n  book: book\n" if server else "",
+                            log="yes" if server else "no", book="labels:\n  book: book\n" if server else "",
                             upstream=f"url: {records}" if server else "records: records"))
         self.log = open(os.path.join(folder, "log"), "wb")
         self.process = subprocess.Popen([maker.sluice, "serve", "--config", os.path.join(folder, "sluice.yaml")],
@@ -246,8 +246,15 @@ class Gateway:
         with open(os.path.join(self.folder, "log"), errors="replace") as log:
             return log.read()[-3000:]
 
+    def failed(self):
+        """What its log has of answers with 500 and more: `why=` each."""
+        with open(os.path.join(self.folder, "log"), errors="replace") as log:
+            return [line.rstrip() for line in log if " status=5" in line]
+
     def close(self):
         """False: it ended otherwise than asked to."""
+        for line in self.failed():
+            print(f"    {line}")
         ended = self.process.poll() is not None
         if not ended:
             self.process.terminate()
