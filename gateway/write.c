@@ -121,7 +121,9 @@ static enum sl_status put_made(struct sl_exchange *x)
     if (!x->round)
         return SL_NO_MEMORY;
     SL_TRY(sl_doc_parse(x->arena, write->text, NULL, &write->made, NULL));
-    SL_TRY(sl_body_check(&write->made, x->interaction.type, x->interaction.id, x->arena, &issues));
+    if (sl_write_creates(
+            x)) /* of a change all that is the writer's has been: what else the record holds is the EHR's */
+        SL_TRY(sl_body_check(&write->made, x->interaction.type, x->interaction.id, x->arena, &issues));
     question.ask.type = x->interaction.type_name;
     question.ask.id = sl_span_raw(&write->made, sl_span_member(&write->made, 0, SL_NAME_id));
     question.ask.text = write->text;
