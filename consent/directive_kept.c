@@ -12,6 +12,7 @@
 
 #include "directive_model.h"
 #include "hash.h"
+#include "sluice/fault.h"
 #include "sluice/store.h"
 
 #define SLOTS 1024u /* of the table; a power of two */
@@ -163,7 +164,8 @@ enum sl_status sl_directives_of_kept(struct sl_directives_kept *kept, struct sl_
     struct sl_slice patient, struct sl_arena *arena, struct sl_directives *out)
 {
     uint64_t seen;
-    const struct kept *one = version && version == kept->version ? find(kept, patient) : NULL;
+    bool same = version == kept->version || sl_fault(SL_FAULT_DIRECTED_BEFORE);
+    const struct kept *one = version && same ? find(kept, patient) : NULL;
     if (one)
         return copy_all(&one->list, arena, out);
     SL_TRY(sl_directives_seen(store, patient, arena, out, &seen));

@@ -6,6 +6,7 @@
 #include "segmenting.h"
 
 #include "hash.h"
+#include "sluice/fault.h"
 
 /* Deeper than any document the parser lets through. */
 #define MAX_STEPS 130u
@@ -156,6 +157,8 @@ static bool is_counted(const struct sl_item *item, const struct sl_step *steps, 
 static bool is_of_record(const struct sl_doc *doc, const struct sl_step *steps, unsigned n)
 {
     sl_name name = doc->spans[steps[1].span].name;
+    if (sl_fault(SL_FAULT_RECORD_PARTS))
+        return false;
     if (n == 2)
         return name == SL_NAME_id || name == SL_NAME_meta;
     return n == 3 && name == SL_NAME_meta && doc->spans[steps[2].span].name == SL_NAME_lastUpdated;

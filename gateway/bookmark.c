@@ -96,7 +96,7 @@ enum sl_status sl_bookmark_write(const struct sl_exchange *x, const struct sl_po
 static enum sl_status begin_anew(struct sl_exchange *x)
 {
     x->at = (struct sl_position){.errand = SL_AT_PASSED, .passed = x->at.passed};
-    return SL_OK;
+    return sl_fault(SL_FAULT_PLACE_LOST) ? SL_BAD_PARAMETER : SL_OK;
 }
 
 static enum sl_status take(struct sl_exchange *x, const unsigned char plain[PLAIN])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* May it be written? By what the writer sees, what it sends, and what policy and the patient say of what comes of it.
  */
+#include "sluice/fault.h"
 #include "sluice/merge.h"
 #include "transaction.h"
 #include "view.h"
@@ -109,7 +110,7 @@ static enum sl_status note_freed(struct sl_exchange *x, struct sl_place made)
             return SL_NO_MEMORY;
     }
     SL_TRY(sl_merge_freed(record, old->page->edits, made, found->page->edits, x->arena, sheds->parts, &count));
-    sheds->all = !count || ++sheds->rounds > SHED_ROUNDS;
+    sheds->all = !count || ++sheds->rounds > SHED_ROUNDS || sl_fault(SL_FAULT_FREED_ALL);
     return SL_OK;
 }
 
@@ -133,7 +134,7 @@ enum sl_status sl_write_ask_freed(struct sl_exchange *x, bool *frees)
     const struct sl_found *found = sl_write_the_made(x);
     struct sl_doc made_over;
     *frees = false;
-    if (x->write->outcome != SL_WRITE_CHANGED || !found->released)
+    if (x->write->outcome != SL_WRITE_CHANGED || !found->released || sl_fault(SL_FAULT_FREED_SHOWN))
         return SL_OK;
     const struct sl_place made = {&found->page->doc, found->entry->root}, sent = {&x->write->proposed, 0};
     SL_TRY(as_sent(x, made, &made_over));

@@ -24,6 +24,11 @@ EVERY = ("treating", ())
 AIM = {  # word: (group, kinds of requests)
     "withheld-released": ("treating", ("read", "search")),
     "selftest-blind": ("treating", ("read",)),  # it has examined nothing, and does not let the gateway start
+    "place-lost": ("scenario", "105_lost_places.py"),
+    "record-parts": ("scenario", "103_kept_true.py"),
+    "freed-shown": ("scenario", "90_writes.py"),
+    "freed-all": ("scenario", "90_writes.py"),
+    "directed-before": ("scenario", "50_changes.py"),
     "untested": ("scenario", "95_selftest.py"),
     "neighbours-decision": ("treating", ("search all", "search", "include")),
     "modifier-alone": ("scenario", "103_kept_true.py"),

@@ -36,6 +36,8 @@ def turned(secret):
                **({"valueQuantity": {"value": 999, "comparator": "<", "_comparator": LABEL}} if secret else {})}]}
     if secret:
         yield order("forbidden", doNotPerform=True, _doNotPerform=LABEL)
+        yield order("called", _id=LABEL)
+        yield order("dated", meta={"_lastUpdated": LABEL})
         yield allergy("refuted", verificationStatus={**LABEL, "coding": [{"code": "refuted"}]})
 
 
@@ -50,7 +52,7 @@ def modifiers(b):
     b.found("MedicationRequest?patient=ann", ["given"])
     b.found("AllergyIntolerance?patient=ann", ["certain"])
     b.found("AllergyIntolerance?verification-status:missing=true", ["certain"])
-    for path in ("MedicationRequest/forbidden", "AllergyIntolerance/refuted"):
+    for path in ("MedicationRequest/forbidden", "AllergyIntolerance/refuted", "MedicationRequest/called", "MedicationRequest/dated"):
         b.same(path, b.ask(path)[0], 404)
     b.ask("MedicationRequest?_summary=count&patient=ann")
     b.ask("Patient/ann/$everything")

@@ -82,7 +82,8 @@ def world(sluice, folder, name, records, extra=""):
     path = f"{folder}/{name}.ndjson"
     with open(path, "w") as out:
         for record in records:
-            out.write(json.dumps({**record, "meta": {"versionId": "1", "lastUpdated": "2025-01-01T00:00:00Z"}}) + "\n")
+            meta = {**record.get("meta", {}), "versionId": "1", "lastUpdated": "2025-01-01T00:00:00Z"}
+            out.write(json.dumps({**record, "meta": meta}) + "\n")
     return house.House(sluice, records=["--at", "given", path], extra=extra).start()
 
 
