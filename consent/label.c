@@ -256,11 +256,8 @@ bool sl_labeller_enter(struct sl_labeller *labeller, struct labelled *item)
     return true;
 }
 
-struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root)
+static void append(struct sl_labeller *labeller, struct labelled *item, const struct sl_doc *doc, uint32_t root)
 {
-    struct labelled *item = sl_arena_alloc(labeller->arena, sizeof *item);
-    if (!item)
-        return NULL;
     item->item.doc = doc;
     item->item.span = root;
     item->item.number = labeller->count;
@@ -271,6 +268,13 @@ struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct s
         labeller->first = item;
     labeller->last = item;
     labeller->count++;
+}
+
+struct labelled *sl_labeller_append(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root)
+{
+    struct labelled *item = sl_arena_alloc(labeller->arena, sizeof *item);
+    if (item)
+        append(labeller, item, doc, root);
     return item;
 }
 
@@ -451,6 +455,31 @@ enum sl_status sl_labeller_add(struct sl_labeller *labeller, const struct sl_doc
     SL_TRY(sl_label_walk(labeller, item));
     *out = &item->item;
     return SL_OK;
+}
+
+enum sl_status sl_labeller_add_row(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root,
+    const struct sl_kept_row *row, bool context, struct sl_item **out)
+{
+    bool known = false;
+    struct labelled *item = row && labeller->kept ? sl_label_recall(labeller, row, doc, root, &known) : NULL;
+    if (!item) {
+        SL_TRY(sl_labeller_add(labeller, doc, root, (struct sl_slice){NULL, 0}, context, out));
+        if (row && labeller->kept && !known)
+            sl_label_keep(labeller, row, (const struct labelled *)*out);
+        return SL_OK;
+    }
+    append(labeller, item, doc, root);
+    item->item.context = context;
+    if (item->item.id.len)
+        item->mark = sl_registered_find(labeller->registered, item->item.type, item->item.id);
+    *out = &item->item;
+    return sl_labeller_enter(labeller, item) ? SL_OK : SL_NO_MEMORY;
+}
+
+void sl_labeller_kept(struct sl_labeller *labeller, struct sl_kept *kept, uint64_t under)
+{
+    labeller->kept = kept;
+    labeller->kept_under = under;
 }
 
 enum sl_status sl_labeller_add_version(

@@ -992,7 +992,15 @@ static const char *judge_modifiers(struct walk *w)
     return w->rules ? "implicit-rules" : w->too_deep ? "too-deep" : NULL;
 }
 
-/* The reason that every resource of a type has: made once, shared as the end of many lists. */
+const struct sl_reason *sl_label_type_reason(struct sl_labeller *labeller, sl_r4_node type)
+{
+    const struct sl_reason **shared = &labeller->type_reasons[type];
+    if (!*shared)
+        sl_reason_push(
+            labeller->arena, shared, &labeller->earning->by_type[type], SL_WHY_TYPE, 0, sl_r4_node_name(type));
+    return *shared;
+}
+
 static void earn_type(struct walk *w)
 {
     struct labelled *item = w->item;
@@ -1002,10 +1010,7 @@ static void earn_type(struct walk *w)
         earn_unclassified(w, 0);
         return;
     }
-    const struct sl_reason **shared = &w->labeller->type_reasons[type];
-    if (!*shared)
-        sl_reason_push(w->arena, shared, classes, SL_WHY_TYPE, 0, sl_r4_node_name(type));
-    item->base_reasons = *shared;
+    item->base_reasons = sl_label_type_reason(w->labeller, type);
     item->base_classes = *classes;
 }
 

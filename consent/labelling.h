@@ -9,6 +9,7 @@
 #include "earning.h"
 #include "programs.h"
 #include "registered.h"
+#include "sluice/kept.h"
 #include "sluice/label.h"
 
 /* What phase 1 found to classify one element. Whole resources collect theirs in `base` at once. */
@@ -134,6 +135,8 @@ struct sl_labeller {
     struct sl_instrument_codes instruments;
     struct words_cache *words;        /* made with the first words */
     struct sl_statements *statements; /* of Provenances, about drafts; NULL: none yet */
+    struct sl_kept *kept;             /* rows that came before; NULL: none are kept */
+    uint64_t kept_under;              /* what stands for policy and programs with them */
 };
 
 /* ---- label.c ---- */
@@ -298,6 +301,18 @@ SL_MUST_CHECK enum sl_status sl_draft_read(
 
 /* Labels the resource of `item` as far as it tells by itself, and those within it, which become items of their own. */
 SL_MUST_CHECK enum sl_status sl_label_walk(struct sl_labeller *labeller, struct labelled *item);
+
+/* The reason that every resource of a type has: made once, shared as the end of many lists. NULL: no memory. */
+const struct sl_reason *sl_label_type_reason(struct sl_labeller *labeller, sl_r4_node type);
+
+/* ---- label_kept.c ---- */
+
+/* Keeps what the walk has found in a row, with the row: right after it, before anything else is made of the item. */
+void sl_label_keep(struct sl_labeller *labeller, const struct sl_kept_row *row, const struct labelled *item);
+/* What it found the last time, as an item that is not entered yet; NULL: it is to be walked. *known: nothing that could
+ * be kept would be found. */
+struct labelled *sl_label_recall(
+    struct sl_labeller *labeller, const struct sl_kept_row *row, const struct sl_doc *doc, uint32_t root, bool *known);
 
 /* ---- instruments.c ---- */
 

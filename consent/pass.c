@@ -53,6 +53,7 @@ struct sl_pass *sl_pass_new(struct sl_arena *arena, const struct sl_pass_options
     if (!pass->labeller)
         return NULL;
     sl_labeller_registered(pass->labeller, options->registered);
+    sl_labeller_kept(pass->labeller, options->kept, options->kept_under);
     if (!pass->options.kin)
         pass->options.kin = sl_kin_new(arena, (struct sl_slice){NULL, 0});
     return pass->options.kin ? pass : NULL;
@@ -67,6 +68,12 @@ enum sl_status sl_pass_add(struct sl_pass *pass, const struct sl_doc *doc, uint3
     bool context, struct sl_item **out)
 {
     return sl_labeller_add(pass->labeller, doc, root, full_url, context, out);
+}
+
+enum sl_status sl_pass_add_row(struct sl_pass *pass, const struct sl_doc *doc, uint32_t root,
+    const struct sl_kept_row *row, bool context, struct sl_item **out)
+{
+    return sl_labeller_add_row(pass->labeller, doc, root, row, context, out);
 }
 
 bool sl_pass_wants(const struct sl_pass *pass, struct sl_slice reference)

@@ -261,6 +261,14 @@ size_t sl_arena_used(const struct sl_arena *arena)
     return arena->used;
 }
 
+bool sl_arena_holds(const struct sl_arena *arena, uintptr_t address)
+{
+    for (const struct block *block = arena->head; block; block = block->next)
+        if (address - (uintptr_t)block->bytes < block->used)
+            return true;
+    return false;
+}
+
 void sl_arena_reset(struct sl_arena *arena)
 {
     size_t kept = 0;

@@ -18,6 +18,7 @@
 #include "sluice/fault.h"
 
 #define WAYS 4u                   /* places in a set */
+#define SEEN 4u                   /* hashes remembered for each place */
 #define HEAD 96u                  /* bytes that are hashed */
 #define LEAST 256u                /* a smaller row is as quickly parsed */
 #define MOST ((size_t)256 * 1024) /* a larger one would take the place of many */
@@ -34,6 +35,12 @@ struct row {
     struct sl_span *spans;
     uint32_t *parents;
     char *text;
+    struct learned {
+        uint64_t under;
+        size_t size;
+        void *bytes; /* NULL: there is nothing to be kept, or nothing was learned yet */
+        bool known;
+    } learned[SL_KEPT_KINDS];
 };
 
 struct place {
@@ -48,7 +55,7 @@ struct sl_kept {
     struct place *places;
     uint32_t set_mask;
     uint32_t hand;  /* the place that is looked at next when room is needed */
-    uint32_t *seen; /* of hashes that came once: their upper half, by their lower */
+    uint32_t *seen; /* of hashes that came once: their upper half, by their lower; the newest of each SEEN first */
     uint32_t turns; /* rows that came while all memory was taken */
     uint32_t gap;   /* from the end of the row found last to the next one */
     struct sl_kept_figures figures;
@@ -82,14 +89,23 @@ struct sl_kept *sl_kept_new(size_t limit, uint64_t seed)
     kept->seed = seed;
     kept->set_mask = sets - 1;
     kept->places = calloc((size_t)sets * WAYS, sizeof *kept->places);
-    kept->seen = calloc((size_t)sets * WAYS, sizeof *kept->seen);
+    kept->seen = calloc((size_t)sets * WAYS * SEEN, sizeof *kept->seen);
     if (!kept->places || !kept->seen) {
         sl_kept_free(kept);
         return NULL;
     }
     kept->limit = limit;
-    kept->figures.bytes = (size_t)sets * WAYS * (sizeof *kept->places + sizeof *kept->seen);
+    kept->figures.bytes = (size_t)sets * WAYS * (sizeof *kept->places + SEEN * sizeof *kept->seen);
     return kept;
+}
+
+static void forget(struct sl_kept *kept, struct learned *learned)
+{
+    kept->figures.bytes -= learned->size;
+    if (learned->bytes)
+        explicit_bzero(learned->bytes, learned->size);
+    free(learned->bytes);
+    *learned = (struct learned){0};
 }
 
 static void drop(struct sl_kept *kept, struct place *place)
@@ -97,6 +113,8 @@ static void drop(struct sl_kept *kept, struct place *place)
     struct row *row = place->row;
     if (!row)
         return;
+    for (unsigned kind = 0; kind < SL_KEPT_KINDS; kind++)
+        forget(kept, &row->learned[kind]);
     kept->figures.bytes -= row->size;
     kept->figures.rows--;
     kept->figures.dropped++;
@@ -231,22 +249,66 @@ static void keep(struct sl_kept *kept, uint64_t hash, const struct sl_doc *doc, 
     kept->figures.kept++;
 }
 
+/* Has it not come before, as far as one remembers? Then it is remembered. */
+static bool is_first(struct sl_kept *kept, uint64_t hash)
+{
+    uint32_t half = (uint32_t)(hash >> 32), *seen = &kept->seen[(hash & (kept->set_mask * WAYS + WAYS - 1)) * SEEN];
+    for (unsigned i = 0; i < SEEN; i++)
+        if (seen[i] == half)
+            return false;
+    memmove(seen + 1, seen, (SEEN - 1) * sizeof *seen);
+    *seen = half;
+    return true;
+}
+
 void sl_kept_note(struct sl_kept *kept, const struct sl_doc *doc, uint32_t root)
 {
     struct sl_slice text = sl_span_text(doc, root);
     if (!kept || !kept->limit || text.len < LEAST || text.len > MOST || doc->spans[root].type != SL_SPAN_OBJECT)
         return;
     uint64_t hash = hash_head(kept, text.ptr);
-    uint32_t *seen = &kept->seen[(uint32_t)hash & (kept->set_mask * WAYS + WAYS - 1)];
-    if (*seen != (uint32_t)(hash >> 32)) {
-        *seen = (uint32_t)(hash >> 32);
+    if (is_first(kept, hash))
         return;
-    }
     const struct row *known = find_row(kept, hash, text.ptr, text.len);
     bool full = kept->figures.bytes + sizeof *known + text.len * 2 > kept->limit;
     if ((known && known->len == text.len) || (full && kept->turns++ % RARELY))
         return;
     keep(kept, hash, doc, root);
+}
+
+/* ---- What is learned of them ---- */
+
+/* The row, if it is still there. */
+static struct row *row_of(const struct sl_kept *kept, const struct sl_kept_row *row)
+{
+    struct row *there = kept->places[row->place].row;
+    return there && there->serial == row->serial ? there : NULL;
+}
+
+const void *sl_kept_learned(
+    const struct sl_kept *kept, const struct sl_kept_row *row, enum sl_kept_kind kind, uint64_t under, bool *known)
+{
+    const struct row *there = row_of(kept, row);
+    const struct learned *learned = there ? &there->learned[kind] : NULL;
+    *known = learned && learned->known && (learned->under == under || sl_fault(SL_FAULT_ROW_LEARNED_UNDER));
+    return *known ? learned->bytes : NULL;
+}
+
+void sl_kept_learn(struct sl_kept *kept, const struct sl_kept_row *row, enum sl_kept_kind kind, uint64_t under,
+    const void *bytes, size_t size)
+{
+    make_room(kept, size);
+    struct row *there = row_of(kept, row); /* it may have had to go itself */
+    if (!there || kept->figures.bytes + size > kept->limit)
+        return;
+    forget(kept, &there->learned[kind]);
+    void *copy = bytes ? malloc(size) : NULL;
+    if (bytes && !copy)
+        return;
+    if (bytes)
+        memcpy(copy, bytes, size);
+    there->learned[kind] = (struct learned){.under = under, .size = bytes ? size : 0, .bytes = copy, .known = true};
+    kept->figures.bytes += there->learned[kind].size;
 }
 
 /* ---- Looking for them ---- */
@@ -390,17 +452,21 @@ typedef uint32_t words __attribute__((vector_size(16)));
 _Static_assert(sizeof(words) == sizeof(struct sl_span), "a span is moved as four words");
 
 /* A row's spans, where they stand now. */
-static void put_row(const struct row *row, uint32_t at, uint32_t root, struct sl_span *spans, uint32_t *parents)
+static void put_row(
+    const struct row *row, uint32_t at, uint32_t root, struct sl_span *restrict spans, uint32_t *restrict parents)
 {
+    const struct sl_span *restrict from = row->spans;
+    const uint32_t *restrict above = row->parents;
+    uint32_t count = row->count;
     const words by = {at, at, root, 0};
-    for (uint32_t i = 0; i < row->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         words span;
-        memcpy(&span, &row->spans[i], sizeof span);
+        memcpy(&span, &from[i], sizeof span);
         span += by;
         memcpy(&spans[i], &span, sizeof span);
     }
-    for (uint32_t i = 0; i < row->count; i++)
-        parents[i] = row->parents[i] + root;
+    for (uint32_t i = 0; i < count; i++)
+        parents[i] = above[i] + root;
 }
 
 /* The whole, of the rest and the rows. */

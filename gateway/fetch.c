@@ -223,7 +223,9 @@ static void note_rows(const struct sl_ask *ask, const struct sl_fetched *out)
         uint32_t root = out->entries[i].root;
         while (known < out->row_count && out->rows[known].root < root)
             known++;
-        if (root && (known == out->row_count || out->rows[known].root != root))
+        if (known < out->row_count && out->rows[known].root == root)
+            out->entries[i].row = &out->rows[known];
+        else if (root)
             sl_kept_note(ask->kept, &out->doc, root);
     }
 }

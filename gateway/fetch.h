@@ -15,10 +15,11 @@ struct sl_entry {
     uint32_t root; /* span of the resource; 0 of a deletion */
     bool match;    /* else an include */
     sl_r4_node type;
-    struct sl_slice id;      /* as in the text: ids hold no escapes */
-    bool deleted;            /* of a history: a version that says that it is no longer there */
-    struct sl_slice version; /* of a history: the upstream's number; may be empty */
-    struct sl_slice updated; /* of a history: when; may be empty */
+    struct sl_slice id;            /* as in the text: ids hold no escapes */
+    bool deleted;                  /* of a history: a version that says that it is no longer there */
+    struct sl_slice version;       /* of a history: the upstream's number; may be empty */
+    struct sl_slice updated;       /* of a history: when; may be empty */
+    const struct sl_kept_row *row; /* it came before; NULL: it did not */
 };
 
 /* One answer, read. Lives in the ask's arena. */

@@ -101,6 +101,8 @@ struct sl_round *sl_round_new(struct sl_exchange *x)
         .programs = x->programs,
         .registered = x->registered,
         .kin = sl_linking_kin(x),
+        .kept = x->state->kept,
+        .kept_under = sl_worker_state_under(x->state, x->policy, x->programs),
         .recipient = x->relating ? &x->stranger : &x->recipient,
         .now = x->now,
         .directives = directives_of,
@@ -247,7 +249,7 @@ static enum sl_status add_entry(const struct sl_exchange *x, struct sl_round *ro
     struct sl_item *item = NULL;
     if (sl_labeller_find_record(sl_pass_labeller(round->pass), entry->type, entry->id))
         return SL_OK;
-    SL_TRY(sl_pass_add(round->pass, &page->doc, entry->root, (struct sl_slice){NULL, 0}, false, &item));
+    SL_TRY(sl_pass_add_row(round->pass, &page->doc, entry->root, entry->row, false, &item));
     item->lead = lead_to(x, entry, position.errand);
     struct sl_found *found = sl_arena_alloc(round->arena, sizeof *found);
     if (!found)
@@ -585,7 +587,7 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     for (size_t i = 0; i < page->count; i++) {
         const struct sl_entry *entry = &page->entries[i];
         if (!sl_labeller_find_record(labeller, entry->type, entry->id))
-            SL_TRY(sl_pass_add(round->pass, &page->doc, entry->root, (struct sl_slice){NULL, 0}, true, &item));
+            SL_TRY(sl_pass_add_row(round->pass, &page->doc, entry->root, entry->row, true, &item));
     }
     for (size_t i = 0; i < ask->id_count && !page->next.len; i++)
         SL_TRY(sl_gone_note(x, round, ask->type, ask->ids[i]));

@@ -287,6 +287,8 @@ void sl_worker_state_free(struct sl_worker_state *state)
     sl_programs_unref(state->programs);
     sl_directives_kept_free(state->directives);
     sl_kept_free(state->kept);
+    sl_policy_unref(state->under.policy);
+    sl_programs_unref(state->under.programs);
     sl_arena_pool_free(state->arenas);
     free(state);
 }
@@ -437,4 +439,15 @@ enum sl_status sl_worker_state_refresh(struct sl_worker_state *state)
     }
     state->store_version = version;
     return SL_OK;
+}
+
+uint64_t sl_worker_state_under(struct sl_worker_state *state, struct sl_policy *policy, struct sl_programs *programs)
+{
+    if (state->under.policy == policy && state->under.programs == programs)
+        return state->under.number;
+    sl_policy_unref(state->under.policy);
+    sl_programs_unref(state->under.programs);
+    state->under.policy = sl_policy_ref(policy);
+    state->under.programs = sl_programs_ref(programs);
+    return ++state->under.number;
 }

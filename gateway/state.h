@@ -86,7 +86,12 @@ struct sl_worker_state {
     uint64_t programs_version;
     struct sl_gateway *gateway;
     struct sl_arena_pool *arenas; /* of exchanges and their passes */
-    struct sl_kept *kept;         /* rows that came from its upstream before */
+    struct sl_kept *kept;         /* rows that came from its upstream before; and with what was learned of them: */
+    struct {
+        struct sl_policy *policy; /* references, so that no others are ever at their addresses */
+        struct sl_programs *programs;
+        uint64_t number; /* what stands for the two; another for each change */
+    } under;
     struct sl_identifier *identifier;
     uint64_t callers_version; /* of it */
     struct sl_upstream *upstream;
@@ -110,5 +115,8 @@ void sl_worker_state_free(struct sl_worker_state *state);
 /* If the policy store has changed since, or an entry of the register begins or ends by its dates, takes up what is in
  * force. Cheap when nothing has. SL_STORE: there is no policy, or no register, to answer under. */
 SL_MUST_CHECK enum sl_status sl_worker_state_refresh(struct sl_worker_state *state);
+
+/* The number under which rows are learned of where these two are in force. */
+uint64_t sl_worker_state_under(struct sl_worker_state *state, struct sl_policy *policy, struct sl_programs *programs);
 
 #endif

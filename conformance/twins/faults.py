@@ -72,6 +72,7 @@ AIM = {  # word: (group, kinds of requests)
     "equal-views": ("treating", ("history instance", "history type")),
     "consent-older": ("scenario", "106_address.py"),
     "row-compared-whole": ("scenario", "109_kept_rows.py"),
+    "row-learned-under": ("scenario", "109_kept_rows.py"),
     "thin-answer": ("crowded", ("search", "compartment")),
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "sluice/slice.h"
 
@@ -50,6 +51,8 @@ struct sl_slice sl_arena_printf(struct sl_arena *arena, const char *format, ...)
 bool sl_arena_failed(const struct sl_arena *arena);
 /* Bytes given out since birth or reset. */
 size_t sl_arena_used(const struct sl_arena *arena);
+/* Does the address lie in its memory? */
+bool sl_arena_holds(const struct sl_arena *arena, uintptr_t address);
 /* Forgets everything given out, and a failure; keeps up to 16 MiB of its memory for reuse. */
 void sl_arena_reset(struct sl_arena *arena);
 

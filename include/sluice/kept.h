@@ -39,6 +39,20 @@ SL_MUST_CHECK enum sl_status sl_kept_parse(struct sl_kept *kept, struct sl_arena
  * of what comes once does not come again. */
 void sl_kept_note(struct sl_kept *kept, const struct sl_doc *doc, uint32_t root);
 
+/*
+ * What is worked out of a row's bytes, and of something else that is the same for many, can be kept with the row, as
+ * bytes. `under` stands for that something else: whoever asks gives the number under which it is to hold, and gets
+ * nothing that was learned under another. A row has room for one of each kind.
+ */
+enum sl_kept_kind { SL_KEPT_ITEM, SL_KEPT_KINDS };
+/* Borrowed until something is learned or noted; aligned for any type. *known: it was learned, if only that there is
+ * nothing to be kept (then NULL). */
+const void *sl_kept_learned(
+    const struct sl_kept *kept, const struct sl_kept_row *row, enum sl_kept_kind kind, uint64_t under, bool *known);
+/* `bytes` are copied; NULL: there is nothing. Where there is no room nothing is kept. */
+void sl_kept_learn(struct sl_kept *kept, const struct sl_kept_row *row, enum sl_kept_kind kind, uint64_t under,
+    const void *bytes, size_t size);
+
 /* For the operator and for tests. */
 struct sl_kept_figures {
     uint64_t found, kept, dropped; /* rows since birth */

@@ -16,6 +16,7 @@
 #include "sluice/classes.h"
 #include "sluice/content.h"
 #include "sluice/issue.h"
+#include "sluice/kept.h"
 #include "sluice/policy.h"
 #include "sluice/r4.h"
 #include "sluice/span.h"
@@ -241,6 +242,13 @@ void sl_labeller_registered(struct sl_labeller *labeller, const struct sl_regist
  * become items of their own with `container` set. A Bundle is not descended into: the caller adds its entries. */
 SL_MUST_CHECK enum sl_status sl_labeller_add(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root,
     struct sl_slice full_url, bool context, struct sl_item **out);
+
+/* Before anything is added: what is known of rows that came before, under one policy and one table of programs; `under`
+ * stands for these two, and never for two others. Both are borrowed for its life. */
+void sl_labeller_kept(struct sl_labeller *labeller, struct sl_kept *kept, uint64_t under);
+/* As sl_labeller_add, of a row that came before; row NULL: it did not. */
+SL_MUST_CHECK enum sl_status sl_labeller_add_row(struct sl_labeller *labeller, const struct sl_doc *doc, uint32_t root,
+    const struct sl_kept_row *row, bool context, struct sl_item **out);
 
 /* Labels everything added so far, as far as what is known reaches. *missing gets the references ("Type/id") it
  * lacks, each once, arena-owned; 0: all is settled. Until then items that lack one are unlabelled. Lacked are targets

@@ -21,7 +21,9 @@ struct sl_pass_options {
     const struct sl_policy *policy;
     const struct sl_programs *programs;
     const struct sl_registered *registered; /* what the officer's register says of records; NULL: nothing */
-    struct sl_kin *kin; /* who is the same person as whom; NULL: what is in this pass says it alone */
+    struct sl_kin *kin;   /* who is the same person as whom; NULL: what is in this pass says it alone */
+    struct sl_kept *kept; /* rows that came before, and */
+    uint64_t kept_under;  /* what stands for `policy` and `programs` with them; NULL: none are kept */
     const struct sl_recipient *recipient;
     int64_t now; /* seconds since the epoch */
     /* Everything a person has directed. None is SL_OK and an empty list; a failing store is an error, and the pass
@@ -41,6 +43,10 @@ struct sl_labeller *sl_pass_labeller(struct sl_pass *pass);
 /* Adds a resource (see sl_labeller_add); `context`: for labels only, never part of the answer. */
 SL_MUST_CHECK enum sl_status sl_pass_add(struct sl_pass *pass, const struct sl_doc *doc, uint32_t root,
     struct sl_slice full_url, bool context, struct sl_item **out);
+
+/* The same of a row that came before: what it tells by itself is not looked for again. row NULL: it did not. */
+SL_MUST_CHECK enum sl_status sl_pass_add_row(struct sl_pass *pass, const struct sl_doc *doc, uint32_t root,
+    const struct sl_kept_row *row, bool context, struct sl_item **out);
 
 /*
  * Adds one version of a record, the newest first: it is decided with what later versions hand down to it, those of

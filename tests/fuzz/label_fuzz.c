@@ -2,13 +2,14 @@
 /*
  * Any bytes as a resource, or as an array of resources of which every other one is context: labelling ends, stays
  * within its arena, and keeps what its header promises. What is not labelled says why; parts are in order and within
- * their item.
+ * their item. What is kept of a resource that comes again says the same of it as the walk.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "../unit/earning_fixture.h"
 #include "../unit/lexicon_fixture.h"
+#include "../unit/same_item.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -108,6 +109,51 @@ static bool fill(struct sl_programs *programs)
            sl_programs_add_server(programs, SL_LIT("http://e.example/fhir")) == SL_OK;
 }
 
+/* The resource, long enough to be kept, as the entry of a Bundle that comes again and again. */
+static struct sl_slice entry_of(struct sl_arena *arena, const struct sl_doc *doc)
+{
+    struct sl_slice row = sl_span_text(doc, 0);
+    row.len--;
+    return sl_arena_printf(arena, "[{\"resource\":%.*s%300s}]", SL_FMT(row), "}");
+}
+
+/* The page parsed once more, and its row as an item of a labeller that keeps, or does not. NULL: it is too much. */
+static const struct sl_item *read_again(struct sl_arena *arena, struct sl_doc *page, struct sl_slice text,
+    const struct sl_programs *programs, struct sl_kept *kept, bool keeps)
+{
+    struct sl_labeller *labeller = sl_labeller_new_earning(arena, &shared.earning, programs);
+    const struct sl_kept_row *rows;
+    struct sl_item *item;
+    size_t count;
+    if (!labeller || sl_kept_parse(kept, arena, text, NULL, page, &rows, &count) != SL_OK)
+        return NULL;
+    sl_kept_note(kept, page, 2);
+    if (keeps)
+        sl_labeller_kept(labeller, kept, 7);
+    return sl_labeller_add_row(labeller, page, 2, count ? rows : NULL, false, &item) == SL_OK ? item : NULL;
+}
+
+/* What was learned of a row whose text and item are gone, and what the walk finds in it now. */
+static void recall(struct sl_arena *arena, const struct sl_doc *doc, const struct sl_programs *programs)
+{
+    struct sl_kept *kept = sl_kept_new((size_t)1 << 20, 1);
+    struct sl_doc pages[2];
+    const struct sl_item *items[2];
+    for (unsigned i = 0; i < 4; i++) {
+        struct sl_arena *other = sl_arena_new((size_t)64 << 20);
+        if (!kept || !other)
+            abort();
+        read_again(other, &pages[0], entry_of(other, doc), programs, kept, true);
+        sl_arena_free(other);
+    }
+    struct sl_slice text = entry_of(arena, doc);
+    for (unsigned i = 0; i < 2; i++)
+        items[i] = read_again(arena, &pages[i], text, programs, kept, i == 0);
+    if (items[0] && items[1] && !same_item(items[0], items[1]))
+        abort();
+    sl_kept_free(kept);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     prepare();
@@ -118,6 +164,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (sl_doc_parse(arena, (struct sl_slice){(const char *)data, size}, NULL, &doc, NULL) == SL_OK)
         label(arena, &doc, programs);
+    if (doc.count && doc.spans[0].type == SL_SPAN_OBJECT && doc.spans[0].next > 1)
+        recall(arena, &doc, programs);
     sl_programs_unref(programs);
     sl_arena_free(arena);
     return 0;

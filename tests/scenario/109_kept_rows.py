@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A row that came before is answered as it was the first time, and one that has changed in any byte as what it is now."""
 import json
+import os
+import shutil
 import urllib.parse
 
 import house
 
 PLACES = {"visit": "lakeside-primary", "intake": "harbor-recovery"}
-FRONT = ('{"resourceType":"Observation","id":"%s","meta":{"versionId":"1","tag":[{"system":"http://example.org/a-tag","code":"long"}]},'
+FRONT = ('{"resourceType":"Observation","id":"%s","meta":{"versionId":"1","tag":[{"system":"http://example.org/a-tag","code":"long"}],'
+         '"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"CUIMark"}]},'
          '"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"subject":{"reference":"Patient/kei"},'
          '"effectiveDateTime":"2026-03-02","valueString":"%s}')
 AT_INTAKE = '","encounter":{"reference":"Encounter/intake"}'
@@ -52,7 +55,7 @@ def scenario(sluice, folder):
     def answers():
         """What comes, asked often enough that each worker has had each row more than twice."""
         out = set()
-        for _ in range(10):
+        for _ in range(6):
             status, _, body = h.ask("Observation?patient=kei")
             out.add(body if status == 200 else status)
         return out
@@ -69,6 +72,22 @@ def scenario(sluice, folder):
     h.expect("and given again once it is another visit's", ids(answers()) == [["one", "three", "two"]])
     ehr.tails["two"] = NOTHING
     h.expect("as what it was is given as it was", answers() == before)
+
+    # What a label means is changed: what was learned of rows under the policy before counts no more.
+    def released():
+        return [h.ids("Observation?patient=kei", "exchange") for _ in range(6)]
+    h.expect("an exchange partner has them", released() == [["one", "three", "two"]] * 6)
+    changed = h.at("mine", "policies")
+    for part in ("policies", "terminology", "lexicon"):
+        if os.path.isdir(os.path.join(house.ROOT, "consent", part)):
+            shutil.copytree(os.path.join(house.ROOT, "consent", part), h.at("mine", part))
+    with open(os.path.join(changed, "house", "mine.yaml"), "w") as out:
+        out.write("layer: organization\ntitle: Ours\nclasses:\n  - id: ours\n    title: Ours\n    kind: needs-yes\n"
+                  "    earned-by:\n      security-labels: [CUIMark]\n")
+    h.run("policy", "activate", changed, "--store", h.at("policy"), "--author", "scenario")
+    h.expect("under another policy they mean what they mean there", released() == [[]] * 6)
+    h.run("policy", "rollback", "1", "--store", h.at("policy"), "--author", "scenario")
+    h.expect("and as before after the rollback", released() == [["one", "three", "two"]] * 6)
     h.close()
     return h.failures
 
