@@ -100,6 +100,15 @@ enum sl_status sl_intent_mark(const struct sl_sealer *key, const struct sl_doc *
     return sl_seal_mark(key, (struct sl_slice){(const char *)sum, sizeof sum}, out);
 }
 
+static enum sl_status sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return synced ? SL_OK : SL_IO;
+}
+
 enum sl_status sl_intent_key(const char *ledger, struct sl_sealer **out)
 {
     char path[4096];
@@ -115,6 +124,8 @@ enum sl_status sl_intent_key(const char *ledger, struct sl_sealer **out)
     if (status == SL_OK && (write(fd, key, sizeof key) != (ssize_t)sizeof key || fsync(fd) != 0))
         status = SL_IO;
     close(fd);
+    if (status == SL_OK) /* else the key may be gone after a fall of the machine, and its marks with it */
+        status = sync_directory(ledger);
     if (status != SL_OK)
         unlink(path); /* half a key would be none at the next start, either */
     return status == SL_OK ? sl_sealer_new(path, out) : status;

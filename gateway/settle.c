@@ -15,6 +15,7 @@
 #include "sluice/directive.h"
 #include "sluice/intents.h"
 #include "sluice/r4_names.h"
+#include "sluice/time_range.h"
 #include "upstream.h"
 #include "worker.h"
 
@@ -102,6 +103,34 @@ static bool is_before(struct settling *s, const struct sl_doc *doc, uint32_t roo
     return intent->from.len && sl_slice_eq(version_of(s, doc, root), intent->from);
 }
 
+/* Was it written no earlier than it was meant to be? An equal one that was there before is somebody else's. */
+static bool is_since(struct settling *s, const struct sl_doc *doc, uint32_t root, const struct sl_intent *intent)
+{
+    struct sl_time_range when;
+    uint32_t meta = sl_span_member(doc, root, SL_NAME_meta);
+    return meta && sl_time_range_read(member(s, doc, meta, SL_NAME_lastUpdated), &when) &&
+           when.to > intent->time * 1000000;
+}
+
+/* Of what a server was to name, the one that has the mark. False: another has it too, and nobody can say which it is.
+ */
+static bool take_created(
+    struct settling *s, const struct sl_doc *doc, uint32_t root, const struct sl_intent *intent, struct settled *out)
+{
+    if (!is_since(s, doc, root, intent))
+        return true;
+    bool alone = out->found == FOUND_NOTHING;
+    take(s, doc, root, out);
+    if (!alone)
+        *out = (struct settled){.found = FOUND_NOTHING};
+    return alone;
+}
+
+static bool is_to_be_named(const struct settling *s, const struct sl_intent *intent)
+{
+    return !s->gateway->records && sl_slice_eq(intent->change, SL_LIT("create"));
+}
+
 /* One page of a Bundle, the newest first. *enough: what follows is older than the intent. */
 static bool look_through(
     struct settling *s, struct sl_slice text, const struct sl_intent *intent, struct settled *out, bool *enough)
@@ -119,10 +148,14 @@ static bool look_through(
             return false;
         if (!has_mark(s, &doc, root, intent))
             continue;
-        take(s, &doc, root, out);
-        return true;
+        if (!is_to_be_named(s, intent)) {
+            take(s, &doc, root, out);
+            return true;
+        }
+        if (!take_created(s, &doc, root, intent, out))
+            return false;
     }
-    return false;
+    return out->found == FOUND_STORED;
 }
 
 /* Pages of an ask, until it is found. *whole: all there is was looked through. */

@@ -133,6 +133,7 @@ class Ehr(writes.Ehr):
     def store(self, handler, name, row, status):
         self.past.insert(0, self.rows.get(name))
         super().store(handler, name, row, status)
+        self.rows[name]["meta"]["lastUpdated"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.past.insert(0, row)
 
     def answer(self, path, handler):
@@ -170,10 +171,14 @@ def server(sluice, policies):
         panel, panel_tag = d.read("Observation/panel")
         h.expect("changed before", d.send("PUT", "Observation/panel", dict(panel, note=[{"text": "for now"}]), panel_tag)[0] == 200)
         panel_tag = d.read("Observation/panel")[1]
+        earlier = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 120))
+        ehr.rows["Observation/before"] = dict(about("lost too"), id="before", meta={"versionId": "1", "lastUpdated": earlier})
+        for n in "ab":
+            ehr.rows[f"Observation/{n}"] = dict(about("twice"), id=n, meta={"versionId": "1", "lastUpdated": "2100-01-01T00:00:00Z"})
         ehr.write = hold
         deny = writes.deny(policy=[{"uri": "urn:STORED"}])
         calls = [("PUT", "Observation/weight", dict(weight, note=[{"text": "STORED"}]), tag), ("POST", "Observation", about("STORED too"), None),
-                 ("PUT", "Observation/panel", panel, panel_tag), ("POST", "Observation", about("lost too"), None),
+                 ("PUT", "Observation/panel", panel, panel_tag), ("POST", "Observation", about("lost too"), None), ("POST", "Observation", about("twice"), None),
                  ("POST", "Consent", deny, None)]
         threads = [threading.Thread(target=lambda c=c: d.send(*c)) for c in calls]
         for t in threads:
@@ -190,9 +195,10 @@ def server(sluice, policies):
             t.join()
         ehr.write = write
         told = h.run("ledger", "verify", h.at("ledger"))
-        h.expect("what is open is named", told.count("outcome unknown: look at Observation/") == 4 and "Observation/weight" in told, told)
+        h.expect("what is open is named", told.count("outcome unknown: look at Observation/") == 5 and "Observation/weight" in told, told)
         h.start(preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
         settled = sorted((w["item"], str(w["stored"])) for r in h.ledger(every=True) if "settled" in r for w in r["written"])
+        h.expect("what was equal before, or is there twice, is not taken for it", settled.count(("Observation/?", "None")) == 2, settled)
         h.expect("what is found is told; of what is not, nothing is claimed, whatever an earlier version was", [x[1] for x in settled if "made" in x[0]] == ["True"] * 2 and
                  ("Observation/weight", "True") in settled and ("Observation/panel", "None") in settled and ("Observation/?", "None") in settled, settled)
         h.expect("a Consent that came through holds", h.ask("Condition/plain")[0] == 404)
