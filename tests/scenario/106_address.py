@@ -90,7 +90,7 @@ def kept(h, d, ehr):
     before = stored(ehr)
 
     def same(what, status, text):
-        h.expect(f"{what}: what stands under the EHR's address is as it was", status == 200 and stored(ehr) == before, f"{status} {text[:300]} {stored(ehr)}")
+        h.expect(f"{what}: what stands under the EHR's address, or ours, is as it was", status == 200 and stored(ehr) == before, f"{status} {text[:300]} {stored(ehr)}")
 
     def weigh(value):
         return {"value": value, "unit": "kg"}
@@ -243,6 +243,7 @@ def scenario(sluice, folder):
             h.tokens["ward"] = h.token("ward", "TREAT", "--scope", "system/*.cruds")
             h.start()
         h, d = houses[0], writes.Desk(houses[0])
+        ehr.rows["Observation/named"]["note"].append({"text": f"Ask {h.base}/Patient/p."})  # the EHR may know our address, too
         for part in (seen, found, kept, written, labelled):
             part(h, d, ehr)
         race(h, houses[1], ehr)
