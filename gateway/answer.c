@@ -66,8 +66,7 @@ static enum sl_status format_answer(struct sl_exchange *x)
 {
     if (x->interaction.format != SL_FORMAT_XML || !x->body.total)
         return SL_OK;
-    if (!sl_exchange_reserve(x, &x->reserved, 4 * x->body.total))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &x->reserved, 4 * x->body.total));
     SL_TRY(sl_format_as_xml(&x->body));
     x->headers[0].value = sl_format_type(SL_FORMAT_XML);
     return SL_OK;
@@ -78,8 +77,7 @@ static enum sl_status pack_answer(struct sl_exchange *x)
 {
     if (x->body.total < GZIP_FROM || !x->request || !sl_format_takes_gzip(x->request))
         return SL_OK;
-    if (!sl_exchange_reserve(x, &x->reserved, x->body.total))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &x->reserved, x->body.total));
     SL_TRY(sl_format_gzip(&x->body));
     add_header(x, SL_LIT("Content-Encoding"), SL_LIT("gzip"));
     return SL_OK;

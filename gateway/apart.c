@@ -57,11 +57,10 @@ static enum sl_status know(struct sl_exchange *x, struct sl_round *round, struct
 
 enum sl_status sl_apart_take(struct sl_exchange *x, struct sl_round *round, struct sl_ask *ask)
 {
-    size_t weight = ask->text.len * WEIGHT;
-    if (!sl_gateway_reserve(x->state->gateway, weight))
-        return SL_UNAVAILABLE;
+    size_t weight = 0;
+    SL_TRY(sl_exchange_reserve(x, &weight, ask->text.len * WEIGHT));
     enum sl_status status = know(x, round, ask);
-    sl_gateway_release(x->state->gateway, weight);
+    sl_exchange_release(x, weight);
     if (status != SL_MISSING)
         return status;
     struct sl_slice text = sl_arena_copy(round->arena, ask->text); /* then it is one of the pass's records */

@@ -137,8 +137,7 @@ static enum sl_status note(struct sl_exchange *x, size_t index, const struct sl_
 {
     struct sl_blocks *out = &x->batch->answers[index];
     size_t bytes = inner->response.body ? inner->response.body->total : 0;
-    if (!sl_exchange_reserve(x, &x->reserved, 2 * bytes)) /* here, and once more in the format asked for */
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &x->reserved, 2 * bytes)); /* here, and once more in the format asked for */
     out->arena = x->arena;
     if (index)
         LIT(",");

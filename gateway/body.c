@@ -137,13 +137,11 @@ enum sl_status sl_body_read(struct sl_exchange *x, struct sl_doc *out)
     struct sl_issues issues = {.arena = x->arena};
     size_t limit = (size_t)x->state->gateway->config->request_body, packed = 0;
     SL_TRY(sl_body_form(x->request, x->interaction.kind == SL_PATCH, &form, &why));
-    if (!sl_exchange_reserve(x, &packed, weight_of(x, limit)))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &packed, weight_of(x, limit)));
     enum sl_status status = sl_body_unpack(x->request, limit, x->arena, &bytes);
-    sl_gateway_release(x->state->gateway, packed);
+    sl_exchange_release(x, packed);
     SL_TRY(status);
-    if (!sl_exchange_reserve(x, &x->reserved, bytes.len * WEIGHT))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &x->reserved, bytes.len * WEIGHT));
     status = sl_body_parse(form, bytes, limit, x->arena, &issues, &text, out);
     if (status != SL_OK && issues.first)
         x->detail = issues.first->text;

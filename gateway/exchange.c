@@ -66,7 +66,7 @@ static bool room_for_body(struct sl_exchange *x)
 {
     const struct sl_request *request = x->request;
     size_t bytes = request->chunked ? 2 * (size_t)x->state->gateway->config->request_body : request->content_length;
-    return !request->has_body || sl_exchange_reserve(x, &x->reserved, bytes);
+    return !request->has_body || sl_exchange_reserve(x, &x->reserved, bytes) == SL_OK;
 }
 
 /* Whoever is nobody learns nothing but metadata, not even which paths there are. */
@@ -445,12 +445,38 @@ bool sl_exchange_spend(struct sl_exchange *x, size_t rows)
     return outermost(x)->work <= x->state->gateway->config->rows && !sl_exchange_overdue(x);
 }
 
-bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes)
+enum sl_status sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes)
 {
+    size_t held = outermost(x)->memory, most = (size_t)x->state->gateway->config->exchange_memory;
+    if (held > most || bytes > most - held) {
+        x->over = outermost(x)->over = "exchange-memory";
+        return SL_WORK_LIMIT;
+    }
     if (!sl_gateway_reserve(x->state->gateway, bytes))
-        return false;
+        return SL_UNAVAILABLE;
+    sl_exchange_hold(x, bytes);
     *account += bytes;
-    return true;
+    return SL_OK;
+}
+
+void sl_exchange_hold(struct sl_exchange *x, size_t bytes)
+{
+    for (; x; x = x->outer)
+        x->memory += bytes;
+}
+
+void sl_exchange_let_go(struct sl_exchange *x, size_t bytes)
+{
+    for (; x; x = x->outer) {
+        SL_ASSERT(x->memory >= bytes);
+        x->memory -= bytes;
+    }
+}
+
+void sl_exchange_release(struct sl_exchange *x, size_t bytes)
+{
+    sl_exchange_let_go(x, bytes);
+    sl_gateway_release(x->state->gateway, bytes);
 }
 
 /* Everything that was being made goes; what is left is a status, and the note of what was withheld. What fails in
@@ -462,7 +488,7 @@ enum sl_step_result sl_exchange_fail(struct sl_exchange *x, enum sl_status statu
     if (sl_arena_failed(x->arena) || (x->round && sl_arena_failed(x->round->arena)))
         status = SL_NO_MEMORY;
     x->status = status;
-    x->why = why;
+    x->why = x->over ? x->over : why;
     sl_inners_drop(x);
     sl_rounds_drop(x);
     sl_buffer_fini(&x->account.released);
@@ -512,10 +538,24 @@ static void bury(struct sl_exchange *x)
     destroy(x);
 }
 
+/* One that gives its worker back between entries comes here again without asking for anything. What writes has asked
+ * before it commits; after that it is never taken back. */
+static bool is_out_of_time(const struct sl_exchange *x)
+{
+    unsigned class = sl_interaction_class(x->interaction.kind);
+    bool asks = x->step >= SL_AT_admit && x->step <= SL_AT_segment && class & (SL_FOR_ASKS | SL_FOR_WRITES);
+    bool answers = x->step == SL_AT_answer && class & SL_FOR_ASKS;
+    return (asks || answers) && x->status == SL_OK && !x->owed && !x->gone_on && sl_exchange_overdue(x);
+}
+
 /* Runs steps until one waits. May free the exchange (a sent answer may end it), so nothing may touch it afterwards. */
 static void run(struct sl_exchange *x)
 {
     x->turn = sl_loop_clock();
+    if (is_out_of_time(x)) {
+        x->over = outermost(x)->over = "deadline";
+        (void)sl_exchange_fail(x, SL_WORK_LIMIT, x->over);
+    }
     while (x->step < x->until) {
         if (x->step > SL_AT_route && !x->body_ready && x->status == SL_OK)
             return; /* sl_exchange_start goes on */
@@ -551,7 +591,8 @@ static void destroy(struct sl_exchange *x)
     sl_programs_unref(x->programs);
     sl_callers_unref(x->caller.held);
     sl_identifier_unref(x->identifier);
-    sl_gateway_release(x->state->gateway, x->reserved);
+    sl_exchange_release(x, x->reserved);
+    SL_ASSERT(!x->memory); /* whatever was taken for it has been given back */
     struct sl_arena *arena = x->arena;
     x->magic = 0;
     free(x);
@@ -636,6 +677,7 @@ struct sl_exchange *sl_exchange_new_at(struct sl_worker_state *state, struct sl_
         .conn = conn,
         .arena = arena,
         .reserved = BASE_WEIGHT,
+        .memory = BASE_WEIGHT,
         .now = now.tv_sec,
         .started = sl_loop_clock(),
         .turn = sl_loop_clock(),

@@ -152,6 +152,7 @@ struct sl_exchange {
     struct sl_conn *conn;
     struct sl_arena *arena;
     size_t reserved;
+    size_t memory;                    /* reserved for it, its passes, and all within it */
     const struct sl_request *request; /* NULL: malformed */
     struct sl_exchange *outer;        /* inner.c: what this one is asked for; NULL: a client's own */
     struct sl_exchange *inners;       /* asked for by this one, the newest first */
@@ -169,6 +170,7 @@ struct sl_exchange {
     unsigned outstanding; /* asks and appends that will call back */
     enum sl_status status;
     const char *why;        /* of a refusal: a literal, for the operator */
+    const char *over;       /* the bound that it has reached, if it was this: a literal */
     struct sl_slice detail; /* about the client's own request, for the client */
 
     struct sl_identifier *identifier; /* a reference: the caller's words are its own */
@@ -486,8 +488,13 @@ bool sl_exchange_tired(const struct sl_exchange *x);
 bool sl_exchange_overdue(const struct sl_exchange *x);
 /* Counts rows that were fetched. False: more than limits.rows, or too long. */
 SL_MUST_CHECK bool sl_exchange_spend(struct sl_exchange *x, size_t rows);
-/* Takes from the process's budget in the exchange's name. */
-SL_MUST_CHECK bool sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes);
+/* Takes from the process's budget in the exchange's name. SL_WORK_LIMIT: it, with all that is asked for within the same
+ * request, would hold more than one may (limits.exchange-memory). */
+SL_MUST_CHECK enum sl_status sl_exchange_reserve(struct sl_exchange *x, size_t *account, size_t bytes);
+void sl_exchange_release(struct sl_exchange *x, size_t bytes);
+/* inner.c: what one within this one holds is held by this one too, as long as it is within. */
+void sl_exchange_hold(struct sl_exchange *x, size_t bytes);
+void sl_exchange_let_go(struct sl_exchange *x, size_t bytes);
 
 /* Runs it in a later turn of the loop. */
 void sl_exchange_schedule(struct sl_exchange *x);

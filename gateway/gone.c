@@ -158,8 +158,7 @@ static enum sl_status take_last(struct sl_exchange *x, struct sl_round *round, s
     struct sl_fetched *page;
     struct sl_item *item;
     uint32_t root;
-    if (!sl_exchange_reserve(x, &round->reserved, weight))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &round->reserved, weight));
     enum sl_status status = sl_fetch_read(ask, &page);
     if (status != SL_OK && status != SL_UPSTREAM)
         return status;
@@ -197,8 +196,7 @@ static enum sl_status take_batch(struct sl_exchange *x, struct sl_round *round, 
 {
     if (batch->status != SL_OK)
         return ask_alone(x, round, batch);
-    if (!sl_exchange_reserve(x, &round->reserved, batch->text.len * factor))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &round->reserved, batch->text.len * factor));
     enum sl_status status = sl_fetch_split(batch);
     if (status != SL_OK)
         return status == SL_UPSTREAM ? ask_alone(x, round, batch) : status;

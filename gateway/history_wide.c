@@ -74,9 +74,8 @@ static enum sl_status take_page(struct sl_exchange *x, struct sl_wide *wide)
     wide->asked = false;
     if (wide->ask.status != SL_OK)
         return wide->ask.status == SL_NOT_SUPPORTED ? SL_NOT_SUPPORTED : SL_UPSTREAM;
-    if (!sl_exchange_reserve(
-            x, &x->reserved, wide->ask.text.len * 4)) /* text and spans; what goes is the inner ones' */
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(
+        x, &x->reserved, wide->ask.text.len * 4)); /* text and spans; what goes is the inner ones' */
     enum sl_status status = sl_fetch_read(&wide->ask, &wide->page);
     x->why = wide->ask.why;
     SL_TRY(status);

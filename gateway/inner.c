@@ -24,6 +24,7 @@ static struct sl_exchange *begin(struct sl_exchange *x)
     inner->next_inner = x->inners;
     x->inners = inner;
     x->outstanding++;
+    sl_exchange_hold(x, inner->memory);
     sl_exchange_schedule(inner); /* in a later turn: whoever begins one may begin more */
     return inner;
 }
@@ -79,6 +80,7 @@ void sl_inner_drop(struct sl_exchange *inner)
     if (!inner->told)
         inner->outer->outstanding--;
     sl_account_forget(inner); /* its rulings go, and it cannot tell then whose they were */
+    sl_exchange_let_go(inner->outer, inner->memory);
     inner->outer = NULL;
     sl_exchange_cancel(inner); /* what it has asked is withdrawn; what the ledger has begun to write it waits for */
 }

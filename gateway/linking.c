@@ -226,8 +226,7 @@ static enum sl_status take(
     x->why = ask->status == SL_NOT_SUPPORTED && question == SL_KIN_LINKS ? "patient-link-search-refused" : ask->why;
     if (ask->status != SL_OK)
         return SL_UPSTREAM;
-    if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT));
     enum sl_status status = sl_fetch_read(ask, &page);
     x->why = ask->why;
     SL_TRY(status);

@@ -89,7 +89,7 @@ void sl_round_free(struct sl_exchange *x, struct sl_round *round)
         cancel(x, &round->vouchings[i]);
     for (size_t i = 0; i < round->linking_count; i++)
         cancel(x, &round->linkings[i]);
-    sl_gateway_release(x->state->gateway, round->reserved);
+    sl_exchange_release(x, round->reserved);
     sl_arena_free(round->arena); /* the round itself lives there */
 }
 
@@ -364,8 +364,7 @@ enum sl_status sl_round_take(struct sl_exchange *x, struct sl_round *round, stru
     }
     if (ask->status != SL_OK)
         return failure_of(x, ask);
-    if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT));
     enum sl_status status = sl_fetch_read(ask, &fetched);
     x->why = ask->why;
     SL_TRY(status);
@@ -577,8 +576,7 @@ static enum sl_status take_context(struct sl_exchange *x, struct sl_round *round
     enum sl_status apart = ask->kind == SL_ASK_READ ? sl_apart_take(x, round, ask) : SL_MISSING;
     if (apart != SL_MISSING)
         return apart;
-    if (!sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT))
-        return SL_UNAVAILABLE;
+    SL_TRY(sl_exchange_reserve(x, &round->reserved, ask->text.len * WEIGHT));
     enum sl_status status = sl_fetch_read(ask, &page);
     x->why = ask->why;
     SL_TRY(status);

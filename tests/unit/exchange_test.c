@@ -734,6 +734,52 @@ static void too_much_work_is_one_answer(void **state)
     close_house(&h);
 }
 
+/* One pass fits, and all of them do not: what the whole request holds is bounded. */
+static void too_much_held_is_one_answer(void **state)
+{
+    (void)state;
+    struct house h;
+    int status;
+    open_house(&h, 90, 3);
+    h.config->exchange_memory = 1500000;
+    struct sl_exchange *x = begin(&h, "/fhir/Condition?patient=a&_count=90", h.ward);
+    while (!loop.answered)
+        turn();
+    assert_int_equal(loop.status, 503);
+    assert_non_null(x->over);
+    assert_string_equal(x->over, "exchange-memory");
+    assert_true(has(sl_buffer_slice(&loop.body), "too-costly"));
+    sl_exchange_free(x);
+    struct sl_slice body = ask(&h, "/fhir/Condition?patient=a&_count=10", h.ward, &status);
+    assert_int_equal(status, 200);
+    h.config->exchange_memory = 6000000;
+    body = ask(&h, "/fhir/Condition?patient=a&_count=90", h.ward, &status);
+    assert_int_equal(status, 200);
+    assert_int_equal(count_of(body, "\"mode\":\"match\""), 90);
+    close_house(&h);
+}
+
+/* One that rests between entries asks for nothing meanwhile, and is as late as any other. */
+static void time_runs_while_it_rests(void **state)
+{
+    (void)state;
+    struct house h;
+    open_house(&h, 90, 3);
+    struct sl_exchange *x = begin(&h, "/fhir/Condition?patient=a&_count=90", h.ward);
+    while (!loop.answered && !(x->scheduled && x->step > SL_AT_fetch))
+        turn();
+    assert_false(loop.answered);
+    assert_int_equal(x->outstanding, 0);
+    x->started -= (h.config->seconds + 1) * 1000000;
+    while (!loop.answered)
+        turn();
+    assert_int_equal(loop.status, 503);
+    assert_string_equal(x->over, "deadline");
+    assert_true(has(sl_buffer_slice(&loop.body), "too-costly"));
+    sl_exchange_free(x);
+    close_house(&h);
+}
+
 static void a_cursor_is_for_one_recipient_and_query(void **state)
 {
     (void)state;
@@ -907,6 +953,8 @@ int main(void)
         cmocka_unit_test(who_leaves_a_resting_one_is_forgotten),
         cmocka_unit_test(a_directive_counts_however_late_it_comes),
         cmocka_unit_test(too_much_work_is_one_answer),
+        cmocka_unit_test(too_much_held_is_one_answer),
+        cmocka_unit_test(time_runs_while_it_rests),
         cmocka_unit_test(a_cursor_is_for_one_recipient_and_query),
         cmocka_unit_test(who_may_not_is_told_before_anything_is_fetched),
         cmocka_unit_test(the_ledger_has_every_answer),
