@@ -109,7 +109,8 @@ enum sl_status sl_canary_control(const struct sl_policy *policy, struct sl_arena
     struct sl_policy *open = sl_arena_alloc(arena, sizeof *open);
     struct sl_rule *rule = sl_arena_alloc(arena, sizeof *rule);
     struct sl_grant *grant = sl_arena_alloc(arena, sizeof *grant);
-    if (!open || !rule || !grant)
+    struct sl_search_grant *search = sl_arena_alloc(arena, sizeof *search);
+    if (!open || !rule || !grant || !search)
         return SL_NO_MEMORY;
     *rule = (struct sl_rule){.view = {.id = SL_LIT("self-test"), .title = SL_LIT("Everything goes.")},
         .layer = SL_LAYER_ORGANIZATION,
@@ -119,6 +120,8 @@ enum sl_status sl_canary_control(const struct sl_policy *policy, struct sl_arena
     fill_up(&rule->data, policy->class_count);
     *grant = (struct sl_grant){.view = rule->view, .parties = ~(uint64_t)0, .purposes = ~(uint64_t)0, .may = ~0u};
     memset(grant->types, 0xff, sizeof grant->types);
+    *search =
+        (struct sl_search_grant){.view = rule->view, .parties = ~(uint64_t)0, .purposes = ~(uint64_t)0, .by = ~0u};
     *open = *policy;
     atomic_init(&open->references, 1); /* of the arena, which nobody gives back */
     open->rules = rule;
@@ -126,6 +129,8 @@ enum sl_status sl_canary_control(const struct sl_policy *policy, struct sl_arena
     open->grants = grant;
     open->grant_count = 1;
     open->restrictions = 0;
+    open->searches = search;
+    open->search_count = 1;
     *out = open;
     return SL_OK;
 }

@@ -248,6 +248,10 @@ static struct sl_asking *ask(struct sl_selftest *t, struct sl_line *line, const 
     set_body(one, rest);
     if (sl_forms[line->form].flags & ASK_PACKED)
         add_header(one, SL_LIT("Accept-Encoding"), SL_LIT("gzip"));
+    if (sl_forms[line->form].flags & ASK_KNOWN)
+        add_header(one, SL_LIT("If-None-Match"), SL_LIT("*"));
+    if (sl_forms[line->form].flags & ASK_SINCE)
+        add_header(one, SL_LIT("If-Modified-Since"), SL_LIT("Wed, 01 Jan 2098 00:00:00 GMT"));
     *(t->last_asking ? &t->last_asking->next : &t->askings) = one;
     t->last_asking = one;
     line->asking = one;

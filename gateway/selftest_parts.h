@@ -27,6 +27,8 @@ enum {                       /* flags of a form */
     ASK_TAG = 1 << 7,        /* a read: its ETag names the version */
     ASK_VERSION = 1 << 8,    /* of the version that a read named */
     ASK_HANDLE = 1 << 9,     /* of a canary that has an identifier */
+    ASK_KNOWN = 1 << 11,     /* by who says that he has it: If-None-Match */
+    ASK_SINCE = 1 << 12,     /* likewise: If-Modified-Since */
     ASK_ROUTED = 1 << 10     /* of a type that is reached by route, too: of such a one alone what is read */
 };
 
