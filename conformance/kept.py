@@ -29,7 +29,7 @@ def said(row):
 
 def stands(base, name):
     """What the server itself has. None: nothing."""
-    request = urllib.request.Request(f"{base}/{name}", headers={"Cache-Control": "no-cache"})
+    request = urllib.request.Request(f"{base}/{name}", headers={"Cache-Control": "no-cache", "Accept": "application/fhir+json"})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())

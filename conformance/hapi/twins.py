@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The battery of ../twins, with HAPI FHIR's JPA server as the EHR behind both gateways, and patients of ../shared/data among the records.
 
-    conformance/hapi/twins.py [--pairs 3000] [--seed S] [--group treating …] [--kind K …] [--writes N] [--whole N]
+    conformance/hapi/twins.py [--pairs 3000] [--seed S] [--group treating …] [--kind K …] [--writes N] [--whole N] [--kept N]
 
 What is secret happens in world A and not in world B; each stands in a database of its own of one HAPI. Asked are
 
 - both gateways the same, compared byte for byte as ../twins does (readable kinds, then writes on copies);
+- records that a writer sees in part, changed by it, and then HAPI itself: what it did not see is as it was;
 - a gateway before A, and HAPI itself over B: what this recipient may see is what stands in B, which nobody decided but the generator
   that left the rest out. So whatever is found must be found by both, record for record: neither more nor less.
 
@@ -17,6 +18,7 @@ import collections
 import json
 import math
 import os
+import random
 import re
 import sys
 import tempfile
@@ -31,6 +33,7 @@ sys.path[:0] = [os.path.join(os.path.dirname(HERE), "twins"), os.path.dirname(HE
 import battery  # noqa: E402
 import compare  # noqa: E402
 import houses  # noqa: E402
+import kept  # noqa: E402
 import peer  # noqa: E402
 import run as runs  # noqa: E402
 import synthea  # noqa: E402
@@ -65,6 +68,16 @@ class Ehr:
         self.folder, self.count = folder, 0
         self.server = peer.Server(command(os.path.abspath(server)), folder, PAGE)
         self.server.wait()
+        self.told = 0
+
+    def refused(self):
+        """What it was asked and refused since the last time: types and parameters, each with its status."""
+        with open(os.path.join(self.folder, "tomcat", "asked.log"), errors="replace") as log:
+            lines = [line.split() for line in log]
+        new, self.told = lines[self.told:], len(lines)
+        asked = [(words[-1], words[1].split("/", 2)[-1]) for words in new if words[-1].startswith(("4", "5")) and words[-1] not in ("404", "410", "412")]
+        return collections.Counter(f"{status} {path.split('?')[0].split('/')[0]}?" + "&".join(sorted(w.split("=")[0] for w in path.partition("?")[2].split("&")))
+                                   for status, path in asked)
 
     def name(self):
         self.count += 1
@@ -147,6 +160,7 @@ DIFFERENT = (
     (r"_include:iterate", r"", "of what is reached by route nothing is a match, so nothing is followed"),
     (r"", r"-otp-counsel$", "counselling notes, of who consented to the rest"),
     (r"", r"-otp-slot$", "a program's time slot is about nobody who could consent"),
+    (r"", r"^Schedule/harbor-recovery-schedule$", "to which that slot alone leads"),
 )
 OURS = ("_format", "_pretty", "_summary", "_elements", "_total", "_count")
 
@@ -235,7 +249,7 @@ def tell_whole(tally, bad):
 
 # ---- Writes ----
 
-STAMP = re.compile(rb'"lastUpdated":"([^"]*)"|<lastUpdated value="([^"]*)"|(?<=Last-Modified: )([^\r]*)|"timestamp":"([^"]*)"')
+STAMP = re.compile(rb'"lastUpdated":"([^"]*)"|<lastUpdated value="([^"]*)"|(?<=Last-Modified: )([^\r]*)|"timestamp":"([^"]*)"|"lastModified":"([^"]*)"|<lastModified value="([^"]*)"')
 UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TAG = re.compile(rb'(?<=W/")[^"]+|(?<="versionId":")[^"]+|(?<=<versionId value=")[^"]+|(?<=W/\\")[^"\\]+|(?<=/_history/)[-A-Za-z0-9.]+')
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: [^\r]*")
@@ -292,6 +306,30 @@ def run_writes(workshop, name, count, progress):
     return out
 
 
+def run_kept(workshop, most):
+    """What is hidden in a record that its writer sees in part: in HAPI before and after, see ../kept.py."""
+    made, begin = [], workshop.maker.ehr.copy
+    workshop.maker.ehr.copy = lambda base: made.append(begin(base)) or made[-1]
+    workshop.facts_of("writes", writes=True)
+    try:
+        gateway = workshop.gateway("A", "writes", dice=True)
+    finally:
+        del workshop.maker.ehr.copy
+    bad, names = [], sorted("/".join(key) for key in workshop.whole.versions)
+    random.Random(workshop.args.seed).shuffle(names)
+    with workshop.pair("kept", gateway, tokens=workshop.maker.pens) as pair:
+        for writer in ("ward", "doctor", "exchange"):
+            def ask(path, method, headers, body):
+                answer = pair.ask_one(writer, 0, battery.Request("", method, path, (), headers, body).bytes(workshop.maker.pens[writer]), False)
+                return answer.status, answer.head, answer.text
+            told = collections.Counter()
+            bad += kept.check(ask, made[0], names, told, most)
+            runs.log(f"  written by {writer}: {dict(told)}")
+    for one in bad[:20]:
+        runs.log("  " + one)
+    return len(bad)
+
+
 # ---- All of it ----
 
 def tell(name, out):
@@ -309,6 +347,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=3000)
     parser.add_argument("--writes", type=int, default=600)
     parser.add_argument("--whole", type=int, default=600)
+    parser.add_argument("--kept", type=int, default=100, help="records seen in part that each writer changes")
     parser.add_argument("--seed", default="hapi")
     parser.add_argument("--patients", type=int, default=8)
     parser.add_argument("--adopt", type=int, default=4, help=f"patients of ../shared/data, at most {len(ADOPTED)} and --patients")
@@ -327,10 +366,14 @@ def main():
             if args.whole:
                 begun = time.time()
                 bad += tell_whole(*run_whole(workshop, args.whole))
-                runs.log(f"    {time.time() - begun:.0f} s")
+                runs.log(f"    {time.time() - begun:.0f} s; HAPI refused: {', '.join(ehr.refused()) or 'nothing'}")
             for name in (args.group or runs.GROUPS) if args.pairs else ():
                 begun = time.time()
                 bad += tell(name, runs.run_group(workshop, name, math.ceil(args.pairs / len(args.group or runs.GROUPS)), progress, args.kind))
+                runs.log(f"    {time.time() - begun:.0f} s; HAPI refused: {', '.join(ehr.refused()) or 'nothing'}")
+            if args.kept:
+                begun = time.time()
+                bad += run_kept(workshop, args.kept)
                 runs.log(f"    {time.time() - begun:.0f} s")
             for name in writes.GROUPS if args.writes else ():
                 begun = time.time()

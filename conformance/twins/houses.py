@@ -253,8 +253,6 @@ class Gateway:
 
     def close(self):
         """False: it ended otherwise than asked to."""
-        for line in self.failed():
-            print(f"    {line}")
         ended = self.process.poll() is not None
         if not ended:
             self.process.terminate()
@@ -264,6 +262,8 @@ class Gateway:
                 self.process.kill()
                 ended = True
         log = self.logged() if ended else ""
+        for line in self.failed():
+            print(f"    {line}")
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         if ended and self.began:
