@@ -8,7 +8,7 @@
 #include "labelling.h"
 #include "sluice/r4.h"
 
-#define BUCKETS 1024u
+#define BUCKETS 32u      /* at first; a power of two */
 #define LINKS_LIMIT 256u /* of one record that are looked at; with more the person cannot be told */
 #define PARENTS 8u       /* of an organization */
 
@@ -39,7 +39,8 @@ struct sl_kin {
     struct sl_arena *arena;
     struct sl_slice trusted;
     bool asks, links;
-    struct node **table, *first, *last;
+    struct node **table, *first, *last; /* by hash; in the order in which they came */
+    size_t buckets, count;
     struct node *unasked, *noting; /* where to look on; NULL: from the first */
     uint64_t walks;
 };
@@ -50,6 +51,7 @@ struct sl_kin *sl_kin_new(struct sl_arena *arena, struct sl_slice trusted)
     if (!kin)
         return NULL;
     *kin = (struct sl_kin){.arena = arena, .trusted = trusted};
+    kin->buckets = BUCKETS;
     kin->table = sl_arena_array(arena, BUCKETS, sizeof(struct node *));
     return kin->table ? kin : NULL;
 }
@@ -67,7 +69,7 @@ static struct node **bucket_of(const struct sl_kin *kin, struct sl_slice name)
     uint64_t h = 0xcbf29ce484222325u;
     for (size_t i = 0; i < name.len; i++)
         h = (h ^ (unsigned char)name.ptr[i]) * 0x100000001b3u;
-    return &kin->table[(h ^ h >> 29) & (BUCKETS - 1)];
+    return &kin->table[(h ^ h >> 29) & (kin->buckets - 1)];
 }
 
 static struct node *find(const struct sl_kin *kin, struct sl_slice name)
@@ -78,11 +80,29 @@ static struct node *find(const struct sl_kin *kin, struct sl_slice name)
     return node;
 }
 
+/* Two for each bucket at most. Where there is no memory for more buckets those at hand do. */
+static void make_room(struct sl_kin *kin)
+{
+    if (kin->count < kin->buckets * 2)
+        return;
+    struct node **table = sl_arena_array(kin->arena, kin->buckets * 4, sizeof *table);
+    if (!table)
+        return;
+    kin->table = table;
+    kin->buckets *= 4;
+    for (struct node *node = kin->first; node; node = node->next) {
+        struct node **bucket = bucket_of(kin, node->name);
+        node->bucket = *bucket;
+        *bucket = node;
+    }
+}
+
 static struct node *node_of(struct sl_kin *kin, enum kind kind, struct sl_slice name)
 {
     struct node *node = find(kin, name);
     if (node)
         return node;
+    make_room(kin);
     node = sl_arena_alloc(kin->arena, sizeof *node);
     struct sl_slice copy = sl_arena_copy(kin->arena, name);
     if (!node || !copy.ptr)
@@ -95,6 +115,7 @@ static struct node *node_of(struct sl_kin *kin, enum kind kind, struct sl_slice 
     else
         kin->first = node;
     kin->last = node;
+    kin->count++;
     return node;
 }
 

@@ -12,7 +12,7 @@
 #include "hash.h"
 #include "sluice/search.h"
 
-#define INDEX_START 256u
+#define INDEX_START 64u
 #define ABSENT_START 64u
 #define CONTAINED_KIND ((uint64_t)0xffff)
 
@@ -58,15 +58,28 @@ sl_r4_node sl_labeller_type(struct sl_labeller *labeller, struct sl_slice name)
     return node;
 }
 
+static unsigned place_of(uint64_t bytes)
+{
+    return (unsigned)sl_hash_fold(bytes, 0x9e3779b97f4a7c15u) & (CACHED - 1);
+}
+
+/* Was the place filled? It is now: whoever asks puts something there. */
+static bool take_place(uint64_t *filled, unsigned at)
+{
+    uint64_t before = *filled;
+    *filled |= (uint64_t)1 << at;
+    return before >> at & 1;
+}
+
 sl_system sl_labeller_system(struct sl_labeller *labeller, struct sl_slice system)
 {
     uint64_t tail;
     if (system.len < sizeof tail)
         return sl_terminology_system(labeller->earning->terminology, system);
     memcpy(&tail, system.ptr + system.len - sizeof tail, sizeof tail); /* systems differ at their ends */
-    struct system_cached *cached =
-        &labeller->system_cache[sl_hash_fold(tail ^ system.len, 0x9e3779b97f4a7c15u) & (SYSTEM_CACHE - 1)];
-    if (!sl_slice_eq(cached->text, system)) {
+    unsigned at = place_of(tail ^ system.len);
+    struct system_cached *cached = &labeller->caches->systems[at];
+    if (!take_place(&labeller->systems_cached, at) || !sl_slice_eq(cached->text, system)) {
         cached->number = sl_terminology_system(labeller->earning->terminology, system);
         cached->text = system;
     }
@@ -134,9 +147,10 @@ struct target sl_target_read_kept(struct sl_labeller *labeller, struct sl_slice 
     if (reference.len < sizeof tail)
         return read_target(labeller, reference, base);
     memcpy(&tail, reference.ptr + reference.len - sizeof tail, sizeof tail); /* references differ at their ends */
-    struct target_cached *cached =
-        &labeller->target_cache[sl_hash_fold(tail ^ reference.len, 0x9e3779b97f4a7c15u) & (TARGET_CACHE - 1)];
-    if (!sl_slice_eq(cached->text, reference) || !sl_slice_eq(cached->base, base)) {
+    unsigned at = place_of(tail ^ reference.len);
+    struct target_cached *cached = &labeller->caches->targets[at];
+    if (!take_place(&labeller->targets_cached, at) || !sl_slice_eq(cached->text, reference) ||
+        !sl_slice_eq(cached->base, base)) {
         cached->target = read_target(labeller, reference, base);
         cached->text = reference;
         cached->base = base;
@@ -434,8 +448,9 @@ struct sl_labeller *sl_labeller_new_earning(
     labeller->seed = sl_hash_fold(earning->seed ^ (uint64_t)(uintptr_t)labeller, 0xd6e8feb86659fd93u);
     labeller->index_mask = INDEX_START - 1;
     labeller->index = sl_arena_array(arena, INDEX_START, sizeof *labeller->index);
-    labeller->type_reasons = sl_arena_array(arena, SL_R4_NODES, sizeof(struct sl_reason *));
-    return labeller->index && labeller->type_reasons && number_security(labeller) ? labeller : NULL;
+    labeller->caches = sl_arena_raw(arena, 1, sizeof *labeller->caches);
+    labeller->type_reasons = sl_arena_array(arena, SL_R4_LAST_RESOURCE + 1, sizeof(struct sl_reason *));
+    return labeller->index && labeller->caches && labeller->type_reasons && number_security(labeller) ? labeller : NULL;
 }
 
 void sl_labeller_registered(struct sl_labeller *labeller, const struct sl_registered *registered)

@@ -11,6 +11,7 @@
 #define SHORT 256u
 
 struct words_cache {
+    uint64_t filled[REMEMBERED / 64]; /* a bit for each place: what is in the others was never cleared */
     struct remembered {
         struct sl_slice raw;             /* in a document, which lives as long as the labeller's items */
         const struct sl_mentions *found; /* NULL: nothing */
@@ -132,8 +133,10 @@ static struct sl_slice value_of(struct wordings *w, uint32_t span)
 static void search_short(struct wordings *w, const struct wording *wording, struct sl_slice raw)
 {
     struct sl_arena *arena = w->labeller->arena;
-    struct remembered *kept = &w->labeller->words->kept[place_of(raw)];
-    if (!kept->raw.ptr || !sl_slice_eq(kept->raw, raw)) {
+    size_t at = place_of(raw);
+    struct remembered *kept = &w->labeller->words->kept[at];
+    uint64_t *filled = &w->labeller->words->filled[at / 64], bit = (uint64_t)1 << at % 64;
+    if (!(*filled & bit) || !sl_slice_eq(kept->raw, raw)) {
         struct sl_mentions found = {0}, *copy = NULL;
         if (sl_words_may_hold(w->labeller->earning->words, raw) && /* an escape makes it unsure */
             !search(w, wording->kind, value_of(w, wording->span), &found))
@@ -145,6 +148,7 @@ static void search_short(struct wordings *w, const struct wording *wording, stru
             *copy = found;
         }
         *kept = (struct remembered){raw, copy};
+        *filled |= bit;
     }
     if (kept->found)
         earn_mentions(w, wording, kept->found);
@@ -172,13 +176,19 @@ static void search_content(struct wordings *w, const struct sl_content *content)
         earn(w, &wording, unread, SL_WHY_UNREAD, SL_LIT("pictures"));
 }
 
+static bool make_cache(struct sl_labeller *labeller)
+{
+    labeller->words = sl_arena_raw(labeller->arena, 1, sizeof *labeller->words);
+    if (labeller->words)
+        memset(labeller->words->filled, 0, sizeof labeller->words->filled);
+    return labeller->words != NULL;
+}
+
 const char *sl_label_words(
     struct sl_labeller *labeller, struct labelled *item, const struct wording *wordings, uint32_t count)
 {
     struct wordings w = {.labeller = labeller, .item = item};
-    if (!labeller->words)
-        labeller->words = sl_arena_alloc(labeller->arena, sizeof *labeller->words);
-    if (!labeller->words)
+    if (!labeller->words && !make_cache(labeller))
         return NULL; /* the arena has failed, and with it the whole */
     for (uint32_t i = 0; i < count; i++) {
         struct sl_slice raw = sl_span_raw(item->item.doc, wordings[i].span);

@@ -82,9 +82,8 @@ struct absent {
 #define SL_INLINED "PROCESSINLINELABEL"
 
 #define TYPE_CACHE 64u
-#define SYSTEM_CACHE 128u /* a power of two */
-#define TARGET_CACHE 64u  /* the same */
-#define STACK_DEPTH 132u  /* containers within containers; deeper resources are not labelled */
+#define CACHED 64u       /* places of a cache of which one word tells the filled ones */
+#define STACK_DEPTH 132u /* containers within containers; deeper resources are not labelled */
 
 struct walk_scratch;
 struct words_cache;
@@ -103,6 +102,19 @@ struct target {
     bool scoped; /* "#id" */
 };
 
+/* What the texts of a page's documents mean, which live as long as the labeller's items: most records name the same few
+ * systems and refer to the same few others. */
+struct sl_caches {
+    struct system_cached {
+        struct sl_slice text;
+        sl_system number;
+    } systems[CACHED];
+    struct target_cached {
+        struct sl_slice text, base;
+        struct target target;
+    } targets[CACHED];
+};
+
 struct sl_labeller {
     struct sl_arena *arena;
     const struct sl_earning *earning;
@@ -119,18 +131,12 @@ struct sl_labeller {
     struct absent *absent;
     size_t absent_mask, absent_count;
     sl_r4_node type_cache[TYPE_CACHE];
-    struct system_cached {
-        struct sl_slice text; /* of a document, which lives as long as the labeller's items */
-        sl_system number;
-    } system_cache[SYSTEM_CACHE];
-    struct target_cached {
-        struct sl_slice text, base; /* the same */
-        struct target target;
-    } target_cache[TARGET_CACHE];          /* most records of a page refer to the same few */
-    const struct sl_reason **type_reasons; /* by node: the reason every resource of a type has */
-    sl_system *security_systems;           /* of earning->security, by place */
-    sl_system system_value;                /* v3-ObservationValue */
-    sl_system system_act, system_level;    /* v3-ActCode, v3-Confidentiality */
+    struct sl_caches *caches;                /* not cleared: */
+    uint64_t systems_cached, targets_cached; /* these of it are filled */
+    const struct sl_reason **type_reasons;   /* by node: the reason every resource of a type has */
+    sl_system *security_systems;             /* of earning->security, by place */
+    sl_system system_value;                  /* v3-ObservationValue */
+    sl_system system_act, system_level;      /* v3-ActCode, v3-Confidentiality */
     struct walk_scratch *scratch;
     struct sl_instrument_codes instruments;
     struct words_cache *words;        /* made with the first words */

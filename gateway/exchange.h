@@ -106,7 +106,7 @@ struct sl_round {
     struct sl_arena *arena;
     size_t reserved; /* of the process's budget */
     struct sl_pass *pass;
-    struct sl_question questions[SL_QUESTIONS]; /* under way together */
+    struct sl_question *questions; /* under way together: room for SL_QUESTIONS */
     size_t question_count;
     struct sl_page *pages, *last_page;
     bool fetched; /* all that it asks for is there, and becomes its items */

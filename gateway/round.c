@@ -110,9 +110,10 @@ struct sl_round *sl_round_new(struct sl_exchange *x)
         .context = x};
     if (round && options.kin) {
         round->arena = arena;
+        round->questions = sl_arena_raw(arena, SL_QUESTIONS, sizeof *round->questions);
         round->pass = sl_pass_new(arena, &options);
     }
-    if (round && round->pass)
+    if (round && round->pass && round->questions)
         return round;
     sl_arena_free(arena);
     return NULL;
