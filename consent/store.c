@@ -11,11 +11,13 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #define MAP_SIZE ((size_t)16 << 30)
 #define READERS 1024u
+#define SPARES 8u /* read transactions that have ended, for those that begin */
 #define KEY_PLAIN 128u
 #define KEY_DIGEST 32u
 #define KEY_LONG (SL_STORE_PREFIX + KEY_DIGEST)
@@ -35,6 +37,7 @@ struct sl_store {
     MDB_dbi tables[SL_STORE_TABLES];
     unsigned count;
     bool writable;
+    _Atomic(struct sl_txn *) spares[SPARES]; /* which see nothing and hold up nothing, but have a reader's place */
 };
 
 struct sl_txn {
@@ -159,31 +162,57 @@ enum sl_status sl_store_open(const char *directory, const char *const *tables, s
     return SL_OK;
 }
 
+static void end(struct sl_txn *txn)
+{
+    if (txn)
+        mdb_txn_abort(txn->txn);
+    free(txn);
+}
+
 void sl_store_close(struct sl_store *store)
 {
     if (!store)
         return;
+    for (unsigned i = 0; i < SPARES; i++)
+        end(atomic_exchange(&store->spares[i], NULL));
     if (store->env)
         mdb_env_close(store->env);
     free(store);
 }
 
-/* As a reader sees it, not as mdb_env_info does: a commit shows in the file some milliseconds before readers begin from
- * it, and who noted the new number then and read the old state would take that for the new one for good. */
-uint64_t sl_store_version(struct sl_store *store)
+/* One that has ended, begun again; NULL: there is none. Threads share them: each is taken by one alone. */
+static struct sl_txn *begin_spare(struct sl_store *store)
 {
-    MDB_txn *txn = NULL;
-    if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) != MDB_SUCCESS)
-        return 0;
-    uint64_t version = mdb_txn_id(txn);
-    mdb_txn_abort(txn);
-    return version;
+    struct sl_txn *txn = NULL;
+    for (unsigned i = 0; i < SPARES && !txn; i++)
+        if (atomic_load_explicit(&store->spares[i], memory_order_relaxed))
+            txn = atomic_exchange(&store->spares[i], NULL);
+    if (!txn || mdb_txn_renew(txn->txn) == MDB_SUCCESS)
+        return txn;
+    end(txn);
+    return NULL;
+}
+
+/* To begin a read transaction takes memory, a lock and a place among the readers; to begin one again takes none. */
+static void keep_or_end(struct sl_txn *txn)
+{
+    mdb_txn_reset(txn->txn);
+    for (unsigned i = 0; i < SPARES; i++) {
+        struct sl_txn *none = NULL;
+        if (!atomic_load_explicit(&txn->store->spares[i], memory_order_relaxed) &&
+            atomic_compare_exchange_strong(&txn->store->spares[i], &none, txn))
+            return;
+    }
+    end(txn);
 }
 
 enum sl_status sl_txn_begin(struct sl_store *store, bool write, struct sl_txn **out)
 {
     *out = NULL;
     SL_ASSERT(store->writable || !write);
+    *out = write ? NULL : begin_spare(store);
+    if (*out)
+        return SL_OK;
     struct sl_txn *txn = calloc(1, sizeof *txn);
     if (!txn)
         return SL_NO_MEMORY;
@@ -219,10 +248,22 @@ enum sl_status sl_txn_commit(struct sl_txn *txn)
 
 void sl_txn_abort(struct sl_txn *txn)
 {
-    if (!txn)
-        return;
-    mdb_txn_abort(txn->txn);
-    free(txn);
+    if (txn && txn->write)
+        end(txn);
+    else if (txn)
+        keep_or_end(txn);
+}
+
+/* As a reader sees it, not as mdb_env_info does: a commit shows in the file some milliseconds before readers begin from
+ * it, and who noted the new number then and read the old state would take that for the new one for good. */
+uint64_t sl_store_version(struct sl_store *store)
+{
+    struct sl_txn *txn = NULL;
+    if (sl_txn_begin(store, false, &txn) != SL_OK)
+        return 0;
+    uint64_t version = sl_txn_version(txn);
+    sl_txn_abort(txn);
+    return version;
 }
 
 static MDB_dbi table_of(const struct sl_txn *txn, unsigned table)
