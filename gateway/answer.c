@@ -444,7 +444,9 @@ static struct sl_slice as_header(struct sl_exchange *x, struct sl_slice text)
  * head. */
 static enum sl_status answer_raw(struct sl_exchange *x, const struct sl_found *found, const struct notice *notice)
 {
-    SL_TRY(sl_content_answer(x, found, &x->headers[0].value));
+    struct sl_slice type;
+    SL_TRY(sl_content_answer(x, found, &type));
+    x->headers[0].value = sl_arena_copy(x->arena, type); /* the record is gone when the head is written */
     add_header(x, SL_LIT("X-Content-Type-Options"), SL_LIT("nosniff"));
     add_header(x, SL_LIT("Content-Disposition"), SL_LIT("attachment"));
     add_header(x, SL_LIT("Content-Security-Policy"), SL_LIT("default-src 'none'; sandbox"));

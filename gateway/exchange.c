@@ -353,6 +353,9 @@ static enum sl_step_result step_account(struct sl_exchange *x)
         return sl_exchange_again(x);
     if (sl_account_write(x) != SL_OK)
         return sl_exchange_fail(x, SL_UNAVAILABLE, "ledger-record");
+    /* The answer and the record are whole. What they were made of would wait with them for the disk; its memory, which
+     * the processor has at hand, is the next one's. */
+    sl_rounds_drop(x);
     x->appending = true;
     x->outstanding++;
     x->wake.call = append;
