@@ -57,7 +57,6 @@ struct sl_kept {
     uint32_t hand;  /* the place that is looked at next when room is needed */
     uint32_t *seen; /* of hashes that came once: their upper half, by their lower; the newest of each SEEN first */
     uint32_t turns; /* rows that came while all memory was taken */
-    uint32_t gap;   /* from the end of the row found last to the next one */
     struct sl_kept_figures figures;
 };
 
@@ -324,27 +323,38 @@ struct hits {
     size_t count, room;
 };
 
-#define KEY "\"resource\":"
-#define KEY_LENGTH (sizeof KEY - 1)
+#define KEY "\"entry\":"
+#define LEAD 12u /* bytes by which the entries of a page begin alike: {"fullUrl":" */
 
-static bool is_space(char c)
+static size_t skip_spaces(struct sl_slice text, size_t at)
 {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+    while (
+        at < text.len && (text.ptr[at] == ' ' || text.ptr[at] == '\n' || text.ptr[at] == '\r' || text.ptr[at] == '\t'))
+        at++;
+    return at;
 }
 
-/* Where the next value behind the key begins; text.len: there is none. It mostly stands where the last one stood. */
-static size_t next_value(const struct sl_kept *kept, struct sl_slice text, size_t from)
+/* Where the bytes stand next; text.len: nowhere. */
+static size_t find_bytes(struct sl_slice text, size_t from, struct sl_slice bytes)
 {
-    size_t at = from + kept->gap;
-    if (at + KEY_LENGTH >= text.len || memcmp(text.ptr + at, KEY, KEY_LENGTH) != 0) {
-        const char *key = from < text.len ? memmem(text.ptr + from, text.len - from, KEY, KEY_LENGTH) : NULL;
-        if (!key)
-            return text.len;
-        at = (size_t)(key - text.ptr);
-    }
-    for (at += KEY_LENGTH; at < text.len && is_space(text.ptr[at]); at++)
-        ;
-    return at;
+    const char *at = from < text.len ? memmem(text.ptr + from, text.len - from, bytes.ptr, bytes.len) : NULL;
+    return at ? (size_t)(at - text.ptr) : text.len;
+}
+
+/* Where the first entry begins; text.len: there is none. */
+static size_t first_entry(struct sl_slice text)
+{
+    struct sl_slice key = SL_LIT(KEY);
+    size_t at = find_bytes(text, 0, key);
+    at = at < text.len ? skip_spaces(text, at + key.len) : at;
+    return at < text.len && text.ptr[at] == '[' ? skip_spaces(text, at + 1) : text.len;
+}
+
+/* Where the one behind an entry that ends at `end` begins. */
+static size_t next_entry(struct sl_slice text, size_t end)
+{
+    size_t at = skip_spaces(text, end);
+    return at < text.len && text.ptr[at] == ',' ? skip_spaces(text, at + 1) : text.len;
 }
 
 static bool add_hit(struct hits *hits, struct sl_arena *arena, struct hit hit)
@@ -363,30 +373,28 @@ static bool add_hit(struct hits *hits, struct sl_arena *arena, struct hit hit)
     return true;
 }
 
-/* The rows that are known. Where several are not, more and more is passed over, so that a text of new ones costs next
- * to nothing; what is passed over is parsed as anything else. */
+/* The entries that are known. Behind one that is not, the next that begins as the first did is looked at; where several
+ * are not, more and more is passed over, so that a text of new ones costs next to nothing. What is passed over is
+ * parsed as anything else. */
 static bool find_rows(struct sl_kept *kept, struct sl_arena *arena, struct sl_slice text, struct hits *hits)
 {
-    size_t from = 0, gone = 0, unknown = 0;
-    for (;;) {
-        size_t at = next_value(kept, text, from);
-        if (at >= text.len || text.len - at < LEAST)
-            return true;
+    size_t at = first_entry(text), gone = 0, unknown = 0;
+    const struct sl_slice lead = {text.ptr + at, LEAD};
+    while (at < text.len && text.len - at >= LEAST) {
         const struct row *row =
             text.ptr[at] == '{' ? find_row(kept, hash_head(kept, text.ptr + at), text.ptr + at, text.len - at) : NULL;
         if (!row) {
             size_t passed = unknown++ * PASSED;
-            from = at + 1 + (passed < PASSED_MOST ? passed : PASSED_MOST);
+            at = find_bytes(text, at + 1 + (passed < PASSED_MOST ? passed : PASSED_MOST), lead);
             continue;
         }
-        if (hits->count && !unknown)
-            kept->gap = (uint32_t)(at - from - KEY_LENGTH);
         if (!add_hit(hits, arena, (struct hit){(uint32_t)at, (uint32_t)(at - gone), row}))
             return false;
-        from = at + row->len;
+        at = next_entry(text, at + row->len);
         gone += row->len - 2;
         unknown = 0;
     }
+    return true;
 }
 
 /* ---- Parsing the rest ---- */

@@ -79,6 +79,7 @@ static enum sl_status read_entry(struct sl_ask *ask, struct sl_fetched *out, uin
     struct sl_entry *entry = &out->entries[out->count];
     if (!read_resource(doc, resource, entry))
         return fail(ask, "upstream-entry");
+    entry->at = at;
     bool of_type = sl_slice_eq(sl_r4_node_name(entry->type), ask->type);
     entry->match = is_match(doc, at, of_type);
     if (entry->match && !of_type)
@@ -210,6 +211,7 @@ static enum sl_status read_past(struct sl_ask *ask, struct sl_fetched *out, uint
         return fail(ask, "upstream-not-the-resource");
     if (ask->id.len && ask->next_in_text && out->count && is_turned(entry - 1, entry))
         return fail(ask, "upstream-history-order");
+    entry->at = at;
     out->matches++;
     out->count++;
     return SL_OK;
@@ -220,13 +222,13 @@ static void note_rows(const struct sl_ask *ask, const struct sl_fetched *out)
 {
     size_t known = 0;
     for (size_t i = 0; ask->kept && i < out->count; i++) {
-        uint32_t root = out->entries[i].root;
-        while (known < out->row_count && out->rows[known].root < root)
+        struct sl_entry *entry = &out->entries[i];
+        while (known < out->row_count && out->rows[known].root < entry->at)
             known++;
-        if (known < out->row_count && out->rows[known].root == root)
-            out->entries[i].row = &out->rows[known];
-        else if (root)
-            sl_kept_note(ask->kept, &out->doc, root);
+        if (known < out->row_count && out->rows[known].root == entry->at)
+            entry->row = &out->rows[known];
+        else if (entry->root)
+            sl_kept_note(ask->kept, &out->doc, entry->at);
     }
 }
 

@@ -13,6 +13,7 @@
 
 struct sl_entry {
     uint32_t root; /* span of the resource; 0 of a deletion */
+    uint32_t at;   /* span of the Bundle's entry; 0: it stands alone */
     bool match;    /* else an include */
     sl_r4_node type;
     struct sl_slice id;            /* as in the text: ids hold no escapes */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rows that were parsed before. A server is asked for the same records again and again, in Bundles that are never twice
- * the same; so what is kept is a row, an object within a document: its bytes, and its spans. Where a text holds the
+ * the same; so what is kept is a row, an entry of a Bundle: its bytes, and its spans. Where a text holds the
  * very same bytes again, they are not read again: their spans are copied.
  *
  * A row is the same because all of its bytes are the same. They are compared each time, so that nothing else decides:
@@ -30,8 +30,9 @@ struct sl_kept_row {
     uint64_t serial; /* if it still is the one of that number */
 };
 
-/* As sl_doc_parse, looking for rows behind the key "resource". *rows gets those that were kept, in document order, in
- * the arena. `kept` may be NULL. The arena needs what sl_doc_parse needs, and as much as the text again at most. */
+/* As sl_doc_parse, looking for rows in the array behind the key "entry". *rows gets those that were kept, in document
+ * order, in the arena. `kept` may be NULL. The arena needs what sl_doc_parse needs, and as much as the text again at
+ * most. */
 SL_MUST_CHECK enum sl_status sl_kept_parse(struct sl_kept *kept, struct sl_arena *arena, struct sl_slice text,
     const struct sl_doc_limits *limits, struct sl_doc *out, const struct sl_kept_row **rows, size_t *count);
 

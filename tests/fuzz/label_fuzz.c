@@ -114,7 +114,7 @@ static struct sl_slice entry_of(struct sl_arena *arena, const struct sl_doc *doc
 {
     struct sl_slice row = sl_span_text(doc, 0);
     row.len--;
-    return sl_arena_printf(arena, "[{\"resource\":%.*s%300s}]", SL_FMT(row), "}");
+    return sl_arena_printf(arena, "{\"entry\":[{\"resource\":%.*s%300s}]}", SL_FMT(row), "}");
 }
 
 /* The page parsed once more, and its row as an item of a labeller that keeps, or does not. NULL: it is too much. */
@@ -130,7 +130,7 @@ static const struct sl_item *read_again(struct sl_arena *arena, struct sl_doc *p
     sl_kept_note(kept, page, 2);
     if (keeps)
         sl_labeller_kept(labeller, kept, 7);
-    return sl_labeller_add_row(labeller, page, 2, count ? rows : NULL, false, &item) == SL_OK ? item : NULL;
+    return sl_labeller_add_row(labeller, page, 3, count ? rows : NULL, false, &item) == SL_OK ? item : NULL;
 }
 
 /* What was learned of a row whose text and item are gone, and what the walk finds in it now. */

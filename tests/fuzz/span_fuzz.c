@@ -45,19 +45,24 @@ static void check_doc(const struct sl_doc *doc, struct sl_arena *arena)
     check(sl_doc_parse(arena, sl_span_text(doc, 0), NULL, &again, NULL) == SL_OK && again.count == doc->count);
 }
 
-/* The text, and another with one bit changed, parsed once more while every object of it is known. */
-static void check_kept(const struct sl_doc *first, struct sl_arena *arena)
+/* The text as an entry of a Bundle, and that with one bit changed, parsed once more while every object of it is known.
+ */
+static void check_kept(struct sl_slice text, struct sl_arena *arena)
 {
-    struct sl_kept *kept = sl_kept_new(SL_KEPT_LEAST, first->text.len);
-    char *other = sl_arena_raw(arena, first->text.len, 1);
-    check(kept && other);
-    for (uint32_t i = 0; i < 2 * first->count && first->count < 2000; i++)
-        sl_kept_note(kept, first, i / 2);
-    memcpy(other, first->text.ptr, first->text.len);
-    other[first->count * 7919u % first->text.len] ^= (char)(1 << first->count % 7);
-    const struct sl_slice texts[] = {first->text, {other, first->text.len}};
+    struct sl_kept *kept = sl_kept_new(SL_KEPT_LEAST, text.len);
+    const struct sl_slice parts[] = {SL_LIT("{\"entry\":["), text, SL_LIT(","), text, SL_LIT("]}")};
+    struct sl_slice page = sl_arena_join(arena, parts, 5);
+    struct sl_doc first, doc, plain;
+    check(kept && page.ptr);
+    if (sl_doc_parse(arena, page, NULL, &first, NULL) != SL_OK)
+        check(false);
+    for (uint32_t i = 0; i < 2 * first.count && first.count < 2000; i++)
+        sl_kept_note(kept, &first, i / 2);
+    char *changed = sl_arena_raw(arena, page.len, 1);
+    memcpy(changed, page.ptr, page.len);
+    changed[first.count * 7919u % page.len] ^= (char)(1 << first.count % 7);
+    const struct sl_slice texts[] = {page, {changed, page.len}};
     for (unsigned i = 0; i < 2; i++) {
-        struct sl_doc doc, plain;
         const struct sl_kept_row *rows;
         size_t count;
         enum sl_status status = sl_kept_parse(kept, arena, texts[i], NULL, &doc, &rows, &count);
@@ -96,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (first_status == SL_OK)
         check_doc(&first, arena);
     if (first_status == SL_OK)
-        check_kept(&first, arena);
+        check_kept(text, arena);
     sl_arena_free(arena);
     return 0;
 }

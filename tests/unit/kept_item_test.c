@@ -97,14 +97,14 @@ static struct read read_one(struct sl_arena *arena, const char *resource, struct
 {
     struct read r = {.rows = NULL};
     size_t count;
-    struct sl_slice text = sl_arena_printf(arena, "[{\"resource\":%s}]", resource);
+    struct sl_slice text = sl_arena_printf(arena, "{\"entry\":[{\"resource\":%s}]}", resource);
     assert_int_equal(sl_kept_parse(kept, arena, text, NULL, &r.page, &r.rows, &count), SL_OK);
     sl_kept_note(kept, &r.page, 2);
     r.labeller = sl_labeller_new_earning(arena, &fixture.earning, programs);
     assert_non_null(r.labeller);
     sl_labeller_registered(r.labeller, said);
     sl_labeller_kept(r.labeller, under ? kept : NULL, under);
-    assert_int_equal(sl_labeller_add_row(r.labeller, &r.page, 2, r.rows, true, &r.item), SL_OK);
+    assert_int_equal(sl_labeller_add_row(r.labeller, &r.page, 3, r.rows, true, &r.item), SL_OK);
     return r;
 }
 
@@ -150,21 +150,22 @@ static void wherever_it_stands(void **state)
     struct sl_doc page;
     const struct sl_kept_row *rows;
     struct sl_item *items[2][RECALLED];
-    struct sl_slice text = SL_LIT("[1");
+    struct sl_slice text = SL_LIT("");
     size_t count;
     (void)state;
     for (unsigned i = 0; i < RECALLED; i++) {
         learn(resources[i], kept, 1);
-        text = sl_arena_printf(arena, "%.*s,{\"resource\":%s}", SL_FMT(text), resources[i]);
+        text = sl_arena_printf(arena, "%.*s%s{\"resource\":%s}", SL_FMT(text), i ? "," : "{\"entry\":[", resources[i]);
     }
-    text = sl_arena_printf(arena, "%.*s]", SL_FMT(text));
+    text = sl_arena_printf(arena, "%.*s]}", SL_FMT(text));
     assert_int_equal(sl_kept_parse(kept, arena, text, NULL, &page, &rows, &count), SL_OK);
     assert_int_equal(count, RECALLED);
     for (unsigned n = 0; n < 2; n++) {
         struct sl_labeller *labeller = sl_labeller_new_earning(arena, &fixture.earning, programs);
         sl_labeller_kept(labeller, n ? kept : NULL, 1);
         for (unsigned i = 0; i < RECALLED; i++)
-            assert_int_equal(sl_labeller_add_row(labeller, &page, rows[i].root, &rows[i], false, &items[n][i]), SL_OK);
+            assert_int_equal(
+                sl_labeller_add_row(labeller, &page, rows[i].root + 1, &rows[i], false, &items[n][i]), SL_OK);
         struct sl_slice *missing;
         size_t lacking;
         assert_int_equal(sl_labeller_resolve(labeller, &missing, &lacking), SL_OK);
@@ -209,7 +210,7 @@ static void where_memory_runs_out(void **state)
     learn(resources[0], kept, 1);
     for (size_t ceiling = 4096; ceiling < 65536; ceiling += 1024) {
         struct sl_arena *arena = sl_arena_new(ceiling);
-        struct sl_slice text = sl_arena_printf(arena, "[{\"resource\":%s}]", resources[0]);
+        struct sl_slice text = sl_arena_printf(arena, "{\"entry\":[{\"resource\":%s}]}", resources[0]);
         struct sl_doc page;
         const struct sl_kept_row *rows;
         size_t count;
@@ -217,7 +218,7 @@ static void where_memory_runs_out(void **state)
         struct sl_labeller *labeller = text.ptr ? sl_labeller_new_earning(arena, &fixture.earning, programs) : NULL;
         if (labeller && sl_kept_parse(kept, arena, text, NULL, &page, &rows, &count) == SL_OK && count) {
             sl_labeller_kept(labeller, kept, 1);
-            enum sl_status status = sl_labeller_add_row(labeller, &page, 2, rows, false, &item);
+            enum sl_status status = sl_labeller_add_row(labeller, &page, 3, rows, false, &item);
             assert_true(status == SL_OK ? item->reference_count == 2 : status == SL_NO_MEMORY);
         }
         sl_arena_free(arena);
