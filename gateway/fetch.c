@@ -2,7 +2,10 @@
 /* Reading an upstream's answer: see fetch.h. */
 #include "fetch.h"
 
+#include <stdlib.h>
+
 #include "route.h"
+#include "sluice/fault.h"
 #include "sluice/time_range.h"
 
 static enum sl_status fail(struct sl_ask *ask, const char *why)
@@ -191,12 +194,51 @@ static bool read_version(const struct sl_ask *ask, const struct sl_doc *doc, uin
     return read_resource(doc, resource, out);
 }
 
-/* R4, http.html#history: the oldest versions last. What was before is ruled by all that came after, so that a server
- * which turns it round would have a record's past judged without what it has become. */
-static bool is_turned(const struct sl_entry *newer, const struct sl_entry *older)
+/* The number that a version is called by; 0: it is called otherwise. */
+static uint64_t number_of(struct sl_slice version)
+{
+    uint64_t number = 0;
+    if (version.len > 18)
+        return 0;
+    for (size_t i = 0; i < version.len; i++) {
+        if (version.ptr[i] < '0' || version.ptr[i] > '9')
+            return 0;
+        number = number * 10 + (uint64_t)(version.ptr[i] - '0');
+    }
+    return number;
+}
+
+bool sl_fetch_follows(const struct sl_entry *newer, const struct sl_entry *older)
 {
     struct sl_time_range one, two;
-    return sl_time_range_read(newer->updated, &one) && sl_time_range_read(older->updated, &two) && two.from > one.from;
+    uint64_t above = number_of(newer->version), below = number_of(older->version);
+    if (above && below)
+        return below < above;
+    return !sl_time_range_read(newer->updated, &one) || !sl_time_range_read(older->updated, &two) ||
+           two.from <= one.from;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t one = number_of(((const struct sl_entry *)a)->version),
+             two = number_of(((const struct sl_entry *)b)->version);
+    return one < two ? 1 : one > two ? -1 : 0;
+}
+
+/* R4, http.html#history: the oldest versions last. What was before is ruled by all that came after, so that a record's
+ * past would be judged without what it has become where a server turns that round, or (HAPI) orders by the instant
+ * alone and two have the same. Numbers tell; where there are none, what cannot be so is no answer. */
+static enum sl_status order_versions(struct sl_ask *ask, struct sl_fetched *out)
+{
+    bool numbered = true;
+    for (size_t i = 0; i < out->count; i++)
+        numbered = numbered && number_of(out->entries[i].version);
+    if (numbered && !sl_fault(SL_FAULT_VERSIONS_AS_TOLD))
+        qsort(out->entries, out->count, sizeof *out->entries, by_number);
+    for (size_t i = 1; i < out->count && !sl_fault(SL_FAULT_VERSIONS_AS_TOLD); i++)
+        if (!sl_fetch_follows(&out->entries[i - 1], &out->entries[i]))
+            return fail(ask, "upstream-history-order");
+    return SL_OK;
 }
 
 /* Each is of what was asked for; where the order of versions is to be relied on, nothing may be missing. */
@@ -209,8 +251,6 @@ static enum sl_status read_past(struct sl_ask *ask, struct sl_fetched *out, uint
     if ((ask->type.len && entry->type != sl_r4_resource(ask->type)) ||
         (ask->id.len && !sl_slice_eq(entry->id, ask->id)))
         return fail(ask, "upstream-not-the-resource");
-    if (ask->id.len && ask->next_in_text && out->count && is_turned(entry - 1, entry))
-        return fail(ask, "upstream-history-order");
     entry->at = at;
     out->matches++;
     out->count++;
@@ -253,6 +293,8 @@ static enum sl_status read_bundle(struct sl_ask *ask, struct sl_fetched *out)
     for (uint32_t i = entries + 1; entries && i < doc->spans[entries].next; i = doc->spans[i].next)
         SL_TRY(past ? read_past(ask, out, i) : read_entry(ask, out, i));
     note_rows(ask, out);
+    if (past && ask->id.len && ask->next_in_text) /* of a server's, of one record */
+        SL_TRY(order_versions(ask, out));
     out->next = ask->next;
     return ask->next_in_text ? read_next(ask, out) : SL_OK;
 }

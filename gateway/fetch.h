@@ -39,6 +39,9 @@ struct sl_fetched {
 
 /* Reads a finished ask whose status is SL_OK. SL_UPSTREAM with ask->why set; SL_NO_MEMORY. */
 SL_MUST_CHECK enum sl_status sl_fetch_read(struct sl_ask *ask, struct sl_fetched **out);
+/* May the one be listed behind the other in a history of their record? By their numbers, else by their instants; where
+ * neither is told, yes. */
+bool sl_fetch_follows(const struct sl_entry *newer, const struct sl_entry *older);
 /* The answer of a finished BATCH whose status is SL_OK to its parts: each is finished then, as if it had been asked by
  * itself. SL_UPSTREAM with batch->why set: it is no answer to them; SL_NO_MEMORY. */
 SL_MUST_CHECK enum sl_status sl_fetch_split(struct sl_ask *batch);

@@ -48,8 +48,25 @@ void sl_history_begin(struct sl_exchange *x, struct sl_round *round)
     sl_pass_begin_past(round->pass, &x->history->past);
 }
 
-enum sl_status sl_history_add(struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry)
+/* From page to page of a server's no version may come behind an older one, either: fetch.c sees to it within each. */
+static enum sl_status go_down(struct sl_exchange *x, const struct sl_fetched *page, const struct sl_entry *entry)
 {
+    struct sl_entry *above = &x->history->above;
+    if (!x->state->gateway->config->upstream_url.len || sl_fault(SL_FAULT_VERSIONS_AS_TOLD))
+        return SL_OK;
+    if (entry == page->entries && above->match && !sl_fetch_follows(above, entry))
+        return SL_UPSTREAM;
+    if (entry + 1 == page->entries + page->count)
+        *above = (struct sl_entry){.match = true,
+            .version = sl_arena_copy(x->arena, entry->version),
+            .updated = sl_arena_copy(x->arena, entry->updated)};
+    return SL_OK;
+}
+
+enum sl_status sl_history_add(
+    struct sl_exchange *x, struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry)
+{
+    SL_TRY(go_down(x, page, entry));
     struct sl_found *found = sl_arena_alloc(round->arena, sizeof *found);
     if (!found)
         return SL_NO_MEMORY;

@@ -24,9 +24,9 @@ SL_MUST_CHECK enum sl_status sl_history_plan(struct sl_exchange *x);
 void sl_history_seek(struct sl_exchange *x);
 /* Before its versions are added: what those of earlier rounds hand down. */
 void sl_history_begin(struct sl_exchange *x, struct sl_round *round);
-/* A version becomes an item of the pass; a deletion has none. */
+/* A version becomes an item of the pass; a deletion has none. SL_UPSTREAM: it stands behind an older one. */
 SL_MUST_CHECK enum sl_status sl_history_add(
-    struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry);
+    struct sl_exchange *x, struct sl_round *round, struct sl_fetched *page, const struct sl_entry *entry);
 /* Each version in its order, once it is decided: does it go, after all that comes later? */
 bool sl_history_judge(struct sl_exchange *x, struct sl_found *found, bool goes);
 /* A round has ended. *more: an earlier version may still go. */

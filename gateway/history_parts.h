@@ -14,6 +14,7 @@ struct sl_history {
     bool closed;                /* nothing older goes */
     bool known;                 /* some version goes */
     size_t left;                /* of a page that is not the first: so many are still to be given */
+    struct sl_entry above;      /* the last version of the rounds before: its number and instant alone */
     struct sl_found *deletions; /* since the last version that was judged */
 };
 

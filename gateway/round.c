@@ -271,7 +271,7 @@ static enum sl_status add_versions(struct sl_exchange *x, struct sl_round *round
     sl_history_begin(x, round);
     for (const struct sl_page *page = round->pages; page; page = page->next)
         for (size_t i = 0; i < page->fetched->count; i++)
-            SL_TRY(sl_history_add(round, page->fetched, &page->fetched->entries[i]));
+            SL_TRY(sl_history_add(x, round, page->fetched, &page->fetched->entries[i]));
     return SL_OK;
 }
 
@@ -404,7 +404,7 @@ static enum sl_step_result end_fetch(struct sl_exchange *x, struct sl_round *rou
         x->target = round->pages;
     enum sl_status status = add_pages(x, round, &rest);
     if (status != SL_OK)
-        return fail(x, status, "fetch");
+        return fail(x, status, status == SL_UPSTREAM ? "upstream-history-order" : "fetch");
     return rest ? SL_STEP_AGAIN : SL_STEP_DONE;
 }
 

@@ -64,6 +64,7 @@ AIM = {  # word: (group, kinds of requests)
     "last-of-all": ("scenario", "94_operations.py"),
     "gone-for-all": ("scenario", "87_versions.py"),
     "gone-named": ("scenario", "88_deleted.py"),
+    "versions-as-told": ("scenario", "88_deleted.py"),
     "absence-taken": ("scenario", "108_dangling.py"),
     "absence-kept": ("scenario", "108_dangling.py"),
     "upstream-version": ("treating", ("read", "search all")),

@@ -57,20 +57,20 @@ def bundle(kind, entries, more=None):
 
 class Ehr:
     def __init__(self):
-        self.keeps, self.turned = True, False
+        self.keeps, self.turned, self.page = True, False, 2
         self.upstream = house.Upstream(self.answer)
 
     def history(self, handler, kind, ident, query):
-        """Two versions a page."""
+        """So many versions a page."""
         records = RECORDS if kind == "Condition" else {i: [r] for i, r in CONTEXT.get(kind, {}).items()}
         rows = [(name, number, r) for name, versions in records.items() for number, r in enumerate(versions, 1)]
         rows = [row for row in rows if ident in ("", row[0])]
-        rows.sort(key=lambda row: (-row[1], row[0]))
-        at = int(query.get("at", ["0"])[0])
+        rows.sort(key=lambda row: (row[1] if self.turned else -row[1], row[0]))
+        at, end = int(query.get("at", ["0"])[0]), int(query.get("at", ["0"])[0]) + self.page
         if not rows:
             return house.send(handler, "{}", 404)
-        more = f"{self.upstream.url}?at={at + 2}&of={ident}&kind={kind}" if at + 2 < len(rows) else None
-        return house.send(handler, bundle("history", [entry(kind, *row) for row in rows[at:at + 2]][::-1 if self.turned else 1], more))
+        more = f"{self.upstream.url}?at={end}&of={ident}&kind={kind}" if end < len(rows) else None
+        return house.send(handler, bundle("history", [entry(kind, *row) for row in rows[at:end]], more))
 
     def answer(self, path, handler):
         url = urllib.parse.urlparse(path)
@@ -171,9 +171,20 @@ def scenario(sluice, folder):
     days = [h.ask(f"Condition/gone/_history?_since=2026-03-0{day}", "study")[2].count(b"DELETE") for day in (1, 3)]
     h.expect("nor is it found by", days == [0, 0], days)
 
-    ehr.turned = True
-    got = [h.ask(path, "ward")[0] for path in ("Condition/there/_history", "Condition/gone-use/_history", "Condition/gone")]
-    h.expect("of an EHR that tells the oldest first no past is judged", got == [503] * 3 and "upstream-history-order" in h.logged(), got)
+    # What a record has become rules its past: a server that tells versions of one instant in no order, or the oldest first.
+    RECORDS["at-once"] = [condition("at-once", 1, "I10"), condition("at-once", 2, "F11.20"), condition("at-once", 3, "F11.20", note=[{"text": "x"}])]
+    for version in RECORDS["at-once"]:
+        version["meta"]["lastUpdated"] = "2026-03-01T08:00:00Z"
+    ehr.page = 9
+    nothing = without_clock(h.ask("Condition/nobody/_history", "plan"))
+    for ehr.turned in (False, True):
+        h.expect(f"no past of what is secret, told {'the oldest first' if ehr.turned else 'in order'}",
+                 without_clock(h.ask("Condition/at-once/_history", "plan")) == nothing and b"I10" not in h.ask("Condition/at-once", "plan")[2])
+    h.expect("and in their order for whoever may", events("Condition/there/_history", "ward") == "PUT2 POST1", events("Condition/there/_history", "ward"))
+    ehr.page = 2
+    got = [h.ask("Condition/at-once/_history", caller) for caller in ("ward", "plan")]
+    h.expect("where an older one comes pages before, no past is judged", got[0][0] == 503 and b"I10" not in got[1][2] and
+             "upstream-history-order" in h.logged(), got)
     ehr.keeps, ehr.turned = False, False
     ehr.keeps = False
     CONTEXT["Procedure"]["late"] = procedure("late", ["there", "lost", "never-asked-for", "quiet"])
