@@ -116,29 +116,56 @@ void sl_address_free(struct sl_address *address)
 
 /* ---- Characters, as JSON may write them ---- */
 
-static bool is_hex_of(const char *digits, char c)
+static int hex_value(char c)
 {
-    static const char hex[] = "0123456789abcdef";
-    return digits[0] == '0' && digits[1] == '0' && digits[2] == hex[(unsigned char)c >> 4] &&
-           (digits[3] | 0x20) == (hex[(unsigned char)c & 15] | 0x20);
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)((at - digits) % 16) : -1;
 }
 
-static bool may_be_escaped(char c)
+/* What "\u00XX" stands for, where the text may as well have it plainly; 0: something else. */
+static char escaped(struct sl_slice text)
 {
-    return c == '/' || c == ':';
+    if (text.len < 6 || !sl_slice_starts(text, SL_LIT("\\u00")))
+        return 0;
+    int high = hex_value(text.ptr[4]), low = hex_value(text.ptr[5]), c = high * 16 + low;
+    return high >= 2 && high <= 7 && low >= 0 && c != '"' && c != '\\' && c != 0x7f ? (char)c : 0;
+}
+
+/* Takes such escapes out of JSON, in place: a server that stores what a client has spelled so writes it plainly, and an
+ * address is to be found before that. Gives the new length. */
+static size_t unescape(char *text, size_t len)
+{
+    const char *slash = len ? memchr(text, '\\', len) : NULL;
+    size_t from = 0, to = 0; /* what is behind `from` has not been moved */
+    while (slash) {
+        size_t at = (size_t)(slash - text), next = at + 2 < len ? at + 2 : len;
+        char c = escaped((struct sl_slice){slash, len - at});
+        if (c) {
+            memmove(text + to, text + from, at - from);
+            to += at - from;
+            text[to++] = c;
+            from = next = at + 6;
+        }
+        slash = next < len ? memchr(text + next, '\\', len - next) : NULL;
+    }
+    if (from)
+        memmove(text + to, text + from, len - from);
+    return from ? to + len - from : len;
+}
+
+static bool has_escapes(struct sl_slice text)
+{
+    return text.len && memmem(text.ptr, text.len, "\\u00", 4);
 }
 
 /* Goes on over a character; false: it is another. */
 static bool pass(struct sl_slice text, size_t *at, char c)
 {
     struct sl_slice rest = sl_slice_from(text, *at);
-    size_t len = 0;
-    if (rest.len && rest.ptr[0] == c)
-        len = 1;
-    else if (may_be_escaped(c) && c == '/' && sl_slice_starts(rest, SL_LIT("\\/")))
+    size_t len = rest.len && rest.ptr[0] == c;
+    if (c == '/' && sl_slice_starts(rest, SL_LIT("\\/")))
         len = 2;
-    else if (may_be_escaped(c) && rest.len >= 6 && sl_slice_starts(rest, SL_LIT("\\u")) && is_hex_of(rest.ptr + 2, c))
-        len = 6;
     *at += len;
     return len > 0;
 }
@@ -146,12 +173,9 @@ static bool pass(struct sl_slice text, size_t *at, char c)
 /* The same, back. A backslash in front of a slash belongs to it. */
 static bool pass_back(struct sl_slice text, size_t *at, char c)
 {
-    size_t len = 0;
-    if (*at && text.ptr[*at - 1] == c)
-        len = c == '/' && *at > 1 && text.ptr[*at - 2] == '\\' ? 2 : 1;
-    else if (may_be_escaped(c) && *at >= 6 && memcmp(text.ptr + *at - 6, "\\u", 2) == 0 &&
-             is_hex_of(text.ptr + *at - 4, c))
-        len = 6;
+    size_t len = *at && text.ptr[*at - 1] == c;
+    if (len && c == '/' && *at > 1 && text.ptr[*at - 2] == '\\')
+        len = 2;
     *at -= len;
     return len > 0;
 }
@@ -345,6 +369,7 @@ static bool note_place(struct sl_address_places *places, struct sl_arena *arena,
 size_t sl_address_take(const struct sl_address *address, char *text, size_t len, struct sl_arena *arena,
     struct sl_address_places *places, bool *failed)
 {
+    len = unescape(text, len);
     struct walk w = begin_walk(address, (struct sl_slice){text, len});
     struct hit hit = {0};
     size_t to = 0, from = 0; /* what is behind `from` has not been moved */
@@ -402,14 +427,29 @@ static void store_as(
     *from = hit->ours ? hit->end : hit->begin;
 }
 
+/* A text without escapes; itself, if it has none. */
+static struct sl_slice plainly(struct sl_slice text, struct sl_arena *arena)
+{
+    if (!has_escapes(text))
+        return text;
+    char *copy = sl_arena_raw(arena, text.len, 1);
+    if (!copy)
+        return (struct sl_slice){NULL, 0};
+    memcpy(copy, text.ptr, text.len);
+    return (struct sl_slice){copy, unescape(copy, text.len)};
+}
+
 /* theirs.ptr NULL: to show. */
 static struct sl_slice exchange(
-    const struct sl_address *address, struct sl_slice theirs, struct sl_slice text, struct sl_arena *arena)
+    const struct sl_address *address, struct sl_slice theirs, struct sl_slice given, struct sl_arena *arena)
 {
     struct hit hit;
     struct sl_buffer out;
     size_t from = 0;
-    if (!address || !text.len)
+    if (!address || !given.len)
+        return given;
+    struct sl_slice text = plainly(given, arena);
+    if (!text.ptr)
         return text;
     struct walk w = begin_walk(address, text);
     sl_buffer_init(&out, TEXT_LIMIT);
@@ -420,7 +460,7 @@ static struct sl_slice exchange(
             show(address, &hit, &from, text, &out);
     }
     if (!from && !out.len)
-        return text;
+        return given;
     sl_buffer_add(&out, sl_slice_from(text, from));
     struct sl_slice copy =
         sl_buffer_failed(&out) ? (struct sl_slice){NULL, 0} : sl_arena_copy(arena, sl_buffer_slice(&out));
@@ -438,13 +478,45 @@ struct sl_slice sl_address_store(const struct sl_address *address, struct sl_sli
     return address ? exchange(address, address->theirs, text, arena) : text;
 }
 
+/* A backslash in a search's value is one: in JSON it would be two. */
+static struct sl_slice doubled(struct sl_slice text, struct sl_arena *arena)
+{
+    char *copy = sl_arena_raw(arena, 2 * text.len + 1, 1);
+    size_t len = 0;
+    for (size_t i = 0; copy && i < text.len; i++) {
+        copy[len++] = text.ptr[i];
+        if (text.ptr[i] == '\\')
+            copy[len++] = '\\';
+    }
+    return (struct sl_slice){copy, len};
+}
+
+static struct sl_slice halved(struct sl_slice text, struct sl_arena *arena)
+{
+    char *copy = sl_arena_raw(arena, text.len + 1, 1);
+    size_t len = 0;
+    for (size_t i = 0; copy && i < text.len; i += text.ptr[i] == '\\' ? 2 : 1)
+        copy[len++] = text.ptr[i];
+    return (struct sl_slice){copy, len};
+}
+
+static struct sl_slice exchange_plain(
+    const struct sl_address *address, struct sl_slice theirs, struct sl_slice text, struct sl_arena *arena)
+{
+    if (!text.len || !memchr(text.ptr, '\\', text.len))
+        return exchange(address, theirs, text, arena);
+    struct sl_slice json = doubled(text, arena);
+    json = json.ptr ? exchange(address, theirs, json, arena) : json;
+    return json.ptr ? halved(json, arena) : json;
+}
+
 size_t sl_address_forms(const struct sl_address *address, struct sl_slice text, struct sl_arena *arena,
     struct sl_slice out[SL_ADDRESS_FORMS])
 {
     size_t count = 0;
     out[0] = text;
     for (size_t i = 0; address && i < address->form_count; i++) {
-        struct sl_slice form = exchange(address, address->forms[i], text, arena);
+        struct sl_slice form = exchange_plain(address, address->forms[i], text, arena);
         bool known = false;
         for (size_t k = 0; k < count; k++)
             known = known || sl_slice_eq(out[k], form);

@@ -14,9 +14,9 @@
  * by an address that it has guessed, and learns nothing by it. From left to right and back `ours` becomes `theirs`; a
  * write is a difference (docs/decisions/0025), and leaves in the record what its writer has not changed.
  *
- * Found is an address in whatever text, written with or without JSON's escapes of slashes and colons, in any case of
- * scheme and host, by http or https, with or without the scheme's own port; and not where a name goes on:
- * http://ehr/fhir2 is another. Ours is found as it is spelled alone.
+ * Found is an address in whatever text, written with or without JSON's escapes, in any case of scheme and host, by http
+ * or https, with or without the scheme's own port; and not where a name goes on: http://ehr/fhir2 is another. Ours is
+ * found as it is spelled alone.
  */
 #ifndef SLUICE_GATEWAY_ADDRESS_H
 #define SLUICE_GATEWAY_ADDRESS_H

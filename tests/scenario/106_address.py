@@ -141,6 +141,24 @@ def written(h, d, ehr):
     h.expect("a right guess is answered as a wrong one, whatever it names", {a[0] for a in answers} == {201}, [a[0] for a in answers])
 
 
+def spelled(h, d, ehr):
+    """With escapes, which the EHR does not keep: a guess is none the better for it."""
+    def sent(method, path, body, *more, **kind):
+        text = json.dumps(body).replace("@", ehr.server.url.replace("http", "\\u0068ttp"))
+        status, _, text = d.send(method, path, text.encode(), *more, **kind)
+        return status, json.loads(text)
+
+    body = made("Observation", None, status="final", code={"text": "@/x"}, subject=P, focus=[ref("@/Condition/plain")])
+    want = json.loads(json.dumps([body["code"], body["focus"]]).replace("@", ehr.server.url))
+    status, got = sent("POST", "Observation", body)
+    h.expect("however it is spelled, a guess is read as it was written", status == 201 and [got["code"], got["focus"]] == want, got)
+    entry = transactions.entry("POST", "Observation", body)
+    status, got = sent("POST", "", transactions.bundle(entry))
+    h.expect("in a transaction", status == 200 and [got["entry"][0]["resource"][k] for k in ("code", "focus")] == want, got)
+    status, got = sent("PATCH", "Observation/weight", [{"op": "add", "path": "/note", "value": [{"text": "@/y"}]}], "*", kind="application/json-patch+json")
+    h.expect("and in a patch", status == 200 and got["note"] == [{"text": f"{ehr.server.url}/y"}], got)
+
+
 def labelled(h, d, ehr):
     """A patient's word that speaks of a code by the EHR's own name holds, though clients know the code by ours."""
     h.expect("a code that the patient keeps to himself is kept, by the name that the EHR has for it", h.ask("Observation/kept")[0] == 404)
@@ -244,7 +262,7 @@ def scenario(sluice, folder):
             h.start()
         h, d = houses[0], writes.Desk(houses[0])
         ehr.rows["Observation/named"]["note"].append({"text": f"Ask {h.base}/Patient/p."})  # the EHR may know our address, too
-        for part in (seen, found, kept, written, labelled):
+        for part in (seen, found, kept, written, spelled, labelled):
             part(h, d, ehr)
         race(h, houses[1], ehr)
         twice(h, houses[1])

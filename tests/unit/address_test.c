@@ -59,7 +59,9 @@ static const struct {
     {"ehr/fhir/x", "ehr/fhir/x", NULL},
     /* What JSON may write, and what people do. */
     {"http:\\/\\/ehr\\/fhir\\/x", "https://gw/r4\\/x", "http://ehr/fhir\\/x"},
-    {"http\\u003a\\u002F\\u002fehr\\u002ffhir\\u002fx", "https://gw/r4\\u002fx", "http://ehr/fhir\\u002fx"},
+    {"http\\u003a\\u002F\\u002fehr\\u002ffhir\\u002fx", "https://gw/r4/x", "http://ehr/fhir/x"},
+    {"\\u0068ttp://\\u0065hr/fhi\\u0072/x", "https://gw/r4/x", "http://ehr/fhir/x"},
+    {"http://ehr/fhir\\u002bx \\\\u0068ttp://ehr\\u0022", "http://ehr/fhir\\u002bx \\\\u0068ttp://ehr\\u0022", NULL},
     {"HTTP://EHR/fhir/x", "https://gw/r4/x", "http://ehr/fhir/x"},
     {"https://ehr/fhir/x", "https://gw/r4/x", "http://ehr/fhir/x"},
     {"http://ehr:80/fhir/x", "https://gw/r4/x", "http://ehr/fhir/x"},
@@ -68,6 +70,7 @@ static const struct {
     {M "http://ehr/fhir/x", "http://ehr/fhir/x", NULL},
     {M M "http://ehr/fhir/x", M "http://ehr/fhir/x", NULL},
     {M "https://EHR/fhir", "https://EHR/fhir", NULL},
+    {M "\\u0068ttp://ehr/fhir", "http://ehr/fhir", M "http://ehr/fhir"},
     {"http:\\/\\/as-written.invalid\\/http:\\/\\/ehr\\/fhir", "http:\\/\\/ehr\\/fhir", M "http:\\/\\/ehr\\/fhir"},
     {M "https://gw/r4/x", M "https://gw/r4/x", NULL},
     {M "http://other/x", M "http://other/x", NULL},
@@ -117,7 +120,7 @@ static void test_answers(void **state)
     struct sl_blocks blocks = {.arena = f.arena};
     struct sl_slice view;
     bool failed, any = false;
-    char text[] = "{\"a\":{\"reference\":\"http://ehr/fhir/Patient/1\"},\"b\":{\"reference\" : "
+    char text[] = "{\"a\":{\"reference\":\"\\u0068ttp://ehr/fhir/Patient/1\"},\"b\":{\"reference\" : "
                   "\"https:\\/\\/clinic.example\\/ehr/Patient/2\"},\"system\":\"https://clinic.example/ehr/sid/x\","
                   "\"c\":[\"http://ehr/fhir/y and http://ehr/fhir/z\"],\"d\":{\"reference\":\"http://ehr/fhir\"},"
                   "\"e\":{\"reference\":\"http://ehr/fhir?a=b\"},\"http://ehr/fhir/key\":\"http://ehr/fhir/gone\"}";
@@ -176,6 +179,11 @@ static void test_forms(void **state)
     is(forms[2], "https://clinic.example/ehr/sid");
     assert_int_equal(sl_address_forms(f.address, SL_LIT("http://ehr/fhir/sid"), f.arena, forms), 1);
     is(forms[0], M "http://ehr/fhir/sid");
+    assert_int_equal(
+        sl_address_forms(f.address, SL_LIT("a\\\\b http:\\/\\/ehr\\/fhir \\u0068ttp://ehr/fhir"), f.arena, forms), 1);
+    is(forms[0], "a\\\\b http:\\/\\/ehr\\/fhir \\u0068ttp://ehr/fhir");
+    assert_int_equal(sl_address_forms(f.address, SL_LIT("a\\b http://ehr/fhir"), f.arena, forms), 1);
+    is(forms[0], "a\\b " M "http://ehr/fhir");
     assert_int_equal(sl_address_forms(f.address, SL_LIT("http://loinc.org"), f.arena, forms), 1);
     is(forms[0], "http://loinc.org");
     assert_int_equal(sl_address_forms(NULL, SL_LIT("http://ehr/fhir/sid"), f.arena, forms), 1);
