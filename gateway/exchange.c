@@ -382,15 +382,16 @@ static bool releases_nothing(const struct sl_exchange *x)
         return class & SL_FOR_ASKS && !x->account.released_count;
     for (size_t i = 0; i < sizeof by_what_is_there / sizeof *by_what_is_there; i++)
         if (x->status == by_what_is_there[i])
-            return class & (SL_FOR_ASKS | SL_FOR_WRITES);
+            return class & (SL_FOR_ASKS | SL_FOR_WRITES | SL_FOR_BATCHES); /* a transaction may fail as a whole */
     return false;
 }
 
 static void woken(struct sl_task *task);
 
 /* How long it took to find that there is nothing to release tells whether something was withheld. So such an answer
- * waits until a multiple of `limits.pace` has passed since it was asked for: whatever takes less than that takes as
- * long. Of a batch, all waits where one entry is such. */
+ * waits until a multiple of `limits.pace` has passed since the request was there whole: whatever takes less than that
+ * takes as long. Counted from its first byte, whoever holds the last one back could choose how much less. Of a batch,
+ * all waits where one entry is such. */
 static bool put_off(struct sl_exchange *x)
 {
     uint64_t pace = x->state->gateway->config->pace * 1000;
@@ -400,7 +401,7 @@ static bool put_off(struct sl_exchange *x)
     x->held = true;
     x->outstanding++;
     x->wake.call = woken;
-    sl_worker_at(x->worker, x->started + ((sl_loop_clock() - x->started) / pace + 1) * pace, &x->wake);
+    sl_worker_at(x->worker, x->asked + ((sl_loop_clock() - x->asked) / pace + 1) * pace, &x->wake);
     return true;
 }
 
@@ -720,7 +721,7 @@ enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *
     clock_gettime(CLOCK_REALTIME, &now);
     x->now = now.tv_sec;
     x->request = request;
-    x->turn = sl_loop_clock();
+    x->turn = x->asked = sl_loop_clock();
     go_to_gateway(x);
     while (x->step <= SL_AT_route && x->status == SL_OK)
         if (steps[x->step].run(x) == SL_STEP_DONE)
@@ -738,6 +739,7 @@ enum sl_status sl_exchange_head(struct sl_exchange *x, const struct sl_request *
 
 void sl_exchange_start(struct sl_exchange *x)
 {
+    x->asked = sl_loop_clock();
     x->body_ready = true;
     run(x);
 }

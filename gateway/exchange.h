@@ -162,7 +162,7 @@ struct sl_exchange {
     bool parked, gone_on;             /* it waits until its outer lets it go on; it was let */
     uint64_t number;                  /* of this process; with gateway->boot it is the exchange's id */
     int64_t now;                      /* seconds since the epoch, when the head was complete */
-    uint64_t started, turn;           /* monotonic microseconds: of the exchange, of this turn */
+    uint64_t started, turn, asked;    /* monotonic microseconds: of the exchange, of this turn, of the whole request */
 
     enum sl_step step;
     bool body_ready, cancelled, scheduled, close;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
+import shutil
 import statistics
 import time
 import urllib.parse
@@ -7,6 +9,10 @@ import urllib.parse
 import house
 import two_worlds
 
+GRANTS = """layer: organization
+writes:
+  - {id: partners, title: Partners add observations., to: [hie-partner], for: [treatment], may: [create], types: [Observation]}
+"""
 PACE = 150  # milliseconds: on a machine at work, too, everything here takes less
 
 
@@ -44,13 +50,33 @@ def world():
 
 
 BATCH = '{{"resourceType":"Bundle","type":"batch","entry":[{{"request":{{"method":"GET","url":"Observation/{0}"}}}}]}}'
+NAMING = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [
+    {"request": {"method": "POST", "url": "Observation"}, "resource": {
+        "resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient/ann"},
+        "derivedFrom": [{"reference": "Observation?_id=@"}]}}]})
 ASKED = (  # what is asked with the id of something
     ("a read", lambda h, i: h.ask(f"Observation/{i}", "exchange")),
     ("a HEAD", lambda h, i: h.ask(f"Observation/{i}", "exchange", method="HEAD")),
     ("a version", lambda h, i: h.ask(f"Observation/{i}/_history/1", "exchange")),
     ("a search by id", lambda h, i: h.ask(f"Observation?_id={i}", "exchange")),
+    ("what a transaction names by a search", lambda h, i: h.ask("", "exchange", "POST", ["Content-Type: application/fhir+json"], NAMING.replace("@", i).encode())),
     ("an entry of a batch", lambda h, i: h.ask("", "exchange", "POST", ["Content-Type: application/fhir+json"], BATCH.format(i).encode())),
 )
+
+
+def held_back(h, ident, body):
+    """Sends all but the last byte, waits until a little less than the pace is left, and counts from the last."""
+    form = f"_id={ident}" if body else ""
+    line = "POST /fhir/Observation/_search" if body else f"GET /fhir/Observation/{ident}"
+    more = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n" if body else ""
+    data = f"{line} HTTP/1.1\r\nHost: localhost\r\n{more}Authorization: Bearer {h.tokens['exchange']}\r\n\r\n{form}".encode()
+    with h.connect() as sock:
+        sock.sendall(data[:-1])
+        time.sleep((PACE - 18) / 1000)
+        begun = time.monotonic()
+        sock.sendall(data[-1:])
+        sock.recv(4096)
+        return (time.monotonic() - begun) * 1000
 
 
 def took(ask, *args):
@@ -62,7 +88,15 @@ def took(ask, *args):
 def scenario(sluice, folder):
     """An answer that releases nothing comes at a multiple of limits.pace: what is hidden takes as long as what is not there."""
     slow = Slow(list(world()))
-    paced, at_once = (house.House(sluice, upstream=slow.server.url, extra=f"limits:\n  pace: {pace}\n").start() for pace in (PACE, 0))
+    for part in ("policies", "terminology", "lexicon"):
+        shutil.copytree(os.path.join(house.ROOT, "consent", part), os.path.join(folder, part))
+    with open(os.path.join(folder, "policies", "writers.yaml"), "w") as out:
+        out.write(GRANTS)
+    houses = [house.House(sluice, upstream=slow.server.url, policies=os.path.join(folder, "policies"), extra=f"limits:\n  pace: {pace}\n") for pace in (PACE, 0)]
+    for h in houses:
+        h.tokens["exchange"] = h.token("exchange", "TREAT", "--scope", "system/*.cruds")
+        h.start()
+    paced, at_once = houses
     h = paced
     try:
         for name, ask in ASKED:
@@ -73,6 +107,9 @@ def scenario(sluice, folder):
             h.expect(f"{name}: and say as much", hidden[0][1][2].replace(b"hidden", b"") == absent[0][1][2].replace(b"absent", b""))
             quick = [min(took(ask, at_once, i)[0] for _ in range(3)) for i in ("hidden", "absent")]
             h.expect(f"{name}: where nothing is put off, the hidden takes longer", quick[0] > quick[1] + 15 and quick[1] < PACE, quick)
+        for body in (False, True):
+            all_of = {i: min(held_back(h, i, body) for _ in range(3)) for i in ("hidden", "absent")}
+            h.expect("nobody chooses how much of the pace is left by holding a byte back", all(ms >= PACE for ms in all_of.values()), all_of)
         ms, (status, _, _) = min(took(h.ask, "Observation/seen", "exchange") for _ in range(3))
         h.expect("what is released is not put off", status == 200 and ms < PACE, ms)
         ms, (status, _, _) = min(took(h.ask, "Observation/seen?what=1", "exchange") for _ in range(3))
