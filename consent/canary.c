@@ -150,6 +150,7 @@ static enum sl_status add_asker(const struct sl_policy *policy, unsigned party, 
     for (unsigned bit = 0; bit < policy->class_count; bit++)
         if (sl_ruling_may(ruling, bit))
             sl_classes_add(&out->may, bit);
+    out->admitted = sl_admit(policy, &out->recipient) == SL_OK;
     return SL_OK;
 }
 

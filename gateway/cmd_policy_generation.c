@@ -130,7 +130,8 @@ static enum sl_status try_out(struct run *run, struct sl_slice *tested)
     const struct sl_selftest_options options = {.policy = run->policy};
     struct sl_selftest_shown shown;
     SL_TRY(sl_selftest_run(&options, &run->issues, &shown));
-    *tested = sl_arena_printf(run->arena, "%.*s; report %.*s", SL_FMT(shown.words), SL_FMT(shown.report));
+    *tested = sl_arena_printf(
+        run->arena, "%.*s, never to anybody else; report %.*s", SL_FMT(shown.words), SL_FMT(shown.report));
     return tested->ptr ? SL_OK : SL_NO_MEMORY;
 }
 
@@ -169,7 +170,7 @@ static void say_done(const struct run *run, const struct sl_activation *what, co
         printf("Approved by %u, of %u needed.\n", done->given, done->needed);
     else
         printf("Nobody had to approve it: nobody has a key (sluice policy keys add).\n");
-    printf("The self-test passed: %.*s, never to anybody else.\n", SL_FMT(what->tested));
+    printf("The self-test passed: %.*s.\n", SL_FMT(what->tested));
 }
 
 static int put_in_force(struct run *run, uint64_t rollback_of)
@@ -193,8 +194,9 @@ static int put_in_force(struct run *run, uint64_t rollback_of)
     status = try_out(run, &what.tested);
     if (status != SL_OK) {
         sl_cli_issues(stderr, &run->issues, SL_GRADE_NOTE);
-        fprintf(
-            stderr, "sluice: not put in force: the self-test: %s\nWhat is in force stays.\n", sl_status_name(status));
+        fprintf(stderr, "sluice: not put in force: the self-test %s%s\nWhat is in force stays.\n",
+            status == SL_FORBIDDEN ? "did not pass under it" : "could not be run: ",
+            status == SL_FORBIDDEN ? "" : sl_status_name(status));
         return 1;
     }
     sl_buffer_init(&told, OUTPUT_LIMIT);

@@ -306,14 +306,16 @@ static size_t count_of(const struct sl_classes *set)
     return count;
 }
 
-/* The party that may have least, or most. */
+/* The party that may have least, or most. One that is refused whole examines nothing, and is taken if there is no
+ * other. */
 static const struct sl_canary_asker *furthest(const struct sl_selftest *t, bool most)
 {
     const struct sl_canary_asker *found = &t->askers[0];
     for (size_t i = 1; i < t->asker_count; i++) {
-        size_t one = count_of(&t->askers[i].may), best = count_of(&found->may);
-        if (most ? one > best : one < best)
-            found = &t->askers[i];
+        const struct sl_canary_asker *one = &t->askers[i];
+        size_t its = count_of(&one->may), best = count_of(&found->may);
+        if (one->admitted != found->admitted ? one->admitted : most ? its > best : its < best)
+            found = one;
     }
     return found;
 }
@@ -330,12 +332,16 @@ bool sl_selftest_may(const struct sl_canary_asker *asker, const struct sl_canary
 const struct sl_canary_asker *sl_selftest_asker(const struct sl_selftest *t, size_t at, bool may)
 {
     const struct sl_canary *canary = &t->canaries.one[at];
+    const struct sl_canary_asker *refused = NULL;
     for (size_t i = 0; i < t->asker_count; i++) {
         const struct sl_canary_asker *asker = &t->askers[(at + i) % t->asker_count];
-        if (may ? sl_selftest_may(asker, canary) : !sl_classes_has(&asker->may, canary->class_bit))
+        if (may ? !sl_selftest_may(asker, canary) : sl_classes_has(&asker->may, canary->class_bit))
+            continue;
+        if (asker->admitted)
             return asker;
+        refused = refused ? refused : asker;
     }
-    return NULL;
+    return refused;
 }
 
 /* Everything, and what there is most of: as every party. Any other type: as the two that differ most, and a third, each

@@ -45,6 +45,7 @@ struct sl_canaries {
 struct sl_canary_asker {
     struct sl_recipient recipient; /* the party, for its usual purpose */
     struct sl_classes may;         /* what it may have by the policy alone */
+    bool admitted;                 /* false: nothing, whatever it asks; it is refused before anything is looked at */
 };
 
 /* whole: each way in each shape; else each way, and of the shapes some for each class. SL_NO_MEMORY; SL_LIMIT.

@@ -22,6 +22,12 @@ classes:
 """
 
 
+STOP = """layer: organization
+rules:
+  - {id: stop, title: Nothing goes to who treats., verdict: withhold, data: all, to: [treating-provider], for: any}
+"""
+
+
 def silent(folder):
     """A policy under which nobody may have anything."""
     shutil.copytree(os.path.join(house.ROOT, "consent", "terminology"), os.path.join(folder, "my", "terminology"))
@@ -68,6 +74,16 @@ def scenario(sluice, folder):
     h.run("policy", "rollback", "1", "--store", h.at("policy"), "--author", "officer")
     h.expect("a rollback is tried as well", h.ask("Organization/lakeside-primary")[0] == 200 and "generation 3: self-test passed" in h.logged() and
              generations()[2]["self-test"])
+
+    # What stops somebody is wanted at once.
+    for part in ("policies", "terminology", "lexicon"):
+        shutil.copytree(os.path.join(house.ROOT, "consent", part), os.path.join(folder, "stop", part))
+    with open(os.path.join(folder, "stop", "policies", "house", "stop.yaml"), "w") as file:
+        file.write(STOP)
+    done = activate(os.path.join(folder, "stop", "policies"))
+    h.expect("a party that is let have nothing, and refused for that, keeps no policy out", done.returncode == 0, (done.returncode, done.stderr[-800:]))
+    h.expect("and it is in force at once", h.ask("Organization/lakeside-primary")[0] == 403 and
+             h.ask("Organization/lakeside-primary", "plan")[0] == 200, h.logged()[-800:])
     h.close()
     return h.failures
 
