@@ -332,6 +332,21 @@ static int code_of(struct sl_slice status)
     return code;
 }
 
+/* Is it about what this part asks for? What is no history is found out when it is read. */
+static bool is_about(const struct sl_ask *part, const struct sl_doc *doc, uint32_t bundle)
+{
+    uint32_t list = sl_span_member(doc, bundle, SL_NAME_entry);
+    if (!list || doc->spans[list].type != SL_SPAN_ARRAY)
+        return true;
+    for (uint32_t i = list + 1; i < doc->spans[list].next; i = doc->spans[i].next) {
+        struct sl_entry entry = {0};
+        if (doc->spans[i].type == SL_SPAN_OBJECT && read_version(part, doc, i, &entry) &&
+            (entry.type != sl_r4_resource(part->type) || !sl_slice_eq(entry.id, part->id)))
+            return false;
+    }
+    return true;
+}
+
 /* As the answer to a question of its own would be judged (upstream_http.c). */
 static void judge_part(const struct sl_doc *doc, uint32_t entry, struct sl_ask *part)
 {
@@ -351,6 +366,19 @@ static void judge_part(const struct sl_doc *doc, uint32_t entry, struct sl_ask *
     }
 }
 
+/* Answers stand in the order of the questions, and nothing else says whose one is. A history in the place of another is
+ * all that shows a server which mixes them up: its 404 may then stand where something was deleted. */
+static bool is_in_order(const struct sl_ask *batch, const struct sl_doc *doc, uint32_t list)
+{
+    uint32_t at = list + 1;
+    for (size_t i = 0; i < batch->part_count; i++, at = doc->spans[at].next) {
+        uint32_t resource = batch->parts[i].status == SL_OK ? object_member(doc, at, SL_NAME_resource) : 0;
+        if (resource && !is_about(&batch->parts[i], doc, resource))
+            return false;
+    }
+    return true;
+}
+
 enum sl_status sl_fetch_split(struct sl_ask *batch)
 {
     struct sl_doc doc;
@@ -366,5 +394,7 @@ enum sl_status sl_fetch_split(struct sl_ask *batch)
         batch->parts[i].address = batch->address; /* for its links; nothing of it goes out */
         judge_part(&doc, at, &batch->parts[i]);
     }
-    return at == doc.spans[list].next ? SL_OK : fail(batch, "upstream-batch-long");
+    if (at != doc.spans[list].next)
+        return fail(batch, "upstream-batch-long");
+    return is_in_order(batch, &doc, list) ? SL_OK : fail(batch, "upstream-batch-order");
 }
