@@ -314,6 +314,54 @@ static void a_damaged_generation_is_never_in_force(void **state)
     assert_int_equal(in_force(h, h->narrow), 1);
 }
 
+/* The same entry as it was written before `tested` was kept: the eighth text is not in it. */
+static struct sl_slice as_before(struct house *h, struct sl_slice entry)
+{
+    struct sl_log_reading in;
+    struct sl_sha256 seal;
+    struct sl_buffer out;
+    sl_buffer_init(&out, (size_t)1 << 20);
+    assert_int_equal(sl_log_open(entry, SL_LIT("SLUICE-POLICY-3\n"), h->arena, &in, &seal), SL_OK);
+    sl_log_begin(&out, SL_LIT("SLUICE-POLICY-2\n"));
+    for (unsigned i = 0; i < 10; i++)
+        sl_log_put_number(&out, sl_log_number(&in));
+    for (unsigned i = 0; i < 7; i++)
+        sl_log_put_text(&out, sl_log_text(&in));
+    (void)sl_log_text(&in);
+    sl_buffer_add(&out, in.rest);
+    assert_int_equal(sl_log_seal(&out), SL_OK);
+    struct sl_slice old = sl_arena_copy(h->arena, sl_buffer_slice(&out));
+    sl_buffer_fini(&out);
+    return old;
+}
+
+static void a_generation_of_the_format_before_is_in_force_as_it_was(void **state)
+{
+    struct house *h = *state;
+    struct sl_generation *list;
+    size_t count;
+    register_all(h);
+    assert_int_equal(activate(h, h->narrow, 1 << ADA | 1 << BEN), SL_OK);
+    struct sl_slice old = as_before(h, get(h, sl_log_key_of(1)));
+    put(h, sl_log_key_of(1), old);
+    assert_int_equal(in_force(h, h->narrow), 1);
+    assert_int_equal(activate(h, h->wide, 1 << ADA | 1 << BEN), SL_OK);
+    assert_true(h->done.compared);
+    assert_int_equal(roll_back(h, 1, 1 << CYN), SL_OK);
+    assert_int_equal(in_force(h, h->narrow), 3);
+    assert_int_equal(sl_policy_generations(h->store, h->arena, &list, &count), SL_OK);
+    assert_true(count == 3 && !list[0].damaged && list[0].tested.len == 0 && list[0].approval_count == 2);
+    assert_true(sl_slice_eq(list[0].author, SL_LIT("somebody")) && sl_slice_eq(list[0].digest, list[2].digest));
+    assert_true(list[0].file_count == 4 && sl_slice_eq(list[1].before_seal, list[0].seal));
+    for (size_t at = 0; at < old.len; at++) { /* and any byte of it counts, also that of its format */
+        struct sl_slice copy = sl_arena_copy(h->arena, old);
+        struct sl_generation g;
+        *(char *)(uintptr_t)(copy.ptr + at) ^= 1;
+        put(h, sl_log_key_of(1), copy);
+        assert_int_equal(sl_policy_generation(h->store, 1, h->arena, &g), SL_CORRUPT);
+    }
+}
+
 static void a_damaged_file_is_known_and_set_right_by_the_next_activation(void **state)
 {
     struct house *h = *state;
@@ -651,6 +699,7 @@ int main(void)
         TEST(generations_come_and_go_back),
         TEST(what_generations_share_is_kept_once),
         TEST(a_damaged_generation_is_never_in_force),
+        TEST(a_generation_of_the_format_before_is_in_force_as_it_was),
         TEST(a_damaged_file_is_known_and_set_right_by_the_next_activation),
         TEST(with_damage_in_force_it_takes_two),
         TEST(loosening_takes_two_and_tightening_one),
