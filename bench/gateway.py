@@ -7,7 +7,8 @@
 A searchset of ten Observations (8 KB), and one of a thousand (1 MB), are asked for over loopback (wrk), of three that stand in
 front of the same upstream, an nginx with files: nginx proxy_pass, the bare proxy (bare_proxy.c), and the gateway with everything
 on but TLS. One worker each, connections to the upstream kept, in turn, some rounds. Then the small ones at half of what the
-gateway can, at an even pace (pace.c), by themselves and while searches of 10 MB run; what a search of a thousand asks of an
+gateway can, at an even pace (pace.c), by themselves and while searches of 10 MB run, of the gateway and of a second one whose
+ledger is in memory, so that the disk's part can be told from the program's; what a search of a thousand asks of an
 upstream while nothing is known yet; and the gateway with TLS and a thousand idle connections (idle_tls.py). Lines that begin with
 '=' are figures for run.sh. Everything started here is stopped, come what may.
 """
@@ -23,6 +24,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -151,8 +153,9 @@ labels:
 paging:
   count-limit: 1000
 ledger:
-  directory: {name}-ledger
+  directory: {ledger}
 """
+MEMORY = "/dev/shm"  # where a file system in memory is
 
 # ---- nginx ----
 
@@ -204,7 +207,8 @@ class Bench:
         self.rounds, self.seconds = args.rounds, args.seconds
         self.running = []
         self.ports = {name: free_port() for name in
-                      ("files", "nginx", "bare", "bare-large", "gateway", "tls", "cold")}
+                      ("files", "nginx", "bare", "bare-large", "gateway", "memory", "tls", "cold")}
+        self.memory_folder = None
         self.upstream = f"http://127.0.0.1:{self.ports['files']}/fhir"
 
     def at(self, *names):
@@ -251,9 +255,10 @@ class Bench:
                     self.write(f"files/{kind}-{ids}.json", json.dumps(searchset(self.upstream, kind, some, "_id=" + ids),
                                                                       separators=(",", ":")))
 
-    def config(self, name, scheme, security, workers):
+    def config(self, name, scheme, security, workers, ledger=None):
         self.write(f"{name}.yaml", CONFIG.format(port=self.ports[name], scheme=scheme, security=security, workers=workers,
-                                                 upstream=self.upstream, issuer=ISSUER, name=name))
+                                                 upstream=self.upstream, issuer=ISSUER, name=name,
+                                                 ledger=ledger or f"{name}-ledger"))
         self.write(f"{name}.token", self.run(self.sluice, "token", "issue", "--key", self.at("issuer.pem"), "--issuer", ISSUER,
                                              "--audience", f"{scheme}://localhost:{self.ports[name]}/fhir", "--client", "bench",
                                              "--purpose", "TREAT", "--seconds", "3600").strip())
@@ -273,6 +278,9 @@ class Bench:
                  "--author", "bench")
         self.run(self.sluice, "consent", "import", "--store", self.at("policy"), self.at("consent.json"))
         self.config("gateway", "http", "plain: yes", 1)
+        if os.access(MEMORY, os.W_OK):
+            self.memory_folder = tempfile.mkdtemp(dir=MEMORY, prefix="sluice-bench-")
+            self.config("memory", "http", "plain: yes", 1, os.path.join(self.memory_folder, "ledger"))
         self.config("tls", "https", "certificate: certificate.pem\n  key: key.pem", 1)
         self.nginx_config("files", FILES.format(port=self.ports["files"], folder=self.folder))
         self.nginx_config("nginx", PROXY.format(port=self.ports["nginx"], upstream=self.ports["files"]))
@@ -313,20 +321,29 @@ class Bench:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait(10)
         self.running = []
+        if self.memory_folder:
+            shutil.rmtree(self.memory_folder, ignore_errors=True)
 
     # ---- Measuring ----
 
+    def token_file(self, name):
+        """Its own; whoever asks for none gets the gateway's."""
+        own = self.at(f"{name}.token")
+        return own if os.path.exists(own) else self.at("gateway.token")
+
     def token(self, name):
-        with open(self.at(f"{name}.token")) as token:
+        with open(self.token_file(name)) as token:
             return token.read().strip()
 
     def check(self):
         """Before anything is timed: it is the right answer, and all ten are in it."""
-        for name, path, count in (("nginx", SEARCH, 10), ("bare", SEARCH, 10), ("gateway", SEARCH, 10), ("nginx", LARGE, 1000),
-                                  ("bare-large", LARGE, 1000), ("gateway", LARGE, 1000), ("gateway", HUGE, 1000)):
+        for name, path, count in (("nginx", SEARCH, 10), ("bare", SEARCH, 10), ("nginx", LARGE, 1000),
+                                  ("bare-large", LARGE, 1000), ("gateway", LARGE, 1000),
+                                  *((name, path, count) for name in self.gateways()
+                                    for path, count in ((SEARCH, 10), (HUGE, 1000)))):
             request = urllib.request.Request(f"http://127.0.0.1:{self.ports[name]}{path}",
                                              headers={"Host": f"localhost:{self.ports[name]}",
-                                                      "Authorization": "Bearer " + self.token("gateway")})
+                                                      "Authorization": "Bearer " + self.token(name)})
             with urllib.request.urlopen(request, timeout=20) as answer:
                 text = answer.read()
             matches = [e for e in json.loads(text)["entry"] if e["resource"]["resourceType"] == "Observation"]
@@ -338,7 +355,7 @@ class Bench:
         """path None: each request is for other rows."""
         script = [] if path else ["-s", self.at("unseen.lua")]
         return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", *script,
-                "-H", "Authorization: Bearer " + self.token("gateway"), f"http://127.0.0.1:{self.ports[name]}{path or ''}"]
+                "-H", "Authorization: Bearer " + self.token(name), f"http://127.0.0.1:{self.ports[name]}{path or ''}"]
 
     def load(self, name, seconds, path=SEARCH, connections=CONNECTIONS):
         """Requests a second."""
@@ -351,8 +368,12 @@ class Bench:
         self.start_nginx("nginx")
         self.start("bare", self.bare, str(self.ports["bare"]), self.upstream, "Bundle/" + PATIENT)
         self.start("bare-large", self.bare, str(self.ports["bare-large"]), self.upstream, "Bundle/bench-large")
-        self.start("gateway", self.sluice, "serve", "--config", self.at("gateway.yaml"))
+        for name in self.gateways():
+            self.start(name, self.sluice, "serve", "--config", self.at(f"{name}.yaml"))
         self.check()
+
+    def gateways(self):
+        return ["gateway", "memory"] if self.memory_folder else ["gateway"]
 
     def throughput(self, what, path, names, connections, goal):
         """In turn, some rounds; gives the gateway's median rate."""
@@ -373,26 +394,31 @@ class Bench:
 
     def paced(self, name, rate):
         """p99 in milliseconds, at an even pace."""
-        text = self.run(self.pace, str(self.ports[name]), SEARCH, str(rate), str(self.seconds), "32", self.at("gateway.token"))
+        text = self.run(self.pace, str(self.ports[name]), SEARCH, str(rate), str(self.seconds), "32", self.token_file(name))
         middle, p99, slowest, answered = text.split()
         print(f"{name:10} {rate:.0f} requests/s, evenly: p50 {middle} ms, p99 {p99} ms, slowest {slowest} ms, {answered} answered")
         return float(p99)
 
+    def beside(self, name, rate):
+        """p99 beside a connection that asks for 10 MB without a pause."""
+        large = subprocess.Popen(self.wrk(name, HUGE, 1, self.seconds + 1), stdout=subprocess.DEVNULL)
+        self.running.append(large)
+        p99 = self.paced(name, rate)
+        large.wait()
+        return p99
+
     def latency(self, most):
         rate = max(20, most / 2)
-        added = [self.paced("gateway", rate) - self.paced("nginx", rate) for _ in range(self.rounds)]
-        print(f"= p99 added at half load, {rate:.0f} requests/s\t{statistics.median(added):.2f}\tms\t<=\t2")
-        beside = []
-        for _ in range(self.rounds):
-            large = subprocess.Popen(self.wrk("gateway", HUGE, 1, self.seconds + 1), stdout=subprocess.DEVNULL)
-            self.running.append(large)
-            beside.append(self.paced("gateway", rate / 2))
-            large.wait()
-            other = subprocess.Popen(self.wrk("nginx", HUGE, 1, self.seconds + 1), stdout=subprocess.DEVNULL)
-            self.running.append(other)
-            beside[-1] -= self.paced("nginx", rate / 2)
-            other.wait()
-        print(f"= the same at a quarter, while searches of 10 MB run\t{statistics.median(beside):.2f}\tms\t<=\t2")
+        for what, how, pace in ((f"p99 added at half load, {rate:.0f} requests/s", self.paced, rate),
+                                ("the same at a quarter, while searches of 10 MB run", self.beside, rate / 2)):
+            added = {name: [] for name in self.gateways()}
+            for _ in range(self.rounds):
+                nginx = how("nginx", pace)
+                for name in added:
+                    added[name].append(how(name, pace) - nginx)
+            for name, where, goal in (("gateway", "", "<=\t2"), ("memory", ", the ledger in memory", "-\t-")):
+                if name in added:
+                    print(f"= {what}{where}\t{statistics.median(added[name]):.2f}\tms\t{goal}")
 
     def cold(self):
         """What the first search of a thousand asks of an upstream, beyond the search itself."""
