@@ -14,8 +14,8 @@ struct sl_grounds {
     struct sl_buffer text;
     size_t count;
     struct {
-        size_t begin, end;
-    } recent[COMPARED]; /* of the last ones, by number */
+        uint32_t begin, end; /* of no more than GROUNDS_BYTES */
+    } recent[COMPARED];      /* of the last ones, by number */
     /* The decision last asked of. */
     const struct sl_ruling *ruling;
     struct state state;
@@ -199,8 +199,8 @@ static size_t settle(struct sl_grounds *g, size_t begin)
         g->text.len = begin > 0 ? begin - 1 : 0; /* and the comma before it */
         return number;
     }
-    g->recent[g->count % COMPARED].begin = begin;
-    g->recent[g->count % COMPARED].end = g->text.len;
+    g->recent[g->count % COMPARED].begin = (uint32_t)begin;
+    g->recent[g->count % COMPARED].end = (uint32_t)g->text.len;
     return g->count++;
 }
 

@@ -597,10 +597,8 @@ static void destroy(struct sl_exchange *x)
     sl_identifier_unref(x->identifier);
     sl_exchange_release(x, x->reserved);
     SL_ASSERT(!x->memory); /* whatever was taken for it has been given back */
-    struct sl_arena *arena = x->arena;
     x->magic = 0;
-    free(x);
-    sl_arena_free(arena);
+    sl_arena_free(x->arena); /* the exchange itself lives there */
 }
 
 void sl_exchange_resume(struct sl_exchange *x)
@@ -667,10 +665,10 @@ struct sl_exchange *sl_exchange_new_at(struct sl_worker_state *state, struct sl_
     struct timespec now;
     if (!sl_gateway_reserve(state->gateway, BASE_WEIGHT))
         return NULL;
-    struct sl_exchange *x = malloc(sizeof *x); /* all of it is set below */
-    struct sl_arena *arena = x ? sl_arena_new_in(state->arenas, state->gateway->config->exchange_memory) : NULL;
-    if (!arena) {
-        free(x);
+    struct sl_arena *arena = sl_arena_new_in(state->arenas, state->gateway->config->exchange_memory);
+    struct sl_exchange *x = arena ? sl_arena_raw(arena, 1, sizeof *x) : NULL; /* all of it is set below */
+    if (!x) {
+        sl_arena_free(arena);
         sl_gateway_release(state->gateway, BASE_WEIGHT);
         return NULL;
     }
