@@ -351,36 +351,51 @@ static bool take_programs(struct sl_worker_state *state)
     return true;
 }
 
+/* What passed last, for whichever worker: one that had nothing to do meanwhile may not have taken it up. */
+static struct sl_policy *last_that_worked(struct sl_gateway *gateway, uint64_t *number)
+{
+    pthread_mutex_lock(&gateway->policy_lock);
+    struct sl_policy *policy = gateway->policy ? sl_policy_ref(gateway->policy) : NULL;
+    *number = policy ? gateway->generation : 0;
+    pthread_mutex_unlock(&gateway->policy_lock);
+    return policy;
+}
+
 /* A generation that cannot be read, or through which something came that should not, never replaces one that works, as
  * long as that one releases no more: if all that it was recorded to do was to release more, what worked goes on. If it
  * tightened something, or nobody can say, a superseded generation is no permission, and nothing is released until
  * somebody has looked. */
-static bool may_stay(const struct sl_worker_state *state, uint64_t number, struct sl_arena *arena)
+static bool may_stay(struct sl_store *store, uint64_t kept, uint64_t number, struct sl_arena *arena)
 {
     struct sl_generation next;
-    return state->policy && sl_policy_generation(state->gateway->store, number, arena, &next) == SL_OK &&
-           next.replaces == state->generation && next.compared && !next.diff.tighter && !next.diff.either;
+    return kept && sl_policy_generation(store, number, arena, &next) == SL_OK && next.replaces == kept &&
+           next.compared && !next.diff.tighter && !next.diff.either;
 }
 
+/* *number: of what is given. */
 static enum sl_status policy_of(
-    struct sl_worker_state *state, uint64_t number, struct sl_issues *issues, struct sl_policy **out)
+    struct sl_worker_state *state, uint64_t *number, struct sl_issues *issues, struct sl_policy **out)
 {
+    uint64_t kept;
     *out = NULL;
-    if (state->policy && number == state->generation) {
+    if (state->policy && *number == state->generation) {
         *out = sl_policy_ref(state->policy);
         return SL_OK;
     }
     enum sl_status status =
-        number == state->unreadable && state->policy ? SL_CORRUPT : compiled(state->gateway, number, issues, out);
-    if (status == SL_OK || !may_stay(state, number, issues->arena)) {
+        *number == state->unreadable && state->policy ? SL_CORRUPT : compiled(state->gateway, *number, issues, out);
+    struct sl_policy *last = status == SL_OK ? NULL : last_that_worked(state->gateway, &kept);
+    if (!last || !may_stay(state->gateway->store, kept, *number, issues->arena)) {
+        sl_policy_unref(last);
         state->unreadable = 0;
         return status;
     }
-    if (state->unreadable != number)
+    if (state->unreadable != *number)
         fprintf(stderr, "sluice: generation %llu cannot be used (%s); generation %llu stays\n",
-            (unsigned long long)number, sl_status_name(status), (unsigned long long)state->generation);
-    state->unreadable = number;
-    *out = sl_policy_ref(state->policy);
+            (unsigned long long)*number, sl_status_name(status), (unsigned long long)kept);
+    state->unreadable = *number;
+    *number = kept;
+    *out = last;
     return SL_OK;
 }
 
@@ -394,8 +409,8 @@ static enum sl_status take_up(struct sl_worker_state *state, bool other_programs
     bool same = state->policy && (number == state->generation || number == state->unreadable);
     if (same && !other_programs && length == state->register_length && !is_due(state))
         return SL_OK;
-    SL_TRY(policy_of(state, number, issues, &policy));
-    return put_in_force(state, policy, state->unreadable ? state->generation : number, issues);
+    SL_TRY(policy_of(state, &number, issues, &policy));
+    return put_in_force(state, policy, number, issues);
 }
 
 /* What has become unreadable since it was tried leaves the old ones: they are tried again with the next reload. */

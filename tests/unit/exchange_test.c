@@ -937,6 +937,38 @@ static void a_generation_is_tried_before_it_is_used(void **state)
     close_house(&h);
 }
 
+static void a_worker_that_was_idle_keeps_what_the_others_keep(void **state)
+{
+    (void)state;
+    struct house h;
+    struct sl_worker_state *busy, *idle;
+    int status;
+    open_house(&h, 3, 1);
+    struct sl_issues issues = {.arena = h.arena};
+    assert_int_equal(sl_worker_state_new(h.gateway, NULL, NULL, &issues, &idle), SL_OK);
+    busy = loop.state;
+    h.gateway->examine = examine;
+    tried.count = 0;
+    tried.say = SL_OK;
+    put_in_force(&h);
+    (void)ask(&h, "/fhir/Condition/c000", h.ward, &status);
+    assert_int_equal(status, 200);
+    tried.say = SL_FORBIDDEN;
+    put_in_force(&h);
+    (void)ask(&h, "/fhir/Condition/c000", h.ward, &status);
+    assert_int_equal(status, 200);
+    loop.state = idle; /* it has not seen the generation between */
+    for (unsigned i = 0; i < 2; i++) {
+        (void)ask(&h, "/fhir/Condition/c000", h.ward, &status);
+        assert_int_equal(status, 200);
+        assert_int_equal(idle->generation, 2);
+        assert_int_equal(tried.count, 2);
+    }
+    loop.state = busy;
+    sl_worker_state_free(idle);
+    close_house(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -959,6 +991,7 @@ int main(void)
         cmocka_unit_test(who_may_not_is_told_before_anything_is_fetched),
         cmocka_unit_test(the_ledger_has_every_answer),
         cmocka_unit_test(a_generation_is_tried_before_it_is_used),
+        cmocka_unit_test(a_worker_that_was_idle_keeps_what_the_others_keep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
