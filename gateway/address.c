@@ -201,13 +201,14 @@ static bool is_alnum(unsigned char c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
-/* Does a longer word begin alike? A dot or colon goes on where something follows: "…/fhir." ends a sentence. */
+/* Does a longer word begin alike? Most signs go on where something follows: "…/fhir." ends a sentence, "**…/fhir**"
+ * what is in bold. */
 static bool goes_on(struct sl_slice text, size_t at)
 {
     char c = at < text.len ? text.ptr[at] : '"';
-    bool dot = c == '.' || c == ':';
-    return is_alnum((unsigned char)c) || (c && strchr("-_~%@=+$*", c)) ||
-           (dot && at + 1 < text.len && is_alnum((unsigned char)text.ptr[at + 1]));
+    bool joins = c && strchr(".:-_~@=+$*", c);
+    return is_alnum((unsigned char)c) || c == '%' ||
+           (joins && at + 1 < text.len && is_alnum((unsigned char)text.ptr[at + 1]));
 }
 
 /* ---- Finding ---- */
@@ -317,7 +318,8 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Does the value of a member "reference" begin here? It is a Reference's, or nothing that R4 has. */
+/* Does the value of a member "reference" begin here? It is a Reference's, or an Expression's, which leads
+ * to a record too. */
 static bool is_reference(const char *text, size_t at)
 {
     static const struct sl_slice key = {"\"reference\"", 11};

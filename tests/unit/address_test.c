@@ -48,6 +48,8 @@ static const struct {
     {"http://ehr/fhir", "https://gw/r4", NULL},
     {"see http://ehr/fhir.", "see https://gw/r4.", NULL},
     {"http://ehr/fhir#a|1", "https://gw/r4#a|1", NULL},
+    {"**http://ehr/fhir** _http://ehr/fhir_", "**https://gw/r4** _https://gw/r4_", NULL},
+    {"http://ehr/fhir-x http://ehr/fhir%2Fx", "http://ehr/fhir-x http://ehr/fhir%2Fx", NULL},
     {"http://ehr/fhir2/x", "http://ehr/fhir2/x", NULL},
     {"http://ehr/fhir.old/x", "http://ehr/fhir.old/x", NULL},
     {"http://ehr/fhi", "http://ehr/fhi", NULL},
