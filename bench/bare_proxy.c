@@ -169,7 +169,8 @@ int main(int argc, char **argv)
         return 2;
     }
     /* As in config.def. */
-    state.config = (struct sl_config){.upstream_url = sl_slice_of(argv[2]),
+    state.config = (struct sl_config){.url = SL_LIT("http://localhost/fhir"), /* put in the place of the upstream's */
+        .upstream_url = sl_slice_of(argv[2]),
         .upstream_ca = argc > 4 ? sl_slice_of(argv[4]) : (struct sl_slice){NULL, 0},
         .upstream_http2 = argc < 6,
         .upstream_connections = 32,
