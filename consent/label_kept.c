@@ -8,8 +8,8 @@
  *
  * What is not of the row alone is not kept, and is looked for each time: what the officer's register says, where
  * references lead. What walks further than its own row (what is contained, a Provenance, a document's content) is not
- * kept at all. Nor is an item in which an address is left that no move is known for: so a member that somebody adds to
- * struct labelled, and that is not told of here, costs time and nothing else.
+ * kept at all. Nor is an item in which an address is left that no move is known for, where it leads to the row's text
+ * or to the labeller's memory.
  */
 #include "labelling.h"
 
@@ -23,6 +23,13 @@ struct kept_item {
 };
 
 #define MOST_KEPT ((size_t)32 * 1024)
+
+/* A span that is not moved looks like any other number, and an address in the register's memory like none of those that
+ * are looked for. So whoever changes these is to come by here: put_item and what it calls name every member that is a
+ * span or an address. */
+_Static_assert(sizeof(struct labelled) == 1072 && sizeof(struct sl_reference) == 64 && sizeof(struct sl_inline) == 8 &&
+                   sizeof(struct evidence) == 88 && sizeof(struct sl_reason) == 64,
+    "a member has come or gone: is it a span, or an address?");
 
 struct capture {
     const struct sl_labeller *labeller;
@@ -245,13 +252,13 @@ void sl_label_keep(struct sl_labeller *labeller, const struct sl_kept_row *row, 
         .failed = !kept};
     c.failed |= !c.moves;
     put_item(&c, item);
-    if (!c.failed && !leads_out(&c) && c.move_count) {
-        uint32_t size = c.size;
+    bool good = !c.failed && !leads_out(&c) && c.move_count;
+    if (good) {
+        kept->size = c.size;
         kept->moves = c.move_count;
         put(&c, c.moves, c.move_count * sizeof *c.moves);
-        kept->size = size;
+        good = !c.failed;
     }
-    bool good = !c.failed && c.size > kept->size;
     sl_kept_learn(labeller->kept, row, SL_KEPT_ITEM, labeller->kept_under, good ? kept : NULL, sizeof *kept + c.size);
     free(c.moves);
     free(kept);

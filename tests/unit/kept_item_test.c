@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Is what a row tells by itself recalled as it was found, and only for that row, under what it was found under? */
+#include <limits.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +13,14 @@
 #include "earning_fixture.h"
 #include "lexicon_fixture.h"
 #include "same_item.h"
+
+/* What malloc gives is all zeros here, which must not be taken for something that was found good: with AddressSanitizer
+ * by this, else by M_PERTURB, of which it is the complement. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "malloc_fill_byte=0";
+}
 
 static struct earning_fixture fixture;
 static struct sl_arena *lasting;
@@ -202,6 +212,31 @@ static void under_its_number_alone(void **state)
     sl_kept_free(kept);
 }
 
+/* An address that nobody has told sl_label_keep of. */
+static void nothing_that_leads_out(void **state)
+{
+    struct sl_kept *kept = sl_kept_new((size_t)1 << 20, 7);
+    struct sl_arena *arena = sl_arena_new((size_t)16 << 20);
+    bool known;
+    (void)state;
+    learn(resources[0], kept, 1);
+    struct read r = read_one(arena, resources[0], kept, 2, NULL);
+    assert_non_null(sl_kept_learned(kept, r.rows, SL_KEPT_ITEM, 2, &known));
+    r.item->doc = &r.page; /* it was another function's */
+    const struct sl_slice strays[] = {sl_arena_copy(arena, SL_LIT("x")), sl_span_text(&r.page, r.item->span)};
+    for (unsigned i = 0; i < sizeof strays / sizeof *strays; i++) {
+        r.item->custodian = strays[i];
+        sl_label_keep(r.labeller, r.rows, (const struct labelled *)r.item);
+        assert_null(sl_kept_learned(kept, r.rows, SL_KEPT_ITEM, 2, &known));
+        assert_true(known);
+        r.item->custodian = (struct sl_slice){NULL, 0};
+        sl_label_keep(r.labeller, r.rows, (const struct labelled *)r.item);
+        assert_non_null(sl_kept_learned(kept, r.rows, SL_KEPT_ITEM, 2, &known));
+    }
+    sl_arena_free(arena);
+    sl_kept_free(kept);
+}
+
 /* Memory runs out at every place in turn: what is given then has failed, or is what the walk finds. */
 static void where_memory_runs_out(void **state)
 {
@@ -232,7 +267,9 @@ int main(void)
         cmocka_unit_test(as_it_was_found),
         cmocka_unit_test(wherever_it_stands),
         cmocka_unit_test(under_its_number_alone),
+        cmocka_unit_test(nothing_that_leads_out),
         cmocka_unit_test(where_memory_runs_out),
     };
+    mallopt(M_PERTURB, UCHAR_MAX);
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
