@@ -93,7 +93,7 @@ static void list(struct fixture *f, struct sl_record_history asked, size_t count
         for (size_t i = 0; i < page->count; i++) {
             const struct sl_entry *entry = &page->entries[i];
             assert_int_equal(entry->deleted, entry->root == 0);
-            assert_int_equal(entry->updated.len > 0, entry->deleted);
+            assert_true(entry->updated.len > 0);
             len += (size_t)snprintf(out + len, size - len, "%s%s%.*s%.*s", len ? " " : "", entry->deleted ? "-" : "",
                 SL_FMT(entry->id), SL_FMT(entry->version));
         }
