@@ -162,12 +162,14 @@ struct find {
 static void earn(struct walk *w, const struct find *find, const struct sl_classes *classes)
 {
     struct labelled *item = w->item;
-    if (sl_classes_empty(classes))
+    bool earns = !sl_classes_empty(classes);
+    if (!earns && !find->candidate) /* a code that earns nothing here may be a program's all the same */
         return;
     if (find->whole || find->cut == item->item.span) {
         sl_classes_join(&item->base_classes, classes);
         item->base_candidate |= find->candidate;
-        sl_reason_push(w->arena, &item->base_reasons, classes, find->why, find->span, find->detail);
+        if (earns)
+            sl_reason_push(w->arena, &item->base_reasons, classes, find->why, find->span, find->detail);
         return;
     }
     struct evidence *e = sl_arena_raw(w->arena, 1, sizeof *e);

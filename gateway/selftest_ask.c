@@ -148,22 +148,37 @@ static bool is_turn_of(const struct sl_selftest *t, size_t form, size_t first, s
     return is_first_of_class(t, at) && (turn == form || (sl_forms[turn].flags & ASK_VERSION && read));
 }
 
+static enum sl_status add_canary_line(struct sl_selftest *t, size_t form, size_t at)
+{
+    const struct sl_canary *canary = &t->canaries.one[at];
+    const struct places places = {canary->type, canary->id, at};
+    bool twin = sl_forms[form].flags & ASK_TWIN && !canary->element;
+    struct sl_line *missing = twin ? missing_of(t, form, canary) : NULL;
+    struct sl_line *line = twin && !missing ? NULL : add_line(t, form, &places);
+    if (!line)
+        return SL_NO_MEMORY;
+    line->missing = missing;
+    line->canary = at;
+    return SL_OK;
+}
+
+/* Where there are few classes, a form is the turn of one or of none, and not every canary can be found by it: there it
+ * is asked for the first that it fits as well. */
 static enum sl_status add_canary_lines(struct sl_selftest *t, size_t form, size_t first)
 {
-    for (size_t i = 0; i < t->canaries.count; i++) {
-        const struct sl_canary *canary = &t->canaries.one[i];
-        const struct places places = {canary->type, canary->id, i};
-        bool twin = sl_forms[form].flags & ASK_TWIN && !canary->element;
-        if (!fits(&sl_forms[form], canary->type) || !is_turn_of(t, form, first, i))
+    size_t count = t->canaries.count, fitting = count, asked = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!fits(&sl_forms[form], t->canaries.one[i].type))
             continue;
-        struct sl_line *missing = twin ? missing_of(t, form, canary) : NULL;
-        struct sl_line *line = twin && !missing ? NULL : add_line(t, form, &places);
-        if (!line)
-            return SL_NO_MEMORY;
-        line->missing = missing;
-        line->canary = i;
+        bool turn = is_turn_of(t, form, first, i);
+        if (fitting == count && !turn && is_first_of_class(t, i))
+            fitting = i;
+        if (!turn)
+            continue;
+        SL_TRY(add_canary_line(t, form, i));
+        asked++;
     }
-    return SL_OK;
+    return asked > 1 || fitting == count ? SL_OK : add_canary_line(t, form, fitting);
 }
 
 enum sl_status sl_selftest_lines(struct sl_selftest *t)

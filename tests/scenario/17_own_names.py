@@ -98,6 +98,10 @@ def lay(folder):
     return ours
 
 
+MAYBE = "".join(json.dumps({"resourceType": "Observation", "id": code.lower(), "status": "final", "subject": {"reference": "Patient/p"}, "code": {"coding": [
+    {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}]}}) + "\n" for code in ("F11.20", "I10"))
+
+
 def scenario(sluice, folder):
     """the files of federal law stand alone: a house of its own names checks, tests and puts its policy in force with them"""
     ours = lay(folder)
@@ -113,6 +117,9 @@ def scenario(sluice, folder):
     store = os.path.join(folder, "store")
     run("activate", ours, "--store", store, "--author", "officer")
     assert len(json.loads(run("list", "--json", "--store", store))["generations"]) == 1
+    # A code that may be a program's is one where nobody knows the source, also where no class of the house is earned by it.
+    done = subprocess.run([sluice, "label", "--policy", ours], input=MAYBE, capture_output=True, text=True)
+    assert [json.loads(line)["classes"] for line in done.stdout.splitlines()] == [["part2", "anything"], ["anything"]], done
 
 
 if __name__ == "__main__":
