@@ -17,10 +17,22 @@
 
 enum move { MOVE_SPAN, MOVE_TEXT, MOVE_OWN, MOVE_TYPE };
 
+/* Most of struct labelled is zero by then, and what is read takes longer than what is done: so of its words those are
+ * kept that are not. */
+#define WORDS (sizeof(struct labelled) / sizeof(uint64_t))
+_Static_assert(sizeof(struct labelled) % 16 == 0, "the lists of an item follow it");
+
 struct kept_item {
-    uint32_t size, moves;     /* bytes of the copy; how many moves stand behind it */
-    _Alignas(16) char copy[]; /* struct labelled, and its lists; then the moves: place << 2 | enum move */
+    uint32_t lists, moves;             /* bytes of lists; how many moves */
+    uint32_t words, spare;             /* words kept of the item */
+    uint64_t there[(WORDS + 63) / 64]; /* a bit for each word that is one of them */
+    /* The words, the lists, the moves: place << 2 | enum move, from the beginning of the item. */
 };
+
+static const uint64_t *words_of(const struct kept_item *kept)
+{
+    return (const uint64_t *)(kept + 1);
+}
 
 #define MOST_KEPT ((size_t)32 * 1024)
 
@@ -46,7 +58,7 @@ struct capture {
 
 static uint32_t put(struct capture *c, const void *bytes, size_t len)
 {
-    uint32_t at = (c->size + 15) & ~15u;
+    uint32_t at = (c->size + 7) & ~7u;
     if (c->failed || len > MOST_KEPT - at) {
         c->failed = true;
         return 0;
@@ -232,44 +244,78 @@ static bool is_alone(const struct labelled *item)
            !i->content_count && !i->full_url.len && !item->base.len && !item->scoped && !i->next && !i->parts;
 }
 
+static void *add_bytes(char *at, const void *bytes, size_t len)
+{
+    if (len)
+        memcpy(at, bytes, len);
+    return at + len;
+}
+
+/* What is kept of a copy; NULL: no memory. */
+static struct kept_item *pack(const struct capture *c, size_t *size)
+{
+    uint64_t words[WORDS];
+    size_t lists = c->size - sizeof(struct labelled), moves = c->move_count * sizeof *c->moves;
+    memcpy(words, c->copy, sizeof words);
+    struct kept_item *kept = calloc(1, sizeof *kept + sizeof words + lists + moves);
+    if (!kept)
+        return NULL;
+    char *at = (char *)(kept + 1);
+    for (size_t i = 0; i < WORDS; i++)
+        if (words[i]) {
+            kept->there[i / 64] |= (uint64_t)1 << i % 64;
+            kept->words++;
+            at = add_bytes(at, &words[i], sizeof words[i]);
+        }
+    kept->lists = (uint32_t)lists;
+    kept->moves = c->move_count;
+    at = add_bytes(at, c->copy + sizeof words, lists);
+    at = add_bytes(at, c->moves, moves);
+    *size = (size_t)(at - (char *)kept);
+    return kept;
+}
+
 void sl_label_keep(struct sl_labeller *labeller, const struct sl_kept_row *row, const struct labelled *item)
 {
-    const struct sl_doc *doc = item->item.doc;
     if (sl_arena_failed(labeller->arena))
         return;
-    if (!is_alone(item)) {
-        sl_kept_learn(labeller->kept, row, SL_KEPT_ITEM, labeller->kept_under, NULL, 0);
-        return;
-    }
-    size_t room = sizeof(struct kept_item) + 2 * MOST_KEPT;
-    struct kept_item *kept = malloc(room);
     struct capture c = {.labeller = labeller,
-        .doc = doc,
+        .doc = item->item.doc,
         .root = item->item.span,
-        .text = sl_span_text(doc, item->item.span),
-        .copy = kept ? kept->copy : NULL,
-        .moves = malloc(MOST_KEPT),
-        .failed = !kept};
-    c.failed |= !c.moves;
-    put_item(&c, item);
-    bool good = !c.failed && !leads_out(&c) && c.move_count;
-    if (good) {
-        kept->size = c.size;
-        kept->moves = c.move_count;
-        put(&c, c.moves, c.move_count * sizeof *c.moves);
-        good = !c.failed;
-    }
-    sl_kept_learn(labeller->kept, row, SL_KEPT_ITEM, labeller->kept_under, good ? kept : NULL, sizeof *kept + c.size);
+        .text = sl_span_text(item->item.doc, item->item.span)};
+    struct kept_item *kept = NULL;
+    size_t size = 0;
+    c.copy = is_alone(item) ? malloc(MOST_KEPT) : NULL;
+    c.moves = is_alone(item) ? malloc(MOST_KEPT) : NULL;
+    c.failed = !c.copy || !c.moves;
+    if (!c.failed)
+        put_item(&c, item);
+    while (c.size % sizeof *c.moves && !c.failed) /* the moves follow the lists */
+        c.copy[c.size++] = 0;
+    if (!c.failed && !leads_out(&c) && c.move_count)
+        kept = pack(&c, &size);
+    sl_kept_learn(labeller->kept, row, SL_KEPT_ITEM, labeller->kept_under, kept, size);
+    free(c.copy);
     free(c.moves);
     free(kept);
 }
 
 /* ---- Giving it again ---- */
 
+static void unpack(const struct kept_item *kept, char *copy)
+{
+    const uint64_t *word = words_of(kept);
+    memset(copy, 0, sizeof(struct labelled));
+    for (size_t i = 0; i < sizeof kept->there / sizeof *kept->there; i++)
+        for (uint64_t bits = kept->there[i]; bits; bits &= bits - 1, word++)
+            memcpy(copy + (i * 64 + (size_t)__builtin_ctzll(bits)) * sizeof *word, word, sizeof *word);
+    memcpy(copy + sizeof(struct labelled), word, kept->lists);
+}
+
 static void make_moves(
     const struct kept_item *kept, char *copy, const char *text, uint32_t root, const struct sl_reason *shared)
 {
-    const uint32_t *moves = (const uint32_t *)(kept->copy + ((kept->size + 15) & ~15u));
+    const uint32_t *moves = (const uint32_t *)((const char *)(words_of(kept) + kept->words) + kept->lists);
     for (uint32_t i = 0; i < kept->moves; i++) {
         char *at = copy + (moves[i] >> 2);
         uint64_t distance;
@@ -298,10 +344,10 @@ struct labelled *sl_label_recall(
     struct sl_labeller *labeller, const struct sl_kept_row *row, const struct sl_doc *doc, uint32_t root, bool *known)
 {
     const struct kept_item *kept = sl_kept_learned(labeller->kept, row, SL_KEPT_ITEM, labeller->kept_under, known);
-    struct labelled *item = kept ? sl_arena_raw(labeller->arena, kept->size, 1) : NULL;
+    struct labelled *item = kept ? sl_arena_raw(labeller->arena, sizeof *item + kept->lists, 1) : NULL;
     if (!item)
         return NULL;
-    memcpy(item, kept->copy, kept->size);
+    unpack(kept, (char *)item);
     const struct sl_reason *shared = sl_label_type_reason(labeller, item->item.type);
     make_moves(kept, (char *)item, doc->text.ptr + doc->spans[root].begin, root, shared);
     item->item.reasons = item->base_reasons;

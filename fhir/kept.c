@@ -19,11 +19,12 @@
 
 #define WAYS 4u                   /* places in a set */
 #define SEEN 4u                   /* hashes remembered for each place */
+#define DOUBT 5u                  /* at most one text in 2 to this power is looked at, where there is doubt */
 #define HEAD 96u                  /* bytes that are hashed */
 #define LEAST 256u                /* a smaller row is as quickly parsed */
 #define MOST ((size_t)256 * 1024) /* a larger one would take the place of many */
 #define ROW_SIZE 2048u            /* of a row as it is kept, for how many places there are to be */
-#define RARELY 8u                 /* once all memory is taken, one of so many rows takes another's place */
+#define RARELY 64u                /* once all memory is taken, one of so many rows takes another's place */
 #define PASSED ((size_t)512)      /* bytes passed over for each row not known of a run of such */
 #define PASSED_MOST ((size_t)32 * 1024)
 
@@ -57,6 +58,9 @@ struct sl_kept {
     uint32_t hand;  /* the place that is looked at next when room is needed */
     uint32_t *seen; /* of hashes that came once: their upper half, by their lower; the newest of each SEEN first */
     uint32_t turns; /* rows that came while all memory was taken */
+    uint32_t doubt; /* texts in turn that held few known rows, while all memory was taken */
+    uint32_t texts; /* that came while there was doubt */
+    bool resting;   /* the text that is being read is not looked at */
     struct sl_kept_figures figures;
 };
 
@@ -263,16 +267,18 @@ static bool is_first(struct sl_kept *kept, uint64_t hash)
 void sl_kept_note(struct sl_kept *kept, const struct sl_doc *doc, uint32_t root)
 {
     struct sl_slice text = sl_span_text(doc, root);
-    if (!kept || !kept->limit || text.len < LEAST || text.len > MOST || doc->spans[root].type != SL_SPAN_OBJECT)
+    if (!kept || !kept->limit || kept->resting || text.len < LEAST || text.len > MOST ||
+        doc->spans[root].type != SL_SPAN_OBJECT)
+        return;
+    bool full = kept->figures.bytes + sizeof(struct row) + text.len * 2 > kept->limit;
+    if (full && kept->turns++ % RARELY) /* not looked at at all: to look at what is in no cache is most of the cost */
         return;
     uint64_t hash = hash_head(kept, text.ptr);
-    if (is_first(kept, hash))
+    if (!full && is_first(kept, hash))
         return;
     const struct row *known = find_row(kept, hash, text.ptr, text.len);
-    bool full = kept->figures.bytes + sizeof *known + text.len * 2 > kept->limit;
-    if ((known && known->len == text.len) || (full && kept->turns++ % RARELY))
-        return;
-    keep(kept, hash, doc, root);
+    if (!known || known->len != text.len)
+        keep(kept, hash, doc, root);
 }
 
 /* ---- What is learned of them ---- */
@@ -321,6 +327,7 @@ struct hit {
 struct hits {
     struct hit *list;
     size_t count, room;
+    size_t missed; /* rows that were looked at and are not known */
 };
 
 #define KEY "\"entry\":"
@@ -385,6 +392,7 @@ static bool find_rows(struct sl_kept *kept, struct sl_arena *arena, struct sl_sl
             text.ptr[at] == '{' ? find_row(kept, hash_head(kept, text.ptr + at), text.ptr + at, text.len - at) : NULL;
         if (!row) {
             size_t passed = unknown++ * PASSED;
+            hits->missed++;
             at = find_bytes(text, at + 1 + (passed < PASSED_MOST ? passed : PASSED_MOST), lead);
             continue;
         }
@@ -392,7 +400,7 @@ static bool find_rows(struct sl_kept *kept, struct sl_arena *arena, struct sl_sl
             return false;
         at = next_entry(text, at + row->len);
         gone += row->len - 2;
-        unknown = 0;
+        unknown /= 2;
     }
     return true;
 }
@@ -479,7 +487,7 @@ static void put_row(
 
 /* The whole, of the rest and the rows. */
 static void put_together(const struct sl_doc *rest, const struct hits *hits, const struct shift *shifts,
-    struct sl_span *spans, uint32_t *parents, struct sl_kept_row *rows)
+    struct sl_span *spans, uint32_t *parents)
 {
     size_t h = 0;
     for (uint32_t i = 0; i < rest->count; i++) {
@@ -490,7 +498,7 @@ static void put_together(const struct sl_doc *rest, const struct hits *hits, con
             put_row(hit->row, hit->at, at, spans + at, parents + at);
             spans[at].name = span->name;
             spans[at].flags |= span->flags;
-            rows[h++] = (struct sl_kept_row){at, hit->row->place, hit->row->serial};
+            h++;
         } else {
             spans[at] = (struct sl_span){span->begin + shifts[i].bytes, span->end + shifts[span->next].bytes,
                 span->next + shifts[span->next].spans, span->name, span->type, span->flags};
@@ -501,40 +509,82 @@ static void put_together(const struct sl_doc *rest, const struct hits *hits, con
 
 /* False: the whole is to be parsed as if nothing were known; or there is no memory. */
 static bool parse_around(struct sl_arena *arena, struct sl_slice text, const struct hits *hits,
-    const struct sl_doc_limits *limits, struct sl_doc *out, struct sl_kept_row **rows)
+    const struct sl_doc_limits *limits, struct sl_doc *out)
 {
     struct sl_doc rest;
     struct sl_slice around = without_rows(arena, text, hits);
     if (!around.ptr || sl_doc_parse(arena, around, limits, &rest, NULL) != SL_OK)
         return false;
     struct shift *shifts = sl_arena_raw(arena, (size_t)rest.count + 1, sizeof *shifts);
-    *rows = sl_arena_raw(arena, hits->count, sizeof **rows);
-    if (!shifts || !*rows || !find_shifts(&rest, hits, limits, shifts))
+    if (!shifts || !find_shifts(&rest, hits, limits, shifts))
         return false;
     uint32_t count = rest.count + shifts[rest.count].spans;
     struct sl_span *spans = sl_arena_raw(arena, count, sizeof *spans);
     uint32_t *parents = sl_arena_raw(arena, count, sizeof *parents);
     if (!spans || !parents)
         return false;
-    put_together(&rest, hits, shifts, spans, parents, *rows);
+    put_together(&rest, hits, shifts, spans, parents);
     *out = (struct sl_doc){text, spans, parents, count};
     return true;
+}
+
+/* How many bytes of it are known. */
+static size_t known_bytes(const struct hits *hits)
+{
+    const struct hit *last = hits->count ? &hits->list[hits->count - 1] : NULL;
+    return last ? last->at - last->instead + last->row->len : 0;
+}
+
+/* Where more comes round than there is room for, what is kept helps little, and looking costs more than it gives: then
+ * one text in some is looked at, until one is known again. */
+static bool rests(struct sl_kept *kept)
+{
+    return kept->doubt && ++kept->texts % (1u << kept->doubt);
+}
+
+static void judge(struct sl_kept *kept, struct sl_slice text, const struct hits *hits)
+{
+    bool full = kept->figures.bytes > kept->limit / 8 * 7;
+    if (!full || known_bytes(hits) >= text.len / 2)
+        kept->doubt = 0;
+    else if (hits->count + hits->missed && kept->doubt < DOUBT)
+        kept->doubt++;
+}
+
+/* The rows that the text holds, if it is looked at. */
+static bool look(struct sl_kept *kept, struct sl_arena *arena, struct sl_slice text, struct hits *hits)
+{
+    if (!kept || !kept->figures.rows || text.len >= UINT32_MAX)
+        return false;
+    kept->resting = rests(kept);
+    if (kept->resting || !find_rows(kept, arena, text, hits))
+        return false;
+    judge(kept, text, hits);
+    kept->figures.found += hits->count;
+    return hits->count > 0;
+}
+
+static struct sl_kept_row *list_rows(struct sl_arena *arena, const struct hits *hits)
+{
+    struct sl_kept_row *rows = sl_arena_raw(arena, hits->count, sizeof *rows);
+    for (size_t i = 0; rows && i < hits->count; i++)
+        rows[i] = (struct sl_kept_row){hits->list[i].at, hits->list[i].row->place, hits->list[i].row->serial};
+    return rows;
 }
 
 enum sl_status sl_kept_parse(struct sl_kept *kept, struct sl_arena *arena, struct sl_slice text,
     const struct sl_doc_limits *limits, struct sl_doc *out, const struct sl_kept_row **rows, size_t *count)
 {
     struct hits hits = {0};
-    struct sl_kept_row *list = NULL;
     limits = limits ? limits : &sl_doc_limits_default;
     *rows = NULL;
     *count = 0;
-    if (kept && kept->figures.rows && text.len <= limits->bytes && text.len < UINT32_MAX &&
-        find_rows(kept, arena, text, &hits) && hits.count && parse_around(arena, text, &hits, limits, out, &list)) {
-        kept->figures.found += hits.count;
-        *rows = list;
-        *count = hits.count;
-        return SL_OK;
-    }
-    return sl_doc_parse(arena, text, limits, out, NULL);
+    bool known = text.len <= limits->bytes && look(kept, arena, text, &hits);
+    /* What is parsed around known rows is moved twice: it pays where little else is there. */
+    bool parsed = known && known_bytes(&hits) >= text.len / 4 * 3 && parse_around(arena, text, &hits, limits, out);
+    if (!parsed)
+        SL_TRY(sl_doc_parse(arena, text, limits, out, NULL));
+    *rows = known ? list_rows(arena, &hits) : NULL;
+    *count = *rows ? hits.count : 0;
+    return SL_OK;
 }

@@ -263,9 +263,10 @@ static void note_rows(const struct sl_ask *ask, const struct sl_fetched *out)
     size_t known = 0;
     for (size_t i = 0; ask->kept && i < out->count; i++) {
         struct sl_entry *entry = &out->entries[i];
-        while (known < out->row_count && out->rows[known].root < entry->at)
+        uint32_t begin = out->doc.spans[entry->at].begin;
+        while (known < out->row_count && out->rows[known].at < begin)
             known++;
-        if (known < out->row_count && out->rows[known].root == entry->at)
+        if (known < out->row_count && out->rows[known].at == begin)
             entry->row = &out->rows[known];
         else if (entry->root)
             sl_kept_note(ask->kept, &out->doc, entry->at);

@@ -25,19 +25,19 @@ void sl_kept_free(struct sl_kept *kept); /* NULL is fine */
 
 /* A row of a document that was kept before the document was parsed. */
 struct sl_kept_row {
-    uint32_t root;   /* its span in the document */
+    uint32_t at;     /* where it begins in the text */
     uint32_t place;  /* where it is kept; */
     uint64_t serial; /* if it still is the one of that number */
 };
 
-/* As sl_doc_parse, looking for rows in the array behind the key "entry". *rows gets those that were kept, in document
- * order, in the arena. `kept` may be NULL. The arena needs what sl_doc_parse needs, and as much as the text again at
- * most. */
+/* As sl_doc_parse, looking for rows in the array behind the key "entry". *rows gets those that were kept, in the order
+ * of the text, in the arena: where one of them begins and a value does, that value is the row. `kept` may be NULL. The
+ * arena needs what sl_doc_parse needs, and as much as the text again at most. */
 SL_MUST_CHECK enum sl_status sl_kept_parse(struct sl_kept *kept, struct sl_arena *arena, struct sl_slice text,
     const struct sl_doc_limits *limits, struct sl_doc *out, const struct sl_kept_row **rows, size_t *count);
 
-/* Tells of an object of a parsed document that is worth keeping. It is kept from the second time on that it comes: most
- * of what comes once does not come again. */
+/* Tells of an object of a parsed document that is worth keeping. While there is room it is kept from the second time on
+ * that it comes, since most of what comes once does not come again; after that, one in many takes another's place. */
 void sl_kept_note(struct sl_kept *kept, const struct sl_doc *doc, uint32_t root);
 
 /*

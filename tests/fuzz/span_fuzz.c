@@ -70,7 +70,7 @@ static void check_kept(struct sl_slice text, struct sl_arena *arena)
         check(!doc.count || memcmp(doc.spans, plain.spans, doc.count * sizeof *doc.spans) == 0);
         check(!doc.count || memcmp(doc.parents, plain.parents, doc.count * sizeof *doc.parents) == 0);
         for (size_t r = 0; r < count; r++)
-            check(rows[r].root < doc.count && doc.spans[rows[r].root].type == SL_SPAN_OBJECT);
+            check(rows[r].at < page.len && page.ptr[rows[r].at] == '{' && (!r || rows[r - 1].at < rows[r].at));
     }
     sl_kept_free(kept);
 }

@@ -152,6 +152,16 @@ static void as_it_was_found(void **state)
     sl_kept_free(kept);
 }
 
+/* The resource of the entry that begins there. */
+static uint32_t resource_at(const struct sl_doc *page, uint32_t at)
+{
+    uint32_t i = 0;
+    while (i < page->count && page->spans[i].begin != at)
+        i++;
+    assert_true(i < page->count);
+    return sl_span_member(page, i, SL_NAME_resource);
+}
+
 /* A resource with another below it in the same labeller, whose spans and text stand elsewhere. */
 static void wherever_it_stands(void **state)
 {
@@ -175,7 +185,8 @@ static void wherever_it_stands(void **state)
         sl_labeller_kept(labeller, n ? kept : NULL, 1);
         for (unsigned i = 0; i < RECALLED; i++)
             assert_int_equal(
-                sl_labeller_add_row(labeller, &page, rows[i].root + 1, &rows[i], false, &items[n][i]), SL_OK);
+                sl_labeller_add_row(labeller, &page, resource_at(&page, rows[i].at), &rows[i], false, &items[n][i]),
+                SL_OK);
         struct sl_slice *missing;
         size_t lacking;
         assert_int_equal(sl_labeller_resolve(labeller, &missing, &lacking), SL_OK);
